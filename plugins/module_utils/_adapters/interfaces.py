@@ -1,0 +1,77 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses of the host's network interfaces and who listens on its ports, from the kernel's own tables."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import glob
+import ipaddress
+import os
+import re
+import socket
+import struct
+from typing import Optional
+
+_SIOCGIFADDR = 0x8915  # netdevice(7)
+_IP_FREEBIND = 15  # ip(7); Python's socket module does not name it
+_IPV6_FREEBIND = 78  # linux/in6.h
+_TCP_LISTEN = "0A"  # include/net/tcp_states.h
+
+
+def interface_addresses(name: str) -> tuple[str, ...]:
+    """The IPv4 (primary) and IPv6 (all but link-local) addresses of an interface; none if it does not exist."""
+    addresses = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
+        addresses.append(socket.inet_ntoa(answer[20:24]))
+    with contextlib.suppress(FileNotFoundError), open("/proc/net/if_inet6", encoding="ascii") as table:
+        for line in table:
+            fields = line.split()
+            if fields[-1] == name:
+                address = ipaddress.IPv6Address(int(fields[0], 16))
+                if not address.is_link_local:
+                    addresses.append(str(address))
+    return tuple(addresses)
+
+
+def can_listen(address: str, port: int) -> bool:
+    """Whether a socket could be bound here, also when no interface has the address yet (IP_FREEBIND)."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, _IPV6_FREEBIND, 1)
+        else:
+            probe.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+    return True
+
+
+def port_holder(port: int) -> Optional[str]:
+    """The process that listens on a TCP port, as ``name (pid N)``; None if it cannot be told."""
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as lines:
+            for line in list(lines)[1:]:
+                fields = line.split()
+                if fields[3] == _TCP_LISTEN and int(fields[1].rsplit(":", 1)[1], 16) == port:
+                    inodes.add(fields[9])
+    for path in glob.glob("/proc/[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(path))
+            if match and match.group(1) in inodes:
+                pid = path.split("/")[2]
+                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
+                    return f"{name.read().strip()} (pid {pid})"
+    return None

@@ -1,0 +1,207 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a container can find its engine: the gateways of the host's Docker networks, and why some have none.
+
+A container on a bridge network reaches every local address of the host through its default route, so one listener
+on docker0's address serves all routable bridges (measured on Docker 20.10 to 28.5). What has no route to the host
+is named with the reason and with the transport that works instead.
+
+Sources: Docker documentation, "Bridge network driver", "Host network driver", "Macvlan", "IPvlan"; the Engine API's
+``NetworkInspect``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Any, Iterable, Mapping, Optional, Union
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
+
+DEFAULT_BRIDGE = "bridge"
+
+_ISOLATED_MODE = "isolated"
+_OPTION = "com.docker.network.bridge."
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """An address of the host on a bridge network.
+
+    Attributes:
+        address: canonical IPv4 or IPv6 text, such as ``172.17.0.1``.
+        family: 4 or 6.
+        network: the Docker network's name.
+        interface: the bridge interface on the host, such as ``docker0``.
+        subnet: the network's subnet in CIDR notation.
+    """
+
+    address: str
+    family: int
+    network: str
+    interface: str
+    subnet: str
+
+    @property
+    def origin(self) -> str:
+        """What the address is, for messages: ``gateway of network ci``."""
+        return f"gateway of network {self.network}"
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """A network whose containers have no route to the host.
+
+    Attributes:
+        network: its name.
+        driver: its driver.
+        reason: why there is no route.
+        instead: what to use.
+    """
+
+    network: str
+    driver: str
+    reason: str
+    instead: str
+
+
+@dataclass(frozen=True)
+class Topology:
+    """All Docker networks of a host, sorted into those with a gateway and those without.
+
+    Attributes:
+        gateways: the default bridge's first, then by network name; IPv4 before IPv6.
+        unreachable: by network name.
+    """
+
+    gateways: tuple[Gateway, ...]
+    unreachable: tuple[Unreachable, ...]
+
+    @property
+    def default(self) -> Optional[Gateway]:
+        """The default bridge's IPv4 gateway; None where the engine runs without a default bridge."""
+        return next((g for g in self.gateways if g.network == DEFAULT_BRIDGE and g.family == 4), None)
+
+    def find(self, address: str) -> Optional[Gateway]:
+        """The gateway with this address."""
+        return next((gateway for gateway in self.gateways if gateway.address == address), None)
+
+
+@dataclass(frozen=True)
+class NamedAddress:
+    """A subject alternative name that a server certificate should carry, and why.
+
+    Attributes:
+        name: in the form ``IP:172.17.0.1`` or ``DNS:localhost``.
+        origin: what it is, for messages.
+    """
+
+    name: str
+    origin: str
+
+
+def parse_networks(
+    networks: Iterable[Mapping[str, Any]], interfaces: Optional[Mapping[str, Iterable[str]]] = None
+) -> Topology:
+    """Sorts the engine's networks.
+
+    Args:
+        networks: as the Engine API lists them (``GET /networks``).
+        interfaces: addresses without prefix by interface name; asked where IPAM names no gateway.
+
+    Raises:
+        WormholeError: the engine's answer holds something that is no address or no subnet.
+    """
+    gateways: list[Gateway] = []
+    unreachable: list[Unreachable] = []
+    for network in networks:
+        obstacle = _obstacle(network)
+        if obstacle is not None:
+            unreachable.append(obstacle)
+            continue
+        gateways.extend(_gateways_of(network, interfaces or {}))
+    gateways.sort(key=lambda g: (g.network != DEFAULT_BRIDGE, g.network, g.family, _numeric(g.address)))
+    unreachable.sort(key=lambda u: u.network)
+    return Topology(tuple(gateways), tuple(unreachable))
+
+
+def server_names(topology: Topology) -> tuple[NamedAddress, ...]:
+    """Every name by which a container may address its engine, for the server certificate's SANs."""
+    names = [NamedAddress(f"IP:{gateway.address}", gateway.origin) for gateway in topology.gateways]
+    names += [
+        NamedAddress("DNS:host.docker.internal", "the host's name inside containers"),
+        NamedAddress("DNS:localhost", "loopback"),
+        NamedAddress("IP:127.0.0.1", "loopback"),
+        NamedAddress("IP:::1", "loopback"),
+    ]
+    first: dict[str, NamedAddress] = {}
+    for entry in names:
+        first.setdefault(entry.name, entry)
+    return tuple(first.values())
+
+
+def bridge_interface(network: Mapping[str, Any]) -> str:
+    """The interface of a bridge network on the host (moby: ``br-`` and the first 12 digits of the network's id)."""
+    options = network.get("Options") or {}
+    return str(options.get(_OPTION + "name") or "br-" + str(network.get("Id", ""))[:12])
+
+
+def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
+    name, driver = str(network.get("Name", "")), str(network.get("Driver", ""))
+    options = network.get("Options") or {}
+    if driver == "bridge":
+        if network.get("Internal"):
+            return Unreachable(name, driver, "internal network: its containers have no default route", "transport unix")
+        if options.get(_OPTION + "gateway_mode_ipv4") == _ISOLATED_MODE:
+            return Unreachable(name, driver, "gateway mode isolated: the bridge has no address", "transport unix")
+        if str(options.get(_OPTION + "inhibit_ipv4", "")).lower() == "true":
+            return Unreachable(name, driver, "inhibit_ipv4: the bridge has no address", "transport unix")
+        return None
+    known = {
+        "host": ("no gateway: its containers share the host's own addresses", "127.0.0.1, or transport unix"),
+        "null": ("no network at all", "transport unix"),
+        "macvlan": ("macvlan: the kernel keeps the host unreachable from its containers", "transport unix"),
+        "ipvlan": ("ipvlan: the kernel keeps the host unreachable from its containers", "transport unix"),
+        "overlay": ("overlay: the way to the host is network docker_gwbridge", "the gateway of docker_gwbridge"),
+    }
+    reason, instead = known.get(driver, (f"driver {driver} is not known to have a gateway", "transport unix"))
+    return Unreachable(name, driver, reason, instead)
+
+
+def _gateways_of(network: Mapping[str, Any], interfaces: Mapping[str, Iterable[str]]) -> Iterable[Gateway]:
+    name = str(network.get("Name", ""))
+    interface = bridge_interface(network)
+    for config in (network.get("IPAM") or {}).get("Config") or []:
+        if not config.get("Subnet"):
+            continue
+        subnet = _parse(ipaddress.ip_network, config["Subnet"], f"network {name}", "a subnet")
+        if subnet.version == 6 and not network.get("EnableIPv6"):
+            continue
+        address = _gateway_address(config, subnet, interfaces.get(interface, ()), name)
+        yield Gateway(address, subnet.version, name, interface, str(subnet))
+
+
+def _gateway_address(config: Mapping[str, Any], subnet: Any, on_interface: Iterable[str], name: str) -> str:
+    if config.get("Gateway"):
+        # Old engines give an IPv6 gateway with its prefix length.
+        text = str(config["Gateway"]).split("/")[0]
+        return str(_parse(ipaddress.ip_address, text, f"network {name}", "a gateway address"))
+    for candidate in on_interface:
+        address = _parse(ipaddress.ip_address, candidate, f"network {name}", "an interface address")
+        if address in subnet:
+            return str(address)
+    return str(subnet.network_address + 1)
+
+
+def _parse(parser: Any, text: str, subject: str, expected: str) -> Any:
+    try:
+        return parser(text)
+    except ValueError as error:
+        raise WormholeError(subject, expected=expected, found=repr(text)) from error
+
+
+def _numeric(address: str) -> int:
+    parsed: Union[ipaddress.IPv4Address, ipaddress.IPv6Address] = ipaddress.ip_address(address)
+    return int(parsed)
