@@ -1,0 +1,111 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""systemd, by its own client.
+
+Sources: systemctl(1), systemd.unit(5), org.freedesktop.systemd1(5).
+"""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Mapping, Sequence
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    EngineUnavailable,
+    MissingRequirement,
+)
+
+# Longer than the 90 s that systemd gives a service to start and again to stop (DefaultTimeoutStartSec).
+_TIMEOUT = 240.0
+
+
+def show(unit: str, properties: Sequence[str]) -> Mapping[str, str]:
+    """Reads properties of a unit, which need not exist; an unknown property is left out.
+
+    Raises:
+        MissingRequirement: this host does not run systemd.
+        EngineUnavailable: systemd does not answer.
+    """
+    text = _systemctl("show", unit, "--no-pager", "--property=" + ",".join(properties))
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        key, separator, value = line.partition("=")
+        if separator:
+            # A repeated property (Listen=, TriggeredBy=) is a list: one entry a line.
+            values[key] = f"{values[key]}\n{value}" if key in values else value
+    return values
+
+
+def daemon_reload() -> None:
+    """Makes systemd read the unit files again."""
+    _systemctl("daemon-reload")
+
+
+def enable(unit: str) -> None:
+    """Links a unit into the units that its [Install] section names."""
+    _systemctl("--quiet", "enable", unit)
+
+
+def disable(unit: str) -> None:
+    """Removes the links of a unit; no error if there are none."""
+    _systemctl("--quiet", "disable", unit)
+
+
+def stop(unit: str) -> None:
+    """Stops a unit and waits for it."""
+    _systemctl("stop", unit)
+
+
+def restart(unit: str) -> None:
+    """Restarts a service and waits until it is up.
+
+    Its start counter is reset first: docker.service allows three starts a minute (StartLimitBurst), and a restart of
+    ours that is refused for this reason would leave the engine down.
+
+    Raises:
+        EngineUnavailable: it did not come up; the text holds the last lines that it logged.
+    """
+    subprocess.run(["systemctl", "reset-failed", unit], check=False, capture_output=True, timeout=_TIMEOUT)
+    try:
+        _systemctl("restart", unit)
+    except EngineUnavailable as error:
+        raise EngineUnavailable(
+            unit,
+            expected="to start",
+            found=last_log_line(unit) or error.found,
+            remedy=f"See journalctl -u {unit}",
+        ) from error
+
+
+def last_log_line(unit: str) -> str:
+    """The last thing that the unit's processes, not systemd, wrote to the journal; empty if it cannot be read."""
+    try:
+        answer = subprocess.run(
+            ["journalctl", f"_SYSTEMD_UNIT={unit}", "--lines=1", "--output=cat", "--quiet", "--no-pager"],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return answer.stdout.strip()
+
+
+def _systemctl(*arguments: str) -> str:
+    argv = ["systemctl", *arguments]
+    try:
+        answer = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_TIMEOUT)
+    except FileNotFoundError as error:
+        raise MissingRequirement(
+            "systemctl", expected="a host that runs systemd", found="no such program"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise EngineUnavailable(" ".join(argv), expected="an answer", found=f"none within {_TIMEOUT:.0f} s") from error
+    if answer.returncode:
+        raise EngineUnavailable(
+            " ".join(argv), expected="success", found=answer.stderr.strip() or f"exit status {answer.returncode}"
+        )
+    return answer.stdout
