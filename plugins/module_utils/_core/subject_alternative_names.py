@@ -1,0 +1,105 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Subject alternative names: what a client compares with the address that it dialled (RFC 5280, 4.2.1.6; RFC 6125).
+
+The written form is OpenSSL's: ``IP:172.17.0.1``, ``IP:fd00::1``, ``DNS:host.docker.internal``.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+
+# RFC 1123 labels. The underscore is not in the RFC; Docker aliases have it, and Go, OpenSSL and GnuTLS match it.
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_MAXIMUM_NAME_LENGTH = 253  # RFC 1035, 2.3.4, in its text form
+
+
+@functools.total_ordering
+@dataclass(frozen=True)
+class SubjectAlternativeName:
+    """One name or address, in its normal form: equal if a client treats them as equal.
+
+    Attributes:
+        kind: ``DNS`` or ``IP``; certificates made elsewhere can hold more kinds, such as ``URI``.
+        value: a name in lower case, or an address as :mod:`ipaddress` writes it.
+    """
+
+    kind: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.value}"
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, SubjectAlternativeName):
+            return NotImplemented
+        return self._sort_key() < other._sort_key()
+
+    def _sort_key(self) -> tuple[str, int, int, str]:
+        """Names first, then IPv4, then IPv6, each by value: 10.0.0.9 comes before 10.0.0.10."""
+        if self.kind != "IP":
+            return (self.kind, 0, 0, self.value)
+        address = ipaddress.ip_address(self.value)
+        return (self.kind, address.version, int(address), self.value)
+
+
+def parse_san(text: str) -> SubjectAlternativeName:
+    """Parses ``IP:address`` or ``DNS:name``.
+
+    Raises:
+        InvalidInput: it is neither, or no client could ever match it.
+    """
+    kind, separator, value = text.strip().partition(":")
+    parser = {"IP": _parse_address, "DNS": _parse_name}.get(kind.upper())
+    if not separator or parser is None:
+        raise _invalid(text, "IP:<address> or DNS:<name>", "Write for example IP:172.17.0.1 or DNS:host.example.com")
+    return SubjectAlternativeName(kind.upper(), parser(text, value.strip()))
+
+
+def _parse_address(text: str, value: str) -> str:
+    if "%" in value:
+        raise _invalid(text, "an address without a zone", "Leave the zone out: a certificate cannot name it")
+    if "/" in value:
+        raise _invalid(text, "one address, not a network", "Name the gateway's address without a prefix length")
+    if value.startswith("[") or value.count(":") == 1:
+        raise _invalid(text, "an address without brackets and port", "Leave the port out: a certificate has none")
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError as error:
+        raise _invalid(text, "an IPv4 or IPv6 address", "Names are written as DNS:<name>") from error
+    if address.is_unspecified or address.is_multicast:
+        raise _invalid(text, "an address that a client can connect to", "Name the address that clients dial")
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        raise _invalid(text, "an IPv4 address in its own form", f"Write IP:{address.ipv4_mapped}")
+    return str(address)
+
+
+def _parse_name(text: str, value: str) -> str:
+    name = value.lower()
+    if not name.isascii():
+        raise _invalid(text, "an ASCII name", "Write an internationalised name in its xn-- form")
+    if ":" in name:
+        raise _invalid(text, "a name without a port", "Leave the port out: a certificate has none")
+    if name.endswith("."):
+        raise _invalid(text, "a name without a final dot", "Leave the final dot out")
+    labels = name.split(".")
+    if labels[-1].isdigit():
+        raise _invalid(text, "a name", "An address is written as IP:<address>; clients do not look for it among names")
+    # Whole left-most label, two labels after it: what Go, OpenSSL and GnuTLS honour alike (RFC 6125, 6.4.3).
+    wildcard = labels[0] == "*" and len(labels) > 2
+    if "*" in name and not (wildcard and name.count("*") == 1):
+        raise _invalid(text, "a wildcard as the whole first label of three or more", "Write DNS:*.ci.example.com")
+    if len(name) > _MAXIMUM_NAME_LENGTH or not all(_LABEL.fullmatch(label) for label in labels[wildcard:]):
+        raise _invalid(text, "a DNS name (RFC 1123)", "Labels hold letters, digits and inner hyphens, 63 at most")
+    return name
+
+
+def _invalid(text: str, expected: str, remedy: str) -> InvalidInput:
+    return InvalidInput("subject alternative name", expected=expected, found=repr(text), remedy=remedy)
