@@ -15,12 +15,29 @@ import os
 import re
 import socket
 import struct
-from typing import Optional
+from typing import Any, Iterable, Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
+    Topology,
+    bridge_interface,
+    parse_networks,
+)
 
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 _IP_FREEBIND = 15  # ip(7); Python's socket module does not name it
 _IPV6_FREEBIND = 78  # linux/in6.h
 _TCP_LISTEN = "0A"  # include/net/tcp_states.h
+
+
+def observe_topology(networks: Iterable[Mapping[str, Any]]) -> Topology:
+    """Sorts the engine's networks, asking the bridge interfaces where the engine names no gateway.
+
+    Args:
+        networks: as the Engine API lists them (``GET /networks``).
+    """
+    networks = list(networks)
+    names = {bridge_interface(network) for network in networks if network.get("Driver") == "bridge"}
+    return parse_networks(networks, {name: interface_addresses(name) for name in names})
 
 
 def interface_addresses(name: str) -> tuple[str, ...]:

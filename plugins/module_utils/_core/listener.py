@@ -403,7 +403,7 @@ def _diff(
         "enabled": True,
         daemon_json.PATH: wanted,
         "serves": {render_endpoint(address, spec.port): SERVED_INSTALLED for address in addresses},
-        "restart": {ENGINE_UNIT: {"stops and starts again": list(state.containers)}} if restart else {},
+        "restart": {ENGINE_UNIT: {"interrupts": list(state.containers)}} if restart else {},
     }
     return before, after
 

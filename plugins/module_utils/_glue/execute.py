@@ -27,7 +27,7 @@ def execute(
     observe: Callable[[], StateT],
     plan: Callable[[StateT], Plan[Any]],
     apply: Callable[[Plan[Any]], None],
-    describe: Callable[[StateT], dict[str, Any]] = lambda state: {},
+    describe: Callable[[StateT, Plan[Any]], dict[str, Any]] = lambda state, plan: {},
 ) -> dict[str, Any]:
     """Brings the observed state to the desired one.
 
@@ -37,7 +37,7 @@ def execute(
         observe: reads the present state, without changing it.
         plan: decides; see :mod:``_core.plan``.
         apply: carries out a plan that is not empty.
-        describe: return values made from the last state that was observed.
+        describe: return values made from the last state that was observed and the first plan.
 
     Returns:
         the module's result: ``changed``, ``reasons``, ``diff`` and what ``describe`` adds.
@@ -62,7 +62,7 @@ def execute(
         "changed": not first.is_empty,
         "reasons": [reason.as_dict() for reason in first.reasons],
         "diff": {"before": dict(first.before), "after": dict(first.after)},
-        **describe(state),
+        **describe(state, first),
     }
 
 

@@ -1,0 +1,320 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The listener on a real host: observed, and changed as one unit that is put back when any part of it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import ssl
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any, Callable, Iterator, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, systemd
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
+    can_listen,
+    observe_topology,
+    port_holder,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    EngineUnavailable,
+    Refused,
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+
+_WANTS = tuple(
+    f"/etc/systemd/system/{unit}.wants/{listener.UNIT}" for unit in ("sockets.target", listener.ENGINE_UNIT)
+)
+_PROOF_PATIENCE = 15.0
+"""Seconds within which a restarted engine, which said that it is ready, has to take connections."""
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """What a roll-back needs: the two files (None: there was none), the unit's links, and who ran."""
+
+    unit: Optional[files.FileState]
+    config: Optional[files.FileState]
+    enabled: bool
+    containers: tuple[str, ...]
+
+
+class ListenerHost:
+    """The listener of the host that this process runs on.
+
+    Args:
+        spec: what is asked for.
+        connect: opens the engine; called again after a restart.
+    """
+
+    def __init__(self, spec: listener.ListenerSpec, connect: Callable[[], EnginePort]) -> None:
+        self._spec = spec
+        self._connect = connect
+        self._restarted = False
+        # Configuration management may keep the real file elsewhere; a rename must not replace the link to it.
+        self._config_path = os.path.realpath(daemon_json.PATH)
+
+    def observe(self) -> listener.ListenerState:
+        """Reads what is there; changes nothing.
+
+        Raises:
+            WormholeError: the engine or systemd does not answer, or an address is not of this host.
+        """
+        engine = self._connect()
+        topology = observe_topology(engine.networks())
+        unit = files.read_file(listener.UNIT_PATH)
+        config = files.read_file(self._config_path)
+        shown = systemd.show(listener.UNIT, ["ActiveState", "NeedDaemonReload", "Listen"])
+        active = shown.get("ActiveState") == "active"
+        listening = listener.parse_listen(shown.get("Listen", "")) if active else ()
+        served, occupied = {}, {}
+        for address in listener.resolve_addresses(self._spec, topology):
+            if (address, self._spec.port) in listening:
+                served[address] = self._served(address)
+            elif not can_listen(address, self._spec.port):
+                occupied[address] = port_holder(self._spec.port) or "another process"
+        return listener.ListenerState(
+            topology=topology,
+            unit_text=None if unit is None else unit.content.decode(errors="replace"),
+            enabled=all(os.path.islink(path) for path in _WANTS),
+            active=active,
+            stale=shown.get("NeedDaemonReload") == "yes",
+            listening=listening,
+            engine_arguments=_engine_arguments(),
+            config_text=_decode(config),
+            served=served,
+            occupied=occupied,
+            trust_outdated=self._trust_is_outdated(),
+            containers=_interrupted_containers(engine),
+            restarted=self._restarted,
+        )
+
+    def apply(self, plan: Plan[listener.Action]) -> None:
+        """Carries out a plan; on failure gives back files and service.
+
+        Raises:
+            Refused: the server's key and certificates are not there or not right; nothing was touched.
+            ApplyFailed: something failed; the message says whether the former state is back.
+        """
+        state = self.observe()
+        endpoints = [(a, self._spec.port) for a in listener.resolve_addresses(self._spec, state.topology)]
+        check_material(self._spec.directory, [address for address, port in endpoints])
+        snapshot = _Snapshot(
+            unit=files.read_file(listener.UNIT_PATH),
+            config=files.read_file(self._config_path),
+            enabled=state.enabled,
+            containers=state.containers,
+        )
+        try:
+            for action in plan.actions:
+                self._perform(action)
+            for address, port in endpoints:
+                self._prove(address, port)
+        except WormholeError as error:
+            raise self._roll_back(snapshot, error) from error
+
+    def _perform(self, action: listener.Action) -> None:
+        if isinstance(action, listener.WriteConfig):
+            self._write_config(action.text)
+        elif isinstance(action, listener.WriteUnit):
+            files.write_file(listener.UNIT_PATH, action.text.encode(), mode=0o644)
+            systemd.daemon_reload()
+        elif isinstance(action, listener.EnableUnit):
+            systemd.enable(listener.UNIT)
+        elif isinstance(action, listener.RestartEngine):
+            if action.rebind:
+                systemd.stop(listener.UNIT)
+            self._restarted = True
+            systemd.restart(listener.ENGINE_UNIT)
+            _start_again(self._connect(), action.containers)
+
+    def _write_config(self, text: str) -> None:
+        present = files.read_file(self._config_path)
+        directory = os.path.dirname(self._config_path)
+        if not os.path.isdir(directory):
+            files.make_directory(directory, mode=0o755)
+        validate_config(text)
+        owner = (present.uid, present.gid) if present else (0, 0)
+        mode = present.mode if present else 0o644
+        files.write_file(self._config_path, text.encode(), mode=mode, uid=owner[0], gid=owner[1])
+
+    def _served(self, address: str) -> str:
+        """What a client without a certificate meets, as one of the SERVED constants."""
+        state = observe_endpoint(EndpointSpec(address=address, port=self._spec.port))
+        if state.protocol == "plaintext":
+            return listener.SERVED_PLAINTEXT
+        if state.served is None:
+            return listener.SERVED_SILENT if state.tcp == "open" else listener.SERVED_NOTHING
+        if state.anonymous == "accepted":
+            return listener.SERVED_TO_ANYONE
+        installed = files.read_file(f"{self._spec.directory}/cert.pem")
+        if installed is None or read_certificate(installed.content).fingerprint_sha256 != (
+            state.served.fingerprint_sha256
+        ):
+            return listener.SERVED_OTHER
+        return listener.SERVED_INSTALLED
+
+    def _prove(self, address: str, port: int) -> None:
+        deadline = time.monotonic() + _PROOF_PATIENCE
+        while True:
+            served = self._served(address)
+            if served == listener.SERVED_INSTALLED:
+                return
+            if time.monotonic() > deadline:
+                raise VerificationFailed(
+                    listener.render_endpoint(address, port), expected=listener.SERVED_INSTALLED, found=served
+                )
+            time.sleep(0.2)
+
+    def _trust_is_outdated(self) -> bool:
+        bundle = files.read_file(f"{self._spec.directory}/ca.pem")
+        started = systemd.show(listener.ENGINE_UNIT, ["ExecMainStartTimestampMonotonic"])
+        microseconds = int(started.get("ExecMainStartTimestampMonotonic") or 0)
+        if bundle is None or not microseconds:
+            return False
+        start = time.time() - time.clock_gettime(time.CLOCK_MONOTONIC) + microseconds / 1e6
+        return bundle.mtime > start
+
+    def _roll_back(self, snapshot: _Snapshot, cause: WormholeError) -> ApplyFailed:
+        """Puts the former state back and tells how that went, as the error to raise."""
+        try:
+            self._restore(snapshot)
+            outcome = "The former configuration is back and the engine answers"
+        except (WormholeError, OSError) as error:
+            outcome = f"THE FORMER STATE COULD NOT BE PUT BACK ({error}): look after this host now"
+        remedy = f"{cause.remedy}. {outcome}" if cause.remedy else outcome
+        return ApplyFailed(cause.subject, expected=cause.expected, found=cause.found, remedy=remedy)
+
+    def _restore(self, snapshot: _Snapshot) -> None:
+        if not snapshot.enabled and os.path.exists(listener.UNIT_PATH):
+            systemd.disable(listener.UNIT)
+        _put_back(listener.UNIT_PATH, snapshot.unit)
+        _put_back(self._config_path, snapshot.config)
+        if self._restarted:
+            systemd.stop(listener.UNIT)
+        systemd.daemon_reload()
+        if self._restarted:
+            systemd.restart(listener.ENGINE_UNIT)
+        _start_again(self._connect(), snapshot.containers)
+
+
+def check_material(directory: str, addresses: list[str]) -> None:
+    """Makes sure that a server could serve these addresses with what is in its directory.
+
+    Raises:
+        Refused: a file is missing, the key does not belong to the certificate, or an address is not named.
+    """
+    remedy = "Issue it by the module wormhole.docker.tls_certificates or the role wormhole.docker.listener"
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        if not os.path.isfile(f"{directory}/{name}"):
+            raise Refused(f"{directory}/{name}", expected="the server's material", found="no file", remedy=remedy)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_verify_locations(f"{directory}/ca.pem")
+        context.load_cert_chain(f"{directory}/cert.pem", f"{directory}/key.pem")
+    except (ssl.SSLError, OSError) as error:
+        raise Refused(
+            directory, expected="a CA, and a certificate with its key", found=str(error), remedy=remedy
+        ) from error
+    with open(f"{directory}/cert.pem", "rb") as stream:
+        names = read_certificate(stream.read()).sans
+    missing = [address for address in addresses if f"IP:{address}" not in {str(name) for name in names}]
+    if missing:
+        raise Refused(
+            f"{directory}/cert.pem",
+            expected="a certificate that names " + ", ".join(f"IP:{address}" for address in missing),
+            found=", ".join(map(str, names)) or "no subject alternative name",
+            remedy=remedy,
+        )
+
+
+def validate_config(text: str) -> None:
+    """Lets dockerd judge a configuration before it is installed, where it can (from Docker 23 on).
+
+    Raises:
+        Refused: dockerd would not start with it.
+    """
+    with _temporary_file(text) as path, contextlib.suppress(FileNotFoundError):
+        answer = subprocess.run(
+            ["dockerd", "--validate", "--config-file", path], check=False, capture_output=True, text=True, timeout=60
+        )
+        unsupported = "unknown flag: --validate" in answer.stderr
+        if answer.returncode and not unsupported:
+            raise Refused(
+                daemon_json.PATH,
+                expected="a configuration that dockerd accepts",
+                found=answer.stderr.strip().replace(path, daemon_json.PATH),
+            )
+
+
+@contextlib.contextmanager
+def _temporary_file(text: str) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        yield stream.name
+
+
+def _put_back(path: str, former: Optional[files.FileState]) -> None:
+    if former is None:
+        files.remove_file(path)
+    elif files.read_file(path) != former:
+        files.write_file(path, former.content, mode=former.mode, uid=former.uid, gid=former.gid)
+
+
+def _start_again(engine: EnginePort, names: tuple[str, ...]) -> None:
+    """Starts the containers that a restart of the engine stopped and that no restart policy brought back."""
+    failures = []
+    for name in names:
+        found = engine.find_container(name)
+        if found is None:
+            # It was created with --rm: the engine removed it when it stopped, as it would have at any other stop.
+            continue
+        if not found["State"]["Running"] and not found["State"]["Restarting"]:
+            try:
+                engine.start_container(name)
+            except EngineUnavailable as error:
+                failures.append(f"{name} ({error.found})")
+    if failures:
+        raise ApplyFailed(
+            "containers that ran before the restart", expected="to run again", found=", ".join(failures)
+        )
+
+
+def _interrupted_containers(engine: EnginePort) -> tuple[str, ...]:
+    if engine.info().get("LiveRestoreEnabled"):
+        return ()
+    return _names(engine)
+
+
+def _names(engine: EnginePort) -> tuple[str, ...]:
+    running: list[dict[str, Any]] = engine.containers(labels={}, running_only=True)
+    return tuple(sorted(container["Names"][0].lstrip("/") for container in running))
+
+
+def _engine_arguments() -> str:
+    """The running dockerd's command line: what its unit, its drop-ins and its environment made of it."""
+    pid = systemd.show(listener.ENGINE_UNIT, ["MainPID"]).get("MainPID", "0")
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as stream:
+        return stream.read().replace(b"\0", b" ").decode(errors="replace").strip()
+    return ""
+
+
+def _decode(config: Optional[files.FileState]) -> str:
+    try:
+        return "" if config is None else config.content.decode()
+    except UnicodeDecodeError as error:
+        raise Refused(daemon_json.PATH, expected="UTF-8 text", found=str(error)) from error
