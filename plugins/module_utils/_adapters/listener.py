@@ -156,14 +156,14 @@ class ListenerHost:
         state = observe_endpoint(EndpointSpec(address=address, port=self._spec.port))
         if state.protocol == "plaintext":
             return listener.SERVED_PLAINTEXT
-        if state.served is None:
+        if not state.fingerprint_sha256:
             return listener.SERVED_SILENT if state.tcp == "open" else listener.SERVED_NOTHING
         if state.anonymous == "accepted":
             return listener.SERVED_TO_ANYONE
         installed = files.read_file(f"{self._spec.directory}/cert.pem")
-        if installed is None or read_certificate(installed.content).fingerprint_sha256 != (
-            state.served.fingerprint_sha256
-        ):
+        if installed is None:
+            return listener.SERVED_OTHER
+        if read_certificate(installed.content).fingerprint_sha256 != state.fingerprint_sha256:
             return listener.SERVED_OTHER
         return listener.SERVED_INSTALLED
 
