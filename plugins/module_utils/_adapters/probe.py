@@ -1,0 +1,483 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Looking at an endpoint as its clients do, with sockets and OpenSSL only.
+
+A look takes up to four connections: one without a certificate, which sees what is served and whether it is refused;
+one in plaintext if that one met no TLS; one that verifies the server and presents the client's certificate; and one
+that verifies all but the name, if the name was what failed. The client's key goes to OpenSSL and nowhere else.
+
+Facts that this rests on:
+
+- Under TLS 1.3 a server refuses a client only after the client's handshake is complete (RFC 8446, 4.4.2.4), so a
+  refusal is read where the first answer should be.
+- dockerd (Go's net/http) answers plaintext on a TLS port with status 400 and the text below, and a TLS hello on a
+  plaintext port with status 400 in plaintext.
+- OpenSSL checks the chain's extensions, then the name, then signatures and dates from the root to the leaf, and ends
+  at the first error (``verify_chain`` in x509_vfy.c).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import threading
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Dict, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
+    call_in_network_namespace,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
+    TCP,
+    EndpointSpec,
+    EndpointState,
+    find_in_hosts,
+    match_san,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import VerificationFailed
+from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import (
+    Route,
+    default_gateways,
+    find_route,
+    parse_ipv4_routes,
+    parse_ipv6_routes,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
+
+_PLAINTEXT_REFUSED = b"Client sent an HTTP request to an HTTPS server"
+_LARGEST_ANSWER = 1 << 20
+_STEPS = 16  # connections, handshakes and answers that a look waits for at most
+_NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+
+# TLS alerts (RFC 8446, 6.2) by which a server refuses a client's certificate or the lack of one.
+_REFUSALS = (
+    "CERTIFICATE_REQUIRED",
+    "BAD_CERTIFICATE",
+    "UNSUPPORTED_CERTIFICATE",
+    "CERTIFICATE_REVOKED",
+    "CERTIFICATE_EXPIRED",
+    "CERTIFICATE_UNKNOWN",
+    "UNKNOWN_CA",
+    "ACCESS_DENIED",
+    "DECRYPT_ERROR",
+    "HANDSHAKE_FAILURE",
+)
+
+Fields = Dict[str, Any]
+"""Some of the fields of an EndpointState."""
+
+
+@dataclass(frozen=True)
+class _Sight:
+    """What was seen, before certificates are decoded; crosses the border of a namespace as JSON."""
+
+    fields: Fields
+    certificate: bytes = b""
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An HTTP response, or why there is none (then the status is 0)."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    failure: str = ""
+    refusal: str = ""
+
+
+def observe_endpoint(spec: EndpointSpec) -> EndpointState:
+    """Looks at an endpoint. What is wrong with it is in the state returned and never an exception.
+
+    Raises:
+        WormholeError: the namespace to look from could not be entered.
+        MissingRequirement: the library that decodes certificates is missing.
+    """
+    if spec.container_pid:
+        seen = call_in_network_namespace(
+            spec.container_pid, lambda: _to_json(_look(spec)), timeout=_STEPS * spec.timeout
+        )
+        sight = _from_json(seen)
+    else:
+        sight = _look(spec)
+    served = _decode(sight.certificate) if sight.certificate else None
+    matched = match_san(served.subject_alternative_names, spec.verified_name) if served else None
+    return EndpointState(
+        **sight.fields,
+        fingerprint_sha256=hashlib.sha256(sight.certificate).hexdigest() if sight.certificate else "",
+        served=served,
+        matched_san=str(matched) if matched else "",
+        presented=_read_presented(spec.directory),
+    )
+
+
+def observe_gateways(container_pid: int = 0, timeout: float = 5.0) -> tuple[str, ...]:
+    """The default gateways of a network namespace, IPv4 first; see EndpointSpec for the arguments.
+
+    Raises:
+        WormholeError: the namespace could not be entered.
+    """
+    if not container_pid:
+        return default_gateways(_read_routes())
+    found = call_in_network_namespace(container_pid, lambda: default_gateways(_read_routes()), timeout=timeout)
+    return tuple(found)
+
+
+def _look(spec: EndpointSpec) -> _Sight:
+    routes = _read_routes()
+    fields: Fields = {"gateways": default_gateways(routes)}
+    try:
+        peers = _resolve(spec)
+    except OSError as error:
+        return _Sight({**fields, "tcp": "unresolvable", "tcp_detail": _words(error)})
+    for peer in peers:
+        source = _source_address(spec, peer)
+        # The routes of local addresses are not in the tables that were read.
+        fields.update(peer=peer, source=source, route=None if source == peer else find_route(routes, peer))
+        try:
+            connection = _connect(spec, peer)
+        except OSError as error:
+            fields.update(tcp=_kind_of_failure(error), tcp_detail=_words(error))
+            continue
+        fields.update(tcp="open", tcp_detail="")
+        with connection:
+            return _look_at_peer(spec, peer, connection, fields)
+    return _Sight(fields)
+
+
+def _look_at_peer(spec: EndpointSpec, peer: str, connection: socket.socket, fields: Fields) -> _Sight:
+    if spec.transport == TCP:
+        return _Sight({**fields, **_look_in_plaintext(spec, connection)})
+    seen, certificate = _look_without_certificate(spec, connection)
+    connection.close()
+    if seen.get("protocol") == "unknown":
+        try:
+            with _connect(spec, peer) as second:
+                plain = _look_in_plaintext(spec, second)
+        except OSError:
+            plain = {}
+        if plain.get("protocol") == "plaintext":
+            seen = plain
+    if seen.get("protocol") == "tls" and spec.authority:
+        verified, presented = _look_verified(spec, peer)
+        seen.update(verified)
+        certificate = certificate or presented
+    return _Sight({**fields, **seen}, certificate)
+
+
+def _look_without_certificate(spec: EndpointSpec, connection: socket.socket) -> tuple[Fields, bytes]:
+    """What a client meets that verifies nothing and presents nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    try:
+        tls = context.wrap_socket(connection, server_hostname=spec.verified_name)
+    except OSError as error:
+        refusal = _refusal(error)
+        if refusal:
+            return {"protocol": "tls", "anonymous": "refused", "anonymous_detail": refusal}, b""
+        kind = "silent" if isinstance(error, socket.timeout) else "unknown"
+        return {"protocol": kind, "protocol_detail": _words(error)}, b""
+    with tls:
+        seen: Fields = {"protocol": "tls", "tls_version": tls.version() or ""}
+        certificate = tls.getpeercert(binary_form=True) or b""
+        answer = _get(tls, spec.verified_name, "/_ping")
+        if answer.status:
+            seen.update(anonymous="accepted", anonymous_detail=f"HTTP status {answer.status}")
+            seen.update(_clock(answer))
+        elif answer.refusal:
+            seen.update(anonymous="refused", anonymous_detail=answer.refusal)
+        else:
+            seen.update(anonymous_detail=answer.failure)
+    return seen, certificate
+
+
+def _look_in_plaintext(spec: EndpointSpec, connection: socket.socket) -> Fields:
+    ping = _get(connection, spec.verified_name, "/_ping")
+    if ping.status == 400 and _PLAINTEXT_REFUSED in ping.body:
+        return {"protocol": "tls", "protocol_detail": "it refuses plaintext"}
+    if not ping.status:
+        kind = "silent" if ping.failure == "timed out" else "unknown"
+        return {"protocol": kind, "protocol_detail": ping.failure}
+    return {"protocol": "plaintext", "anonymous": "accepted", **_clock(ping), **_ask(connection, spec.verified_name, ping)}
+
+
+def _look_verified(spec: EndpointSpec, peer: str) -> tuple[Fields, bytes]:
+    """What the client meets: a server that it verifies, to which it shows its certificate, if it has one."""
+    try:
+        context = _verifying_context(spec.authority)
+    except (OSError, ValueError) as error:
+        return {"trusted": False, "trust_error": f"{spec.authority}: {_words(error)}"}, b""
+    problem = _load_identity(context, spec.directory) if spec.directory else ""
+    seen: Fields = {"client": "unusable", "client_detail": problem} if problem else {}
+    try:
+        with _connect(spec, peer) as connection, context.wrap_socket(
+            connection, server_hostname=spec.verified_name
+        ) as tls:
+            certificate = tls.getpeercert(binary_form=True) or b""
+            seen.update(trusted=True, trust_code=0, tls_version=tls.version() or "")
+            if spec.directory and not problem:
+                seen.update(_greet(tls, spec.verified_name))
+            return seen, certificate
+    except ssl.SSLCertVerificationError as error:
+        seen.update(trusted=False, trust_code=error.verify_code, trust_error=error.verify_message)
+        if error.verify_code in _NAME_MISMATCH:
+            seen.update(_verify_chain_only(spec, peer, context))
+    except OSError as error:
+        refusal = _refusal(error)
+        if refusal:
+            # Up to TLS 1.2 the refusal comes within the handshake, after the server has been verified.
+            seen.update(trusted=True, trust_code=0)
+            if spec.directory and not problem:
+                seen.update(client="refused", client_detail=refusal)
+        else:
+            seen.update(api="failed", api_detail=f"a second connection failed: {_words(error)}")
+    return seen, b""
+
+
+def _verify_chain_only(spec: EndpointSpec, peer: str, context: ssl.SSLContext) -> Fields:
+    """Whether the chain would hold; the code and the words of the name's failure stay as they are."""
+    context.check_hostname = False
+    try:
+        with _connect(spec, peer) as connection, context.wrap_socket(connection, server_hostname=spec.verified_name):
+            return {"trusted": True}
+    except ssl.SSLCertVerificationError as error:
+        return {"trusted": False, "trust_code": error.verify_code, "trust_error": error.verify_message}
+    except OSError as error:
+        return {"trusted": True} if _refusal(error) else {"trusted": None}
+
+
+def _verifying_context(authority: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # What clients with Python 3.13 do; others are less strict, so what passes here passes there.
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    context.hostname_checks_common_name = False
+    context.load_verify_locations(cafile=authority)
+    return context
+
+
+def _load_identity(context: ssl.SSLContext, directory: str) -> str:
+    """Gives the client's key and certificate to OpenSSL; why that fails, if it does."""
+    paths = [os.path.join(directory, name) for name in ("cert.pem", "key.pem")]
+    for path in paths:
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            return f"{path}: {_words(error)}"
+    try:
+        # Without a callback OpenSSL would ask at the terminal for an encrypted key's passphrase.
+        context.load_cert_chain(paths[0], paths[1], password=lambda: "")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            return f"{paths[1]} is not the key of {paths[0]}"
+        return f"{paths[0]} and {paths[1]} are no certificate with its key in PEM form, or the key is encrypted"
+    except (OSError, ValueError) as error:
+        return f"{paths[0]}: {_words(error)}"
+    return ""
+
+
+def _greet(connection: socket.socket, host: str) -> Fields:
+    ping = _get(connection, host, "/_ping")
+    if ping.refusal:
+        return {"client": "refused", "client_detail": ping.refusal}
+    if not ping.status:
+        return {"api": "failed", "api_detail": ping.failure}
+    return {"client": "accepted", **_clock(ping), **_ask(connection, host, ping)}
+
+
+def _ask(connection: socket.socket, host: str, ping: _Answer) -> Fields:
+    """Who the engine is. ``/info`` may be denied by authorization plugins: then its identity stays unknown."""
+    if ping.status != 200:
+        return _failed_api("/_ping", ping)
+    answer = _get(connection, host, "/version")
+    if answer.status != 200:
+        return _failed_api("/version", answer)
+    version = _json_object(answer.body)
+    if not version.get("ApiVersion"):
+        return {"api": "failed", "api_detail": "GET /version: the answer is not a Docker engine's"}
+    info = _json_object(_get(connection, host, "/info").body)
+    return {
+        "api": "answered",
+        "api_version": str(version["ApiVersion"]),
+        "engine_version": str(version.get("Version", "")),
+        "engine_id": str(info.get("ID", "")),
+        "engine_name": str(info.get("Name", "")),
+    }
+
+
+def _failed_api(path: str, answer: _Answer) -> Fields:
+    if not answer.status:
+        return {"api": "failed", "api_detail": f"GET {path}: {answer.refusal or answer.failure}"}
+    words = str(_json_object(answer.body).get("message", "")) or f"HTTP status {answer.status}"
+    return {"api": "denied" if answer.status == 403 else "failed", "api_detail": f"GET {path}: {words}"}
+
+
+def _get(connection: socket.socket, host: str, path: str) -> _Answer:
+    """One request on a connection that stays open for the next one."""
+    name = f"[{host}]" if ":" in host else host
+    request = f"GET {path} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: wormhole.docker\r\nAccept: */*\r\n\r\n"
+    try:
+        # A server that refuses may have closed already; its reason is then still there to be read.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(request.encode("ascii"))
+        response = http.client.HTTPResponse(connection, method="GET")
+        try:
+            response.begin()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return _Answer(response.status, headers, response.read(_LARGEST_ANSWER))
+        finally:
+            response.close()
+    except (OSError, http.client.HTTPException) as error:
+        return _Answer(0, failure=_words(error), refusal=_refusal(error))
+
+
+def _connect(spec: EndpointSpec, peer: str) -> socket.socket:
+    return socket.create_connection((peer, spec.port), timeout=spec.timeout)
+
+
+def _source_address(spec: EndpointSpec, peer: str) -> str:
+    """The address that the kernel would connect from, found without sending anything (udp(7)); empty if none."""
+    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((peer, spec.port))
+            return str(probe.getsockname()[0])
+    except OSError:
+        return ""
+
+
+def _resolve(spec: EndpointSpec) -> list[str]:
+    """The IP addresses to try, in order.
+
+    Raises:
+        OSError: the name has none, or it took too long.
+    """
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(spec.address)
+        return [spec.address]
+    if spec.container_pid:
+        found = find_in_hosts(_read_hosts(spec.container_pid), spec.address)
+        if found:
+            return found
+    answer: list[Any] = []
+
+    def ask() -> None:
+        try:
+            answer.append(socket.getaddrinfo(spec.address, spec.port, type=socket.SOCK_STREAM))
+        except OSError as error:
+            answer.append(error)
+
+    # getaddrinfo(3) knows no timeout.
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(spec.timeout)
+    if not answer:
+        raise socket.timeout("timed out")
+    if isinstance(answer[0], OSError):
+        raise answer[0]
+    return list(dict.fromkeys(str(entry[4][0]) for entry in answer[0]))
+
+
+def _read_hosts(pid: int) -> str:
+    """The container's ``/etc/hosts``, in which ``host.docker.internal`` stands; empty if it cannot be read."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        with open(f"/proc/{pid}/root/etc/hosts", "rb", opener=lambda path, _flags: os.open(path, flags)) as hosts:
+            return hosts.read(_LARGEST_ANSWER).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _read_routes() -> tuple[Route, ...]:
+    found: list[Route] = []
+    for path, parse in (("/proc/self/net/route", parse_ipv4_routes), ("/proc/self/net/ipv6_route", parse_ipv6_routes)):
+        # A kernel without IPv6 has no such table.
+        with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as table:
+            found.extend(parse(table.read()))
+    return tuple(found)
+
+
+def _kind_of_failure(error: OSError) -> str:
+    if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
+        return "timeout"
+    return "refused" if error.errno == errno.ECONNREFUSED else "unreachable"
+
+
+def _refusal(error: BaseException) -> str:
+    """The alert by which a server refuses a client, in words such as ``bad certificate``; empty if it is none."""
+    reason = str(getattr(error, "reason", "") or "") if isinstance(error, ssl.SSLError) else ""
+    alert = reason.partition("ALERT_")[2]
+    return alert.replace("_", " ").lower().replace(" ca", " CA") if alert in _REFUSALS else ""
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, socket.timeout):
+        return "timed out"
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return str(error.reason).replace("_", " ").lower()
+    return str(getattr(error, "strerror", "") or error) or type(error).__name__
+
+
+def _clock(answer: _Answer) -> Fields:
+    try:
+        moment = parsedate_to_datetime(answer.headers["date"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return {"server_time": moment} if moment.tzinfo is not None else {}
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _decode(certificate: bytes) -> Optional[CertificateFacts]:
+    try:
+        return read_certificate(certificate)
+    except VerificationFailed:
+        return None
+
+
+def _read_presented(directory: str) -> Optional[CertificateFacts]:
+    if not directory:
+        return None
+    try:
+        with open(os.path.join(directory, "cert.pem"), "rb") as stream:
+            return _decode(stream.read(_LARGEST_ANSWER))
+    except OSError:
+        return None
+
+
+def _to_json(sight: _Sight) -> dict[str, Any]:
+    fields = dict(sight.fields)
+    if fields.get("route"):
+        fields["route"] = asdict(fields["route"])
+    if fields.get("server_time"):
+        fields["server_time"] = fields["server_time"].isoformat()
+    return {"fields": fields, "certificate": sight.certificate.hex()}
+
+
+def _from_json(message: dict[str, Any]) -> _Sight:
+    fields = dict(message["fields"])
+    fields["gateways"] = tuple(fields["gateways"])
+    if fields.get("route"):
+        fields["route"] = Route(**fields["route"])
+    if fields.get("server_time"):
+        fields["server_time"] = datetime.fromisoformat(fields["server_time"])
+    return _Sight(fields, bytes.fromhex(message["certificate"]))

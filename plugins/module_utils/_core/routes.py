@@ -1,0 +1,127 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The kernel's routing tables, as ``/proc/net/route`` and ``/proc/net/ipv6_route`` print them.
+
+No program is needed to read them, so they can be read in any container's network namespace. They hold the main
+table; routes of policy routing are not in them. Source: proc(5) and linux/route.h, linux/ipv6_route.h.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from dataclasses import dataclass
+from typing import Iterable, Iterator, Optional
+
+_RTF_UP = 0x0001
+_RTF_REJECT = 0x0200
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route.
+
+    Attributes:
+        destination: in CIDR notation; ``0.0.0.0/0`` and ``::/0`` are default routes.
+        gateway: the next hop's address; empty if the destination is on the link.
+        interface: the interface's name.
+        metric: the smaller one wins between routes to the same destination.
+        reject: whether it exists to refuse packets (``unreachable``, ``blackhole``, ``prohibit``).
+    """
+
+    destination: str
+    gateway: str
+    interface: str
+    metric: int
+    reject: bool = False
+
+    @property
+    def is_default(self) -> bool:
+        return self.destination in ("0.0.0.0/0", "::/0")
+
+
+def parse_ipv4_routes(table: str, byteorder: str = sys.byteorder) -> tuple[Route, ...]:
+    """Reads ``/proc/net/route``; lines that do not look like a route are skipped.
+
+    Args:
+        table: the file's text.
+        byteorder: the kernel's, ``little`` or ``big``: it prints an address as one number of the host.
+    """
+
+    def address(field: str) -> ipaddress.IPv4Address:
+        number = int(field, 16)
+        return ipaddress.IPv4Address(number.to_bytes(4, "little" if byteorder == "little" else "big"))
+
+    def routes() -> Iterator[Route]:
+        for fields in _lines(table, 8):
+            flags = int(fields[3], 16)
+            if not flags & (_RTF_UP | _RTF_REJECT):
+                continue
+            network = ipaddress.IPv4Network(f"{address(fields[1])}/{address(fields[7])}", strict=False)
+            hop = address(fields[2])
+            yield Route(
+                str(network), "" if int(hop) == 0 else str(hop), fields[0], int(fields[6]), bool(flags & _RTF_REJECT)
+            )
+
+    return tuple(routes())
+
+
+def parse_ipv6_routes(table: str) -> tuple[Route, ...]:
+    """Reads ``/proc/net/ipv6_route``; lines that do not look like a route are skipped."""
+
+    def routes() -> Iterator[Route]:
+        for fields in _lines(table, 10):
+            flags = int(fields[8], 16)
+            if not flags & (_RTF_UP | _RTF_REJECT):
+                continue
+            network = ipaddress.IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
+            hop = ipaddress.IPv6Address(int(fields[4], 16))
+            yield Route(
+                str(network), "" if int(hop) == 0 else str(hop), fields[9], int(fields[5], 16), bool(flags & _RTF_REJECT)
+            )
+
+    return tuple(routes())
+
+
+def default_gateways(routes: Iterable[Route]) -> tuple[str, ...]:
+    """The next hops of the default routes: IPv4 before IPv6, the preferred one first, each once."""
+    found = [route for route in routes if route.is_default and route.gateway and not route.reject]
+    found.sort(key=lambda route: (":" in route.destination, route.metric))
+    return tuple(dict.fromkeys(route.gateway for route in found))
+
+
+def find_route(routes: Iterable[Route], address: str) -> Optional[Route]:
+    """The route to an address that is not local: longest prefix, then smallest metric; None if it is refused.
+
+    Local addresses have routes in a table that ``/proc/net/route`` does not print, and must not be asked for.
+    """
+    try:
+        target = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    best: Optional[Route] = None
+    best_rank = (-1, 0)
+    for route in routes:
+        network = ipaddress.ip_network(route.destination)
+        if network.version == target.version and target in network:
+            rank = (network.prefixlen, -route.metric)
+            if best is None or rank > best_rank:
+                best, best_rank = route, rank
+    return None if best is None or best.reject else best
+
+
+def _lines(table: str, columns: int) -> Iterator[list[str]]:
+    for line in table.splitlines():
+        fields = line.split()
+        if len(fields) >= columns and all(_is_hexadecimal(field) for field in fields[1:columns - 1]):
+            yield fields
+
+
+def _is_hexadecimal(text: str) -> bool:
+    try:
+        int(text, 16)
+    except ValueError:
+        return False
+    return True
