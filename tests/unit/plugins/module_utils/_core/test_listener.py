@@ -1,0 +1,213 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core import listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Gateway, Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
+    ListenerSpec,
+    ListenerState,
+    RestartEngine,
+    WriteConfig,
+    parse_socket_unit,
+    parse_spec,
+    plan_listener,
+    render_socket_unit,
+    simulate_listener,
+)
+
+TOPOLOGY = Topology(
+    (
+        Gateway("172.17.0.1", 4, "bridge", "docker0", "172.17.0.0/16"),
+        Gateway("172.18.0.1", 4, "ci", "br-1", "172.18.0.0/16"),
+        Gateway("fd00::1", 6, "ci", "br-1", "fd00::/64"),
+    ),
+    (),
+)
+VIRGIN = ListenerState(TOPOLOGY)
+RIGHT = simulate_listener(VIRGIN, plan_listener(ListenerSpec(), VIRGIN))
+
+
+def codes(plan):
+    return [reason.code for reason in plan.reasons]
+
+
+def changed(**fields):
+    return dataclasses.replace(RIGHT, **fields)
+
+
+def test_a_virgin_host_gets_everything_and_one_restart():
+    plan = plan_listener(ListenerSpec(), VIRGIN)
+    assert [type(action).__name__ for action in plan.actions] == ["WriteConfig", "WriteUnit", "EnableUnit", "RestartEngine"]
+    assert plan.actions[-1] == RestartEngine(rebind=False, containers=())
+    assert plan.after["serves"] == {"172.17.0.1:2376": "the installed certificate"}
+
+
+def test_a_host_that_is_right_gets_nothing():
+    plan = plan_listener(ListenerSpec(), RIGHT)
+    assert plan.is_empty
+    assert plan.before == plan.after
+
+
+@pytest.mark.parametrize(
+    "state, expected, restarts",
+    [
+        pytest.param(changed(unit_text=None), ["unit_missing"], False, id="unit removed"),
+        pytest.param(changed(unit_text="[Socket]"), ["unit_changed"], False, id="unit edited"),
+        pytest.param(changed(stale=True), ["unit_stale"], False, id="daemon-reload forgotten"),
+        pytest.param(changed(enabled=False), ["unit_disabled"], False, id="disabled"),
+        pytest.param(changed(config_text='{"tlsverify": true}'), ["config_key_missing"] * 3, False, id="keys removed"),
+        pytest.param(
+            changed(active=False, listening=(), served={}), ["unit_inactive", "served_differs"], True, id="socket stopped"
+        ),
+        pytest.param(
+            changed(listening=(("0.0.0.0", 2376),), served={"172.17.0.1": listener.SERVED_NOTHING}),
+            ["listening_elsewhere", "served_differs"],
+            True,
+            id="address slipped in",
+        ),
+        pytest.param(changed(served={"172.17.0.1": listener.SERVED_PLAINTEXT}), ["served_differs"], True, id="plaintext"),
+        pytest.param(changed(served={"172.17.0.1": listener.SERVED_OTHER}), ["served_differs"], True, id="renewed"),
+        pytest.param(changed(served={"172.17.0.1": listener.SERVED_TO_ANYONE}), ["served_differs"], True, id="to anyone"),
+        pytest.param(changed(trust_outdated=True), ["trust_outdated"], True, id="new CA"),
+    ],
+)
+def test_drift_is_named_and_mended_with_a_restart_only_where_dockerd_needs_one(state, expected, restarts):
+    plan = plan_listener(ListenerSpec(), state)
+    assert codes(plan) == expected
+    assert any(isinstance(action, RestartEngine) for action in plan.actions) is restarts
+    assert plan_listener(ListenerSpec(), simulate_listener(state, plan)).is_empty
+
+
+def test_a_replaced_certificate_is_a_reason_until_the_engine_was_restarted():
+    spec = ListenerSpec(material_changed=True)
+    plan = plan_listener(spec, changed(restarted=False))
+    assert codes(plan) == ["certificate_changed"]
+    assert plan_listener(spec, simulate_listener(RIGHT, plan)).is_empty
+
+
+def test_another_address_stops_the_socket_before_it_is_bound_again():
+    plan = plan_listener(ListenerSpec(addresses=("172.18.0.1", "fd00::1")), RIGHT)
+    assert plan.actions[-1] == RestartEngine(rebind=True, containers=())
+    assert "ListenStream=[fd00::1]:2376\n" in plan.actions[0].text
+
+
+def test_what_a_restart_interrupts_is_told_or_refused():
+    state = dataclasses.replace(VIRGIN, containers=("jenkins",))
+    plan = plan_listener(ListenerSpec(), state)
+    assert plan.after["restart"] == {"docker.service": {"interrupts": ["jenkins"]}}
+    assert plan.actions[-1] == RestartEngine(rebind=False, containers=("jenkins",))
+    with pytest.raises(Refused, match="jenkins"):
+        plan_listener(ListenerSpec(interrupt_containers=False), state)
+    assert plan_listener(ListenerSpec(interrupt_containers=False), changed(containers=("jenkins",))).is_empty
+
+
+@pytest.mark.parametrize(
+    "spec, state, message",
+    [
+        (ListenerSpec(addresses=("192.0.2.1",)), VIRGIN, "beyond the bridges.*172.18.0.1 .gateway of network ci"),
+        (ListenerSpec(), dataclasses.replace(VIRGIN, topology=Topology((), ())), "engine without one"),
+        (ListenerSpec(), dataclasses.replace(VIRGIN, engine_arguments="dockerd"), "ExecStart"),
+        (
+            ListenerSpec(),
+            dataclasses.replace(VIRGIN, engine_arguments="dockerd -H fd:// -H tcp://0.0.0.0:2375"),
+            "tcp://0.0.0.0:2375",
+        ),
+        (
+            ListenerSpec(),
+            dataclasses.replace(VIRGIN, engine_arguments="dockerd --host=tcp://0.0.0.0:2375 --host=fd://"),
+            "tcp://0.0.0.0:2375",
+        ),
+        (ListenerSpec(), dataclasses.replace(VIRGIN, config_text='{"hosts": ["fd://"]}'), "hosts"),
+        (ListenerSpec(), dataclasses.replace(VIRGIN, config_text='{"tlscert": "/etc/x.pem"}'), "/etc/x.pem"),
+        (ListenerSpec(), dataclasses.replace(VIRGIN, config_text='{"tlsverify": false}'), "tlsverify.*False"),
+        (ListenerSpec(), dataclasses.replace(VIRGIN, config_text="{"), "broken JSON"),
+        (ListenerSpec(), dataclasses.replace(VIRGIN, occupied={"172.17.0.1": "nc (pid 7)"}), r"nc \(pid 7\)"),
+    ],
+)
+def test_what_belongs_to_somebody_else_is_refused(spec, state, message):
+    with pytest.raises(Refused, match=message):
+        plan_listener(spec, state)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"addresses": ["172.17.0.1:2376"]}, "without a port"),
+        ({"addresses": ["172.17.0.0/16"]}, "without a port"),
+        ({"addresses": ["0.0.0.0"]}, "0.0.0.0"),
+        ({"addresses": ["::"]}, "::"),
+        ({"port": 0}, "1 to 65535"),
+        ({"directory": "etc/wormhole"}, "absolute path"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    valid = {
+        "addresses": None,
+        "port": 2376,
+        "directory": "/etc/wormhole/server",
+        "material_changed": False,
+        "running_containers": "interrupt",
+    }
+    assert parse_spec(**valid) == ListenerSpec()
+    with pytest.raises(InvalidInput, match=message):
+        parse_spec(**{**valid, **options})
+
+
+def test_loopback_may_be_served():
+    assert not plan_listener(ListenerSpec(addresses=("127.0.0.1",)), VIRGIN).is_empty
+
+
+specs = st.builds(
+    ListenerSpec,
+    addresses=st.lists(st.sampled_from(["172.17.0.1", "172.18.0.1", "fd00::1", "127.0.0.1"]), unique=True).map(tuple),
+    port=st.integers(1, 65535),
+    directory=st.sampled_from(["/etc/wormhole/server", "/srv/tls"]),
+    material_changed=st.booleans(),
+)
+foreign = st.dictionaries(st.sampled_from(["debug", "labels", "bip", "tls"]), st.booleans() | st.text(max_size=4))
+served = st.sampled_from(
+    [listener.SERVED_INSTALLED, listener.SERVED_OTHER, listener.SERVED_PLAINTEXT, listener.SERVED_NOTHING]
+)
+states = st.builds(
+    ListenerState,
+    topology=st.just(TOPOLOGY),
+    unit_text=st.none() | st.text(max_size=20) | specs.map(lambda s: render_socket_unit((("172.17.0.1", s.port),))),
+    enabled=st.booleans(),
+    active=st.booleans(),
+    stale=st.booleans(),
+    listening=st.lists(st.tuples(st.sampled_from(["172.17.0.1", "0.0.0.0"]), st.integers(1, 65535))).map(tuple),
+    config_text=foreign.map(json.dumps),
+    served=st.dictionaries(st.sampled_from(["172.17.0.1", "172.18.0.1"]), served),
+    trust_outdated=st.booleans(),
+    containers=st.lists(st.text("abc", min_size=1)).map(tuple),
+)
+
+
+@given(specs, states)
+def test_law_a_plan_carried_out_leaves_nothing_to_do(spec, state):
+    plan = plan_listener(spec, state)
+    assert plan_listener(spec, simulate_listener(state, plan)).is_empty
+    for action in plan.actions:
+        if isinstance(action, WriteConfig):
+            assert json.loads(action.text).items() >= json.loads(state.config_text).items()
+
+
+@given(st.lists(st.tuples(st.sampled_from(["172.17.0.1", "fd00::1"]), st.integers(1, 65535)), unique=True).map(tuple))
+def test_a_socket_unit_reads_back_as_it_was_written(endpoints):
+    assert parse_socket_unit(render_socket_unit(endpoints)) == endpoints
+
+
+def test_systemds_own_listing_is_read():
+    shown = "172.17.0.1:2376 (Stream)\n[fd00::1]:2376 (Stream)\n/run/docker.sock (Stream)"
+    assert listener.parse_listen(shown) == (("172.17.0.1", 2376), ("fd00::1", 2376))
