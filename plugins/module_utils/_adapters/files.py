@@ -81,7 +81,7 @@ def read_directory(path: str) -> Optional[DirectoryState]:
 def write_file(path: str, content: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> None:
     """Writes a file so that a reader sees the old content or the new one, never a part of it.
 
-    The temporary file is created with no permission for anybody, gets its owner and mode, then its content, is
+    The temporary file is created readable to nobody but its owner, gets its owner and mode, then its content, is
     flushed to the disk and renamed over the target; then the directory entry is flushed too (rename(2), fsync(2)).
 
     Raises:
@@ -181,6 +181,7 @@ def locked(path: str) -> Iterator[None]:
 
 def _kind(mode: int) -> str:
     for test, name in (
+        (stat.S_ISREG, "a regular file"),
         (stat.S_ISDIR, "a directory"),
         (stat.S_ISSOCK, "a socket"),
         (stat.S_ISFIFO, "a named pipe"),

@@ -1,0 +1,56 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
+    can_listen,
+    interface_addresses,
+    observe_topology,
+    port_holder,
+)
+
+
+def test_loopback_has_its_address_and_an_unknown_interface_has_none():
+    assert "127.0.0.1" in interface_addresses("lo")
+    assert interface_addresses("br-doesnotexist") == ()
+
+
+def test_a_bridge_whose_gateway_the_engine_does_not_tell_is_asked_itself():
+    networks = [
+        {
+            "Name": "ci",
+            "Driver": "bridge",
+            "Options": {"com.docker.network.bridge.name": "lo"},
+            "IPAM": {"Config": [{"Subnet": "127.0.0.0/8"}]},
+        }
+    ]
+    assert [gateway.address for gateway in observe_topology(networks).gateways] == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("bound, expected", [("127.0.0.1", False), ("0.0.0.0", False), ("127.0.0.2", True)])
+def test_a_port_is_free_unless_somebody_listens_on_the_address_or_on_all(bound, expected):
+    with socket.socket() as listener:
+        listener.bind((bound, 0))
+        listener.listen(1)
+        port = listener.getsockname()[1]
+        assert can_listen("127.0.0.1", port) is expected
+        assert port_holder(port).endswith(f"(pid {os.getpid()})")
+    assert can_listen("127.0.0.1", port)
+
+
+def test_an_address_that_no_interface_has_yet_can_be_bound():
+    assert can_listen("198.51.100.1", 2376)
+
+
+def test_a_port_that_nobody_holds_has_no_holder():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    assert port_holder(port) is None
