@@ -330,8 +330,8 @@ def _get(connection: socket.socket, host: str, path: str) -> _Answer:
     name = f"[{host}]" if ":" in host else host
     request = f"GET {path} HTTP/1.1\r\nHost: {name}\r\nUser-Agent: wormhole.docker\r\nAccept: */*\r\n\r\n"
     try:
-        # A server that refuses may have closed already; its reason is then still there to be read.
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        # A server that refuses a certificate may have closed already; its alert is then still there to be read.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             connection.sendall(request.encode("ascii"))
         response = http.client.HTTPResponse(connection, method="GET")
         try:
