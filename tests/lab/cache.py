@@ -1,0 +1,50 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Things that are built once: named by what they are made of, and there only when they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+Progress = Callable[[str], None]
+
+
+def key(parts: Iterable[str], modules: Iterable[str] = ()) -> str:
+    """Hash what a thing is made of: words, and the source of the modules of this package that make it."""
+    sources = (Path(__file__).with_name(f"{module}.py").read_text() for module in modules)
+    digest = hashlib.sha256()
+    for part in (*parts, *sources):
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def build_once(target: Path, build: Callable[[Path], None], what: str, progress: Progress) -> Path:
+    """Return `target`, after `build(draft)` if it is not there; an interrupted build leaves no target."""
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f"draft-{target.name}")
+    remove(draft)
+    progress(f"building {what} (once) …")
+    began = time.monotonic()
+    try:
+        build(draft)
+        draft.rename(target)
+    finally:
+        remove(draft)
+    progress(f"built {what} in {time.monotonic() - began:.1f} s")
+    return target
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

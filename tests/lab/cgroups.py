@@ -1,0 +1,89 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lab's own cgroup, so that hosts make theirs below it and one folder shows what is left of a lab.
+
+Inside the lab there is nothing but cgroup v2, as on an ordinary Debian, also where the machine itself mounts the
+older hierarchies beside it: one way to start a host, whatever release it is and wherever the lab runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.process import run
+
+CGROUP = Path("/sys/fs/cgroup")
+_CLONE_NEWCGROUP = 0x02000000
+
+
+def v2_mount(mounts: str) -> Path | None:
+    """Find where cgroup v2 is mounted, in the text of /proc/self/mounts."""
+    for line in mounts.splitlines():
+        fields = line.split()
+        if len(fields) > 2 and fields[2] == "cgroup2":
+            return Path(fields[1])
+    return None
+
+
+def lab_cgroup(name: str) -> Path | None:
+    """Return the lab's cgroup as the machine sees it; None where cgroup v2 is not mounted."""
+    mount = v2_mount(Path("/proc/self/mounts").read_text())
+    return mount / name if mount else None
+
+
+def enter(name: str) -> None:
+    """Move this process into a cgroup of its own, make that the root it sees, and mount only v2.
+
+    To be called in a mount namespace of the lab's own.
+    """
+    run(["umount", "--recursive", str(CGROUP)])
+    run(["mount", "-t", "cgroup2", "cgroup2", str(CGROUP)])
+    top = CGROUP / name
+    top.mkdir(exist_ok=True)
+    (top / "cgroup.procs").write_text("0")
+    _unshare_cgroup()
+    run(["umount", str(CGROUP)])
+    run(["mount", "-t", "cgroup2", "cgroup2", str(CGROUP)])
+    # A cgroup with processes cannot hand controllers down, so this process lives one level below.
+    leaf = CGROUP / "supervisor"
+    leaf.mkdir(exist_ok=True)
+    (leaf / "cgroup.procs").write_text("0")
+    _delegate(CGROUP)
+
+
+def _delegate(cgroup: Path) -> None:
+    """Hand each controller down to the children, as far as the machine has them to give."""
+    for controller in (cgroup / "cgroup.controllers").read_text().split():
+        try:
+            (cgroup / "cgroup.subtree_control").write_text(f"+{controller}")
+        except OSError:
+            continue  # hosts run without limits; a controller that cannot be had is not missed
+
+
+def _unshare_cgroup() -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(_CLONE_NEWCGROUP):
+        code = ctypes.get_errno()
+        raise LabError("no cgroup namespace for the lab", found=os.strerror(code))
+
+
+def remove_tree(top: Path, timeout: float = 5.0) -> bool:
+    """Remove a cgroup and all below it once their processes are gone; say whether it is away."""
+    deadline = time.monotonic() + timeout
+    while top.exists():
+        for folder, _, _ in os.walk(top, topdown=False):
+            try:
+                os.rmdir(folder)
+            except OSError:
+                pass  # a process is still on its way out; tried again until the deadline
+        if top.exists():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+    return True

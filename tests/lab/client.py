@@ -1,0 +1,221 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tests see of the lab: `Lab` and `Host`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import access, control, lifecycle
+from lab.cache import Progress
+from lab.errors import LabError
+from lab.paths import LabPaths
+from lab.spec import HostSpec, HostState, Release, Variant
+
+CLONE = Path(__file__).resolve().parent.parent.parent
+
+
+def quiet(_: str) -> None:
+    """Report no progress."""
+
+
+class Host:
+    """A host of the lab, reached by SSH as root."""
+
+    def __init__(self, paths: LabPaths, state: HostState) -> None:
+        self._paths = paths
+        self._state = state
+
+    @property
+    def name(self) -> str:
+        """The host's name, here, in the inventory and on itself: d13-1."""
+        return self._state.name
+
+    @property
+    def address(self) -> str:
+        """The host's IPv4 address; it survives a reboot."""
+        return self._state.address
+
+    @property
+    def release(self) -> Release:
+        """The Debian release: 12 or 13."""
+        return self._state.release
+
+    @property
+    def variant(self) -> Variant:
+        """`standard`, or `bare`: without Docker and its Python libraries."""
+        return self._state.variant
+
+    def __repr__(self) -> str:
+        return f"Host({self.name}, {self.address}, {self.variant})"
+
+    def run(
+        self, command: str | Sequence[str], *, check: bool = True, input: str | None = None, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command (words, or a line for the host's shell); with `check`, a failure raises `LabError`."""
+        line = command if isinstance(command, str) else shlex.join(command)
+        done = subprocess.run(
+            access.ssh_argv(self._paths, self._state, line),
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode:
+            raise LabError(
+                f"command failed on {self.name}: {line}",
+                found=f"exit {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}",
+            )
+        return done
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Write a file with its final mode; the folder is made if need be."""
+        target, folder = shlex.quote(path), shlex.quote(str(Path(path).parent))
+        self.run(f"mkdir -p {folder} && install -m {mode:04o} /dev/stdin {target}", input=text)
+
+    def read(self, path: str) -> str:
+        """Return a file's text."""
+        return self.run(["cat", path]).stdout
+
+    def reboot(self, power_cut: bool = False) -> None:
+        """Reboot, in good order or as if the power failed, and wait until the host is back under SSH."""
+        control.request(self._paths, quiet, "reboot", name=self.name, power_cut=power_cut)
+
+    def destroy(self) -> None:
+        """Remove the host."""
+        control.request(self._paths, quiet, "destroy", name=self.name)
+
+    def authorize(self, public_key: str) -> None:
+        """Let a further key log in as root, given as the text of its `.pub` file."""
+        control.request(self._paths, quiet, "authorize", name=self.name, public_key=public_key)
+
+    def ssh_argv(self, *command: str) -> list[str]:
+        """Return the `ssh` command line that runs a command on the host, for those who start it themselves."""
+        return access.ssh_argv(self._paths, self._state, *command)
+
+    @contextmanager
+    def forward_docker_socket(self, local_path: Path) -> Iterator[Path]:
+        """Make the host's Docker socket appear at a local path, for the length of a `with` block."""
+        forward = f"-L{local_path}:/run/docker.sock"
+        ssh = access.ssh_argv(self._paths, self._state)
+        local_path.unlink(missing_ok=True)
+        # The lab's shared connection does the forwarding, so that nothing of it outlives the lab.
+        for verb in ("forward", "cancel"):
+            argv = [*ssh[:1], f"-O{verb}", forward, *ssh[1:]]
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            if verb == "forward":
+                if done.returncode:
+                    raise LabError(f"no way to the Docker socket of {self.name}", found=done.stderr.strip())
+                try:
+                    yield local_path
+                finally:
+                    local_path.unlink(missing_ok=True)
+
+
+class Lab:
+    """A running lab.
+
+    `Lab.owned([HostSpec(), …])` is a context manager: the lab lives as long as the `with` block, and no longer than
+    this process even if that is killed. `Lab.up()` starts one that stays, `Lab.attach()` finds one that runs.
+    """
+
+    def __init__(self, paths: LabPaths, progress: Progress = quiet) -> None:
+        self._paths = paths
+        self._progress = progress
+
+    @classmethod
+    @contextmanager
+    def owned(
+        cls, hosts: Iterable[HostSpec] = (), *, root: Path = CLONE, progress: Progress = quiet
+    ) -> Iterator[Lab]:
+        """Start a lab with these hosts for the length of a `with` block."""
+        paths, specs = LabPaths(root.resolve()), list(hosts)
+        lifecycle.prepare(paths, (spec.release for spec in specs), progress)
+        process, lifeline = lifecycle.start(paths, progress, owned=True)
+        assert lifeline is not None
+        try:
+            lab = cls(paths, progress)
+            lab.add_hosts(specs)
+            yield lab
+        finally:
+            os.close(lifeline)
+            process.wait()
+
+    @classmethod
+    def up(cls, *, root: Path = CLONE, progress: Progress = quiet) -> Lab:
+        """Find the running lab of this clone, or start one without hosts that runs until `down`."""
+        paths = LabPaths(root.resolve())
+        if control.supervisor_pid(paths) is None:
+            lifecycle.prepare(paths, (), progress)
+            lifecycle.start(paths, progress, owned=False)
+        return cls(paths, progress)
+
+    @classmethod
+    def attach(cls, *, root: Path = CLONE, progress: Progress = quiet) -> Lab | None:
+        """Find the running lab of this clone; None if there is none."""
+        paths = LabPaths(root.resolve())
+        return cls(paths, progress) if control.supervisor_pid(paths) is not None else None
+
+    @staticmethod
+    def down(*, root: Path = CLONE) -> list[str]:
+        """End the lab of this clone, if there is one, and clear up; return what could not be removed."""
+        return lifecycle.stop(LabPaths(root.resolve()))
+
+    @property
+    def paths(self) -> LabPaths:
+        """Where the lab keeps its things."""
+        return self._paths
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's process id."""
+        pid = control.supervisor_pid(self._paths)
+        if pid is None:
+            raise LabError("no lab is running in this clone", remedy="./dev lab up")
+        return pid
+
+    @property
+    def inventory_path(self) -> Path:
+        """An ordinary Ansible inventory of all hosts; it follows as hosts come and go."""
+        return self._paths.inventory
+
+    @property
+    def hosts(self) -> list[Host]:
+        """All hosts, in the order in which they were made."""
+        keys = ("name", "address", "octet", "release", "variant")
+        found = control.request(self._paths, self._progress, "list")
+        return [Host(self._paths, HostState(**{key: entry[key] for key in keys})) for entry in found]
+
+    def host(self, name: str) -> Host:
+        """Return a host by its name."""
+        hosts = self.hosts
+        for host in hosts:
+            if host.name == name:
+                return host
+        known = ", ".join(host.name for host in hosts) or "(none)"
+        raise LabError(f"no host {name} in the lab", expected=f"one of {known}")
+
+    def fresh_host(self, spec: HostSpec | None = None) -> Host:
+        """Boot one more host, as new. `Host.destroy` removes it."""
+        spec = spec or HostSpec()
+        lifecycle.prepare(self._paths, [spec.release], self._progress)
+        made = control.request(
+            self._paths, self._progress, "add", release=spec.release, variant=spec.variant
+        )
+        return Host(self._paths, HostState(**made))
+
+    def add_hosts(self, specs: Sequence[HostSpec]) -> list[Host]:
+        """Boot several hosts at once."""
+        lifecycle.prepare(self._paths, {spec.release for spec in specs}, self._progress)
+        with ThreadPoolExecutor(max_workers=max(1, len(specs))) as pool:
+            return list(pool.map(self.fresh_host, specs))

@@ -1,0 +1,184 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The images for wormholed containers, made without an engine and without a registry.
+
+- `wormhole-lab/cli:1`: the Docker command line with buildx, openssl, curl and BusyBox
+- `wormhole-lab/nonroot:1`: the same as user 1234:1234, which is called `ci`
+- `wormhole-lab/busybox:1`: BusyBox only
+
+All three wait for ever and end at once on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import apt, cache
+from lab.paths import LabPaths
+from lab.process import run
+from lab.spec import SUITES
+
+# One release's packages serve hosts of both: a newer client talks to an older engine.
+RELEASE = 13
+CLI_PACKAGES = ("docker-cli", "docker-buildx", "openssl", "curl", "busybox-static", "ca-certificates")
+
+# PID 1 has no default action for SIGTERM: without the trap, stopping a container takes ten seconds.
+COMMAND = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"]
+
+_FILES = {
+    "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nci:x:1234:1234:ci:/home/ci:/bin/sh\n",
+    "etc/group": "root:x:0:\nci:x:1234:\n",
+    "etc/nsswitch.conf": "hosts: files dns\n",
+}
+_FOLDERS = {"tmp": (0o1777, 0), "root": (0o700, 0), "home": (0o755, 0), "home/ci": (0o755, 1234), "etc": (0o755, 0)}
+_EXCLUDE = ("/usr/lib/*/gconv/*", "/usr/share/perl5/*", "/usr/share/bash-completion/*", "/var/lib/dpkg/*")
+_MERGED_USR = (
+    'for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; [ -e "$1/$d" ] || ln -s "usr/$d" "$1/$d"; done'
+)
+
+
+def images_key() -> str:
+    """Name what the images are made of."""
+    return cache.key((SUITES[RELEASE],), ("apt", "container_images"))
+
+
+def ensure_images(paths: LabPaths, progress: cache.Progress) -> Path:
+    """Return an archive for `docker load` with the three images; make it first if need be."""
+    target = paths.cache / f"images-{images_key()}.tar"
+    return cache.build_once(target, _build, "the images for wormholed containers", progress)
+
+
+def _build(draft: Path) -> None:
+    work = draft.with_name(f"{draft.name}.work")
+    cache.remove(work)
+    work.mkdir()
+    try:
+        _build_in(work, draft)
+    finally:
+        cache.remove(work)
+
+
+def _build_in(work: Path, archive: Path) -> None:
+    packages = work / "packages.tar"
+    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDE]
+    apt.mmdebstrap(
+        SUITES[RELEASE], packages, CLI_PACKAGES, "--variant=extract", f"--setup-hook={_MERGED_USR}", *options
+    )
+    with tarfile.open(packages) as layer:
+        present = {Path(name).name for name in layer.getnames() if "bin/" in name}
+        certificates = b"".join(_read(layer, name) for name in layer.getnames() if name.endswith(".crt"))
+        busybox = _read(layer, "./usr/bin/busybox")
+    applets = _applets(busybox, work)
+
+    additions = work / "additions.tar"
+    with tarfile.open(additions, "w") as layer:
+        _add_common(layer)
+        _add_file(layer, "etc/ssl/certs/ca-certificates.crt", certificates, 0o644)
+        for applet in applets:
+            if applet not in present:
+                _add_link(layer, f"usr/bin/{applet}", "busybox")
+
+    small = work / "busybox.tar"
+    with tarfile.open(small, "w") as layer:
+        _add_common(layer)
+        _add_file(layer, "bin/busybox", busybox, 0o755)
+        for applet in applets:
+            _add_link(layer, f"bin/{applet}", "busybox")
+
+    write_archive(
+        archive,
+        [
+            ImageParts("wormhole-lab/cli:1", (packages, additions)),
+            ImageParts("wormhole-lab/nonroot:1", (packages, additions), user="1234:1234"),
+            ImageParts("wormhole-lab/busybox:1", (small,)),
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class ImageParts:
+    """What an image is made of."""
+
+    name: str
+    layers: tuple[Path, ...]
+    user: str = ""
+
+
+def write_archive(target: Path, images: Sequence[ImageParts]) -> None:
+    """Write what `docker save` would: for each image its configuration and its layers."""
+    architecture = run(["dpkg", "--print-architecture"]).strip()
+    manifest: list[dict[str, Any]] = []
+    with tarfile.open(target, "w") as archive:
+        digests: dict[Path, str] = {}
+        for image in images:
+            for layer in image.layers:
+                if layer not in digests:
+                    with layer.open("rb") as stream:
+                        digests[layer] = hashlib.file_digest(stream, "sha256").hexdigest()
+                    archive.add(layer, f"{digests[layer]}.tar")
+            config = json.dumps(
+                {
+                    "architecture": architecture,
+                    "os": "linux",
+                    "created": "2020-01-01T00:00:00Z",
+                    "config": {
+                        "Cmd": COMMAND,
+                        "Env": ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"],
+                        "User": image.user,
+                        "WorkingDir": "/",
+                    },
+                    "rootfs": {
+                        "type": "layers",
+                        "diff_ids": [f"sha256:{digests[layer]}" for layer in image.layers],
+                    },
+                },
+                sort_keys=True,
+            ).encode()
+            name = f"{hashlib.sha256(config).hexdigest()}.json"
+            _add_file(archive, name, config, 0o644)
+            layers = [f"{digests[layer]}.tar" for layer in image.layers]
+            manifest.append({"Config": name, "RepoTags": [image.name], "Layers": layers})
+        _add_file(archive, "manifest.json", json.dumps(manifest).encode(), 0o644)
+
+
+def _applets(busybox: bytes, folder: Path) -> list[str]:
+    program = folder / "busybox"
+    program.write_bytes(busybox)
+    program.chmod(0o755)
+    return [applet for applet in run([str(program), "--list"]).split() if applet != "busybox"]
+
+
+def _add_common(layer: tarfile.TarFile) -> None:
+    for name, (mode, owner) in _FOLDERS.items():
+        folder = tarfile.TarInfo(name)
+        folder.type, folder.mode, folder.uid, folder.gid = tarfile.DIRTYPE, mode, owner, owner
+        layer.addfile(folder)
+    for name, text in _FILES.items():
+        _add_file(layer, name, text.encode(), 0o644)
+
+
+def _add_file(archive: tarfile.TarFile, name: str, content: bytes, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), mode
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _add_link(archive: tarfile.TarFile, name: str, target: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, target, 0o777
+    archive.addfile(entry)
+
+
+def _read(archive: tarfile.TarFile, name: str) -> bytes:
+    stream = archive.extractfile(name)
+    assert stream is not None
+    return stream.read()

@@ -1,0 +1,100 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make a fresh Debian root file system into a lab host's; mmdebstrap runs this as a hook.
+
+The host gets a package repository of its own, which holds what its engine and its Python libraries need, and no
+other: `apt-get install docker.io` works there without a network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+from lab.process import run
+from lab.spec import engine_packages
+
+REPOSITORY = "srv/apt"
+
+# Units that would touch the kernel, which a host shares with the machine, or that wake up for nothing.
+MASKED = (
+    "systemd-modules-load.service",
+    "systemd-sysctl.service",
+    "systemd-pstore.service",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    "sys-kernel-tracing.mount",
+    "sys-fs-fuse-connections.mount",
+    "dev-hugepages.mount",
+    "getty.target",
+    "console-getty.service",
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "dpkg-db-backup.timer",
+)
+
+_SSHD = """\
+UseDNS no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+HostKey /etc/ssh/ssh_host_ed25519_key
+MaxStartups 100
+MaxSessions 100
+"""
+
+
+def index_entry(deb: Path, control: str) -> str:
+    """Return a package's paragraph of a repository index."""
+    digest = hashlib.sha256(deb.read_bytes()).hexdigest()
+    size = deb.stat().st_size
+    return f"{control.strip()}\nFilename: ./{deb.name}\nSize: {size}\nSHA256: {digest}\n"
+
+
+def add_repository(root: Path, release: int) -> None:
+    """Fetch what a bare host lacks into a repository inside it, and make that its only package source."""
+    repository = root / REPOSITORY
+    (repository / "partial").mkdir(parents=True)
+    run(
+        ["apt-get", "install", "--yes", "--download-only", *engine_packages(release)]
+        + ["-o", f"Dir::Cache::archives={repository}"],
+        env={**os.environ, "APT_CONFIG": os.environ["MMDEBSTRAP_APT_CONFIG"]},
+    )
+    (repository / "partial").rmdir()
+    (repository / "lock").unlink(missing_ok=True)
+    entries = [index_entry(deb, run(["dpkg-deb", "-f", str(deb)])) for deb in sorted(repository.glob("*.deb"))]
+    (repository / "Packages").write_text("\n".join(entries))
+
+    for path in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").iterdir()):
+        path.unlink(missing_ok=True)
+    (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:/{REPOSITORY} ./\n")
+
+
+def configure(root: Path) -> None:
+    """Write what every host has in common, and remove what each must have for itself."""
+    (root / "etc/ssh/sshd_config.d/lab.conf").write_text(_SSHD)
+    for path in (*(root / "etc/ssh").glob("ssh_host_*"), root / "etc/hostname"):
+        path.unlink(missing_ok=True)
+    # Each host gets its own. Without any, systemd would call it a first boot and enable all it has, networkd too.
+    (root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    for unit in MASKED:
+        mask = root / "etc/systemd/system" / unit
+        mask.unlink(missing_ok=True)
+        mask.symlink_to("/dev/null")
+
+
+def main() -> None:
+    """Run as `python -m lab.customize RELEASE ROOT`."""
+    release, root = int(sys.argv[1]), Path(sys.argv[2])
+    configure(root)
+    add_repository(root, release)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The supervisor's hosts: create, wire, reboot and destroy them."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import signal
+import socket
+import subprocess
+import tarfile
+import threading
+import time
+import uuid
+
+from lab import access, cache, images, network
+from lab.engine import Engine
+from lab.errors import LabError
+from lab.paths import LabPaths
+from lab.process import ip_batch, run
+from lab.spec import HostSpec, HostState, next_name
+
+_BOOT_SECONDS = 60
+_SHUTDOWN_SECONDS = 30
+
+
+class Hosts:
+    """All hosts of one lab. Its methods may be called from several threads at once."""
+
+    def __init__(self, paths: LabPaths, engine: Engine, subnet: network.Subnet) -> None:
+        self._paths = paths
+        self._engine = engine
+        self._subnet = subnet
+        self._lock = threading.Lock()
+        self._building: dict[int, threading.Lock] = {12: threading.Lock(), 13: threading.Lock()}
+        self._hosts: dict[str, HostState] = {}
+        self._masters: dict[str, subprocess.Popen[bytes]] = {}
+        # Set while a host is booted and reachable; a watcher clears it when the host goes down.
+        self._up: dict[str, threading.Event] = {}
+        self._errors: dict[str, str] = {}
+
+    def all(self) -> list[HostState]:
+        """Return the hosts in the order of their addresses."""
+        with self._lock:
+            return sorted(self._hosts.values(), key=lambda host: host.octet)
+
+    def is_up(self, name: str) -> bool:
+        """Say whether a host is booted and reachable."""
+        return self._up[name].is_set()
+
+    def get(self, name: str) -> HostState:
+        """Return a host by its name."""
+        with self._lock:
+            host = self._hosts.get(name)
+            known = ", ".join(self._hosts)
+        if host is None:
+            raise LabError(f"no host {name} in the lab", expected=f"one of {known or '(none)'}")
+        return host
+
+    def add(self, spec: HostSpec, progress: cache.Progress) -> HostState:
+        """Boot a new host and wait until it can be reached."""
+        # Two hosts at once would build the same image twice.
+        with self._building[spec.release]:
+            image = images.ensure_image(self._engine, self._paths, spec, progress)
+            if spec.variant == "standard":
+                template = images.engine_template(self._engine, self._paths, spec.release, progress)
+        with self._lock:
+            octet = network.free_octet(host.octet for host in self._hosts.values())
+            name = next_name(spec.release, set(self._hosts))
+            host = HostState(name, self._subnet.host(octet), octet, spec.release, spec.variant)
+            self._hosts[name] = host
+            self._up[name] = threading.Event()
+        progress(f"booting {name} ({host.address}, Debian {host.release}, {host.variant}) …")
+        began = time.monotonic()
+        store = self._paths.hosts / name / "var-lib-docker"
+        cache.remove(store.parent)
+        store.parent.mkdir(parents=True)
+        if spec.variant == "standard":
+            run(["cp", "--archive", "--reflink=auto", str(template), str(store)])
+        else:
+            store.mkdir(mode=0o710)
+        options = images.run_options(self._paths, store)
+        self._engine.docker(
+            "create", f"--name={name}", f"--hostname={name}", f"--add-host={name}:{host.address}",
+            f"--dns={self._subnet.gateway}", *options, image,
+        )  # fmt: skip
+        self._engine.docker("cp", "-", f"{name}:/", input=self._identity(host))
+        self._write_access_files()
+        self._start(host)
+        threading.Thread(target=self._watch, args=(host,), daemon=True).start()
+        progress(f"{name} is up after {time.monotonic() - began:.1f} s")
+        return host
+
+    def reboot(self, name: str, power_cut: bool) -> None:
+        """Restart a host, in good order or not, and wait until it is back."""
+        host = self.get(name)
+        up = self._up[host.name]
+        began = self._engine.docker("inspect", "--format={{.State.StartedAt}}", name)
+        # What systemd does on `systemctl reboot`: stop everything, then end.
+        number = signal.SIGKILL if power_cut else signal.SIGRTMIN + 5
+        self._engine.docker("kill", f"--signal={int(number)}", name)
+        deadline = time.monotonic() + _SHUTDOWN_SECONDS + _BOOT_SECONDS
+        while time.monotonic() < deadline:
+            if up.wait(0.05) and self._engine.docker("inspect", "--format={{.State.StartedAt}}", name) != began:
+                return
+            if name in self._errors:
+                raise LabError(f"{name} does not come back", found=self._errors[name])
+            time.sleep(0.05)
+        raise LabError(f"{name} does not come back", found="no end of its shutdown, or no boot, in time")
+
+    def destroy(self, name: str) -> None:
+        """Remove a host and all it had."""
+        host = self.get(name)
+        with self._lock:
+            del self._hosts[name]
+        self._close_master(name)
+        self._engine.docker("rm", "--force", "--volumes", name)
+        shutil.rmtree(self._paths.hosts / host.name, ignore_errors=True)
+        self._write_access_files()
+
+    def authorize(self, name: str, public_key: str) -> None:
+        """Let a further key log in as root."""
+        append = "umask 077; cat >> /root/.ssh/authorized_keys"
+        run(access.ssh_argv(self._paths, self.get(name), append), input=public_key.strip() + "\n")
+
+    def _start(self, host: HostState) -> None:
+        self._engine.docker("start", host.name)
+        pid = self._engine.docker("inspect", "--format={{.State.Pid}}", host.name)
+        self._wire(host, pid)
+        images.wait_for_boot(self._engine, host.name, _BOOT_SECONDS)
+        self._wait_for_ssh(host)
+        self._open_master(host)
+        self._up[host.name].set()
+
+    def _wire(self, host: HostState, pid: str) -> None:
+        """Give a booting host its interface. Docker's own networks would bring name server rules into the host."""
+        port = f"h{host.octet}"
+        ip_batch(
+            [
+                f"link add {port} type veth peer name eth0 address {self._subnet.mac(host.octet)} netns {pid}",
+                f"link set {port} master {network.BRIDGE} up",
+            ]
+        )
+        ip_batch(
+            [
+                f"address add {host.address}/24 dev eth0",
+                "link set eth0 up",
+                f"route add default via {self._subnet.gateway}",
+            ],
+            namespace=f"/proc/{pid}/ns/net",
+        )
+
+    def _wait_for_ssh(self, host: HostState) -> None:
+        deadline = time.monotonic() + _BOOT_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                with socket.create_connection((host.address, 22), timeout=1) as connection:
+                    if connection.recv(4) == b"SSH-":
+                        return
+            except OSError:
+                time.sleep(0.05)
+        raise LabError(f"{host.name} answers no SSH", expected=f"a greeting at {host.address}:22")
+
+    def _watch(self, host: HostState) -> None:
+        """Boot a host again whenever it has gone down, as hardware does after `reboot`."""
+        while True:
+            self._engine.try_docker("wait", host.name)
+            self._up[host.name].clear()
+            self._close_master(host.name)
+            with self._lock:
+                if self._hosts.get(host.name) is not host:
+                    return
+            try:
+                self._start(host)
+            except LabError as error:
+                self._errors[host.name] = str(error)
+                print(error, flush=True)
+                return
+
+    def _open_master(self, host: HostState) -> None:
+        """Keep one SSH connection open, for all who use the lab's SSH options."""
+        path = self._paths.ssh_master(host.name)
+        path.unlink(missing_ok=True)
+        argv = access.ssh_argv(self._paths, host)
+        argv[1:1] = ["-M", "-N", "-oControlMaster=yes"]
+        self._masters[host.name] = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not path.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def _close_master(self, name: str) -> None:
+        master = self._masters.pop(name, None)
+        if master is not None:
+            master.kill()
+            master.wait()
+        self._paths.ssh_master(name).unlink(missing_ok=True)
+
+    def _identity(self, host: HostState) -> bytes:
+        """Return, as a tar archive, what makes a host an individual: its keys, its machine id, who may log in."""
+        key = access.host_key(self._paths, host)
+        public = access.ensure_key(key)
+        files = {
+            "etc/machine-id": (uuid.uuid4().hex + "\n", 0o444),
+            "etc/ssh/ssh_host_ed25519_key": (key.read_text(), 0o600),
+            "etc/ssh/ssh_host_ed25519_key.pub": (public + "\n", 0o644),
+            "root/.ssh/authorized_keys": (access.ensure_key(self._paths.private_key) + "\n", 0o600),
+        }
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode="w") as archive:
+            folder = tarfile.TarInfo("root/.ssh")
+            folder.type, folder.mode = tarfile.DIRTYPE, 0o700
+            archive.addfile(folder)
+            for name, (text, mode) in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(text.encode()), mode
+                archive.addfile(entry, io.BytesIO(text.encode()))
+        return stream.getvalue()
+
+    def _write_access_files(self) -> None:
+        with self._lock:
+            hosts = sorted(self._hosts.values(), key=lambda host: host.octet)
+            # A host that is being added has its key once its identity is made.
+            ready = [host for host in hosts if access.host_key(self._paths, host).with_suffix(".pub").exists()]
+            access.write_known_hosts(self._paths, ready)
+            access.write_inventory(self._paths, ready)

@@ -1,0 +1,111 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The outer engine's images of hosts, and the /var/lib/docker that standard hosts start from.
+
+bare      the root file system, imported
+standard  the same with Docker and its Python libraries, installed from the host's own offline repository
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from lab import cache, container_images, rootfs
+from lab.engine import Engine
+from lab.errors import LabError
+from lab.paths import LabPaths
+from lab.spec import HostSpec, engine_packages
+
+_SEED_SECONDS = 60
+
+
+def image_name(spec: HostSpec) -> str:
+    """Return the outer engine's name for a host's image."""
+    return f"wormhole-lab-host/{spec.variant}:{spec.release}-{rootfs.rootfs_key(spec.release)}"
+
+
+def ensure_image(engine: Engine, paths: LabPaths, spec: HostSpec, progress: cache.Progress) -> str:
+    """Return the image of a host; make it from the root file system first if need be."""
+    name = image_name(spec)
+    if engine.has_image(name):
+        return name
+    bare = image_name(HostSpec(spec.release, "bare"))
+    if not engine.has_image(bare):
+        progress(f"importing the Debian {spec.release} root file system (once) …")
+        archive = paths.cache / f"rootfs-{spec.release}-{rootfs.rootfs_key(spec.release)}.tar"
+        engine.docker("import", str(archive), bare)
+    if spec.variant == "standard":
+        progress(f"installing Docker into the Debian {spec.release} host image (once) …")
+        packages = " ".join(engine_packages(spec.release))
+        script = f"apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes {packages}"
+        engine.docker("build", "--network=none", "--tag", name, "-", input=f"FROM {bare}\nRUN {script}\n")
+    return name
+
+
+def engine_template(engine: Engine, paths: LabPaths, release: int, progress: cache.Progress) -> Path:
+    """Return a /var/lib/docker that holds the images for wormholed containers, as that release's engine lays it out."""
+    key = cache.key((rootfs.rootfs_key(release), container_images.images_key()))
+    target = paths.cache / f"var-lib-docker-{release}-{key}"
+
+    def build(draft: Path) -> None:
+        spec = HostSpec(release, "standard")  # type: ignore[arg-type]
+        seed = f"seed-{release}"
+        engine.try_docker("rm", "--force", seed)
+        engine.docker("create", "--name", seed, *run_options(paths, draft), ensure_image(engine, paths, spec, progress))
+        try:
+            engine.docker("start", seed)
+            wait_for_boot(engine, seed, _SEED_SECONDS)
+            engine.docker("exec", seed, "docker", "load", "--input", "/srv/images.tar")
+            engine.docker("exec", seed, "systemctl", "stop", "docker.socket", "docker.service")
+        finally:
+            engine.try_docker("rm", "--force", seed)
+        # Each host's engine is an individual of its own.
+        for path in ("engine-id", "network", "containers", "runtimes"):
+            cache.remove(draft / path)
+
+    return cache.build_once(target, build, f"the Debian {release} image store", progress)
+
+
+def run_options(paths: LabPaths, var_lib_docker: Path) -> list[str]:
+    """Return how every host's container runs: systemd as PID 1, and room for an engine of its own.
+
+    Not --privileged, which asks for CAP_SYS_RESOURCE: some machines have none to give, so no host has it anywhere.
+    """
+    images = paths.cache / f"images-{container_images.images_key()}.tar"
+    return [
+        "--cap-add=ALL",
+        "--cap-drop=SYS_RESOURCE",
+        "--security-opt=seccomp=unconfined",
+        "--security-opt=apparmor=unconfined",
+        "--security-opt=systempaths=unconfined",
+        "--cgroupns=host",
+        "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw",
+        "--network=none",
+        "--tmpfs=/run:exec,mode=755",
+        "--tmpfs=/tmp:exec,mode=1777",
+        # The engine's store cannot be an overlay on an overlay.
+        f"--volume={var_lib_docker}:/var/lib/docker",
+        f"--volume={images}:/srv/images.tar:ro",
+        "--stop-signal=SIGRTMIN+3",
+        "--entrypoint=/sbin/init",
+    ]
+
+
+def wait_for_boot(engine: Engine, container: str, seconds: float) -> None:
+    """Wait until systemd has started everything; a unit that failed is the caller's to find."""
+    deadline = time.monotonic() + seconds
+    state: str | None = ""
+    while time.monotonic() < deadline:
+        # Prints "running" or "degraded"; fails as long as systemd does not answer yet.
+        state = engine.try_docker("exec", container, "sh", "-c", "systemctl is-system-running --wait || true")
+        if state in ("running", "degraded"):
+            return
+        time.sleep(0.1)
+    raise LabError(
+        f"{container} does not boot",
+        expected=f"systemd running within {seconds:.0f} s",
+        found=state or "no answer from systemd",
+    )

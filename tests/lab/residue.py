@@ -1,0 +1,24 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel does not clear by itself when a lab ends."""
+
+from __future__ import annotations
+
+from lab import cache, cgroups
+from lab.paths import LabPaths
+
+
+def clear(paths: LabPaths) -> list[str]:
+    """Remove what is left of a lab that has ended; return what could not be removed."""
+    left = []
+    cgroup = cgroups.lab_cgroup(paths.run.name)
+    if cgroup is not None and not cgroups.remove_tree(cgroup):
+        left.append(f"cgroup {cgroup}: processes are still in it")
+    for path in (paths.run, paths.hosts, paths.inventory, paths.known_hosts):
+        try:
+            cache.remove(path)
+        except OSError as error:
+            left.append(f"{path}: {error}")
+    return left

@@ -1,0 +1,48 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The root file system of a host: Debian with systemd, sshd and Python, and offline packages for the rest."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from lab import apt, cache
+from lab.paths import LabPaths
+from lab.spec import SUITES
+
+BASE = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "openssh-server",
+    "python3",
+    "iptables",
+    "iproute2",
+    "nftables",
+    "curl",
+    "openssl",
+    "ca-certificates",
+    "procps",
+)
+
+
+def rootfs_key(release: int) -> str:
+    """Name what a root file system is made of."""
+    return cache.key((SUITES[release],), ("apt", "customize", "rootfs", "spec"))
+
+
+def ensure_rootfs(paths: LabPaths, release: int, progress: cache.Progress) -> Path:
+    """Return the tar archive of a release's root file system; make it first if need be."""
+    suite = SUITES[release]
+    target = paths.cache / f"rootfs-{release}-{rootfs_key(release)}.tar"
+    # The hook runs on this machine, as part of mmdebstrap, with the new root as its argument.
+    hook = f'PYTHONPATH={shlex.quote(str(Path(__file__).parent.parent))} {sys.executable} -m lab.customize {release} "$1"'
+
+    def build(draft: Path) -> None:
+        apt.mmdebstrap(suite, draft, BASE, "--variant=minbase", f"--customize-hook={hook}")
+
+    return cache.build_once(target, build, f"the Debian {release} root file system", progress)

@@ -1,0 +1,174 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""PID 1 of the lab: makes its network, starts its engine, and answers on the control socket.
+
+It runs in network, mount, PID and cgroup namespaces of its own. When it ends, however it ends, the kernel ends every
+process, mount, interface and packet-filter rule of the lab with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from lab import access, cgroups, network
+from lab.engine import Engine
+from lab.errors import LabError
+from lab.hosts import Hosts
+from lab.paths import LabPaths
+from lab.process import ip_batch, run
+from lab.spec import HostSpec
+
+Request = dict[str, Any]
+
+
+def main() -> None:
+    """Run as `python -m lab.supervisor ROOT SUBNET CONTROLLER_NETNS_FD`, by the guardian only."""
+    paths, subnet, outside = LabPaths(Path(sys.argv[1])), network.Subnet.parse(sys.argv[2]), int(sys.argv[3])
+    try:
+        enter_namespaces(paths)
+        make_network(paths, subnet, outside)
+    except LabError as error:
+        sys.exit(str(error))
+    child = os.fork()
+    if child == 0:
+        try:
+            serve(paths, subnet)
+        except LabError as error:
+            print(error, flush=True)
+        os._exit(1)
+    # PID 1 inherits every orphan of the lab and must bury it.
+    while os.wait()[0] != child:
+        pass
+    sys.exit(1)
+
+
+def enter_namespaces(paths: LabPaths) -> None:
+    """Finish what `unshare` began: a /proc and a cgroup tree of the lab's own."""
+    run(["mount", "-t", "proc", "proc", "/proc"])
+    cgroups.enter(paths.run.name)
+
+
+def make_network(paths: LabPaths, subnet: network.Subnet, outside: int) -> None:
+    """Make the bridge of the hosts and the link to the machine, and let no packet out."""
+    for setting in ("net/ipv6/conf/default/disable_ipv6", "net/ipv6/conf/all/disable_ipv6", "net/ipv4/ip_forward"):
+        value = "1"
+        path = Path("/proc/sys") / setting
+        if path.exists():
+            path.write_text(value)
+    link = f"wl{paths.key}"
+    ip_batch(
+        [
+            "link set lo up",
+            f"link add {network.BRIDGE} type bridge",
+            f"address add {subnet.gateway}/24 dev {network.BRIDGE}",
+            f"link set {network.BRIDGE} up",
+            f"link add uplink type veth peer name {link}",
+            f"link set uplink master {network.BRIDGE} up",
+            *(f"route add unreachable {destination}" for destination in network.PRIVATE_RANGES),
+        ]
+    )
+    ipv6 = [f"-6 route add unreachable {destination}" for destination in network.PRIVATE_RANGES_6]
+    for line in ipv6:
+        try:
+            run(["ip", *line.split()])
+        except LabError:
+            pass  # IPv6 is switched off above; where it is not even compiled in there is nothing to block
+    # The other end of the link lives in the machine's namespace, and dies with this end.
+    namespace = f"/proc/self/fd/{outside}"
+    run(["ip", "link", "set", link, "netns", namespace], pass_fds=[outside])
+    ip_batch(
+        [
+            f"link set {link} addrgenmode none",
+            f"address add {subnet.controller}/24 dev {link}",
+            f"link set {link} up",
+        ],
+        namespace=namespace,
+        pass_fds=[outside],
+    )
+
+
+def serve(paths: LabPaths, subnet: network.Subnet) -> None:
+    """Start the engine, then answer requests until the guardian ends the lab."""
+    engine = Engine(paths)
+    dockerd = engine.start()
+    engine.remove_stale_containers()
+    shutil.rmtree(paths.hosts, ignore_errors=True)
+    access.ensure_key(paths.private_key)
+    access.write_known_hosts(paths, [])
+    access.write_inventory(paths, [])
+    hosts = Hosts(paths, engine, subnet)
+
+    listener = socket.socket(socket.AF_UNIX)
+    draft = paths.run / "control.draft"
+    listener.bind(str(draft))
+    listener.listen(16)
+    draft.rename(paths.control_socket)  # whoever finds the socket is answered
+    threading.Thread(target=_accept, args=(listener, hosts), daemon=True).start()
+    dockerd.wait()
+    raise LabError("the lab's Docker engine ended", found=f"see {paths.engine_log}")
+
+
+def _accept(listener: socket.socket, hosts: Hosts) -> None:
+    while True:
+        connection, _ = listener.accept()
+        threading.Thread(target=_answer, args=(connection, hosts), daemon=True).start()
+
+
+def _answer(connection: socket.socket, hosts: Hosts) -> None:
+    """Answer one request: lines of progress, then a result or an error."""
+    with connection, connection.makefile("rw", encoding="utf-8") as stream:
+
+        def send(kind: str, value: Any) -> None:
+            stream.write(json.dumps({kind: value}) + "\n")
+            stream.flush()
+
+        try:
+            request: Request = json.loads(stream.readline())
+            try:
+                send("result", _OPERATIONS[request["operation"]](hosts, request, lambda text: send("progress", text)))
+            except LabError as error:
+                send("error", error.to_json())
+        except (OSError, ValueError) as error:
+            print(f"a request was broken off: {error}", flush=True)
+
+
+def _add(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
+    return hosts.add(HostSpec(request["release"], request["variant"]), progress).to_json()
+
+
+def _list(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
+    return [{**host.to_json(), "up": hosts.is_up(host.name)} for host in hosts.all()]
+
+
+def _reboot(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
+    hosts.reboot(request["name"], request["power_cut"])
+
+
+def _destroy(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
+    hosts.destroy(request["name"])
+
+
+def _authorize(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
+    hosts.authorize(request["name"], request["public_key"])
+
+
+_OPERATIONS: dict[str, Callable[[Hosts, Request, Callable[[str], None]], Any]] = {
+    "add": _add,
+    "list": _list,
+    "reboot": _reboot,
+    "destroy": _destroy,
+    "authorize": _authorize,
+}
+
+if __name__ == "__main__":
+    main()

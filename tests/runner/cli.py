@@ -1,0 +1,160 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The command line of ./dev."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab import HostSpec, Lab, LabError
+from lab.cache import remove
+from lab.paths import LabPaths
+from runner.progress import Progress
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; return the exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except LabError as error:
+        print(f"./dev: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("./dev: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./dev", description="The one entry point for developers of wormhole.docker.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="provision a throwaway host, launch a wormhole, and prove that it works")
+    demo.add_argument("--debian", type=int, choices=(12, 13), default=13, help="release of the host (default: 13)")
+    demo.add_argument("--keep", action="store_true", help="leave the host running: see ./dev lab")
+    demo.set_defaults(command=_demo)
+
+    test = commands.add_parser("test", help="run the tests: all parts, or those that are named")
+    test.add_argument("parts", nargs="*", metavar="PART", help="lint, sanity, unit, integration, docs")
+    test.add_argument("--thorough", action="store_true", help="run the long campaigns in full")
+    test.add_argument("--seed", type=int, help="repeat the sample that a run with this seed took")
+    test.set_defaults(command=_test)
+
+    lab = commands.add_parser("lab", help="throwaway hosts to try things on")
+    actions = lab.add_subparsers(title="actions", required=True, metavar="ACTION")
+
+    up = actions.add_parser("up", help="boot hosts, as many as are missing")
+    up.add_argument("--hosts", type=int, default=1, metavar="N", help="how many hosts there are to be (default: 1)")
+    up.add_argument("--debian", choices=("12", "13", "mixed"), default="13", help="their release (default: 13)")
+    up.add_argument("--bare", action="store_true", help="hosts without Docker and its Python libraries")
+    up.set_defaults(command=_lab_up)
+
+    actions.add_parser("status", help="list the hosts").set_defaults(command=_lab_status)
+    actions.add_parser("inventory", help="print the path of an Ansible inventory").set_defaults(command=_lab_inventory)
+
+    run = actions.add_parser("run", help="run a command on a host")
+    run.add_argument("host", metavar="HOST")
+    run.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD", help="without any: an interactive shell")
+    run.set_defaults(command=_lab_run)
+
+    reboot = actions.add_parser("reboot", help="reboot a host")
+    reboot.add_argument("host", metavar="HOST")
+    reboot.add_argument("--power-cut", action="store_true", help="as if the power failed")
+    reboot.set_defaults(command=_lab_reboot)
+
+    actions.add_parser("down", help="end the lab and all its hosts").set_defaults(command=_lab_down)
+
+    commands.add_parser("clean", help="remove everything that ./dev made").set_defaults(command=_clean)
+    return parser
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from runner.demo import demo  # each command imports what it alone needs
+
+    return demo(ROOT, arguments.debian, keep=arguments.keep, progress=Progress())
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    from runner.parts import main as run_parts
+
+    return run_parts(arguments.parts, arguments.thorough, arguments.seed)
+
+
+def _lab_up(arguments: argparse.Namespace) -> int:
+    progress = Progress()
+    releases = {"12": (12,), "13": (13,), "mixed": (13, 12)}[arguments.debian]
+    variant = "bare" if arguments.bare else "standard"
+    wanted = [HostSpec(releases[number % len(releases)], variant) for number in range(arguments.hosts)]
+    lab = Lab.up(root=ROOT, progress=progress)
+    for host in lab.hosts:
+        spec = HostSpec(host.release, host.variant)
+        if spec in wanted:
+            wanted.remove(spec)
+    lab.add_hosts(wanted)
+    progress("the lab is up; ./dev lab down ends it")
+    return _lab_status(arguments)
+
+
+def _lab_status(arguments: argparse.Namespace) -> int:
+    lab = _running_lab()
+    for host in lab.hosts:
+        print(f"{host.name:8} {host.address:15} Debian {host.release}, {host.variant}")
+    return 0
+
+
+def _lab_inventory(arguments: argparse.Namespace) -> int:
+    print(_running_lab().inventory_path)
+    return 0
+
+
+def _lab_run(arguments: argparse.Namespace) -> int:
+    host = _running_lab().host(arguments.host)
+    terminal = ["-t"] if sys.stdin.isatty() and not arguments.words else []
+    argv = host.ssh_argv(*arguments.words)
+    return subprocess.run([argv[0], *terminal, *argv[1:]], check=False).returncode
+
+
+def _lab_reboot(arguments: argparse.Namespace) -> int:
+    progress = Progress()
+    host = _running_lab().host(arguments.host)
+    host.reboot(power_cut=arguments.power_cut)
+    progress(f"{host.name} is back")
+    return 0
+
+
+def _lab_down(arguments: argparse.Namespace) -> int:
+    return _report_left(Lab.down(root=ROOT))
+
+
+def _clean(arguments: argparse.Namespace) -> int:
+    paths = LabPaths(ROOT)
+    left = Lab.down(root=ROOT)
+    record = paths.dev / "apt-installed"
+    installed = record.read_text().split() if record.exists() else []
+    remove(paths.dev)  # with the virtual environment that runs this: nothing may be imported from here on
+    if installed:
+        print("Left installed, for other programs may use them by now; to remove them as well:")
+        print(f"  apt-get remove {' '.join(installed)}")
+    return _report_left(left)
+
+
+def _report_left(left: Sequence[str]) -> int:
+    for item in left:
+        print(f"./dev: could not remove {item}", file=sys.stderr)
+    return 1 if left else 0
+
+
+def _running_lab() -> Lab:
+    lab = Lab.attach(root=ROOT)
+    if lab is None:
+        raise LabError("no lab is running in this clone", remedy="./dev lab up")
+    return lab
