@@ -1,0 +1,69 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the scenarios look at on a host, in one place."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+from typing import Any
+
+GATEWAY = "172.17.0.1"
+"""docker0's address on a lab host: nothing there has taken Docker's first pool."""
+
+WORMHOLE = {
+    "name": "agent",
+    "image": "wormhole-lab/cli:1",
+    "pull": "never",
+    "restart_policy": "always",
+}
+
+
+def launch_arguments(*wormholes: dict[str, Any]) -> list[str]:
+    """Arguments of ansible-playbook that give every host these wormholes."""
+    return ["-e", json.dumps({"wormholes_containers": list(wormholes or (WORMHOLE,))})]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The identity of a running dockerd: another process, or the same that was restarted, differs."""
+
+    pid: str
+    started: str
+    containers: tuple[str, ...]
+
+
+def engine(host: Any) -> Engine:
+    """The engine's process and its running containers; fails if it does not answer."""
+    shown = host.run(
+        "systemctl show docker.service -p MainPID,ExecMainStartTimestampMonotonic --value"
+    ).stdout.split()
+    running = host.run("docker ps --no-trunc --format '{{.ID}} {{.Names}}'").stdout.splitlines()
+    return Engine(shown[0], shown[1], tuple(sorted(running)))
+
+
+def footprint(host: Any) -> str:
+    """Everything that a run could have changed on a host: files with their metadata, units, containers, sockets.
+
+    Directories of caches and logs are left out, and what a login by SSH or Ansible itself leaves behind.
+    """
+    script = r"""
+        find /etc /usr/local /root /var/lib/docker/containers /var/lib/docker/network /srv /opt -xdev             -not -path '/root/.ansible*' -not -path '/var/lib/docker/containers/*/*.log' -not -type d             -printf '%p %y %m %U %G %s %T@ %l\n' | sort
+        systemctl list-units --all --plain --no-legend --type=socket,service | awk '{print $1, $3}' | grep -v -e ssh -e user@ -e session
+        docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' 2>&1 | sort
+        ss -Hltn | awk '{print $4}' | sort
+    """
+    return str(host.run(script).stdout)
+
+
+def listening(host: Any) -> list[str]:
+    """Local addresses of the TCP sockets in state LISTEN."""
+    return sorted(line.split()[3] for line in host.run("ss -Hltn").stdout.splitlines())
+
+
+def inside(host: Any, command: str, *, container: str = "agent", check: bool = True) -> Any:
+    """Runs a shell command in a wormholed container."""
+    return host.run(f"docker exec {container} sh -c {shlex.quote(command)}", check=check)
