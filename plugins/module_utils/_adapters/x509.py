@@ -15,20 +15,34 @@ import ipaddress
 import sys
 from typing import Any, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.authority import (
+    AuthoritySpec,
+    authority_certificate,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import leaf_certificate
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    InvalidInput,
     MissingRequirement,
     VerificationFailed,
+    WormholeError,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import (
+    CLIENT_AUTH,
+    SERVER_AUTH,
+    CertificateFacts,
+    KeyFacts,
+)
 
 try:
     from cryptography import x509
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-    from cryptography.x509.oid import NameOID
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
     IMPORT_ERROR = ""
 except ImportError as error:
@@ -43,6 +57,7 @@ _USAGES = {
     "key_cert_sign": "keyCertSign",
     "crl_sign": "cRLSign",
 }
+_PURPOSES = {SERVER_AUTH: "SERVER_AUTH", CLIENT_AUTH: "CLIENT_AUTH"}
 _CURVES = {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384"}
 
 
@@ -72,6 +87,175 @@ def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     return _facts(_load(pem_or_der))
 
 
+def make_key(key_type: str) -> Any:
+    """A new private key of one of :data:`_core.x509.KEY_TYPES`."""
+    require()
+    if key_type == "ed25519":
+        return ed25519.Ed25519PrivateKey.generate()
+    if key_type.startswith("rsa-"):
+        return rsa.generate_private_key(public_exponent=65537, key_size=int(key_type[4:]))
+    return ec.generate_private_key({"ecdsa-p256": ec.SECP256R1, "ecdsa-p384": ec.SECP384R1}[key_type]())
+
+
+def write_key(key: Any, passphrase: Optional[str] = None) -> bytes:
+    """A private key as PKCS#8 in PEM form (RFC 5958), encrypted if there is a passphrase."""
+    encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase is not None:
+        encryption = serialization.BestAvailableEncryption(passphrase.encode())
+    encoded: bytes = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption
+    )
+    return encoded
+
+
+def read_key(pem: bytes, passphrase: Optional[str] = None) -> Any:
+    """Reads a private key.
+
+    Raises:
+        InvalidInput: the passphrase is missing, wrong, or given for a key that has none.
+        WormholeError: it is no private key.
+    """
+    require()
+    try:
+        return serialization.load_pem_private_key(pem, None if passphrase is None else passphrase.encode())
+    except TypeError as error:
+        # The library tells "encrypted, no password" and "password, not encrypted" by this type.
+        expected, found = ("a passphrase", "none") if passphrase is None else ("no passphrase", "one")
+        raise InvalidInput("private key", expected=expected, found=found) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if passphrase is not None:
+            raise InvalidInput("private key", expected="its passphrase", found="a wrong one") from error
+        raise WormholeError("private key", expected="a key in PEM form", found="something else") from error
+
+
+def key_facts(key: Any) -> KeyFacts:
+    """What may be told about a private key."""
+    public = key.public_key()
+    return KeyFacts(_key_type(public), _public_key_sha256(public))
+
+
+def make_request(key: Any, common_name: str) -> str:
+    """A certificate signing request (PKCS#10, RFC 2986) in PEM form: proof that somebody holds the key."""
+    builder = x509.CertificateSigningRequestBuilder().subject_name(_name(common_name))
+    return builder.sign(key, _digest(key)).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def make_authority(spec: AuthoritySpec, key: Any, now: datetime.datetime) -> bytes:
+    """The authority's certificate, signed by itself, in PEM form."""
+    public = key.public_key()
+    identifier = x509.SubjectKeyIdentifier.from_public_key(public)
+    return _sign(authority_certificate(spec, now), public, key, identifier.digest)
+
+
+def sign_certificate(
+    spec: CertificateSpec, request: str, issuer_pem: bytes, issuer_key: Any, now: datetime.datetime
+) -> str:
+    """Issues what the task asks for; a request contributes its public key and nothing else.
+
+    Raises:
+        VerificationFailed: the request is not signed by the key that it is for, or the key is of another type.
+    """
+    subject = f"certificate signing request for {spec.name!r}"
+    try:
+        parsed = x509.load_pem_x509_csr(request.encode())
+    except ValueError as error:
+        raise VerificationFailed(subject, expected="PKCS#10 in PEM form", found="something else") from error
+    public = parsed.public_key()
+    if not parsed.is_signature_valid:
+        raise VerificationFailed(subject, expected="a signature by its own key", found="a wrong one")
+    if _key_type(public) != spec.key_type:
+        raise VerificationFailed(subject, expected=f"a key of type {spec.key_type}", found=_key_type(public))
+    issuer = _load(issuer_pem)
+    # As the issuer states it, which is not necessarily a hash of its key (RFC 5280, 4.2.1.1).
+    identifier = _extension(issuer, x509.SubjectKeyIdentifier).digest
+    template = leaf_certificate(spec, _facts(issuer), now)
+    return _sign(template, public, issuer_key, identifier, issuer.subject).decode()
+
+
+def is_signed_by(certificate_pem: bytes, issuer_pem: bytes) -> bool:
+    """Whether the issuer's key made the certificate's signature, and its subject is the issuer's name.
+
+    Raises:
+        VerificationFailed: one of them is not an X.509 certificate.
+    """
+    certificate, issuer = _load(certificate_pem), _load(issuer_pem)
+    if certificate.issuer != issuer.subject:
+        return False
+    public: Any = issuer.public_key()
+    signed, digest = certificate.tbs_certificate_bytes, certificate.signature_hash_algorithm
+    # Not verify_directly_issued_by(): that came with cryptography 40.
+    arguments: tuple[Any, ...] = ()
+    if isinstance(public, rsa.RSAPublicKey):
+        arguments = (padding.PKCS1v15(), digest)
+    elif isinstance(public, ec.EllipticCurvePublicKey):
+        arguments = (ec.ECDSA(digest),) if digest else ()
+    try:
+        public.verify(certificate.signature, signed, *arguments)
+    except (InvalidSignature, TypeError, UnsupportedAlgorithm):
+        # TypeError: signed by another kind of key, so that the digest does not fit this one.
+        return False
+    return True
+
+
+def _sign(
+    template: CertificateFacts,
+    public_key: Any,
+    issuer_key: Any,
+    issuer_identifier: bytes,
+    issuer_name: Optional[x509.Name] = None,
+) -> bytes:
+    """Turns a profile that was decided elsewhere into a certificate in PEM form."""
+
+    def critical(name: str) -> bool:
+        return name in template.critical_extensions
+
+    usages = {flag: name in template.key_usage for flag, name in _USAGES.items()}
+    subject = _name(template.common_name)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer_name or subject)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(template.not_before)
+        .not_valid_after(template.not_after)
+        .add_extension(
+            x509.BasicConstraints(template.is_ca, template.path_length), critical("basicConstraints")
+        )
+        .add_extension(
+            x509.KeyUsage(**usages, encipher_only=False, decipher_only=False), critical("keyUsage")
+        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier(issuer_identifier, None, None), critical=False)
+    )
+    if template.extended_key_usage:
+        purposes = [getattr(ExtendedKeyUsageOID, _PURPOSES[name]) for name in template.extended_key_usage]
+        builder = builder.add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+    if template.subject_alternative_names:
+        names = [_general_name(name) for name in template.subject_alternative_names]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    return builder.sign(issuer_key, _digest(issuer_key)).public_bytes(serialization.Encoding.PEM)
+
+
+def _digest(key: Any) -> Any:
+    """The hash to sign with; Ed25519 has its own (RFC 8032), P-384 goes with SHA-384 (RFC 5758)."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return None
+    if isinstance(key, ec.EllipticCurvePrivateKey) and key.key_size > 256:
+        return hashes.SHA384()
+    return hashes.SHA256()
+
+
+def _name(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
+
+
+def _general_name(name: SubjectAlternativeName) -> x509.GeneralName:
+    if name.kind == "IP":
+        return x509.IPAddress(ipaddress.ip_address(name.value))
+    return x509.DNSName(name.value)
+
+
 def _load(pem_or_der: bytes) -> x509.Certificate:
     try:
         if b"-----BEGIN" in pem_or_der:
@@ -79,7 +263,9 @@ def _load(pem_or_der: bytes) -> x509.Certificate:
         return x509.load_der_x509_certificate(pem_or_der)
     except ValueError as error:
         raise VerificationFailed(
-            "certificate", expected="an X.509 certificate in PEM or DER form", found="something that cannot be parsed"
+            "certificate",
+            expected="an X.509 certificate in PEM or DER form",
+            found="something that cannot be parsed",
         ) from error
 
 
@@ -97,7 +283,9 @@ def _facts(certificate: x509.Certificate) -> CertificateFacts:
             issuer_common_name=_common_name(certificate.issuer),
             subject_alternative_names=_names(certificate),
             serial=f"{certificate.serial_number:X}",
-            fingerprint_sha256=hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest(),
+            fingerprint_sha256=hashlib.sha256(
+                certificate.public_bytes(serialization.Encoding.DER)
+            ).hexdigest(),
             public_key_sha256=_public_key_sha256(certificate.public_key()),
             key_type=_key_type(certificate.public_key()),
             not_before=_moment(certificate, "not_valid_before"),
@@ -112,7 +300,9 @@ def _facts(certificate: x509.Certificate) -> CertificateFacts:
         )
     except (ValueError, x509.DuplicateExtension) as error:
         raise VerificationFailed(
-            "certificate", expected="extensions that follow RFC 5280", found=str(error) or type(error).__name__
+            "certificate",
+            expected="extensions that follow RFC 5280",
+            found=str(error) or type(error).__name__,
         ) from error
 
 
@@ -167,9 +357,7 @@ def _moment(certificate: x509.Certificate, name: str) -> datetime.datetime:
 
 
 def _public_key_sha256(key: Any) -> str:
-    encoded = key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(encoded).hexdigest()
 
 

@@ -59,7 +59,9 @@ def parse_san(text: str) -> SubjectAlternativeName:
     kind, separator, value = text.strip().partition(":")
     parser = {"IP": _parse_address, "DNS": _parse_name}.get(kind.upper())
     if not separator or parser is None:
-        raise _invalid(text, "IP:<address> or DNS:<name>", "Write for example IP:172.17.0.1 or DNS:host.example.com")
+        raise _invalid(
+            text, "IP:<address> or DNS:<name>", "Write for example IP:172.17.0.1 or DNS:host.example.com"
+        )
     return SubjectAlternativeName(kind.upper(), parser(text, value.strip()))
 
 
@@ -67,9 +69,13 @@ def _parse_address(text: str, value: str) -> str:
     if "%" in value:
         raise _invalid(text, "an address without a zone", "Leave the zone out: a certificate cannot name it")
     if "/" in value:
-        raise _invalid(text, "one address, not a network", "Name the gateway's address without a prefix length")
+        raise _invalid(
+            text, "one address, not a network", "Name the gateway's address without a prefix length"
+        )
     if value.startswith("[") or value.count(":") == 1:
-        raise _invalid(text, "an address without brackets and port", "Leave the port out: a certificate has none")
+        raise _invalid(
+            text, "an address without brackets and port", "Leave the port out: a certificate has none"
+        )
     try:
         address = ipaddress.ip_address(value)
     except ValueError as error:
@@ -91,13 +97,19 @@ def _parse_name(text: str, value: str) -> str:
         raise _invalid(text, "a name without a final dot", "Leave the final dot out")
     labels = name.split(".")
     if labels[-1].isdigit():
-        raise _invalid(text, "a name", "An address is written as IP:<address>; clients do not look for it among names")
+        raise _invalid(
+            text, "a name", "An address is written as IP:<address>; clients do not look for it among names"
+        )
     # Whole left-most label, two labels after it: what Go, OpenSSL and GnuTLS honour alike (RFC 6125, 6.4.3).
     wildcard = labels[0] == "*" and len(labels) > 2
     if "*" in name and not (wildcard and name.count("*") == 1):
-        raise _invalid(text, "a wildcard as the whole first label of three or more", "Write DNS:*.ci.example.com")
+        raise _invalid(
+            text, "a wildcard as the whole first label of three or more", "Write DNS:*.ci.example.com"
+        )
     if len(name) > _MAXIMUM_NAME_LENGTH or not all(_LABEL.fullmatch(label) for label in labels[wildcard:]):
-        raise _invalid(text, "a DNS name (RFC 1123)", "Labels hold letters, digits and inner hyphens, 63 at most")
+        raise _invalid(
+            text, "a DNS name (RFC 1123)", "Labels hold letters, digits and inner hyphens, 63 at most"
+        )
     return name
 
 

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import datetime
+import posixpath
 from dataclasses import dataclass
 from typing import Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
 )
@@ -85,3 +87,38 @@ class KeyFacts:
 def timestamp(moment: datetime.datetime) -> str:
     """ISO 8601 in UTC with seconds, such as ``2026-11-23T21:00:00Z``."""
     return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def check_common_name(subject: str, common_name: str) -> None:
+    """Checks a common name (RFC 5280, appendix A.1: ub-common-name is 64).
+
+    Raises:
+        InvalidInput: it is empty, too long or holds control characters.
+    """
+    if not 1 <= len(common_name) <= 64 or not common_name.isprintable() or common_name != common_name.strip():
+        raise InvalidInput(
+            subject,
+            expected="1 to 64 printable characters, no space at the ends",
+            found=f"{len(common_name)} characters: {common_name!r}",
+            remedy="Longer names belong into the subject alternative names",
+        )
+
+
+def check_validity_days(subject: str, days: int) -> None:
+    """Checks a validity in days.
+
+    Raises:
+        InvalidInput: it is less than a day or more than a century.
+    """
+    if not 1 <= days <= 36500:
+        raise InvalidInput(subject, expected="1 to 36500 days", found=str(days))
+
+
+def check_directory(subject: str, path: str) -> None:
+    """Checks the path of a directory that is going to be owned by a certificate.
+
+    Raises:
+        InvalidInput: it is relative, has ``..`` or doubled slashes in it, or is the root directory.
+    """
+    if not path.startswith("/") or path.strip("/") == "" or posixpath.normpath(path) != path.rstrip("/"):
+        raise InvalidInput(subject, expected="an absolute path in its shortest form", found=repr(path))

@@ -1,0 +1,287 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates on the host that uses them: their directories, and keys that wait for their certificate.
+
+A key waits in a hidden directory beside its future place, ``.NAME.pending``, which only its owner can enter. It never
+lies in the directory itself, which may be mounted in a container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import glob
+import grp
+import os
+import pwd
+from dataclasses import replace
+from typing import Mapping, Optional, Sequence
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, x509
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
+    CA_FILE,
+    CERTIFICATE_FILE,
+    FILES,
+    KEY_FILE,
+    Authority,
+    CertificateState,
+    Entry,
+    HostState,
+    InstallTrustBundle,
+    IssueCertificate,
+    RemoveCertificate,
+    RemoveLeftovers,
+    CertificateAction,
+    find_deviations,
+    wanted_entries,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    InvalidInput,
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KeyFacts
+
+
+def look_up_owner(spec: CertificateSpec) -> CertificateSpec:
+    """Fills in the numbers of owner and group on this host.
+
+    Without an owner it is the process's user, with an owner and no group the owner's primary group.
+
+    Raises:
+        InvalidInput: the host has no such user or group.
+    """
+    uid = os.geteuid() if spec.owner is None else _number(spec, "owner", spec.owner)
+    if spec.group is not None:
+        return replace(spec, uid=uid, gid=_number(spec, "group", spec.group))
+    if spec.owner is None:
+        return replace(spec, uid=uid, gid=os.getegid())
+    try:
+        return replace(spec, uid=uid, gid=pwd.getpwuid(uid).pw_gid)
+    except KeyError:
+        # A user that exists in a container only: images give such users a group of the same number.
+        return replace(spec, uid=uid, gid=uid)
+
+
+def observe_certificates(specs: Sequence[CertificateSpec], authority: Authority) -> HostState:
+    """Reads what stands where the certificates belong, without changing anything."""
+    return {spec.name: observe_certificate(spec, authority) for spec in specs}
+
+
+def observe_certificate(spec: CertificateSpec, authority: Authority) -> CertificateState:
+    """Reads one directory.
+
+    Raises:
+        WormholeError: something other than a directory or a regular file is in the way.
+    """
+    pending = [path for path in (_pending_directory(spec),) if os.path.lexists(path)]
+    directory = files.read_directory(spec.directory)
+    if directory is None:
+        return CertificateState(leftovers=tuple(pending))
+    contents: dict[str, bytes] = {}
+    entries = {"": Entry(directory.mode, directory.uid, directory.gid)}
+    for name in FILES:
+        found = files.read_file(os.path.join(spec.directory, name))
+        if found is not None:
+            contents[name] = found.content
+            entries[name] = Entry(found.mode, found.uid, found.gid)
+    temporaries = _temporaries(spec)
+    others = set(os.listdir(spec.directory)) - set(FILES) - {os.path.basename(path) for path in temporaries}
+    state = CertificateState(
+        entries=entries, foreign=tuple(sorted(others)), leftovers=(*pending, *temporaries)
+    )
+    return _decode(state, contents, authority)
+
+
+def make_request(spec: CertificateSpec) -> str:
+    """Makes a key, lets it wait for its certificate, and returns the request for one, in PEM form.
+
+    Raises:
+        ApplyFailed: the key could not be written.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    key = x509.make_key(spec.key_type)
+    files.make_directory(_pending_directory(spec), mode=0o700, uid=uid, gid=gid)
+    files.write_file(_pending_key(spec), x509.write_key(key), mode=0o400, uid=uid, gid=gid)
+    return x509.make_request(key, spec.common_name)
+
+
+def apply_certificates(
+    plan: Plan[CertificateAction], authority: Authority, issued: Mapping[str, str], now: datetime.datetime
+) -> None:
+    """Carries out a plan. Everything that was issued is verified before the first file is written.
+
+    Args:
+        plan: what to do.
+        authority: who issued.
+        issued: certificates in PEM form, by name.
+        now: the host's clock.
+
+    Raises:
+        VerificationFailed: a certificate is not what the task asked for, or not valid on this host.
+        ApplyFailed: a file could not be written, or another run took the key away.
+    """
+    keys = {
+        action.spec.name: _verify(action.spec, issued.get(action.spec.name, ""), authority, now)
+        for action in plan.actions
+        if isinstance(action, IssueCertificate)
+    }
+    for action in plan.actions:
+        spec = action.spec
+        if isinstance(action, IssueCertificate):
+            _install(spec, keys[spec.name], issued[spec.name], authority)
+        elif isinstance(action, InstallTrustBundle):
+            _write(spec, CA_FILE, authority.bundle.encode())
+        elif isinstance(action, RemoveCertificate):
+            _remove(spec)
+        elif isinstance(action, RemoveLeftovers):
+            _remove_leftovers(spec)
+        else:
+            _set_attributes(spec, action.name)
+
+
+def _decode(state: CertificateState, contents: Mapping[str, bytes], authority: Authority) -> CertificateState:
+    """Adds what the files say to what is known about them."""
+    unreadable: dict[str, str] = {}
+    certificate = key = None
+    signed = False
+    if CERTIFICATE_FILE in contents:
+        try:
+            certificate = x509.read_certificate(contents[CERTIFICATE_FILE])
+            signed = bool(authority.bundle) and x509.is_signed_by(
+                contents[CERTIFICATE_FILE], authority.bundle.encode()
+            )
+        except WormholeError as error:
+            unreadable[CERTIFICATE_FILE] = str(error)
+    if KEY_FILE in contents:
+        try:
+            key = x509.key_facts(x509.read_key(contents[KEY_FILE]))
+        except WormholeError as error:
+            unreadable[KEY_FILE] = str(error)
+    bundle = contents.get(CA_FILE)
+    return replace(
+        state,
+        trust_bundle=None if bundle is None else bundle.decode("utf-8", "replace"),
+        certificate=certificate,
+        key=key,
+        unreadable=unreadable,
+        issued_by_authority=signed,
+    )
+
+
+def _verify(spec: CertificateSpec, issued: str, authority: Authority, now: datetime.datetime) -> bytes:
+    """Judges a new certificate as if it were installed; returns the key that waits for it."""
+    waiting = files.read_file(_pending_key(spec))
+    if not issued or waiting is None:
+        raise ApplyFailed(
+            f"certificate {spec.name!r}",
+            expected="a key that waits for its certificate, and the certificate",
+            found="no certificate" if not issued else "no key",
+            remedy="Something else changed the host in between; run the task again",
+        )
+    contents = {
+        CERTIFICATE_FILE: issued.encode(),
+        KEY_FILE: waiting.content,
+        CA_FILE: authority.bundle.encode(),
+    }
+    state = _decode(CertificateState(entries=wanted_entries(spec)), contents, authority)
+    wrong = find_deviations(spec, state, authority, now)
+    if wrong:
+        raise VerificationFailed(
+            f"new certificate {spec.name!r}",
+            expected="what the task asks for",
+            found="; ".join(reason.text for reason in wrong),
+            remedy="It was not installed; the former one, if any, is untouched",
+        )
+    return waiting.content
+
+
+def _install(spec: CertificateSpec, key: bytes, certificate: str, authority: Authority) -> None:
+    attributes = wanted_entries(spec)[""]
+    files.make_directory(spec.directory, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
+    # The bundle first, so that no certificate is there before the authority that vouches for it; then key and
+    # certificate next to each other: whoever reads in between finds a pair that does not fit, and reads again.
+    _write(spec, CA_FILE, authority.bundle.encode())
+    _write(spec, KEY_FILE, key)
+    _write(spec, CERTIFICATE_FILE, certificate.encode())
+    _remove_leftovers(spec)
+
+
+def _write(spec: CertificateSpec, name: str, content: bytes) -> None:
+    attributes = wanted_entries(spec)[name]
+    path = os.path.join(spec.directory, name)
+    files.write_file(path, content, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
+
+
+def _set_attributes(spec: CertificateSpec, name: str) -> None:
+    attributes = wanted_entries(spec)[name]
+    path = os.path.join(spec.directory, name) if name else spec.directory
+    try:
+        # Not through a symbolic link: the directory may belong to a user who could point it anywhere.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchown(handle, attributes.uid, attributes.gid)
+            os.fchmod(handle, attributes.mode)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise ApplyFailed(
+            path, expected="its owner and mode to be set", found=error.strerror or str(error)
+        ) from error
+
+
+def _remove(spec: CertificateSpec) -> None:
+    # The key first: without it the rest is of no use to anybody.
+    for name in reversed(FILES):
+        files.remove_file(os.path.join(spec.directory, name))
+    _remove_leftovers(spec)
+    # Not empty: what is left is not ours.
+    with contextlib.suppress(OSError):
+        os.rmdir(spec.directory)
+
+
+def _remove_leftovers(spec: CertificateSpec) -> None:
+    for path in (_pending_key(spec), *_temporaries(spec), *_temporaries(spec, _pending_directory(spec))):
+        files.remove_file(path)
+    try:
+        os.rmdir(_pending_directory(spec))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise ApplyFailed(
+            _pending_directory(spec), expected="to be removed", found=error.strerror or str(error)
+        ) from error
+
+
+def _temporaries(spec: CertificateSpec, directory: Optional[str] = None) -> list[str]:
+    """Files that a killed process was writing; see :func:`_adapters.files.write_file` for their names."""
+    prefix = glob.escape(spec.directory if directory is None else directory)
+    return sorted(path for name in FILES for path in glob.glob(os.path.join(prefix, f".{name}.*.new")))
+
+
+def _pending_directory(spec: CertificateSpec) -> str:
+    parent, name = os.path.split(spec.directory)
+    return os.path.join(parent, f".{name}.pending")
+
+
+def _pending_key(spec: CertificateSpec) -> str:
+    return os.path.join(_pending_directory(spec), KEY_FILE)
+
+
+def _number(spec: CertificateSpec, option: str, text: str) -> int:
+    if text.isdecimal():
+        return int(text)
+    try:
+        return pwd.getpwnam(text).pw_uid if option == "owner" else grp.getgrnam(text).gr_gid
+    except KeyError as error:
+        raise InvalidInput(
+            f"certificate {spec.name!r}: {option}",
+            expected="one that this host has, or a number",
+            found=repr(text),
+            remedy=f"Create the {'user' if option == 'owner' else 'group'} first",
+        ) from error
