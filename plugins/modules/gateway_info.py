@@ -72,7 +72,7 @@ gateways:
       description: Subnet of the network.
       type: str
       sample: 172.18.0.0/16
-unreachable:
+without_gateway:
   description: The networks whose containers have no route to the host.
   returned: success
   type: list
@@ -132,7 +132,8 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
         "changed": False,
         "default_gateway": topology.default.address if topology.default else "",
         "gateways": [asdict(gateway) for gateway in topology.gateways],
-        "unreachable": [asdict(network) for network in topology.unreachable],
+        # Not "unreachable": Ansible takes a result with that key for a host that cannot be reached.
+        "without_gateway": [asdict(network) for network in topology.unreachable],
         "subject_alternative_names": [asdict(name) for name in server_names(topology)],
     }
 
