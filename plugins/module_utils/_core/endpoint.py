@@ -13,19 +13,18 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Iterable, Optional, Union
+from typing import Any, Iterable, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import Route
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
-
-DEFAULT_TLS_PORT = 2376
-DEFAULT_PLAINTEXT_PORT = 2375
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts, timestamp
 
 TLS, TCP = "tls", "tcp"
+
+DEFAULT_PORTS = {TLS: 2376, TCP: 2375}  # registered with IANA as docker-s and docker
 
 _MAXIMUM_NAME_LENGTH = 253  # RFC 1035, 2.3.4, in its text form
 _NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -51,7 +50,7 @@ class EndpointSpec:
     """
 
     address: str
-    port: int = DEFAULT_TLS_PORT
+    port: int = DEFAULT_PORTS[TLS]
     directory: str = ""
     server_name: str = ""
     timeout: float = 5.0
@@ -150,6 +149,43 @@ class EndpointState:
     engine_id: str = ""
     engine_name: str = ""
     server_time: Optional[datetime] = None
+
+
+def describe_endpoint(state: EndpointState, now: datetime) -> dict[str, Any]:
+    """What was seen as plain data, for a module's result; times in ISO 8601, UTC."""
+    return {
+        "gateways": list(state.gateways),
+        "source": state.source,
+        "peer": state.peer,
+        "protocol": state.protocol,
+        "tls_version": state.tls_version,
+        "matched_name": state.matched_san,
+        "certificate": describe_certificate(state.served, now),
+        "client_certificate": describe_certificate(state.presented, now),
+        "anonymous": state.anonymous,
+        "client": state.client,
+        "api_version": state.api_version,
+        "engine_version": state.engine_version,
+        "engine_id": state.engine_id,
+        "engine_name": state.engine_name,
+        "server_time": timestamp(state.server_time) if state.server_time else "",
+    }
+
+
+def describe_certificate(facts: Optional[CertificateFacts], now: datetime) -> dict[str, Any]:
+    """A certificate as plain data; empty if there is none."""
+    if facts is None:
+        return {}
+    return {
+        "subject": facts.subject,
+        "subject_alternative_names": [str(san) for san in facts.subject_alternative_names],
+        "issuer": facts.issuer,
+        "serial": facts.serial,
+        "fingerprint_sha256": facts.fingerprint_sha256,
+        "not_before": timestamp(facts.not_before),
+        "not_after": timestamp(facts.not_after),
+        "days_left": facts.days_left(now),
+    }
 
 
 def match_san(names: Iterable[SubjectAlternativeName], wanted: str) -> Optional[SubjectAlternativeName]:

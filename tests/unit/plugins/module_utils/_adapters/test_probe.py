@@ -401,7 +401,7 @@ def test_server_certificate_used_by_the_client(lab):
 
 
 @pytest.mark.parametrize(
-    "spoil, words",
+    ("spoil", "words"),
     [
         (lambda d: os.unlink(f"{d}/key.pem"), "key.pem: No such file"),
         (lambda d: os.unlink(f"{d}/cert.pem"), "cert.pem: No such file"),

@@ -1,0 +1,405 @@
+#!/usr/bin/python
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: endpoint_info
+short_description: What a Docker client meets at an endpoint, layer by layer
+version_added: 0.1.0
+author:
+  - Contributors to the wormhole.docker project (@wormhole-docker)
+description:
+  - Connects to a Docker engine's TCP endpoint as a client does and tells, layer by layer, what holds and what does not -
+    route, port, TLS, chain of the server's certificate, its names, its dates, whether clients need a certificate, and
+    whether the engine answers. The first layer that fails comes with its likely cause and what to do about it.
+  - Looks from the managed node, or from inside the network of a running container, with that container's own
+    certificates. No program is needed in the container.
+  - The server is always verified, as strictly as Python 3.13 does (RFC 5280). Without O(directory) and O(ca_file) it
+    looks as a client without a certificate, which cannot verify anything.
+  - A client's private key is given to OpenSSL on the managed node and to nothing else.
+options:
+  address:
+    description:
+      - IP address or name to connect to, without scheme and port.
+      - If left out with O(container), the address in the container's C(DOCKER_HOST); if that is not set either, the
+        container's default gateway.
+      - Required without O(container).
+      - A name is looked up in the container's C(/etc/hosts), then by the resolver of the managed node. Names that only
+        Docker's own DNS knows cannot be looked up.
+    type: str
+  port:
+    description:
+      - TCP port.
+      - If left out, and the address comes from the container's C(DOCKER_HOST), the port in there. Else V(2376), or
+        V(2375) with O(transport=tcp).
+    type: int
+  transport:
+    description:
+      - V(tls) if the endpoint is meant to speak TLS, V(tcp) if it is meant to speak plaintext.
+      - If left out, and the address comes from the container's C(DOCKER_HOST), what its C(DOCKER_TLS_VERIFY) and
+        C(DOCKER_TLS) say. Else V(tls).
+    type: str
+    choices: [tls, tcp]
+  directory:
+    description:
+      - Absolute path, on the managed node, of a directory with the client's C(ca.pem), C(cert.pem) and C(key.pem).
+      - If left out with O(container), the directory that is mounted at the container's C(DOCKER_CERT_PATH).
+    type: path
+  ca_file:
+    description:
+      - CA certificates to verify the server by, if not the C(ca.pem) in O(directory).
+    type: path
+  server_name:
+    description:
+      - IP address or name that the server's certificate has to be valid for. By default the address connected to.
+    type: str
+  container:
+    description:
+      - Name or full ID of a running container of the managed node to look from. Needs root.
+    type: str
+  step_timeout:
+    description:
+      - How long each step may take (resolving, connecting, the handshake, each answer), in seconds.
+    type: float
+    default: 5.0
+  require:
+    description:
+      - Whether to fail if a layer fails, with the layer's text and remedy as the message.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - wormhole.docker.docker
+  - wormhole.docker.attributes
+  - wormhole.docker.attributes.info_module
+requirements:
+  - cryptography >= 38 (Debian package python3-cryptography) on the managed node
+notes:
+  - The options O(docker_host) and O(timeout), and the Python library C(docker), are needed with O(container) only.
+  - Each run opens up to four connections, one of them without a certificate. dockerd logs the ones that it refuses.
+seealso:
+  - module: wormhole.docker.gateway_info
+  - module: wormhole.docker.dockerd_listener
+  - module: wormhole.docker.tls_certificates
+"""
+
+EXAMPLES = r"""
+- name: See what a container meets, with its own address and certificates
+  wormhole.docker.endpoint_info:
+    container: ci-runner
+  register: endpoint
+
+- name: Show it
+  ansible.builtin.debug:
+    msg: "{{ endpoint.text.splitlines() }}"
+
+- name: See what the listener serves, as a client without a certificate
+  wormhole.docker.endpoint_info:
+    address: 172.17.0.1
+  register: listener
+
+- name: Fail if a client of this host does not get through
+  wormhole.docker.endpoint_info:
+    address: 172.17.0.1
+    directory: /etc/wormhole/clients/ci-runner
+    require: true
+"""
+
+RETURN = r"""
+ok:
+  description: Whether no layer fails.
+  returned: success
+  type: bool
+text:
+  description: The layers, one a line, and what to do about the first that fails.
+  returned: success
+  type: str
+  sample: |-
+    route       ok     172.17.0.1 is the default gateway, reached by eth0
+    port        ok     172.17.0.1:2376 accepts connections
+layers:
+  description: The layers in the order in which a client passes them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: V(route), V(port), V(tls), V(chain), V(name), V(validity), V(client_auth) or V(api).
+      type: str
+      sample: chain
+    ok:
+      description: Whether it holds; null if it was not reached or does not apply.
+      type: bool
+    text:
+      description: What was seen.
+      type: str
+      sample: the server's certificate, issued by CN=wormhole CA, is trusted by /etc/wormhole/clients/ci/ca.pem
+    remedy:
+      description: What to do; empty unless the layer fails.
+      type: str
+      sample: ""
+endpoint:
+  description: What was looked at.
+  returned: success
+  type: dict
+  contains:
+    address:
+      description: The address.
+      type: str
+      sample: 172.17.0.1
+    port:
+      description: The TCP port.
+      type: int
+      sample: 2376
+    transport:
+      description: V(tls) or V(tcp).
+      type: str
+      sample: tls
+    directory:
+      description: The client's certificates; empty if none were used.
+      type: str
+      sample: /etc/wormhole/clients/ci-runner
+    server_name:
+      description: What the server's certificate has to be valid for.
+      type: str
+      sample: 172.17.0.1
+gateways:
+  description: Next hops of the default routes where it was looked from, IPv4 first.
+  returned: success
+  type: list
+  elements: str
+  sample: ["172.17.0.1"]
+source:
+  description: The IP address that was connected from; empty if there is no route.
+  returned: success
+  type: str
+  sample: 172.17.0.2
+peer:
+  description: The IP address that was connected to; empty if the name has none.
+  returned: success
+  type: str
+  sample: 172.17.0.1
+protocol:
+  description:
+    - V(tls), V(plaintext), V(silent) if nothing answered in time, V(unknown) if it is neither TLS nor HTTP, or empty if
+      it was not reached.
+  returned: success
+  type: str
+  sample: tls
+tls_version:
+  description: The version of TLS that was agreed on.
+  returned: success
+  type: str
+  sample: TLSv1.3
+matched_name:
+  description: The subject alternative name of the server's certificate that matches; empty if none does.
+  returned: success
+  type: str
+  sample: IP:172.17.0.1
+certificate:
+  description: The certificate that the server serves; empty if none was seen.
+  returned: success
+  type: dict
+  contains: &certificate
+    subject:
+      description: Distinguished name.
+      type: str
+      sample: CN=dockerd
+    subject_alternative_names:
+      description: The names and addresses that it is valid for.
+      type: list
+      elements: str
+      sample: ["DNS:host.docker.internal", "IP:172.17.0.1"]
+    issuer:
+      description: Distinguished name of the issuer.
+      type: str
+      sample: CN=wormhole CA
+    serial:
+      description: Serial number in hexadecimal digits.
+      type: str
+      sample: 5F0C1A
+    fingerprint_sha256:
+      description: SHA-256 of its DER form in hexadecimal digits.
+      type: str
+      sample: 8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4
+    not_before:
+      description: Start of its validity, ISO 8601 in UTC.
+      type: str
+      sample: "2026-11-23T21:00:00Z"
+    not_after:
+      description: End of its validity, ISO 8601 in UTC.
+      type: str
+      sample: "2027-11-23T21:00:00Z"
+    days_left:
+      description: Whole days until then by the managed node's clock; negative once it has expired.
+      type: int
+      sample: 364
+client_certificate:
+  description: The client's certificate that was presented; empty if there is none.
+  returned: success
+  type: dict
+  contains: *certificate
+anonymous:
+  description: What a client without a certificate gets, V(refused), V(accepted) or V(unknown).
+  returned: success
+  type: str
+  sample: refused
+client:
+  description:
+    - What the client's certificate gets, V(accepted), V(refused), V(unusable) if its files cannot be used, or
+      V(not_tried).
+  returned: success
+  type: str
+  sample: accepted
+api_version:
+  description: The engine's API version; empty if it was not asked.
+  returned: success
+  type: str
+  sample: "1.45"
+engine_version:
+  description: The engine's version; empty if it was not asked.
+  returned: success
+  type: str
+  sample: 26.1.5
+engine_id:
+  description: The engine's own ID; empty if it was not asked or does not tell.
+  returned: success
+  type: str
+  sample: 6a4e9f0c-0b0f-4b7e-9d3a-0c2b3a4d5e6f
+engine_name:
+  description: The host name of the engine; empty if it was not asked or does not tell.
+  returned: success
+  type: str
+  sample: host1
+server_time:
+  description: The server's clock, ISO 8601 in UTC; empty if it did not tell.
+  returned: success
+  type: str
+  sample: "2026-11-23T21:00:00Z"
+"""
+
+from datetime import datetime, timezone
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import (
+    observe_endpoint,
+    observe_gateways,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import (
+    ClientSettings,
+    parse_client_settings,
+    running_pid,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import (
+    diagnose,
+    first_failure,
+    render_layers,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
+    DEFAULT_PORTS,
+    TCP,
+    TLS,
+    EndpointSpec,
+    describe_endpoint,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    InvalidInput,
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
+    connection_arguments,
+    open_engine,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
+
+
+def make_spec(params: Mapping[str, Any]) -> EndpointSpec:
+    pid, defaults = 0, ClientSettings("", 0, TLS, "")
+    if params["container"]:
+        inspection = open_engine(params).find_container(params["container"])
+        if inspection is None:
+            raise InvalidInput(
+                f"container {params['container']}", expected="to exist", remedy="Give its whole name, or its full ID"
+            )
+        pid = running_pid(inspection)
+        defaults = parse_client_settings(
+            inspection, address=params["address"] or "", directory=params["directory"] or ""
+        )
+    transport = params["transport"] or defaults.transport
+    return EndpointSpec(
+        address=params["address"] or defaults.address or find_gateway(params["container"], pid, params["step_timeout"]),
+        port=params["port"] or defaults.port or DEFAULT_PORTS[transport],
+        directory=params["directory"] or ("" if transport == TCP else defaults.directory),
+        server_name=params["server_name"] or "",
+        timeout=params["step_timeout"],
+        container_pid=pid,
+        transport=transport,
+        ca_file=params["ca_file"] or "",
+    )
+
+
+def find_gateway(container: str, pid: int, timeout: float) -> str:
+    gateways = observe_gateways(pid, timeout)
+    if not gateways:
+        raise WormholeError(
+            f"container {container}",
+            expected="a default gateway",
+            found="no default route: it is on an internal network, or on none",
+            remedy="Attach it to a bridge network that is not internal, or give an address",
+        )
+    return gateways[0]
+
+
+def gather(module: AnsibleModule) -> dict[str, Any]:
+    spec = make_spec(module.params)
+    state = observe_endpoint(spec)
+    now = datetime.now(timezone.utc)
+    layers = diagnose(spec, state, now)
+    failure = first_failure(layers)
+    if failure and module.params["require"]:
+        raise VerificationFailed(
+            f"{spec.text}, layer {failure.name}", found=failure.text, remedy=failure.remedy
+        )
+    return {
+        "changed": False,
+        "ok": failure is None,
+        "text": render_layers(layers),
+        "layers": [layer.as_dict() for layer in layers],
+        "endpoint": {
+            "address": spec.address,
+            "port": spec.port,
+            "transport": spec.transport,
+            "directory": spec.directory,
+            "server_name": spec.verified_name,
+        },
+        **describe_endpoint(state, now),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            **connection_arguments(),
+            "address": {"type": "str"},
+            "port": {"type": "int"},
+            "transport": {"type": "str", "choices": [TLS, TCP]},
+            "directory": {"type": "path"},
+            "ca_file": {"type": "path"},
+            "server_name": {"type": "str"},
+            "container": {"type": "str"},
+            "step_timeout": {"type": "float", "default": 5.0},
+            "require": {"type": "bool", "default": False},
+        },
+        required_one_of=[("address", "container")],
+        supports_check_mode=True,
+    )
+    run(module, gather)
+
+
+if __name__ == "__main__":
+    main()
