@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation of the options by which modules reach the Docker engine; the arguments are in _glue/connection.py."""
+"""The options by which modules reach the Docker engine; their arguments are in _glue/connection.py."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ options:
   docker_host:
     description:
       - The Docker engine's socket on the managed node.
-      - Only V(unix://) addresses are accepted, because the module also works on files, network namespaces or units of
-        the host that the engine runs on.
+      - Only V(unix://) addresses are accepted, because the module also works on files, network namespaces or
+        units of the host that the engine runs on.
     type: str
     default: unix:///var/run/docker.sock
   timeout:

@@ -4,14 +4,14 @@
 
 """The Docker engine, spoken to through the docker SDK for Python.
 
-Of the SDK's low-level ``APIClient`` only what is public is used, and of that only what has the same meaning from
-release 5.0.3 to 7.1: its constructor, ``base_url``, ``api_version`` and the fact that it is a ``requests.Session``;
-``pull``, which finds registry credentials; ``logs``, which takes the stream apart. Requests and answers are in the
-shape of the Engine API itself: the SDK's helpers for containers lack options that newer engines have, and their
-parameters differ between releases.
+Of the SDK's low-level ``APIClient`` only what is public is used, and of that only what has the same meaning
+from release 5.0.3 to 7.1: its constructor, ``base_url``, ``api_version`` and the fact that it is a
+``requests.Session``; ``pull`` and ``inspect_distribution``, which find registry credentials; ``logs``, which
+takes the stream apart. Requests and answers are in the shape of the Engine API itself: the SDK's helpers for
+containers lack options that newer engines have, and their parameters differ between releases.
 
-Importing the SDK takes 0.1 to 0.2 s, whichever of its submodules is asked for (measured); so it is imported when the
-first engine is opened and not before.
+Importing the SDK takes 0.1 to 0.2 s, whichever of its submodules is asked for (measured); so it is imported
+when the first engine is opened and not before.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Engine:
         if _version(self.api_version) < MINIMUM_API_VERSION:
             raise EngineUnavailable(
                 docker_host,
-                expected=f"an engine with API {'.'.join(map(str, MINIMUM_API_VERSION))} or later (Docker 20.10)",
+                expected=f"API {'.'.join(map(str, MINIMUM_API_VERSION))} or later (Docker 20.10)",
                 found=f"API {self.api_version}",
                 remedy="Upgrade Docker on this host",
             )
@@ -93,6 +93,14 @@ class Engine:
     def find_image(self, reference: str) -> Optional[Json]:
         answer = self._call("GET", f"/images/{_quoted(reference)}/json", absent=(404,))
         return None if answer is None else cast(Json, answer.json())
+
+    def registry_digest(self, reference: str) -> str:
+        action = f"asking the registry for the image {reference}"
+        try:
+            answer = cast(Json, self._client.inspect_distribution(reference))
+        except self._failures as error:
+            raise self._failed(action, error) from error
+        return str(answer["Descriptor"]["digest"])
 
     def pull_image(self, reference: str, *, platform: str = "") -> None:
         action = f"pulling the image {reference}"
@@ -221,11 +229,10 @@ class Engine:
 
     def _failed(self, action: str, error: BaseException) -> EngineUnavailable:
         explanation = getattr(error, "explanation", None)
-        return EngineUnavailable(
-            action,
-            found=str(explanation or error),
-            remedy="" if explanation else "See what dockerd does: systemctl status docker, journalctl -u docker",
-        )
+        if explanation:
+            return EngineUnavailable(action, found=str(explanation))
+        remedy = "See what dockerd does: systemctl status docker, journalctl -u docker"
+        return EngineUnavailable(action, found=str(error), remedy=remedy)
 
 
 def parse_socket_path(docker_host: str) -> str:
@@ -245,7 +252,8 @@ def parse_socket_path(docker_host: str) -> str:
 
 
 def _check_socket(path: str, timeout: float) -> None:
-    """Tells apart why a socket cannot be opened, which the SDK's own exceptions do not (unix(7), connect(2))."""
+    """Tells apart why a socket cannot be opened, which the SDK's own exceptions do not (unix(7),
+    connect(2))."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(timeout)
@@ -255,8 +263,8 @@ def _check_socket(path: str, timeout: float) -> None:
             path,
             expected="the Docker engine's socket",
             found="nothing",
-            remedy="Docker is not installed or does not run: install it, for example by the role wormhole.docker.engine, "
-            "or start it by systemctl start docker",
+            remedy="Docker is not installed or does not run: install it, for example by the role "
+            "wormhole.docker.engine, or start it by systemctl start docker",
         ) from error
     except PermissionError as error:
         raise EngineUnavailable(
@@ -275,7 +283,8 @@ def _check_socket(path: str, timeout: float) -> None:
 
 
 def _import_sdk() -> tuple[Any, tuple[type[BaseException], ...], type[BaseException]]:
-    """The client class, what it raises when anything fails, and what it raises when the engine answers an error."""
+    """The client class, what it raises when anything fails, and what it raises when the engine answers an
+    error."""
     try:
         import requests
         from docker.api.client import APIClient
@@ -285,7 +294,7 @@ def _import_sdk() -> tuple[Any, tuple[type[BaseException], ...], type[BaseExcept
             "the docker SDK for Python",
             expected=f"release 5.0.3 or later for {sys.executable}",
             found=str(error),
-            remedy="Install the package python3-docker, or point ansible_python_interpreter at a Python that has it",
+            remedy="Install the package python3-docker, or set ansible_python_interpreter to a Python that has it",
         ) from error
     return APIClient, (DockerException, requests.exceptions.RequestException, OSError), APIError
 
@@ -297,7 +306,7 @@ def _unusable(docker_host: str, error: BaseException) -> Exception:
             "the docker SDK for Python",
             expected=f"a release that fits the libraries requests and urllib3 of {sys.executable}",
             found=str(error),
-            remedy="Install docker 7.1 or later, or python3-docker and python3-requests from the same distribution",
+            remedy="Install docker 7.1 or later, or python3-docker and python3-requests of one distribution",
         )
     return EngineUnavailable(
         docker_host,

@@ -4,8 +4,9 @@
 
 """What the collection needs of a Docker engine, as a type.
 
-Values are plain dictionaries in the shape of the Docker Engine API (https://docs.docker.com/reference/api/engine/),
-because every layer that reads them quotes that reference. The real one is :class:``_adapters.engine.Engine``.
+Values are plain dictionaries in the shape of the Docker Engine API
+(https://docs.docker.com/reference/api/engine/), because every layer that reads them quotes that reference.
+The real one is :class:``_adapters.engine.Engine``.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ Json = Dict[str, Any]
 class EnginePort(Protocol):
     """A Docker engine.
 
-    Every method raises EngineUnavailable when the engine does not answer or answers with an error. A *container* is
-    named by its name or its full ID, never by the start of an ID: the API takes the start of an ID too, and would let
-    the name ``ab`` find a container that is none of the caller's business.
+    Every method raises EngineUnavailable when the engine does not answer or answers with an error. A *container*
+    is named by its name or its full ID, never by the start of an ID: the API takes the start of an ID too, and
+    would let the name ``ab`` find a container that is none of the caller's business.
     """
 
     def info(self) -> Json:
@@ -33,13 +34,16 @@ class EnginePort(Protocol):
         """``GET /networks``: all networks, in the shape of an inspection, without their containers."""
 
     def containers(self, *, labels: Mapping[str, str], running_only: bool = False) -> list[Json]:
-        """``GET /containers/json``: summaries of the containers that carry all these labels (all, if empty)."""
+        """``GET /containers/json``: summaries of the containers that carry all these labels."""
 
     def find_container(self, container: str) -> Optional[Json]:
         """``GET /containers/{id}/json``: the inspection of one container; None if there is none."""
 
     def find_image(self, reference: str) -> Optional[Json]:
         """``GET /images/{name}/json``: the inspection of a local image; None if there is none."""
+
+    def registry_digest(self, reference: str) -> str:
+        """``GET /distribution/{name}/json``: digest of what the registry has by that reference now."""
 
     def pull_image(self, reference: str, *, platform: str = "") -> None:
         """``POST /images/create``: pulls one image; without tag and digest, the tag ``latest``."""
@@ -83,4 +87,4 @@ class EnginePort(Protocol):
         """``GET /containers/{id}/logs``: the last lines of both streams; empty if the driver keeps none."""
 
     def read_container_file(self, container: str, path: str) -> Optional[bytes]:
-        """``GET /containers/{id}/archive``: a regular file in a container, running or not; None if there is none."""
+        """``GET /containers/{id}/archive``: a regular file in a container, running or not; or None."""

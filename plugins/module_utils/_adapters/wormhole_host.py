@@ -1,0 +1,275 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Observing and changing the wormholes of a host, through its engine and its files."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import observe_topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_users import (
+    Ownership,
+    may,
+    resolve_user,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    MissingRequirement,
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
+    UNIT_PATH,
+    parse_socket_unit,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+    TLS,
+    Wiring,
+    WiringSpec,
+    WiringState,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
+    ABSENT,
+    ALWAYS,
+    NEVER,
+    STARTED,
+    Action,
+    ConnectNetwork,
+    CreateContainer,
+    PullImage,
+    RemoveContainer,
+    RemoveFormer,
+    RestoreFormer,
+    StartContainer,
+    StopContainer,
+    UpdateContainer,
+    WormholeSpec,
+    WormholeState,
+    is_running,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import wiring_of
+
+Prove = Callable[[str, WiringSpec, Wiring, bool], None]
+IDENTITY_FILES = ("ca.pem", "cert.pem", "key.pem")
+
+
+class WormholeHost:
+    """One wormhole on its host.
+
+    Args:
+        spec: the wormhole that is wanted.
+        engine: the engine that is to run it.
+        prove: called with a container's ID, what it is wired by and whether it was just started; raises
+            VerificationFailed.
+        unit_path: the listener's socket unit.
+    """
+
+    def __init__(
+        self, spec: WormholeSpec, engine: EnginePort, prove: Prove, *, unit_path: str = UNIT_PATH
+    ) -> None:
+        self._spec = spec
+        self._engine = engine
+        self._prove = prove
+        self._unit_path = unit_path
+        self._created = False
+        self._started = False
+        self._proved = ""
+        self._state: Optional[WormholeState] = None
+
+    def observe(self) -> WormholeState:
+        """Reads everything that the plan depends on.
+
+        Raises:
+            EngineUnavailable: the engine, or with ``pull: always`` the registry, does not answer.
+        """
+        spec, engine = self._spec, self._engine
+        image = engine.find_image(spec.image) if spec.image and spec.state != ABSENT else None
+        self._state = WormholeState(
+            wiring=self._observe_wiring(),
+            container=engine.find_container(spec.name),
+            former=engine.find_container(spec.former_name),
+            image=image,
+            image_outdated=self._is_outdated(image),
+            security=tuple(engine.info().get("SecurityOptions") or ()),
+            created_now=self._created,
+            started_now=self._started,
+        )
+        return self._state
+
+    def apply(self, plan: Plan[Action]) -> None:
+        """Carries out a plan.
+
+        Raises:
+            MissingRequirement: something that has to be there first is missing; nothing has been changed.
+            WormholeError: a step failed; a container that was to be replaced is back.
+        """
+        if any(isinstance(action, CreateContainer) for action in plan.actions):
+            self._require_preconditions()
+        for action in plan.actions:
+            self._apply_action(action)
+
+    def prove_running(self, container: Optional[Mapping[str, Any]]) -> bool:
+        """Proves the wormhole of a container that runs, unless that is done; tells whether it is proved."""
+        if not self._spec.verify or self._spec.state != STARTED or not is_running(container):
+            return False
+        identifier = str((container or {})["Id"])
+        if self._proved != identifier:
+            self._traverse(identifier, just_started=False)
+        return True
+
+    def _observe_wiring(self) -> WiringState:
+        unit = files.read_file(self._unit_path)
+        try:
+            socket_gid: Optional[int] = os.stat(self._spec.wiring.socket_path).st_gid
+        except OSError:
+            socket_gid = None
+        return WiringState(
+            topology=observe_topology(self._engine.networks()),
+            served=parse_socket_unit(unit.content.decode("utf-8", errors="replace")) if unit else (),
+            socket_gid=socket_gid,
+        )
+
+    def _is_outdated(self, image: Optional[Mapping[str, Any]]) -> bool:
+        if self._spec.pull != ALWAYS or image is None:
+            return False
+        digest = self._engine.registry_digest(self._spec.image)
+        return not any(known.endswith(f"@{digest}") for known in image.get("RepoDigests") or ())
+
+    def _apply_action(self, action: Action) -> None:
+        engine = self._engine
+        if isinstance(action, PullImage):
+            engine.pull_image(action.reference)
+        elif isinstance(action, CreateContainer):
+            self._create(action)
+        elif isinstance(action, UpdateContainer):
+            engine.update_container(action.container, action.body)
+        elif isinstance(action, ConnectNetwork):
+            self._connect(action.container, action)
+        elif isinstance(action, StartContainer):
+            engine.start_container(action.container)
+            self._started = True
+            self._prove_started(action.container)
+        elif isinstance(action, StopContainer):
+            engine.stop_container(action.container, timeout=self._spec.stop_timeout)
+        elif isinstance(action, RestoreFormer):
+            engine.rename_container(action.container, action.name)
+        elif isinstance(action, RemoveFormer):
+            self.prove_running(engine.find_container(self._spec.name))
+            self._remove(action.container)
+        elif isinstance(action, RemoveContainer):
+            self._remove(action.container)
+
+    def _remove(self, container: str) -> None:
+        """Stops a container as its processes expect it, then removes it; volumes stay, anonymous ones too."""
+        self._engine.stop_container(container, timeout=self._spec.stop_timeout)
+        self._engine.remove_container(container)
+
+    def _connect(self, container: str, action: ConnectNetwork) -> None:
+        if action.again:
+            self._engine.disconnect_network(action.attachment.network, container)
+        self._engine.connect_network(action.attachment.network, container, action.attachment.render())
+
+    def _prove_started(self, container: str) -> None:
+        if self._spec.verify:
+            self._traverse(container, just_started=True)
+
+    def _traverse(self, container: str, *, just_started: bool) -> None:
+        wiring = wiring_of(self._spec, self._state or self.observe())
+        self._prove(container, self._spec.wiring, wiring, just_started)
+        self._proved = container
+
+    def _create(self, action: CreateContainer) -> None:
+        """Creates a container; one that it replaces is put aside first, and removed last or put back."""
+        engine, former = self._engine, action.former
+        if engine.find_image(self._spec.image) is None:
+            remedy = "Set pull: missing, or load the image first" if self._spec.pull == NEVER else ""
+            raise MissingRequirement(
+                f"image {self._spec.image}", found="that it is not on this host", remedy=remedy
+            )
+        former_runs = is_running(engine.find_container(former)) if former else False
+        created = ""
+        if former:
+            engine.rename_container(former, self._spec.former_name)
+        try:
+            created = engine.create_container(action.name, action.body)
+            self._created = True
+            for attachment in action.attachments:
+                engine.connect_network(attachment.network, created, attachment.render())
+            self._require_readable_identity(created)
+            if former_runs:
+                engine.stop_container(former, timeout=self._spec.stop_timeout)
+            if action.start:
+                engine.start_container(created)
+                self._started = True
+                self._prove_started(created)
+        except BaseException as error:
+            self._undo(action, created, former_runs, error)
+            raise
+        if former:
+            engine.remove_container(former)
+
+    def _undo(self, action: CreateContainer, created: str, former_runs: bool, error: BaseException) -> None:
+        """Removes what was created, with the anonymous volumes that are its own, and puts the former back."""
+        try:
+            if created:
+                self._engine.remove_container(created, force=True, volumes=True)
+            if action.former:
+                self._engine.rename_container(action.former, action.name)
+            if former_runs:
+                self._engine.start_container(action.former)
+        except WormholeError as second:
+            raise ApplyFailed(
+                f"{error}",
+                found=f"that the former container could not be put back either: {second}",
+                remedy=f"It is kept as {self._spec.former_name}; the next run puts it back",
+            ) from error
+
+    def _require_preconditions(self) -> None:
+        state = self._state or self.observe()
+        wiring = wiring_of(self._spec, state)
+        if wiring.obstacle:
+            raise MissingRequirement(
+                f"wormhole {self._spec.name}", found=wiring.obstacle, remedy=wiring.remedy
+            )
+        if self._spec.wiring.transport == TLS:
+            directory = self._spec.wiring.identity_directory
+            missing = [name for name in IDENTITY_FILES if not os.path.isfile(f"{directory}/{name}")]
+            if missing:
+                raise MissingRequirement(
+                    f"identity directory {directory}",
+                    expected=", ".join(IDENTITY_FILES),
+                    found=f"no {missing[0]}",
+                    remedy="Make them by the module wormhole.docker.tls_certificates or the role "
+                    "wormhole.docker.identities first",
+                )
+
+    def _require_readable_identity(self, container: str) -> None:
+        """Checks that the user in the container may read its identity, before anything is stopped for it.
+
+        The container exists by now, but has not been started: only so are the names of its users known.
+        """
+        if self._spec.wiring.transport != TLS:
+            return
+        found = self._engine.find_container(container) or {}
+        user = resolve_user(
+            found["Config"].get("User") or "",
+            found["HostConfig"].get("GroupAdd") or (),
+            self._engine.read_container_file(container, "/etc/passwd"),
+            self._engine.read_container_file(container, "/etc/group"),
+        )
+        directory = self._spec.wiring.identity_directory
+        for path, permission in ((directory, 1), *((f"{directory}/{name}", 4) for name in IDENTITY_FILES)):
+            info = os.stat(path)
+            if not may(user, Ownership(info.st_uid, info.st_gid, info.st_mode), permission):
+                raise VerificationFailed(
+                    path,
+                    expected=f"to be readable for user {user.uid}, as whom container {self._spec.name} runs",
+                    found=f"owner {info.st_uid}, group {info.st_gid}, mode {info.st_mode & 0o7777:04o}",
+                    remedy=f"Set owner: {user.uid} for this identity in wormhole.docker.tls_certificates",
+                )

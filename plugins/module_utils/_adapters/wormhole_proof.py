@@ -1,0 +1,194 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The proof that a wormhole works: it is traversed from inside the container, as the container's own process
+would.
+
+What is checked needs nothing in the container's image: this process forks, joins the container's network
+namespace, moves its root to the container's and takes the numbers of its user and groups.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from datetime import datetime, timezone
+from typing import Any, Callable, Mapping
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
+    call_in_network_namespace,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
+from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose, first_failure
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+    SOCKET_TARGET,
+    TLS,
+    Wiring,
+    WiringSpec,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import is_running
+
+PATIENCE = 5.0
+"""Seconds until a wormhole that is not traversed is given up."""
+SETTLING = 0.5
+"""Seconds that a container which was just started has to live."""
+_PAUSE = 0.2
+_CHILD_TIMEOUT = 10.0
+_LOG_LINES = 10
+
+
+class WormholeProver:
+    """Traverses wormholes.
+
+    Args:
+        engine: the engine that runs the container.
+        patience: seconds until it gives up.
+        settling: seconds that a container which was just started has to live.
+    """
+
+    def __init__(self, engine: EnginePort, *, patience: float = PATIENCE, settling: float = SETTLING) -> None:
+        self._engine = engine
+        self._patience = patience
+        self._settling = settling
+
+    def prove(self, container: str, spec: WiringSpec, wiring: Wiring, just_started: bool) -> None:
+        """Proves one wormhole.
+
+        Args:
+            container: ID of a container that should be running.
+            spec, wiring: what it is wired by.
+            just_started: whether it may need a moment, and has to be seen alive after it.
+
+        Raises:
+            VerificationFailed: it cannot be traversed, or the container does not keep running.
+        """
+        begin = time.monotonic()
+        while True:
+            found = self._running(container, just_started)
+            try:
+                traverse(int(found["State"]["Pid"]), spec, wiring)
+                break
+            except WormholeError as error:
+                if not just_started or time.monotonic() - begin > self._patience:
+                    raise _unproved(found, error) from error
+            time.sleep(_PAUSE)
+        while just_started and time.monotonic() - begin < self._settling:
+            time.sleep(_PAUSE)
+            self._running(container, just_started)
+
+    def _running(self, container: str, just_started: bool) -> Mapping[str, Any]:
+        found = self._engine.find_container(container)
+        if found is not None and is_running(found) and not (just_started and found.get("RestartCount")):
+            return found
+        state = (found or {}).get("State") or {}
+        log = self._engine.container_logs(container, tail=_LOG_LINES).strip() if found else ""
+        raise VerificationFailed(
+            f"container {(found or {}).get('Name', container).lstrip('/')}",
+            expected="to keep running",
+            found=f"that it ended with exit code {state.get('ExitCode')}"
+            + (f" ({state['Error']})" if state.get("Error") else "")
+            + (f"; its log ends with: {log}" if log else "; its log is empty"),
+            remedy="Mend its command, or set verify: false for a container that is meant to end",
+        )
+
+
+def traverse(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
+    """Goes through a wormhole once, from inside.
+
+    Args:
+        pid: the container's main process.
+        spec, wiring: what it is wired by.
+
+    Raises:
+        WormholeError: the first thing that does not hold.
+    """
+    if spec.transport != TLS:
+        call_in_network_namespace(pid, as_process(pid, _ping_socket), timeout=_CHILD_TIMEOUT)
+        return
+    read = as_process(pid, lambda: _read_identity(spec.certificate_path))
+    call_in_network_namespace(pid, read, timeout=_CHILD_TIMEOUT)
+    endpoint = EndpointSpec(
+        wiring.address, port=wiring.port, directory=spec.identity_directory, container_pid=pid
+    )
+    layers = diagnose(endpoint, observe_endpoint(endpoint), datetime.now(timezone.utc))
+    failure = first_failure(layers)
+    if failure is not None:
+        raise VerificationFailed(
+            f"{wiring.docker_host} ({failure.name})", found=failure.text, remedy=failure.remedy
+        )
+
+
+def as_process(pid: int, function: Callable[[], Any]) -> Callable[[], Any]:
+    """A function that sees the files, and has the user and groups, of another process; for a forked child
+    only.
+
+    Sources: proc(5) (``/proc/pid/root``, ``Uid``, ``Gid`` and ``Groups`` in ``/proc/pid/status``), chroot(2).
+    """
+
+    def call() -> Any:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+            status = dict(line.split(":", 1) for line in stream if ":" in line)
+        # The second of the four numbers is the effective one.
+        uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
+        groups = [int(number) for number in status["Groups"].split()]
+        os.chroot(f"/proc/{pid}/root")
+        os.chdir("/")
+        os.setgroups(groups)
+        os.setgid(gid)
+        os.setuid(uid)
+        return function()
+
+    return call
+
+
+def _read_identity(directory: str) -> None:
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        path = f"{directory}/{name}"
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            raise VerificationFailed(
+                f"{path} in the container",
+                expected=f"to be readable for user {os.getuid()}",
+                found=error.strerror or str(error),
+                remedy=f"Let tls_certificates make this identity with owner {os.getuid()}",
+            ) from error
+
+
+def _ping_socket() -> None:
+    subject = f"{SOCKET_TARGET} in the container"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(_CHILD_TIMEOUT / 2)
+            client.connect(SOCKET_TARGET)
+            client.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            answer = client.recv(64)
+    except OSError as error:
+        raise VerificationFailed(
+            subject,
+            expected=f"to answer user {os.getuid()} with groups {sorted({os.getgid(), *os.getgroups()})}",
+            found=error.strerror or str(error),
+            remedy="A socket that was replaced on the host is stale in the container: recreate the container",
+        ) from error
+    if b" 200 " not in answer:
+        raise VerificationFailed(
+            subject, expected="status 200 from /_ping", found=repr(answer.split(b"\r\n")[0])
+        )
+
+
+def _unproved(container: Mapping[str, Any], error: WormholeError) -> VerificationFailed:
+    return VerificationFailed(
+        f"container {container['Name'].lstrip('/')}: {error.subject}",
+        expected=error.expected,
+        found=error.found,
+        remedy=error.remedy,
+    )

@@ -1,0 +1,271 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A wormhole, a container with access to the engine that runs it: what is wanted, what is there, what can be
+done.
+
+:mod:`_core.wormhole_plan` decides; :mod:`_adapters.wormhole_host` observes and acts.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional, Union
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    Attachment,
+    parse_attachments,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import parse_options
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import split_bind
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+    LABEL_MANAGED,
+    TRANSPORTS,
+    WiringSpec,
+    WiringState,
+    refuse_conflicts,
+)
+
+ABSENT, PRESENT, STOPPED, STARTED = STATES = ("absent", "present", "stopped", "started")
+MISSING, ALWAYS, NEVER = PULLS = ("missing", "always", "never")
+IDENTITIES = "/etc/wormhole/identities"
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_FORMER_SUFFIX = ".wormhole-former"
+
+
+@dataclass(frozen=True)
+class WormholeSpec:
+    """The wormhole that is wanted.
+
+    Attributes:
+        name: the container's name.
+        state: ``absent``, ``present``, ``stopped`` or ``started``.
+        image: reference or ID of the image; may be empty if state is absent.
+        pull: ``missing``, ``always`` or ``never``.
+        options: canonical values of the container options that the user has set; see
+            :mod:`_core.container_options`.
+        attachments: the networks to join.
+        wiring: how it reaches its engine.
+        recreate: replace the container even if it is right.
+        adopt: replace or remove a container of that name that is no wormhole.
+        stop_timeout: seconds that a container gets to stop; None for what it was created with.
+        verify: whether it has to be traversed before it counts as started.
+    """
+
+    name: str
+    state: str = STARTED
+    image: str = ""
+    pull: str = MISSING
+    options: Mapping[str, Any] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+    wiring: WiringSpec = WiringSpec()
+    recreate: bool = False
+    adopt: bool = False
+    stop_timeout: Optional[int] = None
+    verify: bool = True
+
+    @property
+    def former_name(self) -> str:
+        """The name that the former container has while its successor is not proved."""
+        return self.name + _FORMER_SUFFIX
+
+
+@dataclass(frozen=True)
+class WormholeState:
+    """What is there.
+
+    Attributes:
+        wiring: what the wiring depends on.
+        container: inspection of the container of that name; None if there is none.
+        former: inspection of a container that an earlier run put aside; None if there is none.
+        image: inspection of the image on this host; None if it is not there.
+        image_outdated: the registry has another image by that reference; looked up for ``pull: always`` only.
+        security: the engine's security options, as ``GET /info`` lists them.
+        created_now, started_now: whether this run has created, or started, the container.
+    """
+
+    wiring: WiringState
+    container: Optional[Mapping[str, Any]] = None
+    former: Optional[Mapping[str, Any]] = None
+    image: Optional[Mapping[str, Any]] = None
+    image_outdated: bool = False
+    security: tuple[str, ...] = ()
+    created_now: bool = False
+    started_now: bool = False
+
+
+@dataclass(frozen=True)
+class PullImage:
+    """Pull an image."""
+
+    reference: str
+
+
+@dataclass(frozen=True)
+class RestoreFormer:
+    """Give a container that was put aside its name back."""
+
+    container: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RemoveFormer:
+    """Remove a container that was put aside, once its successor is proved."""
+
+    container: str
+
+
+@dataclass(frozen=True)
+class CreateContainer:
+    """Create a container, connect its further networks, and start it if it is to run.
+
+    Attributes:
+        name: its name.
+        body: of ``POST /containers/create``.
+        attachments: networks to connect after its creation.
+        start: whether to start and prove it.
+        former: ID of the container that it replaces; empty if there is none.
+    """
+
+    name: str
+    body: Mapping[str, Any]
+    attachments: tuple[Attachment, ...] = ()
+    start: bool = True
+    former: str = ""
+
+
+@dataclass(frozen=True)
+class UpdateContainer:
+    """Change resources or the restart policy while it is there; body of ``POST /containers/{id}/update``."""
+
+    container: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ConnectNetwork:
+    """Attach a network; detach it first if it is attached otherwise."""
+
+    container: str
+    attachment: Attachment
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class StartContainer:
+    """Start a container, and prove it."""
+
+    container: str
+
+
+@dataclass(frozen=True)
+class StopContainer:
+    """Stop a container."""
+
+    container: str
+
+
+@dataclass(frozen=True)
+class RemoveContainer:
+    """Stop and remove a container; its volumes stay."""
+
+    container: str
+
+
+Action = Union[
+    PullImage,
+    RestoreFormer,
+    RemoveFormer,
+    CreateContainer,
+    UpdateContainer,
+    ConnectNetwork,
+    StartContainer,
+    StopContainer,
+    RemoveContainer,
+]
+
+
+def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
+    """The specification that a module's parameters make.
+
+    Args:
+        params: of the module wormhole_container.
+        socket_path: the engine's socket on the host.
+
+    Raises:
+        InvalidInput: a parameter is malformed, or some contradict each other.
+    """
+    name = params["name"]
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(f"name {name!r}", expected="letters, digits, and after the first also _ . and -")
+    if params["state"] != ABSENT and not params.get("image"):
+        raise InvalidInput(f"wormhole {name}", expected="an image", remedy="Set the option image")
+    if params["transport"] not in TRANSPORTS:
+        raise InvalidInput("transport", expected=" or ".join(TRANSPORTS), found=params["transport"])
+    if not 1 <= params["port"] <= 65535:
+        raise InvalidInput("port", expected="a number from 1 to 65535", found=str(params["port"]))
+    options = parse_options(params)
+    attachments = parse_attachments(params.get("networks"), options.get("network_mode", ""))
+    wiring = _parse_wiring(params, socket_path, attachments, options.get("network_mode", ""))
+    refuse_conflicts(
+        wiring,
+        env=options.get("env", ()),
+        mount_targets=[split_bind(item)[1] for item in options.get("volumes", ())],
+        etc_hosts=options.get("etc_hosts", ()),
+        labels=options.get("labels", ()),
+    )
+    return WormholeSpec(
+        name=name,
+        state=params["state"],
+        image=params.get("image") or "",
+        pull=params["pull"],
+        options=options,
+        attachments=attachments,
+        wiring=wiring,
+        recreate=params["recreate"],
+        adopt=params["adopt"],
+        stop_timeout=params.get("stop_timeout"),
+        verify=params["verify"],
+    )
+
+
+def _parse_wiring(
+    params: Mapping[str, Any], socket_path: str, attachments: tuple[Attachment, ...], network_mode: str
+) -> WiringSpec:
+    identity = params.get("identity") or params["name"]
+    if "/" in identity or identity in (".", ".."):
+        raise InvalidInput(
+            f"identity {identity}", expected="a name", remedy="Set identity_directory for another place"
+        )
+    directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
+    for option, path in (("identity_directory", directory), ("certificate_path", params["certificate_path"])):
+        if not path.startswith("/") or ":" in path:
+            raise InvalidInput(option, expected="an absolute path without a colon", found=path)
+    return WiringSpec(
+        transport=params["transport"],
+        identity=identity,
+        identity_directory=directory.rstrip("/"),
+        certificate_path=params["certificate_path"].rstrip("/"),
+        port=params["port"],
+        socket_path=socket_path,
+        networks=tuple(attachment.network for attachment in attachments),
+        network_mode=network_mode,
+    )
+
+
+def is_running(container: Optional[Mapping[str, Any]]) -> bool:
+    """Whether a container's main process runs; one that is paused does, one that waits for its restart does
+    not."""
+    state = (container or {}).get("State") or {}
+    return bool(state.get("Running")) and not state.get("Restarting")
+
+
+def is_wormhole(container: Mapping[str, Any]) -> bool:
+    """Whether a container carries the label of a wormhole."""
+    labels = (container.get("Config") or {}).get("Labels") or {}
+    return labels.get(LABEL_MANAGED) == "true"

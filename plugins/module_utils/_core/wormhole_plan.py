@@ -1,0 +1,296 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Decides what makes a wormhole what it should be.
+
+Replacing a container never costs the one that is there. It is renamed (*put aside*), the new one is created,
+started and proved, and only then the former is removed; if anything fails before that, the former gets its
+name back and runs again. A run that dies half-way leaves both: the next one removes the former if its
+successor runs and is proved, and else puts the former back. Containers without the label of a wormhole are
+somebody else's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    find_attachment_deviations,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
+    Deviation,
+    find_deviations,
+    merge_options,
+    render_body,
+    render_update,
+    show_values,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+    LABEL_MANAGED,
+    TLS,
+    Wiring,
+    wire,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
+    ABSENT,
+    NEVER,
+    PRESENT,
+    STARTED,
+    STOPPED,
+    Action,
+    ConnectNetwork,
+    CreateContainer,
+    PullImage,
+    RemoveContainer,
+    RemoveFormer,
+    RestoreFormer,
+    StartContainer,
+    StopContainer,
+    UpdateContainer,
+    WormholeSpec,
+    WormholeState,
+    is_running,
+    is_wormhole,
+)
+
+
+def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
+    """The wiring that the container gets; see :func:`_core.wiring.wire`."""
+    return wire(spec.wiring, state.wiring)
+
+
+def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
+    """Decides what brings the container to the state that is wanted.
+
+    Raises:
+        InvalidInput: the transport has no way to the engine from the container's networks.
+        Refused: the engine maps users in a way that is not supported, or the container is somebody else's.
+    """
+    for container in (state.container, state.former):
+        _refuse_foreign(spec, container)
+    if spec.state == ABSENT:
+        return _plan_absent(spec, state)
+    _refuse_engine(spec, state)
+    recovery, recovered = _recover(spec, state)
+    steps = recovery.followed_by(_plan_present(spec, recovered))
+    if not steps.actions:
+        return Plan()
+    before = {"state": _status(state.container), **steps.before}
+    after = {"state": _expected_status(recovered, steps), **steps.after}
+    return Plan(before, after, tuple(steps.reasons), tuple(steps.actions))
+
+
+@dataclass
+class _Steps:
+    """A plan in the making."""
+
+    reasons: list[Reason] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, spec: WormholeSpec, deviation: Deviation) -> None:
+        """Adds a deviation as a reason, and both its sides to the diff."""
+        self.reasons.append(Reason(f"{deviation.option}_differs", deviation.text, spec.name))
+        _put(self.before, deviation, deviation.found)
+        _put(self.after, deviation, deviation.expected)
+
+    def followed_by(self, other: _Steps) -> _Steps:
+        return _Steps(
+            self.reasons + other.reasons,
+            self.actions + other.actions,
+            {**self.before, **other.before},
+            {**self.after, **other.after},
+        )
+
+
+def _plan_absent(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
+    there = [container for container in (state.container, state.former) if container is not None]
+    reasons = [
+        Reason("not_absent", f"the container {item['Name'].lstrip('/')} is there", spec.name)
+        for item in there
+    ]
+    before = {"state": _status(state.container), "former": [item["Name"].lstrip("/") for item in there[1:]]}
+    after = {"state": ABSENT, "former": []}
+    actions = tuple(RemoveContainer(item["Id"]) for item in there)
+    return Plan(before, after, tuple(reasons), actions) if there else Plan()
+
+
+def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
+    wiring = wiring_of(spec, state)
+    values = merge_options(spec.options, wiring.options())
+    if state.container is None:
+        text = f"there is no container {spec.name}"
+        return _create(spec, state, values, [Reason("missing", text, spec.name)], {}, _shown(spec, values))
+    container = state.container
+    steps = _replacement_reasons(spec, state)
+    replacing = bool(steps.reasons)
+    deviations = find_deviations(values, container)
+    for deviation in deviations:
+        steps.note(spec, deviation)
+    update = render_update((deviation.option for deviation in deviations), values)
+    if replacing or update is None:
+        return _create(spec, state, values, steps.reasons, steps.before, steps.after)
+    if update:
+        steps.actions.append(UpdateContainer(container["Id"], update))
+    return steps.followed_by(_plan_networks(spec, container)).followed_by(_plan_running(spec, state))
+
+
+def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
+    """Reasons to replace the container that no option has."""
+    container = state.container or {}
+    reasons: list[Reason] = []
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    found = container.get("Image", "")
+    named = (container.get("Config") or {}).get("Image", "")
+    if state.image_outdated:
+        reasons.append(Reason("image_differs", f"image: the registry has a newer {spec.image}", spec.name))
+        before["image"], after["image"] = named, f"{spec.image} from the registry"
+    elif state.image is not None and state.image["Id"] != found:
+        text = f"image: expected {state.image['Id']} ({spec.image}), found {found} ({named})"
+        reasons.append(Reason("image_differs", text, spec.name))
+        before["image"], after["image"] = f"{named} {found}", f"{spec.image} {state.image['Id']}"
+    elif state.image is None and named != spec.image:
+        reasons.append(Reason("image_differs", f"image: expected {spec.image}, found {named}", spec.name))
+        before["image"], after["image"] = named, spec.image
+    if spec.recreate and not state.created_now:
+        reasons.append(Reason("recreate", "recreate: asked for", spec.name))
+        before["recreate"], after["recreate"] = False, True
+    if not is_wormhole(container):
+        reasons.append(Reason("adopted", "adopt: the container is no wormhole yet", spec.name))
+    return _Steps(reasons, [], before, after)
+
+
+def _create(
+    spec: WormholeSpec,
+    state: WormholeState,
+    values: Mapping[str, Any],
+    reasons: list[Reason],
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> _Steps:
+    former = "" if state.container is None else str(state.container["Id"])
+    mode = spec.options.get("network_mode") or next((a.network for a in spec.attachments), "")
+    first = [attachment for attachment in spec.attachments if attachment.network == mode]
+    body = {"Image": spec.image, **render_body(values)}
+    if mode:
+        body["HostConfig"] = {**body.get("HostConfig", {}), "NetworkMode": mode}
+    if first:
+        body["NetworkingConfig"] = {"EndpointsConfig": {mode: first[0].render()}}
+    start = spec.state == STARTED or (spec.state == PRESENT and is_running(state.container))
+    rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
+    actions: list[Action] = [CreateContainer(spec.name, body, rest, start, former)]
+    pulling = spec.pull != NEVER and (state.image is None or state.image_outdated)
+    return _Steps(list(reasons), [PullImage(spec.image), *actions] if pulling else actions, before, after)
+
+
+def _plan_networks(spec: WormholeSpec, container: Mapping[str, Any]) -> _Steps:
+    steps = _Steps()
+    for item in find_attachment_deviations(spec.attachments, container):
+        steps.note(spec, item.deviation)
+        steps.actions.append(ConnectNetwork(container["Id"], item.attachment, again=item.attached))
+    return steps
+
+
+def _plan_running(spec: WormholeSpec, state: WormholeState) -> _Steps:
+    container = state.container or {}
+    running = bool((container.get("State") or {}).get("Running"))
+    if spec.state == STARTED and not running and not state.started_now:
+        reason = Reason("not_running", f"the container is {_status(container)}", spec.name)
+        return _Steps([reason], [StartContainer(container["Id"])])
+    if spec.state == STOPPED and running:
+        return _Steps([Reason("running", "the container runs", spec.name)], [StopContainer(container["Id"])])
+    return _Steps()
+
+
+def _recover(spec: WormholeSpec, state: WormholeState) -> tuple[_Steps, WormholeState]:
+    """What an earlier run that died half-way has left to do, and the state after it."""
+    if state.former is None:
+        return _Steps(), state
+    former = str(state.former["Id"])
+    if is_running(state.container):
+        text = f"an earlier run stopped half-way: {spec.former_name} is left over"
+        return _Steps([Reason("left_over", text, spec.name)], [RemoveFormer(former)]), replace(
+            state, former=None
+        )
+    actions: list[Action] = [RestoreFormer(former, spec.name)]
+    if state.container is not None:
+        actions.insert(0, RemoveContainer(state.container["Id"]))
+    text = f"an earlier run stopped half-way: the container is put back from {spec.former_name}"
+    restored = replace(state, container={**state.former, "Name": f"/{spec.name}"}, former=None)
+    return _Steps([Reason("interrupted", text, spec.name)], actions), restored
+
+
+def _refuse_foreign(spec: WormholeSpec, container: Optional[Mapping[str, Any]]) -> None:
+    if container is None or is_wormhole(container):
+        return
+    name = container["Name"].lstrip("/")
+    if not spec.adopt:
+        verb = "removed" if spec.state == ABSENT else "replaced"
+        raise Refused(
+            f"container {name}",
+            expected=f"a wormhole (label {LABEL_MANAGED}=true)",
+            found="a container made by something else",
+            remedy=f"Choose another name, or set adopt: true to have it {verb}",
+        )
+    if spec.state != ABSENT and (container.get("HostConfig") or {}).get("AutoRemove"):
+        raise Refused(
+            f"container {name}",
+            expected="a container that could be put back if its replacement fails",
+            found="one that the engine removes when it stops (auto_remove)",
+            remedy="Remove it first",
+        )
+
+
+def _refuse_engine(spec: WormholeSpec, state: WormholeState) -> None:
+    names = {item.partition("name=")[2].split(",")[0] for item in state.security}
+    if "userns" in names:
+        raise Refused(
+            "the engine",
+            expected="users in containers to be users of the host",
+            found="userns-remap",
+            remedy="This release does not support engines that remap users; see userns-remap in daemon.json",
+        )
+    if "rootless" in names and spec.wiring.transport == TLS:
+        raise Refused(
+            "the engine",
+            expected="bridges in the host's network namespace, for transport tls",
+            found="a rootless engine",
+            remedy="Use transport unix",
+        )
+
+
+def _status(container: Optional[Mapping[str, Any]]) -> str:
+    if container is None:
+        return ABSENT
+    return str((container.get("State") or {}).get("Status", ""))
+
+
+def _expected_status(state: WormholeState, steps: _Steps) -> str:
+    for action in reversed(steps.actions):
+        if isinstance(action, StartContainer):
+            return "running"
+        if isinstance(action, StopContainer):
+            return "exited"
+        if isinstance(action, CreateContainer):
+            return "running" if action.start else "created"
+    return _status(state.container)
+
+
+def _shown(spec: WormholeSpec, values: Mapping[str, Any]) -> dict[str, Any]:
+    networks = {attachment.network: "attached" for attachment in spec.attachments}
+    return {"image": spec.image, **show_values(values), **({"networks": networks} if networks else {})}
+
+
+def _put(side: dict[str, Any], deviation: Deviation, value: Any) -> None:
+    if deviation.item:
+        side.setdefault(deviation.option, {})[deviation.item] = value
+    elif deviation.is_item:
+        side.setdefault(deviation.option, []).extend([] if value is None else [value])
+    else:
+        side[deviation.option] = value

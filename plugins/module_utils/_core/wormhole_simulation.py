@@ -1,0 +1,103 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the state will be once a plan is carried out; the other half of the planner's law (see
+:mod:`_core.plan`)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
+    Action,
+    ConnectNetwork,
+    CreateContainer,
+    PullImage,
+    RemoveContainer,
+    RemoveFormer,
+    RestoreFormer,
+    StartContainer,
+    StopContainer,
+    UpdateContainer,
+    WormholeState,
+)
+
+_NEW_ID = "simulated"
+_STATUS = {True: {"Running": True, "Status": "running"}, False: {"Running": False, "Status": "exited"}}
+
+
+def simulate_wormhole(state: WormholeState, plan: Plan[Action]) -> WormholeState:
+    """The state after a plan, if every step succeeds."""
+    for action in plan.actions:
+        state = _simulate(state, action)
+    return state
+
+
+def _simulate(state: WormholeState, action: Action) -> WormholeState:
+    container = state.container
+    if isinstance(action, PullImage):
+        return replace(state, image={"Id": f"sha256:{_NEW_ID}", "Config": {}}, image_outdated=False)
+    if isinstance(action, CreateContainer):
+        created = _inspect(action, state.image or {})
+        return replace(state, container=created, created_now=True, started_now=action.start)
+    if isinstance(action, RemoveFormer):
+        return replace(state, former=None)
+    if isinstance(action, RestoreFormer):
+        return replace(state, container={**(state.former or {}), "Name": f"/{action.name}"}, former=None)
+    if isinstance(action, RemoveContainer):
+        if container is not None and action.container == container["Id"]:
+            return replace(state, container=None)
+        return replace(state, former=None)
+    return replace(state, container=_change(dict(container or {}), action))
+
+
+def _change(container: dict[str, Any], action: Action) -> dict[str, Any]:
+    if isinstance(action, UpdateContainer):
+        container["HostConfig"] = {**container.get("HostConfig", {}), **action.body}
+    elif isinstance(action, ConnectNetwork):
+        networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
+        attached = {**networks, action.attachment.network: action.attachment.render()}
+        container["NetworkSettings"] = {"Networks": attached}
+    elif isinstance(action, (StartContainer, StopContainer)):
+        container["State"] = dict(_STATUS[isinstance(action, StartContainer)])
+    return container
+
+
+def _inspect(action: CreateContainer, image: Mapping[str, Any]) -> dict[str, Any]:
+    """The inspection of a container that was just created: what the body says over what the image says."""
+    body = dict(action.body)
+    host_config = {"NetworkMode": "default", **body.pop("HostConfig", {})}
+    mode = host_config["NetworkMode"]
+    endpoints = body.pop("NetworkingConfig", {}).get("EndpointsConfig", {})
+    networks = {"bridge" if mode == "default" else mode: {}, **endpoints}
+    networks.update({attachment.network: attachment.render() for attachment in action.attachments})
+    return {
+        "Id": _NEW_ID,
+        "Name": f"/{action.name}",
+        "Image": image.get("Id"),
+        "Config": merge_image_config(body, image.get("Config")),
+        "HostConfig": host_config,
+        "NetworkSettings": {"Networks": networks},
+        "State": dict(_STATUS[True]) if action.start else {"Running": False, "Status": "created"},
+    }
+
+
+def merge_image_config(body: Mapping[str, Any], image_config: Optional[Mapping[str, Any]]) -> dict[str, Any]:
+    """A container's Config as the engine makes it of the body of a creation and its image's Config (moby's
+    ``runconfig.Merge``): mappings are merged, single values and lists are taken from the image where not
+    given."""
+    config = {**(image_config or {}), **body}
+    for key in ("Labels", "Volumes", "ExposedPorts"):
+        config[key] = {**((image_config or {}).get(key) or {}), **(body.get(key) or {})}
+    own = body.get("Env") or []
+    named = {item.partition("=")[0] for item in own}
+    inherited = [
+        item for item in (image_config or {}).get("Env") or [] if item.partition("=")[0] not in named
+    ]
+    config["Env"] = [*own, *inherited]
+    if body.get("Entrypoint") and not body.get("Cmd"):
+        config["Cmd"] = None
+    return config

@@ -1,0 +1,391 @@
+#!/usr/bin/python
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wormhole_container
+short_description: Launch containers that reach the Docker engine that runs them
+version_added: 0.1.0
+author:
+  - Contributors to the wormhole.docker project (@wormhole-docker)
+description:
+  - Creates, updates, starts, stops and removes a container that has access to the Docker engine that runs it.
+  - With O(transport=tls), the container reaches the engine by mutual TLS at the gateway of its network, as
+    an identity of its own. With O(transport=unix), it gets the engine's socket and its group.
+  - Whatever a Docker client needs for it is set by this module, and nothing of it has to be known. The
+    variables E(DOCKER_HOST), E(DOCKER_CERT_PATH) and E(DOCKER_TLS_VERIFY), the mount that goes with them,
+    the group of the socket, and the name C(host.docker.internal).
+  - Options have the names and meanings of M(community.docker.docker_container#module). Only options that are
+    set are compared with the container that is there; what the image and the engine contribute never counts.
+  - A container is not reported as started before its wormhole was traversed from inside its own network
+    namespace, with its own certificate and as its own user. The proof is repeated on every run in which the
+    container runs.
+  - Where a container has to be replaced, the present one is renamed and kept until the new one has been
+    started and proved, and else gets its name back and runs on. Volumes are never removed, except the
+    anonymous ones of a new container that failed.
+options:
+  name:
+    description: The container's name.
+    type: str
+    required: true
+  state:
+    description:
+      - V(started) has the container exist, run, and its wormhole proved.
+      - V(present) has it exist; a container that ran before it had to be replaced runs afterwards too.
+      - V(stopped) has it exist and not run.
+      - V(absent) stops and removes it.
+    type: str
+    choices: [absent, present, stopped, started]
+    default: started
+  image:
+    description:
+      - Reference or ID of the image. Required unless O(state=absent).
+      - A container whose image differs from what the reference means on this host now is replaced.
+    type: str
+  pull:
+    description:
+      - V(missing) pulls the image if a container has to be created and the image is not on this host.
+      - V(always) asks the registry on every run whether the reference means another image by now, and pulls
+        it then.
+      - V(never) fails if a container has to be created and the image is not on this host.
+    type: str
+    choices: [missing, always, never]
+    default: missing
+  transport:
+    description:
+      - How the container reaches its engine.
+      - V(tls) is mutual TLS on a bridge's gateway, where M(wormhole.docker.dockerd_listener) lets dockerd
+        listen.
+      - V(unix) mounts the engine's socket. It needs no network, and gives the engine no identity to tell
+        wormholes apart by.
+    type: str
+    choices: [tls, unix]
+    default: tls
+  identity:
+    description:
+      - The name by which the engine knows this wormhole with O(transport=tls), which is its client
+        certificate's common name. By default the container's name.
+    type: str
+  identity_directory:
+    description:
+      - Directory on the host with the identity's C(ca.pem), C(cert.pem) and C(key.pem), made by
+        M(wormhole.docker.tls_certificates). It is mounted read-only as a directory, so that a renewed
+        certificate reaches a running container.
+      - By default C(/etc/wormhole/identities/) followed by the identity.
+    type: path
+  certificate_path:
+    description: Where the identity is mounted in the container.
+    type: str
+    default: /certs
+  port:
+    description: TCP port of the listener.
+    type: int
+    default: 2376
+  verify:
+    description:
+      - Whether a container has to be traversed before it counts as started.
+      - Set this to V(false) for containers that are meant to end by themselves.
+    type: bool
+    default: true
+  adopt:
+    description:
+      - Whether a container of that name that is no wormhole (that has no label C(wormhole.docker.managed))
+        may be replaced, or removed with O(state=absent). Otherwise such a container is left alone, and the
+        task fails.
+    type: bool
+    default: false
+  recreate:
+    description: Whether to replace the container even if nothing about it has to change.
+    type: bool
+    default: false
+  stop_timeout:
+    description: How long a container gets to stop before it is killed, in seconds. By default what it was
+        created with.
+    type: int
+  command:
+    description: The command to run, as a list, or as a string that is split as a shell does. By default the
+        image's.
+    type: raw
+  entrypoint:
+    description: What O(command) is handed to. By default the image's.
+    type: list
+    elements: str
+  env:
+    description:
+      - Environment variables; values have to be strings.
+      - Their values do not appear in the diff.
+    type: dict
+  volumes:
+    description:
+      - Volumes as C(source:target[:mode]), where the source is an absolute path on the host or a volume's
+        name, or C(target) alone for an anonymous volume.
+    type: list
+    elements: str
+  networks:
+    description:
+      - Networks to join instead of the default bridge. Networks are attached without replacing the
+        container; further networks that it is on are left alone.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: The network's name.
+        type: str
+        required: true
+      aliases:
+        description: Further names of the container on that network.
+        type: list
+        elements: str
+      ipv4_address:
+        description: A fixed IPv4 address.
+        type: str
+      ipv6_address:
+        description: A fixed IPv6 address.
+        type: str
+  network_mode:
+    description:
+      - V(bridge), V(host), V(none) or a network's name. By default the first of O(networks), else V(bridge).
+    type: str
+  user:
+    description:
+      - As whom to run. A number or a name that the image knows, optionally followed by a colon and a group.
+      - With O(transport=tls) this user has to be able to read the identity's files.
+    type: str
+  groups:
+    description: Further groups, by number or by a name that the image knows.
+    type: list
+    elements: str
+  working_dir:
+    description: The working directory.
+    type: str
+  hostname:
+    description: The host name in the container.
+    type: str
+  labels:
+    description: Labels; values have to be strings. Those that begin with C(wormhole.docker.) are this
+        module's.
+    type: dict
+  restart_policy:
+    description: When the engine starts the container again. It is changed without replacing the container.
+    type: str
+    choices: ['no', on-failure, always, unless-stopped]
+  restart_retries:
+    description: How often, with O(restart_policy=on-failure).
+    type: int
+  memory:
+    description:
+      - Limit of memory, such as V(512m) or V(2G), with units of 1024. It is changed without replacing the
+        container, and the limit of memory and swap together becomes twice as much, as at creation.
+    type: str
+  published_ports:
+    description:
+      - Ports to publish on the host, as C(port), C(host:port), C(ip:host:port) or C(ip::port), where C(port)
+        and C(host) may be ranges and C(/udp) or C(/sctp) may follow; or V(all) for those that the image
+        exposes.
+    type: list
+    elements: str
+    aliases: [ports]
+  etc_hosts:
+    description: Addresses by host name, for C(/etc/hosts).
+    type: dict
+  read_only:
+    description: Whether the container's root file system is mounted read-only.
+    type: bool
+  init:
+    description: Whether to run an init process that forwards signals and reaps processes.
+    type: bool
+  privileged:
+    description: Whether the container gets all capabilities and devices of the host.
+    type: bool
+extends_documentation_fragment:
+  - wormhole.docker.docker
+  - wormhole.docker.attributes
+notes:
+  - Engines that remap users (C(userns-remap)) are refused, and so are rootless engines with O(transport=tls).
+seealso:
+  - module: wormhole.docker.tls_certificates
+  - module: wormhole.docker.dockerd_listener
+  - module: wormhole.docker.endpoint_info
+"""
+
+EXAMPLES = r"""
+- name: A build agent that builds images with its host's engine
+  wormhole.docker.wormhole_container:
+    name: agent
+    image: registry.example.com/ci/agent:7
+    restart_policy: unless-stopped
+    networks:
+      - name: ci
+
+- name: A tool that manages containers and has no network
+  wormhole.docker.wormhole_container:
+    name: watcher
+    image: registry.example.com/tools/watcher:2
+    transport: unix
+    network_mode: none
+
+- name: No agent any more
+  wormhole.docker.wormhole_container:
+    name: agent
+    state: absent
+"""
+
+RETURN = r"""
+reasons:
+  description: Why something had to change.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: A stable identifier.
+      type: str
+      sample: env_differs
+    text:
+      description: A sentence.
+      type: str
+      sample: "env DOCKER_HOST: expected tcp://172.17.0.1:2376, found tcp://172.18.0.1:2376"
+    subject:
+      description: The container's name.
+      type: str
+      sample: agent
+container:
+  description:
+    - The container as the engine's inspection tells it, with the values of its environment variables; empty
+      if there is none. In check mode the one that is there now.
+  returned: success
+  type: dict
+wormhole:
+  description: How the container reaches its engine; empty with O(state=absent).
+  returned: success
+  type: dict
+  contains:
+    transport:
+      description: The transport.
+      type: str
+      sample: tls
+    docker_host:
+      description: The engine's address, as the container's E(DOCKER_HOST) has it.
+      type: str
+      sample: tcp://172.17.0.1:2376
+    address:
+      description: The address alone; empty with O(transport=unix).
+      type: str
+      sample: 172.17.0.1
+    port:
+      description: The port alone; 0 with O(transport=unix).
+      type: int
+      sample: 2376
+    identity:
+      description: The name by which the engine knows the wormhole; empty with O(transport=unix).
+      type: str
+      sample: agent
+    identity_directory:
+      description: Where that identity is on the host; empty with O(transport=unix).
+      type: str
+      sample: /etc/wormhole/identities/agent
+    proved:
+      description: Whether the wormhole was traversed in this run.
+      type: bool
+      sample: true
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import parse_socket_path
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import WormholeHost
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_proof import WormholeProver
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    ARGUMENTS as NETWORK_ARGUMENTS,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import arguments
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import TLS, TRANSPORTS
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
+    ABSENT,
+    MISSING,
+    PULLS,
+    STARTED,
+    STATES,
+    WormholeState,
+    parse_spec,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
+    plan_wormhole,
+    wiring_of,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
+    connection_arguments,
+    open_engine,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
+
+ARGUMENTS: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": list(STATES), "default": STARTED},
+    "image": {"type": "str"},
+    "pull": {"type": "str", "choices": list(PULLS), "default": MISSING},
+    "transport": {"type": "str", "choices": list(TRANSPORTS), "default": TLS},
+    "identity": {"type": "str"},
+    "identity_directory": {"type": "path"},
+    "certificate_path": {"type": "str", "default": "/certs"},
+    "port": {"type": "int", "default": 2376},
+    "verify": {"type": "bool", "default": True},
+    "adopt": {"type": "bool", "default": False},
+    "recreate": {"type": "bool", "default": False},
+    "stop_timeout": {"type": "int"},
+}
+
+
+def ensure(module: AnsibleModule) -> dict[str, Any]:
+    spec = parse_spec(module.params, parse_socket_path(module.params["docker_host"]))
+    engine = open_engine(module.params)
+    prover = WormholeProver(engine)
+    host = WormholeHost(spec, engine, prover.prove)
+
+    def describe(state: WormholeState, plan: Plan[Any]) -> dict[str, Any]:
+        if spec.state == ABSENT:
+            return {"container": state.container or {}, "wormhole": {}}
+        wiring = wiring_of(spec, state)
+        converged = plan_wormhole(spec, state).is_empty
+        return {
+            "container": state.container or {},
+            "wormhole": {
+                "transport": spec.wiring.transport,
+                "docker_host": wiring.docker_host,
+                "address": wiring.address,
+                "port": wiring.port,
+                "identity": spec.wiring.identity if spec.wiring.transport == TLS else "",
+                "identity_directory": spec.wiring.identity_directory if spec.wiring.transport == TLS else "",
+                "proved": converged and host.prove_running(state.container),
+            },
+        }
+
+    return execute(
+        check_mode=module.check_mode,
+        subject=f"wormhole {spec.name}",
+        observe=host.observe,
+        plan=lambda state: plan_wormhole(spec, state),
+        apply=host.apply,
+        describe=describe,
+    )
+
+
+def main() -> None:
+    run(
+        AnsibleModule(
+            argument_spec={**ARGUMENTS, **NETWORK_ARGUMENTS, **arguments(), **connection_arguments()},
+            required_if=[("state", state, ("image",)) for state in STATES if state != ABSENT],
+            supports_check_mode=True,
+        ),
+        ensure,
+    )
+
+
+if __name__ == "__main__":
+    main()
