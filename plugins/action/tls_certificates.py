@@ -4,7 +4,8 @@
 
 """The controller's half of tls_certificates: it signs what hosts ask for, with what the task says.
 
-One round trip if nothing has to be issued, two otherwise. What has to be done is decided on the host, by the module.
+One round trip if nothing has to be issued, two otherwise. What has to be done is decided on the host, by the
+module.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Any, Optional
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import authority_store, x509
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import parse_certificates
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
+    parse_certificates,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import check_directory
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
@@ -50,20 +53,24 @@ class ActionModule(ActionBase):
         specs = parse_certificates(options["certificates"])
         x509.require()
         now = datetime.datetime.now(datetime.timezone.utc)
-        check_mode = bool(self._task.check_mode)
         material = authority_store.read_material(directory, passphrase)
-        authority = authority_store.offer_authority(directory, material, now, may_be_missing=check_mode)
-        offer = {**options, "_authority": pack_authority(authority)}
-        answer = self._run_module({**offer, "_prepare": not check_mode}, task_vars)
+        # In check mode, the task that would have made the authority has only said so.
+        authority = authority_store.offer_authority(
+            directory, material, now, may_be_missing=bool(self._task.check_mode)
+        )
+        arguments = {**options, "_authority": pack_authority(authority)}
+        answer = self._run_module(arguments, task_vars)
         requests = answer.pop(REQUESTS, None)
         if not requests:
             return answer
         issued = {
-            spec.name: x509.sign_certificate(spec, requests[spec.name], material.certificate_pem, material.key, now)
+            spec.name: x509.sign_certificate(
+                spec, requests[spec.name], material.certificate_pem, material.key, now
+            )
             for spec in specs
             if spec.name in requests
         }
-        return self._run_module({**offer, "_issued": issued}, task_vars)
+        return self._run_module({**arguments, "_issued": issued}, task_vars)
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(

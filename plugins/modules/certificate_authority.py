@@ -10,19 +10,23 @@ module: certificate_authority
 short_description: Make the certificate authority that wormholes trust
 version_added: 0.1.0
 description:
-  - Makes a certificate authority in a directory, once. Its certificate follows RFC 5280 as the strictest clients want it.
-  - An authority that is there already is used, and never overwritten, whatever the options say about its name, its key
-    type or its validity. If what is there cannot issue certificates (one of the two files is missing, they do not belong
-    together, the key cannot be read, the certificate has expired or is not an authority's), the module fails and says
-    what to do.
+  - Makes a certificate authority in a directory, once. Its certificate follows RFC 5280 as the strictest
+    clients want it.
+  - An authority that is there already is used, and never overwritten, whatever the options say about its
+    name, its key type or its validity. If what is there cannot issue certificates (one of the two files is
+    missing, they do not belong together, the key cannot be read, the certificate has expired or is not an
+    authority's), the module fails and says what to do.
   - The private key never leaves the directory. Run this module where certificates are signed, that is on the
     controller, with C(delegate_to: localhost) and C(run_once: true).
 author:
   - Contributors to the wormhole.docker project (@wormhole-docker)
+extends_documentation_fragment:
+  - wormhole.docker.attributes
 options:
   directory:
     description:
-      - Absolute path of a directory of the authority's own; C(~) is the home directory of the user who runs the task.
+      - Absolute path of a directory of the authority's own; C(~) is the home directory of the user who runs
+        the task.
       - It gets mode V(0700), and holds C(ca.key) with mode V(0400) and C(ca.pem) with mode V(0444).
       - Back it up. Without C(ca.key), nothing can be issued to replace a certificate that expires.
     type: path
@@ -47,21 +51,16 @@ options:
     default: 3650
   passphrase:
     description:
-      - Encrypts the private key (PKCS#8). Give the same to O(wormhole.docker.tls_certificates#module:ca_passphrase).
+      - Encrypts the private key (PKCS#8). Give the same to
+        O(wormhole.docker.tls_certificates#module:ca_passphrase).
       - Has to fit an authority that is there; the module does not change it.
     type: str
 requirements:
   - Python library cryptography 38 or newer (Debian package python3-cryptography)
-attributes:
-  check_mode:
-    support: full
-    description: Can run in check mode and say what it would do, without touching anything.
-  diff_mode:
-    support: full
-    description: Shows decoded fields, and no key or certificate.
 notes:
-  - Any number of processes can run this module for the same directory at once; a lock file in it makes them end with one
-    authority. The lock is advisory (flock); on a network file system it is as good as that file system's locks.
+  - Any number of processes can run this module for the same directory at once; a lock file in it makes them
+    end with one authority. The lock is advisory (flock); on a network file system it is as good as that file
+    system's locks.
   - Tested with cryptography 38 and the newest one, verified by the C(openssl) command line tool.
 seealso:
   - module: wormhole.docker.tls_certificates
@@ -86,7 +85,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 certificate:
-  description: The content of C(ca.pem), which is public. Not there as long as the authority is not, in check mode.
+  description: The content of C(ca.pem), which is public. Not there as long as the authority is not, in check
+    mode.
   type: str
   returned: if there is an authority
   sample: |
@@ -170,7 +170,9 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
     x509.require()
     passphrase = module.params["passphrase"]
     if passphrase == "":
-        raise InvalidInput("passphrase", expected="at least one character", found="none", remedy="Leave it out instead")
+        raise InvalidInput(
+            "passphrase", expected="at least one character", found="none", remedy="Leave it out instead"
+        )
     spec = parse_authority(
         directory=module.params["directory"],
         common_name=module.params["common_name"],

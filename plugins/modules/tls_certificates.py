@@ -10,17 +10,20 @@ module: tls_certificates
 short_description: Keys and certificates of a host, issued by an authority on the controller
 version_added: 0.1.0
 description:
-  - Keeps the server certificate of an engine, and the client certificates of those who use it, as the task says; any number
-    of them in one task.
-  - Private keys are made on the host and stay there. A request travels to the controller, which signs what the B(task)
-    asks for; of the request, only the public key counts. The authority's key stays on the controller.
-  - A task that issues nothing takes one round trip to the host, another one two, whatever the number of certificates.
-  - A certificate is replaced, always together with its key, if it is missing or unreadable, does not fit its key, comes from
-    another issuer, has other names or another usage than the task says, or is due for renewal. Drift of owner, mode or
-    C(ca.pem) is mended without issuing anything. Each change comes with its reasons.
-  - A new certificate is verified on the host before it is installed, by the rules that judge the one that is there. Each file
-    is replaced atomically. A client that reads the files one after the other in the very moment of a renewal can get
-    the new key with the old certificate, and has to read again.
+  - Keeps the server certificate of an engine, and the client certificates of those who use it, as the task
+    says; any number of them in one task.
+  - Private keys are made on the host and stay there. A request travels to the controller, which signs what
+    the B(task) asks for; of the request, only the public key counts. The authority's key stays on the
+    controller.
+  - A task that issues nothing takes one round trip to the host, another one two, whatever the number of
+    certificates.
+  - A certificate is replaced, always together with its key, if it is missing or unreadable, does not fit its
+    key, comes from another issuer, has other names or another usage than the task says, or is due for
+    renewal. Drift of owner, mode or C(ca.pem) is mended without issuing anything. Each change comes with its
+    reasons.
+  - A new certificate is verified on the host before it is installed, by the rules that judge the one that is
+    there. Each file is replaced atomically. A client that reads the files one after the other in the very
+    moment of a renewal can get the new key with the old certificate, and has to read again.
 author:
   - Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
@@ -28,8 +31,8 @@ extends_documentation_fragment:
 options:
   ca_directory:
     description:
-      - Absolute path of the authority's directory B(on the controller); C(~) is the home directory of the user who runs
-        Ansible there. See M(wormhole.docker.certificate_authority).
+      - Absolute path of the authority's directory B(on the controller); C(~) is the home directory of the
+        user who runs Ansible there. See M(wormhole.docker.certificate_authority).
     type: str
     required: true
   ca_passphrase:
@@ -50,56 +53,59 @@ options:
         required: true
       profile:
         description:
-          - What it is for. V(server) has the extended key usage C(serverAuth), V(client) has C(clientAuth), and each has
-            only that, so that a client's certificate cannot be passed off as the engine's.
+          - What it is for. V(server) has the extended key usage C(serverAuth), V(client) has C(clientAuth),
+            and each has only that, so that a client's certificate cannot be passed off as the engine's.
         type: str
         choices: [server, client]
         required: true
       state:
         description:
-          - V(absent) removes a client's three files, and its directory if nothing else is in it. A directory that holds a
-            server's certificate is refused.
+          - V(absent) removes a client's three files, and its directory if nothing else is in it. A directory
+            that holds a server's certificate is refused.
         type: str
         choices: [present, absent]
         default: present
       directory:
         description:
-          - Absolute path of a directory on the host, one for each certificate. It will hold C(ca.pem), C(cert.pem) and
-            C(key.pem), which is what the Docker CLI and SDKs expect in E(DOCKER_CERT_PATH). Missing parents are made.
+          - Absolute path of a directory on the host, one for each certificate. It will hold C(ca.pem),
+            C(cert.pem) and C(key.pem), which is what the Docker CLI and SDKs expect in E(DOCKER_CERT_PATH).
+            Missing parents are made.
           - Other files in it are left alone.
         type: str
         required: true
       common_name:
         description:
-          - Common name of the subject, 64 characters at most; the certificate's O(certificates[].name) if not given.
-            Authorization plugins of the engine know a client by it.
+          - Common name of the subject, 64 characters at most; the certificate's O(certificates[].name) if not
+            given. Authorization plugins of the engine know a client by it.
         type: str
       subject_alternative_names:
         description:
           - What clients compare with the address they dial. At least one for a server.
-          - Each is a string such as V(IP:172.17.0.1), V(IP:fd00::1), V(DNS:host.docker.internal) or V(DNS:*.ci.example.com),
-            or a dictionary of C(name), such a string, and C(origin), which says where it comes from and is repeated in the
-            reasons, such as V(gateway of network ci).
+          - Each is a string such as V(IP:172.17.0.1), V(IP:fd00::1), V(DNS:host.docker.internal) or
+            V(DNS:*.ci.example.com), or a dictionary of C(name), such a string, and C(origin), which says
+            where it comes from and is repeated in the reasons, such as V(gateway of network ci).
           - Order, case and the way in which an IPv6 address is written do not matter.
         type: list
         elements: raw
         default: []
       owner:
         description:
-          - Owner of the directory and its files, by name or number. A number need not exist on the host; give the one that
-            reads the key in the container. By default the user that the module runs as, that is root with C(become).
+          - Owner of the directory and its files, by name or number. A number need not exist on the host; give
+            the one that reads the key in the container. By default the user that the module runs as, that is
+            root with C(become).
         type: str
       group:
         description:
-          - Their group, by name or number. By default the owner's primary group; for a number that no user of the host has,
-            the same number.
+          - Their group, by name or number. By default the owner's primary group; for a number that no user of
+            the host has, the same number.
         type: str
       directory_mode:
         description: Mode of the directory, four octal digits in quotes.
         type: str
         default: "0755"
       key_mode:
-        description: Mode of C(key.pem), four octal digits in quotes; nothing for others, nothing but reading for the group.
+        description: Mode of C(key.pem), four octal digits in quotes; nothing for others, nothing but reading
+          for the group.
         type: str
         default: "0400"
       certificate_mode:
@@ -114,26 +120,29 @@ options:
         default: ecdsa-p256
       validity_days:
         description:
-          - How many days it is valid from its issue, or until its authority expires if that is sooner. It is also valid for the
-            hour before its issue, for hosts whose clocks run late.
-          - The default of a year stays below the 398 days that browsers accept for public certificates and the 825
-            days that Apple's clients accept for private ones. A change of this option alone does not reissue.
+          - How many days it is valid from its issue, or until its authority expires if that is sooner. It is
+            also valid for the hour before its issue, for hosts whose clocks run late.
+          - The default of a year stays below the 398 days that browsers accept for public certificates and
+            the 825 days that Apple's clients accept for private ones. A change of this option alone does not
+            reissue.
         type: int
         default: 365
       renew_before_days:
         description:
-          - How many days before its end it is replaced. By default a third of O(certificates[].validity_days).
+          - How many days before its end it is replaced. By default a third of
+            O(certificates[].validity_days).
         type: int
 requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package python3-cryptography)
+  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
+    python3-cryptography)
 notes:
-  - In check mode nothing is signed and no key is made. If the authority does not exist yet, check mode assumes that another
-    task is going to make it.
-  - A task that is interrupted between its two round trips leaves a key in C(.NAME.pending) beside the directory, readable
-    for root only. The next run removes it.
+  - In check mode nothing is signed and no key is made. If the authority does not exist yet, check mode
+    assumes that another task is going to make it.
+  - A task that is interrupted between its two round trips leaves a key in C(.NAME.pending) beside the
+    directory, readable for root only. The next run removes it.
   - Nothing is issued while the clocks of host and controller are more than 30 minutes apart.
-  - Tested with cryptography 38 and the newest one. What is issued is verified by C(openssl verify -x509_strict) and in
-    handshakes of Python's ssl module with C(VERIFY_X509_STRICT), for every key type.
+  - Tested with cryptography 38 and the newest one. What is issued is verified by C(openssl verify
+    -x509_strict) and in handshakes of Python's ssl module with C(VERIFY_X509_STRICT), for every key type.
 seealso:
   - module: wormhole.docker.certificate_authority
   - module: wormhole.docker.gateway_info
@@ -194,8 +203,8 @@ certificates:
       reasons: []
 restart_required:
   description:
-    - Whether a server's key, certificate or C(ca.pem) was replaced. The engine reads them at its start only. Drift of owner or
-      mode does not count.
+    - Whether a server's key, certificate or C(ca.pem) was replaced. The engine reads them at its start only.
+      Drift of owner or mode does not count.
   type: bool
   returned: success
   sample: true
@@ -207,9 +216,9 @@ reasons:
   contains:
     code:
       description:
-        - V(missing), V(unreadable), V(key_mismatch), V(wrong_issuer), V(wrong_common_name), V(san_missing), V(san_surplus),
-          V(wrong_key_type), V(wrong_key_usage), V(not_yet_valid), V(expires_soon) and V(expired) made a new certificate
-          necessary.
+        - V(missing), V(unreadable), V(key_mismatch), V(wrong_issuer), V(wrong_common_name), V(san_missing),
+          V(san_surplus), V(wrong_key_type), V(wrong_key_usage), V(not_yet_valid), V(expires_soon) and
+          V(expired) made a new certificate necessary.
         - V(trust_bundle_outdated), V(owner_drift), V(mode_drift) and V(leftover) did not.
         - V(not_wanted) stands for a certificate that had to go.
       type: str
@@ -230,15 +239,18 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store, x509
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import parse_certificates
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
-    Authority,
-    CertificateAction,
-    HostState,
-    IssueCertificate,
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_plan import (
     describe_certificate,
     plan_certificates,
     restart_required,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
+    parse_certificates,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
+    CertificateAction,
+    HostState,
+    IssueCertificate,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
@@ -250,38 +262,47 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
 
 
+class SignaturesNeeded(Exception):
+    """Not a failure: the plan goes on once the controller has signed these requests (PEM form, by name)."""
+
+    def __init__(self, requests: dict[str, str]) -> None:
+        super().__init__(", ".join(requests))
+        self.requests = requests
+
+
 def manage(module: AnsibleModule) -> dict[str, Any]:
-    """Parse, observe, plan; then ask the controller for certificates, or execute."""
+    """Parse, observe, plan, execute; or, half-way, ask the controller for certificates."""
     x509.require()
-    specs = [certificate_store.look_up_owner(spec) for spec in parse_certificates(module.params["certificates"])]
-    authority: Authority = unpack_authority(module.params["_authority"])
+    specs = [
+        certificate_store.look_up_owner(spec) for spec in parse_certificates(module.params["certificates"])
+    ]
+    authority = unpack_authority(module.params["_authority"])
+    issued = module.params["_issued"]
     now = datetime.datetime.now(datetime.timezone.utc)
 
-    def observe() -> HostState:
-        return certificate_store.observe_certificates(specs, authority)
-
-    def plan(state: HostState) -> Plan[CertificateAction]:
-        return plan_certificates(specs, state, authority, now)
-
     def apply(plan: Plan[CertificateAction]) -> None:
-        certificate_store.apply_certificates(plan, authority, module.params["_issued"], now)
+        wanted = [action.spec for action in plan.actions if isinstance(action, IssueCertificate)]
+        if wanted and issued is None:
+            raise SignaturesNeeded({spec.name: certificate_store.make_request(spec) for spec in wanted})
+        certificate_store.apply_certificates(plan, authority, issued or {}, now)
 
     def describe(state: HostState, first: Plan[CertificateAction]) -> dict[str, Any]:
-        facts = {spec.name: describe_certificate(spec, state[spec.name], first.reasons, now) for spec in specs}
+        facts = {
+            spec.name: describe_certificate(spec, state[spec.name], first.reasons, now) for spec in specs
+        }
         return {"certificates": facts, "restart_required": restart_required(first)}
 
-    if module.params["_prepare"]:
-        wanted = [action.spec for action in plan(observe()).actions if isinstance(action, IssueCertificate)]
-        if wanted:
-            return {"changed": True, REQUESTS: {spec.name: certificate_store.make_request(spec) for spec in wanted}}
-    return execute(
-        check_mode=module.check_mode,
-        subject=", ".join(spec.name for spec in specs),
-        observe=observe,
-        plan=plan,
-        apply=apply,
-        describe=describe,
-    )
+    try:
+        return execute(
+            check_mode=module.check_mode,
+            subject=", ".join(spec.name for spec in specs),
+            observe=lambda: certificate_store.observe_certificates(specs, authority),
+            plan=lambda state: plan_certificates(specs, state, authority, now),
+            apply=apply,
+            describe=describe,
+        )
+    except SignaturesNeeded as needed:
+        return {"changed": True, REQUESTS: needed.requests}
 
 
 def main() -> None:

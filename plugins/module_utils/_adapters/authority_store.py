@@ -80,14 +80,16 @@ def offer_authority(
         directory: where the material was read.
         material: what was read there.
         now: the controller's clock.
-        may_be_missing: whether another task is going to make the authority, as in check mode on a virgin host.
+        may_be_missing: whether another task is going to make the authority, as check mode has to assume.
 
     Raises:
         Refused: what is there is no usable authority.
     """
     if not material.certificate_pem and material.key is None:
         remedy = "Run wormhole.docker.certificate_authority for it first"
-        return Authority(obstacle="" if may_be_missing else f"there is none in {directory}. {remedy}", clock=now)
+        return Authority(
+            obstacle="" if may_be_missing else f"there is none in {directory}. {remedy}", clock=now
+        )
     obstacle = ""
     try:
         certificate = check_authority(directory, material.state, now)
@@ -103,7 +105,7 @@ def offer_authority(
 def apply_authority(
     spec: AuthoritySpec, plan: Plan[AuthorityAction], passphrase: Optional[str], now: datetime.datetime
 ) -> None:
-    """Carries out a plan; of two processes that make the same authority, the second one leaves the first one's be.
+    """Carries out a plan; of two processes at once, the second one finds the first one's authority.
 
     Raises:
         ApplyFailed: a file could not be written.

@@ -4,8 +4,8 @@
 
 """Certificates on the host that uses them: their directories, and keys that wait for their certificate.
 
-A key waits in a hidden directory beside its future place, ``.NAME.pending``, which only its owner can enter. It never
-lies in the directory itself, which may be mounted in a container.
+A key waits in a hidden directory beside its future place, ``.NAME.pending``, which only its owner can enter.
+It never lies in the directory itself, which may be mounted in a container.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ from dataclasses import replace
 from typing import Mapping, Optional, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, x509
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_deviations import (
+    find_deviations,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
     CA_FILE,
     CERTIFICATE_FILE,
+    DIRECTORY,
     FILES,
     KEY_FILE,
     Authority,
+    CertificateAction,
     CertificateState,
     Entry,
     HostState,
@@ -34,8 +39,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     IssueCertificate,
     RemoveCertificate,
     RemoveLeftovers,
-    CertificateAction,
-    find_deviations,
     wanted_entries,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
@@ -45,7 +48,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     WormholeError,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KeyFacts
 
 
 def look_up_owner(spec: CertificateSpec) -> CertificateSpec:
@@ -84,7 +86,7 @@ def observe_certificate(spec: CertificateSpec, authority: Authority) -> Certific
     if directory is None:
         return CertificateState(leftovers=tuple(pending))
     contents: dict[str, bytes] = {}
-    entries = {"": Entry(directory.mode, directory.uid, directory.gid)}
+    entries = {DIRECTORY: Entry(directory.mode, directory.uid, directory.gid)}
     for name in FILES:
         found = files.read_file(os.path.join(spec.directory, name))
         if found is not None:
@@ -202,10 +204,10 @@ def _verify(spec: CertificateSpec, issued: str, authority: Authority, now: datet
 
 
 def _install(spec: CertificateSpec, key: bytes, certificate: str, authority: Authority) -> None:
-    attributes = wanted_entries(spec)[""]
+    attributes = wanted_entries(spec)[DIRECTORY]
     files.make_directory(spec.directory, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
     # The bundle first, so that no certificate is there before the authority that vouches for it; then key and
-    # certificate next to each other: whoever reads in between finds a pair that does not fit, and reads again.
+    # certificate next to each other: whoever reads in between finds a pair that does not fit.
     _write(spec, CA_FILE, authority.bundle.encode())
     _write(spec, KEY_FILE, key)
     _write(spec, CERTIFICATE_FILE, certificate.encode())

@@ -72,7 +72,7 @@ def require() -> None:
             "Python library cryptography",
             expected=f"to be importable by {sys.executable}",
             found=IMPORT_ERROR,
-            remedy="Install the Debian package python3-cryptography, or choose another ansible_python_interpreter",
+            remedy="Install the Debian package python3-cryptography, or set ansible_python_interpreter",
         )
 
 
@@ -153,7 +153,7 @@ def sign_certificate(
     """Issues what the task asks for; a request contributes its public key and nothing else.
 
     Raises:
-        VerificationFailed: the request is not signed by the key that it is for, or the key is of another type.
+        VerificationFailed: the request is not signed by its own key, or the key is of another type.
     """
     subject = f"certificate signing request for {spec.name!r}"
     try:

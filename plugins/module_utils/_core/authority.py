@@ -4,8 +4,8 @@
 
 """A certificate authority in a directory: what it must be, and when to make one.
 
-An authority is made once. One that is there is used or refused, never overwritten: every host that trusts it would have
-to be provisioned again.
+An authority is made once. One that is there is used or refused, never overwritten: every host that trusts it
+would have to be provisioned again.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def check_issuer(directory: str, certificate: CertificateFacts, now: datetime.da
         raise Refused(
             path,
             expected="a valid certificate",
-            found=f"one that is valid from {timestamp(certificate.not_before)}, while it is {timestamp(now)} here",
+            found=f"valid from {timestamp(certificate.not_before)}, and the clock says {timestamp(now)}",
             remedy="Check the controller's clock",
         )
 
@@ -202,10 +202,12 @@ def simulate_authority(
             key = KeyFacts(spec.key_type, certificate.public_key_sha256)
             state = AuthorityState(DIRECTORY_MODE, KEY_MODE, key, CERTIFICATE_MODE, certificate)
         else:
-            field = {"": "directory_mode", KEY_FILE: "key_mode", CERTIFICATE_FILE: "certificate_mode"}[
-                action.name
-            ]
-            state = replace(state, **{field: action.mode})
+            state = replace(
+                state,
+                directory_mode=action.mode if action.name == "" else state.directory_mode,
+                key_mode=action.mode if action.name == KEY_FILE else state.key_mode,
+                certificate_mode=action.mode if action.name == CERTIFICATE_FILE else state.certificate_mode,
+            )
     return state
 
 
@@ -286,6 +288,6 @@ def _unusable(directory: str, expected: str, found: str) -> Refused:
         directory,
         expected=expected,
         found=found,
-        remedy=f"Restore {KEY_FILE} and {CERTIFICATE_FILE} from a backup; without one, move {directory} away, make a new "
-        "authority and provision every host anew",
+        remedy=f"Restore {KEY_FILE} and {CERTIFICATE_FILE} from a backup; without one, move {directory} "
+        "away, make a new authority and provision every host anew",
     )

@@ -84,7 +84,7 @@ class CertificateSpec:
 
 
 def parse_certificates(options: Iterable[Mapping[str, Any]]) -> tuple[CertificateSpec, ...]:
-    """Checks the option ``certificates`` of the module, whose types and defaults Ansible has checked and filled in.
+    """Checks the option ``certificates``, whose types and defaults Ansible has seen to.
 
     Raises:
         InvalidInput: an option cannot be meant, or two certificates get in each other's way.
@@ -117,7 +117,7 @@ def _parse_certificate(option: Mapping[str, Any]) -> CertificateSpec:
                 subject,
                 expected="at least one subject alternative name for a server",
                 found="an empty list",
-                remedy="Clients compare these with the address they dial; a common name is not looked at (RFC 6125)",
+                remedy="Name every address that clients dial: they do not look at the common name (RFC 6125)",
             )
     validity = option["validity_days"] * ONE_DAY
     return CertificateSpec(

@@ -36,9 +36,9 @@ class CertificateFacts:
         subject_alternative_names: sorted, without repetitions.
         serial: the serial number in upper case hexadecimal digits, as ``openssl x509 -serial`` prints it.
         fingerprint_sha256: SHA-256 of the DER form, 64 lower case hexadecimal digits.
-        public_key_sha256: SHA-256 of the subjectPublicKeyInfo; equals :attr:`KeyFacts.public_key_sha256` of its key.
+        public_key_sha256: SHA-256 of the subjectPublicKeyInfo; the same as in :class:`KeyFacts` of its key.
         key_type: one of :data:`KEY_TYPES`, or a description such as ``rsa-2048``.
-        not_before, not_after: aware datetimes in UTC; both moments belong to the validity (RFC 5280, 4.1.2.5).
+        not_before, not_after: aware datetimes in UTC, both inclusive (RFC 5280, 4.1.2.5).
         is_ca: basicConstraints with cA true.
         path_length: its pathLenConstraint, if there is one.
         key_usage: sorted names such as ``digitalSignature``; empty if the extension is missing.

@@ -40,10 +40,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
 PROTOCOL_SPEC: dict[str, Any] = {
     # Who issues: bundle, obstacle and clock, see pack_authority().
     "_authority": {"type": "dict", "default": {}},
-    # Whether to make keys and ask for certificates if some have to be issued, instead of applying the plan.
-    "_prepare": {"type": "bool", "default": False},
-    # Certificates in PEM form by name: the answer to the requests.
-    "_issued": {"type": "dict", "default": {}},
+    # Certificates in PEM form by name: the answer to the requests. None in the first round trip.
+    "_issued": {"type": "dict"},
 }
 
 # The result's key that carries requests from the host to the controller, in PEM form by name.
