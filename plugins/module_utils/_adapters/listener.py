@@ -230,7 +230,7 @@ def check_material(directory: str, addresses: list[str]) -> None:
             directory, expected="a CA, and a certificate with its key", found=str(error), remedy=remedy
         ) from error
     with open(f"{directory}/cert.pem", "rb") as stream:
-        names = read_certificate(stream.read()).sans
+        names = read_certificate(stream.read()).subject_alternative_names
     missing = [address for address in addresses if f"IP:{address}" not in {str(name) for name in names}]
     if missing:
         raise Refused(
