@@ -1,0 +1,139 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""``./dev test``: which parts there are, and how a run of them goes."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import queue
+import random
+import shutil
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+from runner import docs, integration, lint, sanity, unit
+from runner.ansible_test import copy_collection
+from runner.report import Progress
+from runner.stage import stage_collection
+from runner.steps import FAILED, PROGRAMS, Failed, Lane, Log, Result, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PARTS: dict[str, Callable[[], list[Lane]]] = {
+    "lint": lint.lanes,
+    "unit": unit.lanes,
+    "sanity": sanity.lanes,
+    "docs": docs.lanes,
+    "integration": integration.lanes,
+}
+
+WORKERS = 2
+"""Lanes that run at the same time: the machine we plan for has two cores."""
+
+
+def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
+    """Run parts of the tests; all of them where none is named.
+
+    Args:
+        parts: some of :data:`PARTS`.
+        thorough: run the long campaigns in full instead of a sample.
+        seed: of everything that is drawn by chance; drawn itself where it is None.
+
+    Returns:
+        the exit status: 0 if nothing failed, 1 if something did, 2 for an unknown part, 130 if interrupted.
+    """
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    chosen = [part for part in PARTS if part in parts or not parts]
+    seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+    signal.signal(signal.SIGTERM, _interrupt)
+    results: list[Result] = []
+    with _alone(), Progress(ROOT) as progress:
+        logs = ROOT / ".dev/logs/test"
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.mkdir(parents=True)
+        # A copy of the stage: it stays as it is for the whole run, whatever is edited or staged meanwhile.
+        staged = stage_collection(ROOT) / "ansible_collections/wormhole/docker"
+        settings = Settings(ROOT, copy_collection(staged, ROOT / ".dev/trees/snapshot"), seed, thorough)
+        progress.say(f"parts: {', '.join(chosen)}; seed {seed}{'; thorough' if thorough else ''}; logs in .dev/logs/test")
+        try:
+            if "integration" in chosen:
+                integration.prepare(settings, Log(logs / "integration-lab-images.log"), progress.say)
+            lanes = [lane for part in chosen for lane in PARTS[part]()]
+            for remark in unit.remarks() if {"unit", "sanity", "integration"} & set(chosen) else []:
+                progress.say(remark)
+            _run(lanes, settings, logs, progress, results)
+        except KeyboardInterrupt:
+            progress.say("interrupted: ending what is under way")
+            return 130
+        finally:
+            PROGRAMS.stop()
+            integration.clean_up()
+    total = progress.summary(results, chosen, seed)
+    missing = [part for part in chosen if not any(result.step.part == part for result in results)]
+    return 1 if total.failed or missing else 0
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the lock of test runs in this clone: they share directories."""
+    path = ROOT / ".dev/test.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another ./dev test in this clone to end …", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _run(lanes: Sequence[Lane], settings: Settings, logs: Path, progress: Progress, results: list[Result]) -> None:
+    """Run lanes side by side, in order, until all are over."""
+    waiting: queue.SimpleQueue[Lane] = queue.SimpleQueue()
+    for lane in lanes:
+        waiting.put(lane)
+
+    def work() -> None:
+        while True:
+            try:
+                lane = waiting.get_nowait()
+            except queue.Empty:
+                return
+            for step in lane:
+                log = Log(logs / f"{step.slug}.log")
+                progress.started(step, log)
+                begun = time.monotonic()
+                try:
+                    outcome = step.action(settings, log)
+                except Failed as error:
+                    log.write(str(error))
+                    outcome = FAILED
+                except Exception:
+                    log.write(traceback.format_exc())
+                    outcome = FAILED
+                result = Result(step, outcome, time.monotonic() - begun, log)
+                results.append(result)
+                progress.ended(result)
+
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(min(WORKERS, len(lanes)))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        while worker.is_alive():
+            worker.join(0.5)

@@ -1,0 +1,67 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Part ``sanity``: ansible-test sanity, and the proof that a violation would be noticed."""
+
+from __future__ import annotations
+
+from runner import ansible_test
+from runner.ansible_test import AnsibleTest, Core
+from runner.steps import Action, Lane, Log, Outcome, Settings, Step, passed_if
+
+_INDISPENSABLE = ("ansible-doc", "compile", "import", "pep8", "pylint", "shebang", "validate-modules", "yamllint")
+"""Each of them has something to look at in this collection. ansible-test skips a test without targets and exits 0."""
+
+_VIOLATION = '''\
+"""Breaks the sanity test no-assert."""
+
+
+def check(value):
+    assert value
+'''
+
+
+def lanes() -> list[Lane]:
+    cores, _remarks = ansible_test.cores()
+    lanes: list[list[Step]] = [[Step("sanity", str(core), _sanity(core))] for core in cores]
+    if cores:
+        lanes[0].append(Step("sanity", "control: a violation is noticed", _violation(cores[0])))
+    return [*lanes]
+
+
+def sanity(program: AnsibleTest, core: Core, *arguments: str) -> Outcome:
+    """Run sanity tests and count them."""
+    status = program.run(
+        ["sanity", "--venv", "--junit", "--truncate", "0", "--color", "no", *arguments], pythons=core.targets
+    )
+    return ansible_test.judge(
+        status,
+        ansible_test.count(program.reports("ansible-test-sanity-*.xml")),
+        note=f"modules imported on Python {', '.join(core.targets)}",
+    )
+
+
+def _sanity(core: Core) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        program = AnsibleTest(settings, log, core, f"sanity-{core.version}")
+        outcome = sanity(program, core)
+        for test in _INDISPENSABLE:
+            reports = program.reports(f"ansible-test-sanity-{test}*.xml")
+            if ansible_test.count(reports).passed + ansible_test.count(reports).failed == 0:
+                log.write(f"counted as a failure: the sanity test {test} found nothing to test, or did not run")
+                outcome += Outcome(failed=1)
+        return outcome
+
+    return action
+
+
+def _violation(core: Core) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        program = AnsibleTest(settings, log, core, f"sanity-{core.version}")
+        name = "plugins/module_utils/violation.py"
+        (program.root / name).write_text(_VIOLATION)
+        outcome = sanity(program, core, "--test", "no-assert", name)
+        return passed_if(outcome.failed == 1 and f"{name}:5" in log.text())
+
+    return action

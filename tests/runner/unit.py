@@ -1,0 +1,117 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Part ``unit``: ansible-test units, and the proof that failing, missing and empty tests would be noticed."""
+
+from __future__ import annotations
+
+import shutil
+
+from runner import ansible_test, tools
+from runner.ansible_test import AnsibleTest, Core
+from runner.steps import Action, Lane, Log, Outcome, Settings, Step, passed_if
+
+_CONTROL = "tests/unit/plugins/module_utils/test_control.py"
+
+_FAILING = '''\
+"""One test that passes and one that fails."""
+
+
+def test_passes():
+    assert True
+
+
+def test_fails():
+    assert False
+'''
+
+_EMPTY = '"""A test module without a test."""\n'
+
+
+def lanes() -> list[Lane]:
+    cores, _remarks = ansible_test.cores()
+    lanes: list[list[Step]] = [[Step("unit", str(core), _all(core))] for core in cores]
+    if cores:
+        lanes[0] += [
+            Step("unit", "control: a failing test is noticed", _failing(cores[0])),
+            Step("unit", "control: a module without tests is noticed", _empty(cores[0])),
+            Step("unit", "control: no tests at all are noticed", _missing(cores[0])),
+        ]
+    return [*lanes, [Step("unit", "the runner itself", _runner)]]
+
+
+def remarks() -> list[str]:
+    """What this machine cannot test."""
+    found = tools.interpreters()
+    absent = [version for version in tools.VERSIONS if version not in found]
+    said = [f"Python found: {', '.join(found)}; not found, so not tested: {', '.join(absent) or 'none'}"]
+    return said + ansible_test.cores()[1]
+
+
+def _all(core: Core) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        return units(AnsibleTest(settings, log, core, f"unit-{core.version}"), core.python, core.targets)
+
+    return action
+
+
+def units(program: AnsibleTest, controller: str, targets: tuple[str, ...], *paths: str) -> Outcome:
+    """Run unit tests on several Pythons and count them; each Python has to have run some."""
+    arguments = ["units", "--color", "no", "--num-workers", "1", "--controller", f"origin:python=venv/{controller}"]
+    for target in targets:
+        arguments += ["--target-python", f"venv/{target}"]
+    status = program.run([*arguments, *paths], pythons=targets)
+    total, ran = Outcome(), []
+    for target in targets:
+        counted = ansible_test.count(program.reports(f"python{target}-*-units.xml"))
+        ran.append(f"{target}: {counted.passed}")
+        total += counted if counted.passed + counted.failed else Outcome(failed=1)
+    return ansible_test.judge(status, total, note=f"Python {', '.join(ran)}")
+
+
+def _control(settings: Settings, log: Log, core: Core, content: str | None) -> Outcome:
+    """What the runner says of a copy with ``content`` as its only test, or with none."""
+    program = AnsibleTest(settings, log, core, f"unit-{core.version}")
+    shutil.rmtree(program.root / "tests/unit")
+    control = program.root / _CONTROL
+    control.parent.mkdir(parents=True)
+    if content is None:
+        control.with_name("helper.py").write_text(_EMPTY)
+        return units(program, core.python, (core.python,))
+    control.write_text(content)
+    return units(program, core.python, (core.python,), _CONTROL)
+
+
+def _failing(core: Core) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        outcome = _control(settings, log, core, _FAILING)
+        return passed_if((outcome.passed, outcome.failed) == (1, 1))
+
+    return action
+
+
+def _empty(core: Core) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        outcome = _control(settings, log, core, _EMPTY)
+        return passed_if(outcome.passed == 0 and outcome.failed > 0)
+
+    return action
+
+
+def _missing(core: Core) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        outcome = _control(settings, log, core, None)
+        return passed_if(outcome.passed == 0 and outcome.failed > 0 and ansible_test.NOTHING_TESTED in log.text())
+
+    return action
+
+
+def _runner(settings: Settings, log: Log) -> Outcome:
+    """The runner's own unit tests; they need no Ansible."""
+    binaries = tools.environment(settings, log, "lint")
+    report = log.path.with_suffix(".xml")
+    env = tools.plain_environment(binaries, PYTHONPATH=settings.root / "tests")
+    command: list[str | Path] = ["pytest", "-c", "pyproject.toml", "--junit-xml", report, "tests/runner"]
+    status = log.run(command, cwd=settings.root, env=env, timeout=300)
+    return ansible_test.judge(status, ansible_test.count([report] if report.exists() else []))
