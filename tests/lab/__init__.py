@@ -4,9 +4,9 @@
 
 """Throwaway Debian hosts for tests: `Lab.owned()` starts some, `Lab.attach()` finds those of `./dev lab up`.
 
-    with Lab.owned([HostSpec(release=13), HostSpec(release=12, variant="bare")]) as lab:
-        for host in lab.hosts:
-            print(host.name, host.address, host.run(["uname", "-r"]).stdout)
+with Lab.owned([HostSpec(release=13), HostSpec(release=12, variant="bare")]) as lab:
+    for host in lab.hosts:
+        print(host.name, host.address, host.run(["uname", "-r"]).stdout)
 """
 
 from __future__ import annotations

@@ -18,7 +18,13 @@ _KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
-_TARGETS = ("apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages")
+_TARGETS = (
+    "apt-get",
+    "indextargets",
+    "--format",
+    "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+    "Created-By: Packages",
+)
 # What says how to reach and judge a mirror. What says which indexes to fetch is left to mmdebstrap.
 _TRANSPORT = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)\b.*) "(.+)";$')
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import time
@@ -29,16 +30,20 @@ def build_once(target: Path, build: Callable[[Path], None], what: str, progress:
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f"draft-{target.name}")
-    remove(draft)
-    progress(f"building {what} (once) …")
-    began = time.monotonic()
-    try:
-        build(draft)
-        draft.rename(target)
-    finally:
+    with target.with_name(f"{target.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if target.exists():
+            return target  # somebody else built it meanwhile
+        draft = target.with_name(f"draft-{target.name}")
         remove(draft)
-    progress(f"built {what} in {time.monotonic() - began:.1f} s")
+        progress(f"building {what} (once) …")
+        began = time.monotonic()
+        try:
+            build(draft)
+            draft.rename(target)
+        finally:
+            remove(draft)
+        progress(f"built {what} in {time.monotonic() - began:.1f} s")
     return target
 
 

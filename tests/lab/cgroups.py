@@ -10,6 +10,7 @@ older hierarchies beside it: one way to start a host, whatever release it is and
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import time
@@ -78,10 +79,9 @@ def remove_tree(top: Path, timeout: float = 5.0) -> bool:
     deadline = time.monotonic() + timeout
     while top.exists():
         for folder, _, _ in os.walk(top, topdown=False):
-            try:
+            # A process may still be on its way out: tried again until the deadline.
+            with contextlib.suppress(OSError):
                 os.rmdir(folder)
-            except OSError:
-                pass  # a process is still on its way out; tried again until the deadline
         if top.exists():
             if time.monotonic() > deadline:
                 return False

@@ -54,11 +54,21 @@ class Host:
         """`standard`, or `bare`: without Docker and its Python libraries."""
         return self._state.variant
 
+    @property
+    def spec(self) -> HostSpec:
+        """What the host was to be."""
+        return HostSpec(self.release, self.variant)
+
     def __repr__(self) -> str:
         return f"Host({self.name}, {self.address}, {self.variant})"
 
     def run(
-        self, command: str | Sequence[str], *, check: bool = True, input: str | None = None, timeout: float = 120
+        self,
+        command: str | Sequence[str],
+        *,
+        check: bool = True,
+        input: str | None = None,
+        timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command (words, or a line for the host's shell); with `check`, a failure raises `LabError`."""
         line = command if isinstance(command, str) else shlex.join(command)
@@ -152,13 +162,18 @@ class Lab:
             process.wait()
 
     @classmethod
-    def up(cls, *, root: Path = CLONE, progress: Progress = quiet) -> Lab:
-        """Find the running lab of this clone, or start one without hosts that runs until `down`."""
-        paths = LabPaths(root.resolve())
+    def up(cls, hosts: Iterable[HostSpec] = (), *, root: Path = CLONE, progress: Progress = quiet) -> Lab:
+        """Find the running lab of this clone, or start one that runs until `down`; add hosts that it lacks."""
+        paths, missing = LabPaths(root.resolve()), list(hosts)
         if control.supervisor_pid(paths) is None:
-            lifecycle.prepare(paths, (), progress)
+            lifecycle.prepare(paths, (spec.release for spec in missing), progress)
             lifecycle.start(paths, progress, owned=False)
-        return cls(paths, progress)
+        lab = cls(paths, progress)
+        for host in lab.hosts:
+            if host.spec in missing:
+                missing.remove(host.spec)
+        lab.add_hosts(missing)
+        return lab
 
     @classmethod
     def attach(cls, *, root: Path = CLONE, progress: Progress = quiet) -> Lab | None:
@@ -209,9 +224,7 @@ class Lab:
         """Boot one more host, as new. `Host.destroy` removes it."""
         spec = spec or HostSpec()
         lifecycle.prepare(self._paths, [spec.release], self._progress)
-        made = control.request(
-            self._paths, self._progress, "add", release=spec.release, variant=spec.variant
-        )
+        made = control.request(self._paths, self._progress, "add", release=spec.release, variant=spec.variant)
         return Host(self._paths, HostState(**made))
 
     def add_hosts(self, specs: Sequence[HostSpec]) -> list[Host]:

@@ -25,10 +25,10 @@ from typing import Any
 from lab import apt, cache
 from lab.paths import LabPaths
 from lab.process import run
-from lab.spec import SUITES
+from lab.spec import SUITES, Release
 
 # One release's packages serve hosts of both: a newer client talks to an older engine.
-RELEASE = 13
+RELEASE: Release = 13
 CLI_PACKAGES = ("docker-cli", "docker-buildx", "openssl", "curl", "busybox-static", "ca-certificates")
 
 # PID 1 has no default action for SIGTERM: without the trap, stopping a container takes ten seconds.
@@ -39,7 +39,13 @@ _FILES = {
     "etc/group": "root:x:0:\nci:x:1234:\n",
     "etc/nsswitch.conf": "hosts: files dns\n",
 }
-_FOLDERS = {"tmp": (0o1777, 0), "root": (0o700, 0), "home": (0o755, 0), "home/ci": (0o755, 1234), "etc": (0o755, 0)}
+_FOLDERS = {
+    "tmp": (0o1777, 0),
+    "root": (0o700, 0),
+    "home": (0o755, 0),
+    "home/ci": (0o755, 1234),
+    "etc": (0o755, 0),
+}
 _EXCLUDE = ("/usr/lib/*/gconv/*", "/usr/share/perl5/*", "/usr/share/bash-completion/*", "/var/lib/dpkg/*")
 _MERGED_USR = (
     'for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; [ -e "$1/$d" ] || ln -s "usr/$d" "$1/$d"; done'
@@ -51,10 +57,14 @@ def images_key() -> str:
     return cache.key((SUITES[RELEASE],), ("apt", "container_images"))
 
 
+def images_path(paths: LabPaths) -> Path:
+    """Return where the archive with the three images is kept."""
+    return paths.cache / f"images-{images_key()}.tar"
+
+
 def ensure_images(paths: LabPaths, progress: cache.Progress) -> Path:
     """Return an archive for `docker load` with the three images; make it first if need be."""
-    target = paths.cache / f"images-{images_key()}.tar"
-    return cache.build_once(target, _build, "the images for wormholed containers", progress)
+    return cache.build_once(images_path(paths), _build, "the images for wormholed containers", progress)
 
 
 def _build(draft: Path) -> None:

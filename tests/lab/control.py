@@ -54,5 +54,7 @@ def request(paths: LabPaths, progress: Progress, operation: str, **arguments: An
                 raise LabError.from_json(value)
             progress(value)
     raise LabError(
-        f"the lab ended while asked to {operation}", found=f"see {paths.log}", remedy="./dev lab up starts another"
+        f"the lab ended while asked to {operation}",
+        found=f"see {paths.log}",
+        remedy="./dev lab up starts another",
     )

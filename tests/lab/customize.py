@@ -61,19 +61,27 @@ def add_repository(root: Path, release: int) -> None:
     """Fetch what a bare host lacks into a repository inside it, and make that its only package source."""
     repository = root / REPOSITORY
     (repository / "partial").mkdir(parents=True)
+    fetch = ["apt-get", "install", "--yes", "--download-only", "-o", f"Dir::Cache::archives={repository}"]
     run(
-        ["apt-get", "install", "--yes", "--download-only", *engine_packages(release)]
-        + ["-o", f"Dir::Cache::archives={repository}"],
+        [*fetch, *engine_packages(release)],
         env={**os.environ, "APT_CONFIG": os.environ["MMDEBSTRAP_APT_CONFIG"]},
     )
     (repository / "partial").rmdir()
     (repository / "lock").unlink(missing_ok=True)
-    entries = [index_entry(deb, run(["dpkg-deb", "-f", str(deb)])) for deb in sorted(repository.glob("*.deb"))]
-    (repository / "Packages").write_text("\n".join(entries))
+    entries = [
+        index_entry(deb, run(["dpkg-deb", "-f", str(deb)])) for deb in sorted(repository.glob("*.deb"))
+    ]
+    packages = "\n".join(entries).encode()
+    (repository / "Packages").write_bytes(packages)
+    digest = hashlib.sha256(packages).hexdigest()
+    (repository / "Release").write_text(
+        f"Origin: wormhole-lab\nSHA256:\n {digest} {len(packages)} Packages\n"
+    )
 
     for path in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").iterdir()):
         path.unlink(missing_ok=True)
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:/{REPOSITORY} ./\n")
+    (root / "etc/apt/apt.conf.d/lab").write_text('Acquire::Languages "none";\n')
 
 
 def configure(root: Path) -> None:

@@ -21,7 +21,10 @@ from lab.errors import LabError
 from lab.paths import LabPaths
 from lab.process import run
 
-PACKAGES = {"bookworm": ("docker.io", "containerd", "runc"), "trixie": ("docker.io", "docker-cli", "containerd", "runc")}
+PACKAGES = {
+    "bookworm": ("docker.io", "containerd", "runc"),
+    "trixie": ("docker.io", "docker-cli", "containerd", "runc"),
+}
 _START_SECONDS = 30
 
 
@@ -96,16 +99,25 @@ class Engine:
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
                 words = self._paths.engine_log.read_text(errors="replace")[-2000:]
-                raise LabError("the lab's Docker engine does not start", found=f"{self._paths.engine_log}: …{words}")
+                raise LabError(
+                    "the lab's Docker engine does not start", found=f"{self._paths.engine_log}: …{words}"
+                )
             time.sleep(0.05)
         return process
 
     def _answers(self) -> bool:
         if not self._paths.docker_socket.exists():
             return False
-        return subprocess.run(
-            ["docker", "version"], env=self._env, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        ).returncode == 0
+        return (
+            subprocess.run(
+                ["docker", "version"],
+                env=self._env,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            ).returncode
+            == 0
+        )
 
     def docker(self, *arguments: str, input: str | bytes | None = None) -> str:
         """Run a docker command against the outer engine."""
@@ -128,8 +140,8 @@ class Engine:
         if stale:
             self.docker("rm", "--force", "--volumes", *stale)
 
-    def remove_stale_images(self, current: Sequence[str]) -> None:
-        """Remove the hosts' images that no cached root file system stands for any more."""
+    def remove_images_except(self, current: Sequence[str]) -> None:
+        """Remove every image but these, as far as no other image is built on it."""
         names = self.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").split()
         for name in names:
             if name not in current:

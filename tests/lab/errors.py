@@ -36,6 +36,4 @@ class LabError(Exception):
     @classmethod
     def from_json(cls, data: dict[str, str]) -> LabError:
         """Build the exception from what `to_json` returned."""
-        return cls(
-            data["what"], expected=data["expected"], found=data["found"], remedy=data["remedy"]
-        )
+        return cls(data["what"], expected=data["expected"], found=data["found"], remedy=data["remedy"])

@@ -104,7 +104,10 @@ class Hosts:
         self._engine.docker("kill", f"--signal={int(number)}", name)
         deadline = time.monotonic() + _SHUTDOWN_SECONDS + _BOOT_SECONDS
         while time.monotonic() < deadline:
-            if up.wait(0.05) and self._engine.docker("inspect", "--format={{.State.StartedAt}}", name) != began:
+            if (
+                up.wait(0.05)
+                and self._engine.docker("inspect", "--format={{.State.StartedAt}}", name) != began
+            ):
                 return
             if name in self._errors:
                 raise LabError(f"{name} does not come back", found=self._errors[name])
@@ -223,6 +226,8 @@ class Hosts:
         with self._lock:
             hosts = sorted(self._hosts.values(), key=lambda host: host.octet)
             # A host that is being added has its key once its identity is made.
-            ready = [host for host in hosts if access.host_key(self._paths, host).with_suffix(".pub").exists()]
+            ready = [
+                host for host in hosts if access.host_key(self._paths, host).with_suffix(".pub").exists()
+            ]
             access.write_known_hosts(self._paths, ready)
             access.write_inventory(self._paths, ready)

@@ -12,19 +12,39 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import get_args
 
 from lab import cache, container_images, rootfs
-from lab.engine import Engine
+from lab.engine import Engine, programs
 from lab.errors import LabError
 from lab.paths import LabPaths
-from lab.spec import HostSpec, engine_packages
+from lab.spec import SUITES, HostSpec, Release, Variant, engine_packages
 
 _SEED_SECONDS = 60
+_CACHED = ("engine-", "images-", "rootfs-", "var-lib-docker-")
 
 
 def image_name(spec: HostSpec) -> str:
     """Return the outer engine's name for a host's image."""
     return f"wormhole-lab-host/{spec.variant}:{spec.release}-{rootfs.rootfs_key(spec.release)}"
+
+
+def remove_stale(engine: Engine, paths: LabPaths) -> None:
+    """Remove images and cached files that were made by an older version of this package."""
+    specs = [HostSpec(release, variant) for release in SUITES for variant in get_args(Variant)]
+    engine.remove_images_except([image_name(spec) for spec in specs])
+    current = {container_images.images_path(paths), programs(paths)}
+    for release in SUITES:
+        current |= {rootfs.rootfs_path(paths, release), template_path(paths, release)}
+    for path in paths.cache.iterdir():
+        if path.name.startswith(_CACHED) and path.suffix != ".lock" and path not in current:
+            cache.remove(path)
+
+
+def template_path(paths: LabPaths, release: Release) -> Path:
+    """Return where the template of a release's /var/lib/docker is kept."""
+    key = cache.key((rootfs.rootfs_key(release), container_images.images_key()))
+    return paths.cache / f"var-lib-docker-{release}-{key}"
 
 
 def ensure_image(engine: Engine, paths: LabPaths, spec: HostSpec, progress: cache.Progress) -> str:
@@ -35,8 +55,7 @@ def ensure_image(engine: Engine, paths: LabPaths, spec: HostSpec, progress: cach
     bare = image_name(HostSpec(spec.release, "bare"))
     if not engine.has_image(bare):
         progress(f"importing the Debian {spec.release} root file system (once) …")
-        archive = paths.cache / f"rootfs-{spec.release}-{rootfs.rootfs_key(spec.release)}.tar"
-        engine.docker("import", str(archive), bare)
+        engine.docker("import", str(rootfs.rootfs_path(paths, spec.release)), bare)
     if spec.variant == "standard":
         progress(f"installing Docker into the Debian {spec.release} host image (once) …")
         packages = " ".join(engine_packages(spec.release))
@@ -45,16 +64,16 @@ def ensure_image(engine: Engine, paths: LabPaths, spec: HostSpec, progress: cach
     return name
 
 
-def engine_template(engine: Engine, paths: LabPaths, release: int, progress: cache.Progress) -> Path:
+def engine_template(engine: Engine, paths: LabPaths, release: Release, progress: cache.Progress) -> Path:
     """Return a /var/lib/docker that holds the images for wormholed containers, as that release's engine lays it out."""
-    key = cache.key((rootfs.rootfs_key(release), container_images.images_key()))
-    target = paths.cache / f"var-lib-docker-{release}-{key}"
 
     def build(draft: Path) -> None:
-        spec = HostSpec(release, "standard")  # type: ignore[arg-type]
+        spec = HostSpec(release, "standard")
         seed = f"seed-{release}"
         engine.try_docker("rm", "--force", seed)
-        engine.docker("create", "--name", seed, *run_options(paths, draft), ensure_image(engine, paths, spec, progress))
+        engine.docker(
+            "create", "--name", seed, *run_options(paths, draft), ensure_image(engine, paths, spec, progress)
+        )
         try:
             engine.docker("start", seed)
             wait_for_boot(engine, seed, _SEED_SECONDS)
@@ -66,7 +85,9 @@ def engine_template(engine: Engine, paths: LabPaths, release: int, progress: cac
         for path in ("engine-id", "network", "containers", "runtimes"):
             cache.remove(draft / path)
 
-    return cache.build_once(target, build, f"the Debian {release} image store", progress)
+    return cache.build_once(
+        template_path(paths, release), build, f"the Debian {release} image store", progress
+    )
 
 
 def run_options(paths: LabPaths, var_lib_docker: Path) -> list[str]:
@@ -74,7 +95,6 @@ def run_options(paths: LabPaths, var_lib_docker: Path) -> list[str]:
 
     Not --privileged, which asks for CAP_SYS_RESOURCE: some machines have none to give, so no host has it anywhere.
     """
-    images = paths.cache / f"images-{container_images.images_key()}.tar"
     return [
         "--cap-add=ALL",
         "--cap-drop=SYS_RESOURCE",
@@ -88,7 +108,7 @@ def run_options(paths: LabPaths, var_lib_docker: Path) -> list[str]:
         "--tmpfs=/tmp:exec,mode=1777",
         # The engine's store cannot be an overlay on an overlay.
         f"--volume={var_lib_docker}:/var/lib/docker",
-        f"--volume={images}:/srv/images.tar:ro",
+        f"--volume={container_images.images_path(paths)}:/srv/images.tar:ro",
         "--stop-signal=SIGRTMIN+3",
         "--entrypoint=/sbin/init",
     ]

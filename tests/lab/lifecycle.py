@@ -23,14 +23,18 @@ from lab.errors import LabError
 from lab.paths import LabPaths
 from lab.process import run
 from lab.residue import clear
+from lab.spec import Release
 
 _START_SECONDS = 60
 
 
-def prepare(paths: LabPaths, releases: Iterable[int], progress: Progress) -> None:
+def prepare(paths: LabPaths, releases: Iterable[Release], progress: Progress) -> None:
     """Build what hosts of these releases are made of, as far as it is not there: the slow part, done once."""
     builds: list[Callable[[], Any]] = [
-        *(lambda release=release: rootfs.ensure_rootfs(paths, release, progress) for release in sorted(set(releases))),
+        *(
+            lambda release=release: rootfs.ensure_rootfs(paths, release, progress)
+            for release in sorted(set(releases))
+        ),
         lambda: container_images.ensure_images(paths, progress),
         lambda: engine.ensure_programs(paths, progress),
     ]
@@ -48,7 +52,9 @@ def start(paths: LabPaths, progress: Progress, *, owned: bool) -> tuple[subproce
     try:
         left = clear(paths)
         if left:
-            raise LabError("an earlier lab is not gone", found="; ".join(left), remedy="./dev lab down, then again")
+            raise LabError(
+                "an earlier lab is not gone", found="; ".join(left), remedy="./dev lab down, then again"
+            )
         paths.run.mkdir(mode=0o700)
         # Nobody else chooses an address range at the same time.
         choosing = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)

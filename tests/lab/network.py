@@ -17,7 +17,6 @@ POOL = ipaddress.IPv4Network("198.18.0.0/15")
 
 # A packet from the lab to any of these must end here, whatever the machine's own routes say.
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
-PRIVATE_RANGES_6 = ("fc00::/7",)
 
 BRIDGE = "lab0"
 FIRST_HOST = 10

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab import apt, cache
 from lab.paths import LabPaths
-from lab.spec import SUITES
+from lab.spec import SUITES, Release
 
 BASE = (
     "systemd",
@@ -30,19 +30,25 @@ BASE = (
 )
 
 
-def rootfs_key(release: int) -> str:
+def rootfs_key(release: Release) -> str:
     """Name what a root file system is made of."""
     return cache.key((SUITES[release],), ("apt", "customize", "rootfs", "spec"))
 
 
-def ensure_rootfs(paths: LabPaths, release: int, progress: cache.Progress) -> Path:
+def rootfs_path(paths: LabPaths, release: Release) -> Path:
+    """Return where the root file system of a release is kept."""
+    return paths.cache / f"rootfs-{release}-{rootfs_key(release)}.tar"
+
+
+def ensure_rootfs(paths: LabPaths, release: Release, progress: cache.Progress) -> Path:
     """Return the tar archive of a release's root file system; make it first if need be."""
     suite = SUITES[release]
-    target = paths.cache / f"rootfs-{release}-{rootfs_key(release)}.tar"
     # The hook runs on this machine, as part of mmdebstrap, with the new root as its argument.
     hook = f'PYTHONPATH={shlex.quote(str(Path(__file__).parent.parent))} {sys.executable} -m lab.customize {release} "$1"'
 
     def build(draft: Path) -> None:
         apt.mmdebstrap(suite, draft, BASE, "--variant=minbase", f"--customize-hook={hook}")
 
-    return cache.build_once(target, build, f"the Debian {release} root file system", progress)
+    return cache.build_once(
+        rootfs_path(paths, release), build, f"the Debian {release} root file system", progress
+    )

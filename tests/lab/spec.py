@@ -14,7 +14,7 @@ from lab.errors import LabError
 Release = Literal[12, 13]
 Variant = Literal["standard", "bare"]
 
-SUITES: dict[int, str] = {12: "bookworm", 13: "trixie"}
+SUITES: dict[Release, str] = {12: "bookworm", 13: "trixie"}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab import access, cgroups, network
+from lab import access, cgroups, images, network
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.hosts import Hosts
@@ -60,11 +60,15 @@ def enter_namespaces(paths: LabPaths) -> None:
 
 def make_network(paths: LabPaths, subnet: network.Subnet, outside: int) -> None:
     """Make the bridge of the hosts and the link to the machine, and let no packet out."""
-    for setting in ("net/ipv6/conf/default/disable_ipv6", "net/ipv6/conf/all/disable_ipv6", "net/ipv4/ip_forward"):
-        value = "1"
+    # Without IPv6 there is nothing to be routed to fc00::/7. A kernel without it has no such setting.
+    for setting in (
+        "net/ipv6/conf/default/disable_ipv6",
+        "net/ipv6/conf/all/disable_ipv6",
+        "net/ipv4/ip_forward",
+    ):
         path = Path("/proc/sys") / setting
         if path.exists():
-            path.write_text(value)
+            path.write_text("1")
     link = f"wl{paths.key}"
     ip_batch(
         [
@@ -77,12 +81,6 @@ def make_network(paths: LabPaths, subnet: network.Subnet, outside: int) -> None:
             *(f"route add unreachable {destination}" for destination in network.PRIVATE_RANGES),
         ]
     )
-    ipv6 = [f"-6 route add unreachable {destination}" for destination in network.PRIVATE_RANGES_6]
-    for line in ipv6:
-        try:
-            run(["ip", *line.split()])
-        except LabError:
-            pass  # IPv6 is switched off above; where it is not even compiled in there is nothing to block
     # The other end of the link lives in the machine's namespace, and dies with this end.
     namespace = f"/proc/self/fd/{outside}"
     run(["ip", "link", "set", link, "netns", namespace], pass_fds=[outside])
@@ -102,6 +100,7 @@ def serve(paths: LabPaths, subnet: network.Subnet) -> None:
     engine = Engine(paths)
     dockerd = engine.start()
     engine.remove_stale_containers()
+    images.remove_stale(engine, paths)
     shutil.rmtree(paths.hosts, ignore_errors=True)
     access.ensure_key(paths.private_key)
     access.write_known_hosts(paths, [])
@@ -133,9 +132,15 @@ def _answer(connection: socket.socket, hosts: Hosts) -> None:
             stream.flush()
 
         try:
-            request: Request = json.loads(stream.readline())
+            line = stream.readline()
+            if not line:
+                return  # somebody only looked whether the lab is there
+            request: Request = json.loads(line)
             try:
-                send("result", _OPERATIONS[request["operation"]](hosts, request, lambda text: send("progress", text)))
+                send(
+                    "result",
+                    _OPERATIONS[request["operation"]](hosts, request, lambda text: send("progress", text)),
+                )
             except LabError as error:
                 send("error", error.to_json())
         except (OSError, ValueError) as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from lab import HostSpec, Lab, LabError
 from lab.cache import remove
 from lab.paths import LabPaths
+from lab.spec import Release, Variant
 from runner.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -35,11 +36,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="./dev", description="The one entry point for developers of wormhole.docker.")
+    parser = argparse.ArgumentParser(
+        prog="./dev", description="The one entry point for developers of wormhole.docker."
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    demo = commands.add_parser("demo", help="provision a throwaway host, launch a wormhole, and prove that it works")
-    demo.add_argument("--debian", type=int, choices=(12, 13), default=13, help="release of the host (default: 13)")
+    demo = commands.add_parser(
+        "demo", help="provision a throwaway host, launch a wormhole, and prove that it works"
+    )
+    demo.add_argument(
+        "--debian", type=int, choices=(12, 13), default=13, help="release of the host (default: 13)"
+    )
     demo.add_argument("--keep", action="store_true", help="leave the host running: see ./dev lab")
     demo.set_defaults(command=_demo)
 
@@ -53,17 +60,25 @@ def _parser() -> argparse.ArgumentParser:
     actions = lab.add_subparsers(title="actions", required=True, metavar="ACTION")
 
     up = actions.add_parser("up", help="boot hosts, as many as are missing")
-    up.add_argument("--hosts", type=int, default=1, metavar="N", help="how many hosts there are to be (default: 1)")
-    up.add_argument("--debian", choices=("12", "13", "mixed"), default="13", help="their release (default: 13)")
+    up.add_argument(
+        "--hosts", type=int, default=1, metavar="N", help="how many hosts there are to be (default: 1)"
+    )
+    up.add_argument(
+        "--debian", choices=("12", "13", "mixed"), default="13", help="their release (default: 13)"
+    )
     up.add_argument("--bare", action="store_true", help="hosts without Docker and its Python libraries")
     up.set_defaults(command=_lab_up)
 
     actions.add_parser("status", help="list the hosts").set_defaults(command=_lab_status)
-    actions.add_parser("inventory", help="print the path of an Ansible inventory").set_defaults(command=_lab_inventory)
+    actions.add_parser("inventory", help="print the path of an Ansible inventory").set_defaults(
+        command=_lab_inventory
+    )
 
     run = actions.add_parser("run", help="run a command on a host")
     run.add_argument("host", metavar="HOST")
-    run.add_argument("words", nargs=argparse.REMAINDER, metavar="CMD", help="without any: an interactive shell")
+    run.add_argument(
+        "words", nargs=argparse.REMAINDER, metavar="CMD", help="without any: an interactive shell"
+    )
     run.set_defaults(command=_lab_run)
 
     reboot = actions.add_parser("reboot", help="reboot a host")
@@ -91,15 +106,11 @@ def _test(arguments: argparse.Namespace) -> int:
 
 def _lab_up(arguments: argparse.Namespace) -> int:
     progress = Progress()
-    releases = {"12": (12,), "13": (13,), "mixed": (13, 12)}[arguments.debian]
-    variant = "bare" if arguments.bare else "standard"
+    choices: dict[str, tuple[Release, ...]] = {"12": (12,), "13": (13,), "mixed": (13, 12)}
+    releases = choices[arguments.debian]
+    variant: Variant = "bare" if arguments.bare else "standard"
     wanted = [HostSpec(releases[number % len(releases)], variant) for number in range(arguments.hosts)]
-    lab = Lab.up(root=ROOT, progress=progress)
-    for host in lab.hosts:
-        spec = HostSpec(host.release, host.variant)
-        if spec in wanted:
-            wanted.remove(spec)
-    lab.add_hosts(wanted)
+    Lab.up(wanted, root=ROOT, progress=progress)
     progress("the lab is up; ./dev lab down ends it")
     return _lab_status(arguments)
 

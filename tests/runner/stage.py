@@ -21,7 +21,10 @@ def stage_collection(root: Path) -> Path:
     collections = root / ".dev" / "stage"
     target = collections / "ansible_collections" / "wormhole" / "docker"
     wanted = {target / name for name in listed_files(root)}
-    folders = {target, *(folder for path in wanted for folder in path.parents if folder.is_relative_to(target))}
+    folders = {
+        target,
+        *(folder for path in wanted for folder in path.parents if folder.is_relative_to(target)),
+    }
     for folder in sorted(folders):
         if folder.is_symlink() or folder.is_file():
             folder.unlink()
@@ -60,4 +63,8 @@ def _same(source: Path, copy: Path) -> bool:
     if source.is_symlink() or copy.is_symlink() or not copy.is_file():
         return False
     ours, theirs = source.stat(), copy.stat()
-    return (ours.st_mtime_ns, ours.st_size, ours.st_mode) == (theirs.st_mtime_ns, theirs.st_size, theirs.st_mode)
+    return (ours.st_mtime_ns, ours.st_size, ours.st_mode) == (
+        theirs.st_mtime_ns,
+        theirs.st_size,
+        theirs.st_mode,
+    )
