@@ -71,6 +71,9 @@ class _Playbooks:
         self._folder = root / ".dev" / "demo"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
+        # An empty one, so that none of the user's is found.
+        self._configuration = self._folder / "ansible.cfg"
+        self._configuration.touch()
         self._variables = self._folder / "variables.json"
         self._variables.write_text(json.dumps(self._demo_variables()))
 
@@ -95,7 +98,7 @@ class _Playbooks:
             env={
                 **own,
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "ANSIBLE_CONFIG": os.devnull,
+                "ANSIBLE_CONFIG": str(self._configuration),
                 "ANSIBLE_COLLECTIONS_PATH": str(self._collections),
                 "ANSIBLE_HOME": str(self._folder / "ansible"),
                 "ANSIBLE_DISPLAY_SKIPPED_HOSTS": "false",
