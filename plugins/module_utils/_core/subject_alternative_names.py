@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Subject alternative names: what a client compares with the address it dialled (RFC 5280, 4.2.1.6; RFC 6125).
+"""Subject alternative names: what a client compares with the address it dialled (RFC 5280 4.2.1.6, RFC 6125).
 
 The written form is OpenSSL's: ``IP:172.17.0.1``, ``IP:fd00::1``, ``DNS:host.docker.internal``.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
-# RFC 1123 labels. The underscore is not in the RFC; Docker aliases have it, and clients match it all the same.
+# RFC 1123 labels, and the underscore: Docker aliases have it, and clients match it.
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _MAXIMUM_NAME_LENGTH = 253  # RFC 1035, 2.3.4, in its text form
 
