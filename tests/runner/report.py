@@ -16,7 +16,9 @@ from runner.steps import Log, Outcome, Result, Step
 HEARTBEAT = 20.0
 """Seconds of silence after which the steps under way are named, with what they print."""
 
-_TAIL = 40
+_TAIL = 60
+
+_MARKED = ("ERROR: ", "counted as a failure: ")
 
 
 def clock(seconds: float) -> str:
@@ -31,6 +33,11 @@ def numbers(outcome: Outcome) -> str:
     words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
     words += [outcome.note] if outcome.note else []
     return ", ".join(words)
+
+
+def _telling(lines: Sequence[str]) -> Sequence[str]:
+    """The lines that say what went wrong, where they are marked; else the last ones."""
+    return [line for line in lines if line.startswith(_MARKED)][-_TAIL:] or lines[-_TAIL:]
 
 
 class Progress:
@@ -73,8 +80,8 @@ class Progress:
             self._active.pop(step, None)
             self._print(f"{step.part:<12} {step.name}: {verdict} ({numbers(result.outcome)}) in {result.seconds:.1f} s")
             if result.outcome.failed:
-                print(f"    ┌── the end of {self._shown(result.log.path)}", flush=True)
-                for line in result.log.lines()[-_TAIL:]:
+                print(f"    ┌── from {self._shown(result.log.path)}", flush=True)
+                for line in _telling(result.log.lines()):
                     print(f"    │ {line}", flush=True)
                 print("    └──", flush=True)
 

@@ -11,7 +11,7 @@ table; routes of policy routing are not in them. Source: proc(5) and linux/route
 from __future__ import annotations
 
 import ipaddress
-import sys
+from sys import byteorder as NATIVE_BYTE_ORDER
 from dataclasses import dataclass
 from typing import Iterable, Iterator, Optional
 
@@ -42,7 +42,7 @@ class Route:
         return self.destination in ("0.0.0.0/0", "::/0")
 
 
-def parse_ipv4_routes(table: str, byteorder: str = sys.byteorder) -> tuple[Route, ...]:
+def parse_ipv4_routes(table: str, byteorder: str = NATIVE_BYTE_ORDER) -> tuple[Route, ...]:
     """Reads ``/proc/net/route``; lines that do not look like a route are skipped.
 
     Args:
