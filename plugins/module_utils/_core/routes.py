@@ -11,8 +11,8 @@ table; routes of policy routing are not in them. Source: proc(5) and linux/route
 from __future__ import annotations
 
 import ipaddress
-from sys import byteorder as NATIVE_BYTE_ORDER
 from dataclasses import dataclass
+from sys import byteorder as NATIVE_BYTE_ORDER
 from typing import Iterable, Iterator, Optional
 
 _RTF_UP = 0x0001
