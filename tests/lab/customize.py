@@ -50,6 +50,14 @@ MaxSessions 100
 """
 
 
+_RELEASE = """\
+Origin: wormhole-lab
+Date: Wed, 01 Jan 2020 00:00:00 UTC
+SHA256:
+ {digest} {size} Packages
+"""
+
+
 def index_entry(deb: Path, control: str) -> str:
     """Return a package's paragraph of a repository index."""
     digest = hashlib.sha256(deb.read_bytes()).hexdigest()
@@ -74,10 +82,11 @@ def add_repository(root: Path, release: int) -> None:
     packages = "\n".join(entries).encode()
     (repository / "Packages").write_bytes(packages)
     digest = hashlib.sha256(packages).hexdigest()
-    (repository / "Release").write_text(
-        f"Origin: wormhole-lab\nSHA256:\n {digest} {len(packages)} Packages\n"
-    )
+    (repository / "Release").write_text(_RELEASE.format(digest=digest, size=len(packages)))
 
+    # The settings of mmdebstrap's own apt and dpkg, recommended packages switched off among them, are not for the host.
+    for path in (root / "etc/apt/apt.conf.d/99mmdebstrap", root / "etc/dpkg/dpkg.cfg.d/99mmdebstrap"):
+        path.unlink(missing_ok=True)
     for path in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").iterdir()):
         path.unlink(missing_ok=True)
     (root / "etc/apt/sources.list").write_text(f"deb [trusted=yes] file:/{REPOSITORY} ./\n")

@@ -10,13 +10,13 @@ import io
 import shutil
 import signal
 import socket
-import subprocess
 import tarfile
 import threading
 import time
 import uuid
 
 from lab import access, cache, images, network
+from lab.connection import SharedConnection
 from lab.engine import Engine
 from lab.errors import LabError
 from lab.paths import LabPaths
@@ -37,7 +37,7 @@ class Hosts:
         self._lock = threading.Lock()
         self._building: dict[int, threading.Lock] = {12: threading.Lock(), 13: threading.Lock()}
         self._hosts: dict[str, HostState] = {}
-        self._masters: dict[str, subprocess.Popen[bytes]] = {}
+        self._connections: dict[str, SharedConnection] = {}
         # Set while a host is booted and reachable; a watcher clears it when the host goes down.
         self._up: dict[str, threading.Event] = {}
         self._errors: dict[str, str] = {}
@@ -119,7 +119,7 @@ class Hosts:
         host = self.get(name)
         with self._lock:
             del self._hosts[name]
-        self._close_master(name)
+        self._disconnect(name)
         self._engine.docker("rm", "--force", "--volumes", name)
         shutil.rmtree(self._paths.hosts / host.name, ignore_errors=True)
         self._write_access_files()
@@ -135,7 +135,7 @@ class Hosts:
         self._wire(host, pid)
         images.wait_for_boot(self._engine, host.name, _BOOT_SECONDS)
         self._wait_for_ssh(host)
-        self._open_master(host)
+        self._connections[host.name] = SharedConnection(self._paths, host)
         self._up[host.name].set()
 
     def _wire(self, host: HostState, pid: str) -> None:
@@ -172,7 +172,7 @@ class Hosts:
         while True:
             self._engine.try_docker("wait", host.name)
             self._up[host.name].clear()
-            self._close_master(host.name)
+            self._disconnect(host.name)
             with self._lock:
                 if self._hosts.get(host.name) is not host:
                     return
@@ -183,23 +183,10 @@ class Hosts:
                 print(error, flush=True)
                 return
 
-    def _open_master(self, host: HostState) -> None:
-        """Keep one SSH connection open, for all who use the lab's SSH options."""
-        path = self._paths.ssh_master(host.name)
-        path.unlink(missing_ok=True)
-        argv = access.ssh_argv(self._paths, host)
-        argv[1:1] = ["-M", "-N", "-oControlMaster=yes"]
-        self._masters[host.name] = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while not path.exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-    def _close_master(self, name: str) -> None:
-        master = self._masters.pop(name, None)
-        if master is not None:
-            master.kill()
-            master.wait()
-        self._paths.ssh_master(name).unlink(missing_ok=True)
+    def _disconnect(self, name: str) -> None:
+        connection = self._connections.pop(name, None)
+        if connection is not None:
+            connection.close()
 
     def _identity(self, host: HostState) -> bytes:
         """Return, as a tar archive, what makes a host an individual: its keys, its machine id, who may log in."""
