@@ -97,7 +97,6 @@ class ListenerHost:
             config_text=_decode(config),
             served=served,
             occupied=occupied,
-            trust_outdated=self._trust_is_outdated(),
             containers=_interrupted_containers(engine),
             restarted=self._restarted,
         )
@@ -161,11 +160,9 @@ class ListenerHost:
         if state.anonymous == "accepted":
             return listener.SERVED_TO_ANYONE
         installed = files.read_file(f"{self._spec.directory}/cert.pem")
-        if installed is None:
-            return listener.SERVED_OTHER
-        if read_certificate(installed.content).fingerprint_sha256 != state.fingerprint_sha256:
-            return listener.SERVED_OTHER
-        return listener.SERVED_INSTALLED
+        if installed is None or read_certificate(installed.content).fingerprint_sha256 != state.fingerprint_sha256:
+            return listener.SERVED_OUTDATED
+        return listener.SERVED_OUTDATED if self._trust_is_outdated() else listener.SERVED_INSTALLED
 
     def _prove(self, address: str, port: int) -> None:
         deadline = time.monotonic() + _PROOF_PATIENCE
@@ -180,6 +177,7 @@ class ListenerHost:
             time.sleep(0.2)
 
     def _trust_is_outdated(self) -> bool:
+        """Whether ca.pem, which no handshake shows, is younger than the engine, which reads it only at its start."""
         bundle = files.read_file(f"{self._spec.directory}/ca.pem")
         started = systemd.show(listener.ENGINE_UNIT, ["ExecMainStartTimestampMonotonic"])
         microseconds = int(started.get("ExecMainStartTimestampMonotonic") or 0)

@@ -31,7 +31,7 @@ UNIT_PATH = "/etc/systemd/system/" + UNIT
 ENGINE_UNIT = "docker.service"
 
 SERVED_INSTALLED = "the installed certificate"
-SERVED_OTHER = "another certificate"
+SERVED_OUTDATED = "outdated certificates"
 SERVED_TO_ANYONE = "clients without a certificate too"
 SERVED_PLAINTEXT = "plaintext"
 SERVED_SILENT = "a socket that the engine does not answer on"
@@ -71,7 +71,6 @@ class ListenerState:
         config_text: content of daemon.json; empty if there is none.
         served: by address, one of the SERVED constants.
         occupied: by address, who else holds the port.
-        trust_outdated: the server's ca.pem is younger than the running engine, which reads it only at start.
         containers: names of the running containers that a restart of the engine stops.
         restarted: this run has restarted the engine already.
     """
@@ -86,7 +85,6 @@ class ListenerState:
     config_text: str = ""
     served: Mapping[str, str] = dataclasses.field(default_factory=dict)
     occupied: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    trust_outdated: bool = False
     containers: tuple[str, ...] = ()
     restarted: bool = False
 
@@ -302,7 +300,6 @@ def simulate_listener(state: ListenerState, plan: Plan[Action]) -> ListenerState
                 active=True,
                 listening=endpoints,
                 served={address: SERVED_INSTALLED for address, port in endpoints},
-                trust_outdated=False,
                 restarted=True,
             )
     return state
@@ -318,15 +315,19 @@ def _restart_reasons(
         held = ", ".join(render_endpoint(*endpoint) for endpoint in state.listening) or "nothing"
         reasons.append(Reason("listening_elsewhere", f"{UNIT} holds {held}", UNIT))
     for address, port in endpoints:
-        served = state.served.get(address, SERVED_NOTHING)
+        served = _served(spec, state, address)
         if served != SERVED_INSTALLED:
             endpoint = render_endpoint(address, port)
             reasons.append(Reason("served_differs", f"{endpoint} serves {served}", endpoint))
-    if state.trust_outdated:
-        reasons.append(Reason("trust_outdated", "dockerd has not read the present ca.pem", spec.directory))
-    if spec.material_changed and not state.restarted and not reasons:
-        reasons.append(Reason("certificate_changed", "the server's certificate is replaced", spec.directory))
     return reasons
+
+
+def _served(spec: ListenerSpec, state: ListenerState, address: str) -> str:
+    """What an address serves once the certificate is there that this run has issued, or in check mode would have."""
+    served = state.served.get(address, SERVED_NOTHING)
+    if served == SERVED_INSTALLED and spec.material_changed and not state.restarted:
+        return SERVED_OUTDATED
+    return served
 
 
 def _refuse_foreign_listeners(state: ListenerState) -> None:
@@ -394,7 +395,7 @@ def _diff(
         "enabled": state.enabled,
         daemon_json.PATH: {key: config[key] for key in wanted if key in config},
         "serves": {
-            render_endpoint(address, spec.port): state.served.get(address, SERVED_NOTHING) for address in addresses
+            render_endpoint(address, spec.port): _served(spec, state, address) for address in addresses
         },
         "restart": {},
     }

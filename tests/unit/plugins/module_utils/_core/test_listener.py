@@ -77,9 +77,8 @@ def test_a_host_that_is_right_gets_nothing():
             id="address slipped in",
         ),
         pytest.param(changed(served={"172.17.0.1": listener.SERVED_PLAINTEXT}), ["served_differs"], True, id="plaintext"),
-        pytest.param(changed(served={"172.17.0.1": listener.SERVED_OTHER}), ["served_differs"], True, id="renewed"),
+        pytest.param(changed(served={"172.17.0.1": listener.SERVED_OUTDATED}), ["served_differs"], True, id="renewed"),
         pytest.param(changed(served={"172.17.0.1": listener.SERVED_TO_ANYONE}), ["served_differs"], True, id="to anyone"),
-        pytest.param(changed(trust_outdated=True), ["trust_outdated"], True, id="new CA"),
     ],
 )
 def test_drift_is_named_and_mended_with_a_restart_only_where_dockerd_needs_one(state, expected, restarts):
@@ -89,11 +88,13 @@ def test_drift_is_named_and_mended_with_a_restart_only_where_dockerd_needs_one(s
     assert plan_listener(ListenerSpec(), simulate_listener(state, plan)).is_empty
 
 
-def test_a_replaced_certificate_is_a_reason_until_the_engine_was_restarted():
+def test_a_certificate_that_this_run_replaces_is_predicted_as_it_is_then_found():
     spec = ListenerSpec(material_changed=True)
-    plan = plan_listener(spec, changed(restarted=False))
-    assert codes(plan) == ["certificate_changed"]
-    assert plan_listener(spec, simulate_listener(RIGHT, plan)).is_empty
+    predicted = plan_listener(spec, changed(restarted=False))
+    found = plan_listener(spec, changed(restarted=False, served={"172.17.0.1": listener.SERVED_OUTDATED}))
+    assert codes(predicted) == ["served_differs"]
+    assert predicted == found
+    assert plan_listener(spec, simulate_listener(RIGHT, predicted)).is_empty
 
 
 def test_another_address_stops_the_socket_before_it_is_bound_again():
@@ -177,7 +178,7 @@ specs = st.builds(
 )
 foreign = st.dictionaries(st.sampled_from(["debug", "labels", "bip", "tls"]), st.booleans() | st.text(max_size=4))
 served = st.sampled_from(
-    [listener.SERVED_INSTALLED, listener.SERVED_OTHER, listener.SERVED_PLAINTEXT, listener.SERVED_NOTHING]
+    [listener.SERVED_INSTALLED, listener.SERVED_OUTDATED, listener.SERVED_PLAINTEXT, listener.SERVED_NOTHING]
 )
 states = st.builds(
     ListenerState,
@@ -189,7 +190,6 @@ states = st.builds(
     listening=st.lists(st.tuples(st.sampled_from(["172.17.0.1", "0.0.0.0"]), st.integers(1, 65535))).map(tuple),
     config_text=foreign.map(json.dumps),
     served=st.dictionaries(st.sampled_from(["172.17.0.1", "172.18.0.1"]), served),
-    trust_outdated=st.booleans(),
     containers=st.lists(st.text("abc", min_size=1)).map(tuple),
 )
 
