@@ -59,4 +59,5 @@ def engine_packages(release: int) -> tuple[str, ...]:
     """Return what makes a bare host a standard one."""
     # Debian 12's docker.io brings the command-line client; from 13 on it has a package of its own.
     client = () if release == 12 else ("docker-cli", "docker-buildx")
-    return ("docker.io", *client, "python3-docker", "python3-cryptography")
+    # The last one is what Ansible's own module apt needs, and installs for itself where it is missing.
+    return ("docker.io", *client, "python3-docker", "python3-cryptography", "python3-apt")
