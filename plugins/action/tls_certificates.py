@@ -24,6 +24,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import check_directory
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
     ARGUMENT_SPEC,
+    PROTOCOL_SPEC,
     REQUESTS,
     pack_authority,
 )
@@ -76,4 +77,6 @@ class ActionModule(ActionBase):
         answer: dict[str, Any] = self._execute_module(
             module_name="wormhole.docker.tls_certificates", module_args=arguments, task_vars=task_vars
         )
+        for name in PROTOCOL_SPEC:
+            answer.get("invocation", {}).get("module_args", {}).pop(name, None)
         return answer

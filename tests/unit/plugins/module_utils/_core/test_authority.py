@@ -57,7 +57,10 @@ def test_one_that_is_there_stays_whatever_the_options_say():
         (dataclasses.replace(GOOD, key=None), "found ca.pem without ca.key"),
         (dataclasses.replace(GOOD, key=KeyFacts("ecdsa-p256", "ff" * 32)), "the key of another certificate"),
         (certificate(is_ca=False), "a certificate of no authority"),
-        (certificate(key_usage=("digitalSignature",)), "expected key usage keyCertSign, found digitalSignature"),
+        (
+            certificate(key_usage=("digitalSignature",)),
+            "expected key usage keyCertSign, found digitalSignature",
+        ),
         (certificate(key_usage=()), "found none"),
         (certificate(subject_key_identifier=""), "expected a subject key identifier"),
         (certificate(not_after=NOW - DAY), "one that expired at 2026-11-22T12:00:00Z"),
@@ -81,7 +84,11 @@ def test_a_good_one_can_issue():
     [
         ({"directory_mode": 0o755}, SetMode("", 0o700), "mode of /ca: expected 0700, found 0755"),
         ({"key_mode": 0o644}, SetMode("ca.key", 0o400), "mode of /ca/ca.key: expected 0400, found 0644"),
-        ({"certificate_mode": 0o600}, SetMode("ca.pem", 0o444), "mode of /ca/ca.pem: expected 0444, found 0600"),
+        (
+            {"certificate_mode": 0o600},
+            SetMode("ca.pem", 0o444),
+            "mode of /ca/ca.pem: expected 0444, found 0600",
+        ),
     ],
 )
 def test_modes_are_mended(fields, action, text):
@@ -94,7 +101,12 @@ def test_modes_are_mended(fields, action, text):
 modes = st.sampled_from([0o400, 0o444, 0o600, 0o700, 0o755])
 
 
-@given(st.one_of(st.just(AuthorityState()), st.builds(AuthorityState, modes, modes, st.just(GOOD.key), modes, st.just(CERTIFICATE))))
+@given(
+    st.one_of(
+        st.just(AuthorityState()),
+        st.builds(AuthorityState, modes, modes, st.just(GOOD.key), modes, st.just(CERTIFICATE)),
+    )
+)
 def test_after_a_plan_nothing_is_left_to_do(state):
     after = simulate_authority(SPEC, state, plan_authority(SPEC, state, NOW), NOW)
     assert plan_authority(SPEC, after, NOW).is_empty

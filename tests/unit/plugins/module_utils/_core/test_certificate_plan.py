@@ -65,7 +65,12 @@ SERVER = CertificateSpec(
     gid=0,
 )
 CLIENT = dataclasses.replace(
-    SERVER, name="jenkins", profile="client", common_name="jenkins", subject_alternative_names=(), directory="/etc/j"
+    SERVER,
+    name="jenkins",
+    profile="client",
+    common_name="jenkins",
+    subject_alternative_names=(),
+    directory="/etc/j",
 )
 
 
@@ -108,7 +113,10 @@ def test_a_virgin_host_gets_everything():
     plan = plan_certificates(
         [SERVER, CLIENT], {"dockerd": CertificateState(), "jenkins": CertificateState()}, AUTHORITY, NOW
     )
-    assert [(reason.subject, reason.code) for reason in plan.reasons] == [("dockerd", "missing"), ("jenkins", "missing")]
+    assert [(reason.subject, reason.code) for reason in plan.reasons] == [
+        ("dockerd", "missing"),
+        ("jenkins", "missing"),
+    ]
     assert plan.actions == (IssueCertificate(SERVER), IssueCertificate(CLIENT))
     assert plan.before == {"dockerd": {"state": "absent"}, "jenkins": {"state": "absent"}}
     assert plan.after["dockerd"]["subject_alternative_names"] == ["DNS:localhost", "IP:172.17.0.1"]
@@ -131,7 +139,10 @@ def test_what_is_right_is_left_alone():
         (installed(SERVER, authority_key_identifier="ff" * 20), ["wrong_issuer"]),
         (installed(SERVER, subject_alternative_names=SERVER.subject_alternative_names[:1]), ["san_missing"]),
         (
-            installed(SERVER, subject_alternative_names=(*SERVER.subject_alternative_names, parse_san("IP:172.18.0.1"))),
+            installed(
+                SERVER,
+                subject_alternative_names=(*SERVER.subject_alternative_names, parse_san("IP:172.18.0.1")),
+            ),
             ["san_surplus"],
         ),
         (installed(SERVER, subject_alternative_names=SERVER.subject_alternative_names[::-1]), []),
@@ -164,7 +175,11 @@ def test_a_certificate_that_is_wrong_is_replaced_and_its_key_with_it(state, expe
 @pytest.mark.parametrize(
     ("state", "code", "action"),
     [
-        (change(without(GOOD, "ca.pem"), trust_bundle=None), "trust_bundle_outdated", InstallTrustBundle(SERVER)),
+        (
+            change(without(GOOD, "ca.pem"), trust_bundle=None),
+            "trust_bundle_outdated",
+            InstallTrustBundle(SERVER),
+        ),
         (change(GOOD, trust_bundle="an old one"), "trust_bundle_outdated", InstallTrustBundle(SERVER)),
         (with_entry(GOOD, "key.pem", Entry(0o444, 0, 0)), "mode_drift", SetAttributes(SERVER, "key.pem")),
         (with_entry(GOOD, "cert.pem", Entry(0o444, 1, 0)), "owner_drift", SetAttributes(SERVER, "cert.pem")),
@@ -249,8 +264,14 @@ def test_without_an_authority_everything_is_planned_and_nothing_else_known():
 
 
 def test_the_prediction_for_a_virgin_host_does_not_depend_on_the_authority():
-    with_it, without_it = (plan_one(SERVER, CertificateState(), authority) for authority in (AUTHORITY, NOBODY))
-    assert (with_it.before, with_it.after, with_it.reasons) == (without_it.before, without_it.after, without_it.reasons)
+    with_it, without_it = (
+        plan_one(SERVER, CertificateState(), authority) for authority in (AUTHORITY, NOBODY)
+    )
+    assert (with_it.before, with_it.after, with_it.reasons) == (
+        without_it.before,
+        without_it.after,
+        without_it.reasons,
+    )
 
 
 def test_an_authority_that_cannot_sign_is_told_only_when_something_has_to_be_issued():
@@ -266,7 +287,9 @@ def test_an_authority_in_its_last_days_issues_nothing_that_would_be_renewed_on_e
     with pytest.raises(Refused, match="outlives the renewal window"):
         plan_one(SERVER, CertificateState(), dataclasses.replace(AUTHORITY, clock=late), late)
     earlier = late - datetime.timedelta(seconds=1)
-    assert codes(plan_one(SERVER, CertificateState(), dataclasses.replace(AUTHORITY, clock=earlier), earlier)) == ["missing"]
+    assert codes(
+        plan_one(SERVER, CertificateState(), dataclasses.replace(AUTHORITY, clock=earlier), earlier)
+    ) == ["missing"]
 
 
 @pytest.mark.parametrize("skew", [CLOCK_TOLERANCE, -CLOCK_TOLERANCE])
@@ -288,7 +311,8 @@ def test_a_leaf_never_outlives_its_authority():
 # --- laws ---------------------------------------------------------------------------------------------------------
 
 names = st.lists(
-    st.sampled_from([parse_san(text) for text in ("DNS:a", "DNS:b", "IP:10.0.0.1", "IP:fd00::1")]), unique=True
+    st.sampled_from([parse_san(text) for text in ("DNS:a", "DNS:b", "IP:10.0.0.1", "IP:fd00::1")]),
+    unique=True,
 ).map(lambda found: tuple(sorted(found)))
 modes = st.sampled_from([0o400, 0o440, 0o444, 0o644, 0o755])
 ids = st.integers(0, 2)
@@ -311,9 +335,9 @@ specs = st.builds(
     certificate_mode=modes,
     directory_mode=modes,
 )
-entries = st.dictionaries(st.sampled_from(["ca.pem", "cert.pem", "key.pem"]), st.builds(Entry, modes, ids, ids)).flatmap(
-    lambda found: st.builds(Entry, modes, ids, ids).map(lambda directory: {"": directory, **found})
-)
+entries = st.dictionaries(
+    st.sampled_from(["ca.pem", "cert.pem", "key.pem"]), st.builds(Entry, modes, ids, ids)
+).flatmap(lambda found: st.builds(Entry, modes, ids, ids).map(lambda directory: {"": directory, **found}))
 
 
 @st.composite

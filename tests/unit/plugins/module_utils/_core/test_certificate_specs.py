@@ -8,7 +8,9 @@ import datetime
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import parse_certificates
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
+    parse_certificates,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 DAY = datetime.timedelta(days=1)
@@ -58,8 +60,14 @@ def test_names_are_sorted_once_each_and_remember_their_origin():
         {"name": "DNS:localhost"},
     ]
     (spec,) = parse_certificates([option(profile="server", subject_alternative_names=names)])
-    assert [str(name) for name in spec.subject_alternative_names] == ["DNS:localhost", "IP:172.17.0.1", "IP:172.18.0.1"]
-    assert {str(name): origin for name, origin in spec.origins.items()} == {"IP:172.18.0.1": "gateway of network ci"}
+    assert [str(name) for name in spec.subject_alternative_names] == [
+        "DNS:localhost",
+        "IP:172.17.0.1",
+        "IP:172.18.0.1",
+    ]
+    assert {str(name): origin for name, origin in spec.origins.items()} == {
+        "IP:172.18.0.1": "gateway of network ci"
+    }
 
 
 def test_a_slash_at_the_end_of_a_directory_means_nothing():
@@ -71,7 +79,10 @@ def test_a_slash_at_the_end_of_a_directory_means_nothing():
     ("given", "complaint"),
     [
         ({"profile": "server"}, "at least one subject alternative name"),
-        ({"profile": "server", "state": "absent", "subject_alternative_names": ["DNS:a"]}, "state absent for a server"),
+        (
+            {"profile": "server", "state": "absent", "subject_alternative_names": ["DNS:a"]},
+            "state absent for a server",
+        ),
         ({"subject_alternative_names": ["IP:172.17.0.1:2376"]}, "port"),
         ({"subject_alternative_names": [{"address": "IP:172.17.0.1"}]}, "dictionaries of name and origin"),
         ({"subject_alternative_names": [{"name": "DNS:a", "why": "b"}]}, "dictionaries of name and origin"),
@@ -114,7 +125,10 @@ def test_what_cannot_be_meant_is_refused_in_one_sentence(given, complaint):
     [
         ({"directory": "/elsewhere"}, "'jenkins' twice"),
         ({"name": "other"}, "'/etc/wormhole/identities/jenkins' twice"),
-        ({"name": "other", "directory": "/etc/wormhole/identities/jenkins/"}, "'/etc/wormhole/identities/jenkins' twice"),
+        (
+            {"name": "other", "directory": "/etc/wormhole/identities/jenkins/"},
+            "'/etc/wormhole/identities/jenkins' twice",
+        ),
     ],
 )
 def test_two_certificates_do_not_share_a_name_or_a_directory(other, complaint):

@@ -1,0 +1,202 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Authorities in real directories, made by real processes."""
+
+from __future__ import annotations
+
+import datetime
+import multiprocessing
+import os
+import stat
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import authority_store, x509
+from ansible_collections.wormhole.docker.plugins.module_utils._core.authority import (
+    AuthoritySpec,
+    plan_authority,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    InvalidInput,
+    Refused,
+    WormholeError,
+)
+
+NOW = datetime.datetime.now(datetime.timezone.utc)
+DAY = datetime.timedelta(days=1)
+
+
+def spec_for(directory, common_name="CA"):
+    return AuthoritySpec(str(directory), common_name, "ecdsa-p256", 3650 * DAY)
+
+
+def converge(directory, passphrase=None, common_name="CA", now=NOW):
+    """What the module does; returns the reasons for a change."""
+    spec = spec_for(directory, common_name)
+    plan = plan_authority(spec, authority_store.read_material(spec.directory, passphrase).state, now)
+    authority_store.apply_authority(spec, plan, passphrase, now)
+    left = plan_authority(spec, authority_store.read_material(spec.directory, passphrase).state, now)
+    assert left.is_empty
+    return [reason.code for reason in plan.reasons]
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return tmp_path / "pki" / "ca"
+
+
+def test_an_authority_is_made_once(directory):
+    assert converge(directory) == ["missing"]
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+    assert converge(directory, common_name="Other") == []
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+    assert set(before) == {"ca.key", "ca.pem", ".lock"}
+    assert [mode(path) for path in (directory, directory / "ca.key", directory / "ca.pem")] == [
+        0o700,
+        0o400,
+        0o444,
+    ]
+
+
+def test_to_look_is_not_to_touch(directory):
+    assert authority_store.read_material(str(directory), None).state.directory_mode is None
+    assert not directory.parent.exists()
+    directory.mkdir(parents=True)
+    authority_store.read_material(str(directory), None)
+    assert list(directory.iterdir()) == []
+
+
+def test_modes_are_mended_and_the_key_stays(directory):
+    converge(directory)
+    key = (directory / "ca.key").read_bytes()
+    directory.chmod(0o755)
+    (directory / "ca.key").chmod(0o644)
+    assert converge(directory) == ["mode_drift", "mode_drift"]
+    assert (directory / "ca.key").read_bytes() == key
+    assert mode(directory / "ca.key") == 0o400
+
+
+def test_a_passphrase_encrypts_the_key_and_opens_it(directory):
+    assert converge(directory, "sesame") == ["missing"]
+    assert b"ENCRYPTED" in (directory / "ca.key").read_bytes()
+    assert converge(directory, "sesame") == []
+    for wrong in (None, "other"):
+        with pytest.raises(InvalidInput, match=r"ca.key"):
+            authority_store.read_material(str(directory), wrong)
+
+
+def test_what_a_killed_process_left_is_removed_before_an_authority_is_made(directory):
+    directory.mkdir(parents=True)
+    (directory / ".ca.key.abc.new").write_bytes(b"half a key")
+    assert converge(directory) == ["missing"]
+    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", ".lock"}
+
+
+@pytest.mark.parametrize("name", ["ca.key", "ca.pem"])
+def test_half_an_authority_is_refused_and_left_alone(directory, name):
+    converge(directory)
+    (directory / name).unlink()
+    left = {path.name: path.read_bytes() for path in directory.iterdir()}
+    with pytest.raises(Refused, match=f"without {name}"):
+        converge(directory)
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == left
+
+
+@pytest.mark.parametrize("name", ["ca.key", "ca.pem"])
+def test_garbage_is_told_with_its_path(directory, name):
+    converge(directory)
+    (directory / name).chmod(0o600)
+    (directory / name).write_bytes(b"garbage")
+    with pytest.raises(WormholeError, match=f"{name}: "):
+        converge(directory)
+    assert (directory / name).read_bytes() == b"garbage"
+
+
+def test_the_key_of_another_authority_is_refused(directory, tmp_path):
+    converge(directory)
+    converge(tmp_path / "other")
+    os.replace(tmp_path / "other" / "ca.key", directory / "ca.key")
+    with pytest.raises(Refused, match="the key of another certificate"):
+        converge(directory)
+
+
+def test_an_expired_authority_is_refused(directory):
+    converge(directory, now=NOW - 4000 * DAY)
+    with pytest.raises(Refused, match="expired"):
+        converge(directory)
+
+
+def test_files_of_somebody_else_keep_an_authority_out(directory):
+    directory.mkdir(parents=True)
+    (directory / "notes.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(Refused, match=r"notes\.txt"):
+        converge(directory)
+
+
+def _racer(directory, barrier, answers):
+    barrier.wait()
+    try:
+        converge(directory)
+        answers.put("")
+    except BaseException as error:  # the parent asserts on it
+        answers.put(repr(error))
+
+
+def test_processes_at_once_end_with_one_authority(directory):
+    """Each plans before any of them has written, or meets half of what another one writes; all must agree."""
+    context = multiprocessing.get_context("fork")
+    for attempt in range(5):
+        target = directory / str(attempt)
+        barrier, answers = context.Barrier(6), context.Queue()
+        racers = [context.Process(target=_racer, args=(target, barrier, answers)) for _ in range(6)]
+        for racer in racers:
+            racer.start()
+        complaints = [answers.get(timeout=60) for _ in racers]
+        for racer in racers:
+            racer.join()
+        assert complaints == [""] * 6
+        material = authority_store.read_material(str(target), None)
+        assert x509.key_facts(material.key).public_key_sha256 == material.state.certificate.public_key_sha256
+
+
+# --- what hosts are told ------------------------------------------------------------------------------------------
+
+
+def offer(directory, **options):
+    material = authority_store.read_material(str(directory), None)
+    return authority_store.offer_authority(str(directory), material, NOW, **options)
+
+
+def test_a_good_authority_is_offered_with_its_certificate(directory):
+    converge(directory)
+    offered = offer(directory)
+    assert offered.bundle == (directory / "ca.pem").read_text(encoding="utf-8")
+    assert offered.certificate.common_name == "CA"
+    assert offered.obstacle == ""
+    assert "PRIVATE" not in offered.bundle
+
+
+def test_a_missing_authority_is_an_obstacle_unless_it_is_going_to_be_made(directory):
+    assert "certificate_authority" in offer(directory).obstacle
+    assert offer(directory, may_be_missing=True).obstacle == ""
+
+
+def test_a_lost_key_is_an_obstacle_and_no_failure(directory):
+    converge(directory)
+    (directory / "ca.key").unlink()
+    offered = offer(directory)
+    assert offered.bundle
+    assert "without ca.key" in offered.obstacle
+
+
+def test_a_lost_certificate_is_a_failure(directory):
+    converge(directory)
+    (directory / "ca.pem").unlink()
+    with pytest.raises(Refused, match=r"without ca\.pem"):
+        offer(directory)

@@ -1,0 +1,330 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates in real directories: observed, asked for, verified, installed, removed."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import stat
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store as store
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import x509
+from ansible_collections.wormhole.docker.plugins.module_utils._core.authority import AuthoritySpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_plan import plan_certificates
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
+    parse_certificates,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
+    Authority,
+    IssueCertificate,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    InvalidInput,
+    VerificationFailed,
+    WormholeError,
+)
+
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+DAY = datetime.timedelta(days=1)
+CA_KEY = x509.make_key("ecdsa-p256")
+CA_PEM = x509.make_authority(AuthoritySpec("/ca", "CA", "ecdsa-p256", 3650 * DAY), CA_KEY, NOW - 1000 * DAY)
+AUTHORITY = Authority(CA_PEM.decode(), x509.read_certificate(CA_PEM), clock=NOW)
+FILES = {"ca.pem", "cert.pem", "key.pem"}
+
+
+def make_spec(directory, **given):
+    option = {
+        "name": "dockerd",
+        "profile": "server",
+        "state": "present",
+        "directory": str(directory),
+        "subject_alternative_names": ["IP:172.17.0.1"],
+        "directory_mode": "0755",
+        "key_mode": "0400",
+        "certificate_mode": "0444",
+        "key_type": "ecdsa-p256",
+        "validity_days": 365,
+        **given,
+    }
+    (spec,) = parse_certificates([option])
+    return store.look_up_owner(spec)
+
+
+def plan_for(spec, authority=AUTHORITY, now=NOW):
+    return plan_certificates([spec], store.observe_certificates([spec], authority), authority, now)
+
+
+def sign(spec, request, now=NOW):
+    return x509.sign_certificate(spec, request, CA_PEM, CA_KEY, now)
+
+
+def converge(spec, now=NOW):
+    """Both round trips; returns the codes of the reasons."""
+    plan = plan_for(spec, now=now)
+    wanted = [action.spec for action in plan.actions if isinstance(action, IssueCertificate)]
+    issued = {each.name: sign(each, store.make_request(each), now) for each in wanted}
+    store.apply_certificates(plan_for(spec, now=now), AUTHORITY, issued, now)
+    assert plan_for(spec, now=now).is_empty
+    return [reason.code for reason in plan.reasons]
+
+
+def contents(directory):
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "etc" / "server"
+
+
+def test_a_certificate_is_installed_with_its_modes_and_nothing_else(home):
+    assert converge(make_spec(home)) == ["missing"]
+    assert set(contents(home)) == FILES
+    assert [mode(home), *(mode(home / name) for name in sorted(FILES))] == [0o755, 0o444, 0o444, 0o400]
+    assert os.listdir(home.parent) == ["server"]
+    assert contents(home)["ca.pem"] == CA_PEM
+
+
+def test_a_second_run_finds_nothing_to_do(home):
+    converge(make_spec(home))
+    before = contents(home)
+    assert converge(make_spec(home)) == []
+    assert contents(home) == before
+
+
+def test_a_waiting_key_is_for_its_owner_only_and_not_in_the_directory(home):
+    spec = make_spec(home)
+    store.make_request(spec)
+    waiting = home.parent / ".server.pending"
+    assert not home.exists()
+    assert (mode(waiting), mode(waiting / "key.pem")) == (0o700, 0o400)
+
+
+def test_the_key_that_is_installed_is_the_one_that_was_made_here(home):
+    spec = make_spec(home)
+    request = store.make_request(spec)
+    made = (home.parent / ".server.pending" / "key.pem").read_bytes()
+    store.apply_certificates(plan_for(spec), AUTHORITY, {"dockerd": sign(spec, request)}, NOW)
+    assert contents(home)["key.pem"] == made
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda home: (home / "cert.pem").unlink(), ["missing"]),
+        (lambda home: (home / "key.pem").unlink(), ["missing"]),
+        (lambda home: overwrite(home / "key.pem", b"-----BEGIN PRIVATE KEY-----\nhalf"), ["unreadable"]),
+        (lambda home: overwrite(home / "cert.pem", b""), ["unreadable"]),
+        (
+            lambda home: overwrite(home / "key.pem", x509.write_key(x509.make_key("ecdsa-p256"))),
+            ["key_mismatch"],
+        ),
+        (lambda home: (home / "ca.pem").unlink(), ["trust_bundle_outdated"]),
+        (lambda home: overwrite(home / "ca.pem", b"another"), ["trust_bundle_outdated"]),
+        (lambda home: (home / "key.pem").chmod(0o444), ["mode_drift"]),
+        (lambda home: home.chmod(0o700), ["mode_drift"]),
+    ],
+)
+def test_damage_is_found_and_mended(home, damage, expected):
+    spec = make_spec(home)
+    converge(spec)
+    before = contents(home)
+    damage(home)
+    assert converge(spec) == expected
+    assert set(contents(home)) == FILES
+    reissued = contents(home)["cert.pem"] != before["cert.pem"]
+    assert reissued == (expected[0] in ("missing", "unreadable", "key_mismatch"))
+
+
+def overwrite(path, content):
+    permissions = mode(path)
+    path.chmod(0o600)
+    path.write_bytes(content)
+    path.chmod(permissions)
+
+
+def test_files_of_somebody_else_stay(home):
+    home.mkdir(parents=True)
+    (home / "notes.txt").write_text("mine", encoding="utf-8")
+    converge(make_spec(home))
+    assert contents(home)["notes.txt"] == b"mine"
+
+
+def test_something_else_in_the_way_is_named(home):
+    home.mkdir(parents=True)
+    (home / "key.pem").mkdir()
+    with pytest.raises(WormholeError, match=r"key\.pem"):
+        plan_for(make_spec(home))
+
+
+# --- interrupted runs ---------------------------------------------------------------------------------------------
+
+
+def test_after_an_interruption_between_the_round_trips_no_key_is_left(home):
+    spec = make_spec(home)
+    store.make_request(spec)
+    assert converge(spec) == ["missing"]
+    assert os.listdir(home.parent) == ["server"]
+
+
+def test_what_is_left_beside_a_good_certificate_is_removed(home):
+    spec = make_spec(home)
+    converge(spec)
+    store.make_request(spec)
+    (home / ".key.pem.abc.new").write_bytes(b"half")
+    assert converge(spec) == ["leftover"]
+    assert os.listdir(home.parent) == ["server"]
+    assert set(contents(home)) == FILES
+
+
+def test_a_waiting_key_that_was_taken_away_is_told(home):
+    spec = make_spec(home)
+    certificate = sign(spec, store.make_request(spec))
+    (home.parent / ".server.pending" / "key.pem").unlink()
+    with pytest.raises(ApplyFailed, match="no key"):
+        store.apply_certificates(plan_for(spec), AUTHORITY, {"dockerd": certificate}, NOW)
+    assert not home.exists()
+
+
+# --- verified before it is installed ------------------------------------------------------------------------------
+
+
+def apply_one(spec, certificate, now=NOW):
+    store.apply_certificates(plan_for(spec, now=now), AUTHORITY, {"dockerd": certificate}, now)
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        (
+            {"subject_alternative_names": ["IP:172.17.0.2"]},
+            "SAN missing: IP 172.17.0.1; SAN not asked for: IP 172.17.0.2",
+        ),
+        ({"profile": "client"}, "expected serverAuth, found clientAuth"),
+        ({"common_name": "other"}, "expected 'dockerd', found 'other'"),
+    ],
+)
+def test_a_certificate_that_is_not_what_the_task_asks_for_is_not_installed(home, asked, complaint):
+    spec = make_spec(home)
+    converge(spec)
+    before = contents(home)
+    (home / "cert.pem").unlink()
+    certificate = sign(make_spec(home, **asked), store.make_request(spec))
+    with pytest.raises(VerificationFailed) as caught:
+        apply_one(spec, certificate)
+    assert complaint in str(caught.value)
+    assert contents(home)["key.pem"] == before["key.pem"]
+    assert "cert.pem" not in contents(home)
+
+
+def test_a_certificate_for_another_key_is_not_installed(home):
+    spec = make_spec(home)
+    certificate = sign(spec, store.make_request(spec))
+    store.make_request(spec)
+    with pytest.raises(VerificationFailed, match="is not the key of"):
+        apply_one(spec, certificate)
+    assert not home.exists()
+
+
+def test_a_certificate_of_a_namesake_is_not_installed(home):
+    spec = make_spec(home)
+    key = x509.make_key("ecdsa-p256")
+    pem = x509.make_authority(AuthoritySpec("/ca", "CA", "ecdsa-p256", 3650 * DAY), key, NOW)
+    certificate = x509.sign_certificate(spec, store.make_request(spec), pem, key, NOW)
+    with pytest.raises(VerificationFailed, match="wrong issuer"):
+        apply_one(spec, certificate)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(("signed", "complaint"), [(DAY, "host's clock says"), (-400 * DAY, "expired")])
+def test_the_clock_of_the_host_decides(home, signed, complaint):
+    spec = make_spec(home)
+    certificate = sign(spec, store.make_request(spec), NOW + signed)
+    with pytest.raises(VerificationFailed, match=complaint):
+        apply_one(spec, certificate)
+    assert not home.exists()
+
+
+# --- removal ------------------------------------------------------------------------------------------------------
+
+
+def client(home, **given):
+    return make_spec(home, profile="client", **given)
+
+
+def test_a_client_is_removed_with_its_directory(home):
+    converge(client(home))
+    assert converge(client(home, state="absent")) == ["not_wanted"]
+    assert os.listdir(home.parent) == []
+    assert converge(client(home, state="absent")) == []
+
+
+def test_files_of_somebody_else_survive_the_removal(home):
+    converge(client(home))
+    (home / "notes.txt").write_text("mine", encoding="utf-8")
+    assert converge(client(home, state="absent")) == ["not_wanted"]
+    assert contents(home) == {"notes.txt": b"mine"}
+
+
+def test_a_key_that_waits_in_vain_is_removed_too(home):
+    store.make_request(client(home))
+    assert converge(client(home, state="absent")) == ["leftover"]
+    assert os.listdir(home.parent) == []
+
+
+# --- owners -------------------------------------------------------------------------------------------------------
+
+
+def test_without_an_owner_it_is_the_user_of_the_process(home):
+    spec = make_spec(home)
+    assert (spec.uid, spec.gid) == (os.geteuid(), os.getegid())
+
+
+def test_owners_are_numbers_or_known_names(home):
+    assert dataclasses.astuple(make_spec(home, owner="root"))[-2:] == (0, 0)
+    assert dataclasses.astuple(make_spec(home, owner="0", group="4711"))[-2:] == (0, 4711)
+    # No user of the host, one of a container.
+    assert dataclasses.astuple(make_spec(home, owner="3999999"))[-2:] == (3999999, 3999999)
+
+
+@pytest.mark.parametrize("option", ["owner", "group"])
+def test_unknown_names_are_refused_before_anything_is_touched(home, option):
+    with pytest.raises(InvalidInput, match="nobody-of-this-name"):
+        make_spec(home, **{option: "nobody-of-this-name"})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_owner_drift_is_mended_without_a_new_certificate(home):
+    spec = make_spec(home, owner="1234", group="4321")
+    converge(spec)
+    before = contents(home)
+    os.chown(home / "key.pem", 0, 0)
+    assert converge(spec) == ["owner_drift"]
+    info = (home / "key.pem").stat()
+    assert (info.st_uid, info.st_gid, stat.S_IMODE(info.st_mode)) == (1234, 4321, 0o400)
+    assert contents(home) == before
+
+
+def test_attributes_are_not_set_through_a_symbolic_link(home, tmp_path):
+    """The directory may belong to a user who would like to own something else."""
+    spec = make_spec(home)
+    converge(spec)
+    victim = tmp_path / "victim"
+    victim.write_bytes((home / "cert.pem").read_bytes())
+    victim.chmod(0o600)
+    (home / "cert.pem").unlink()
+    (home / "cert.pem").symlink_to(victim)
+    with pytest.raises(ApplyFailed, match=r"cert\.pem"):
+        converge(spec)
+    assert mode(victim) == 0o600
