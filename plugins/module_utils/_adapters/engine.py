@@ -294,7 +294,7 @@ def _import_sdk() -> tuple[Any, tuple[type[BaseException], ...], type[BaseExcept
             "the docker SDK for Python",
             expected=f"release 5.0.3 or later for {sys.executable}",
             found=str(error),
-            remedy="Install the package python3-docker, or set ansible_python_interpreter to a Python that has it",
+            remedy="Install python3-docker, or set ansible_python_interpreter to a Python that has it",
         ) from error
     return APIClient, (DockerException, requests.exceptions.RequestException, OSError), APIError
 

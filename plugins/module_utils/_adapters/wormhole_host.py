@@ -96,7 +96,7 @@ class WormholeHost:
             former=engine.find_container(spec.former_name),
             image=image,
             image_outdated=self._is_outdated(image),
-            security=tuple(engine.info().get("SecurityOptions") or ()),
+            info=engine.info(),
             created_now=self._created,
             started_now=self._started,
         )
@@ -205,16 +205,24 @@ class WormholeHost:
             if former_runs:
                 engine.stop_container(former, timeout=self._spec.stop_timeout)
             if action.start:
-                engine.start_container(created)
+                engine.start_container(action.name)
                 self._started = True
                 self._prove_started(created)
+        except WormholeError as error:
+            told = self._undo(action, created, former_runs, error)
+            raise type(error)(
+                error.subject,
+                expected=error.expected,
+                found=error.found,
+                remedy=f"{error.remedy}. {told}" if error.remedy else told,
+            ) from error
         except BaseException as error:
             self._undo(action, created, former_runs, error)
             raise
         if former:
             engine.remove_container(former)
 
-    def _undo(self, action: CreateContainer, created: str, former_runs: bool, error: BaseException) -> None:
+    def _undo(self, action: CreateContainer, created: str, former_runs: bool, error: BaseException) -> str:
         """Removes what was created, with the anonymous volumes that are its own, and puts the former back."""
         try:
             if created:
@@ -226,9 +234,14 @@ class WormholeHost:
         except WormholeError as second:
             raise ApplyFailed(
                 f"{error}",
-                found=f"that the former container could not be put back either: {second}",
-                remedy=f"It is kept as {self._spec.former_name}; the next run puts it back",
+                found=f"that the former state could not be put back either: {second}",
+                remedy=f"The former container is kept as {self._spec.former_name}; the next run puts it back"
+                if action.former
+                else "Remove the container and run the task again",
             ) from error
+        if not action.former:
+            return "The new container is removed"
+        return "The former container runs as before" if former_runs else "The former container is back"
 
     def _require_preconditions(self) -> None:
         state = self._state or self.observe()

@@ -25,19 +25,22 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ports import (
+    parse_ports,
+    read_ports,
+    render_ports,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
     parse_binds,
     parse_bytes,
     parse_mapping,
-    parse_ports,
-    read_ports,
-    render_ports,
     split_bind,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 Body = Dict[str, Any]
 HIDDEN = "(hidden)"
+HIDDEN_OTHER = "another value (hidden)"
 
 
 class Comparison(enum.Enum):
@@ -64,6 +67,8 @@ class ContainerOption:
         comparison: see :class:`Comparison`.
         update: canonical value -> body of ``POST /containers/{id}/update``; None, or a value that is None,
             where the container has to be replaced.
+        requires: the field of ``GET /info`` without which the engine ignores the option; empty if there is
+            none.
         shown: items whose values may be shown; by default all. Others may be secrets, and only their names
             are.
     """
@@ -75,6 +80,7 @@ class ContainerOption:
     read: Callable[[Mapping[str, Any]], Any]
     comparison: Comparison = Comparison.EQUAL
     update: Optional[Callable[[Any], Optional[Body]]] = None
+    requires: str = ""
     shown: Optional[tuple[str, ...]] = None
 
     def show(self, item: str, value: Any) -> Any:
@@ -102,8 +108,6 @@ class Deviation:
     @property
     def text(self) -> str:
         subject = f"{self.option} {self.item}".rstrip()
-        if self.expected == self.found:
-            return f"{subject}: another value is expected"
         return f"{subject}: expected {_text(self.expected)}, found {_text(self.found)}"
 
 
@@ -133,6 +137,16 @@ def merge_options(own: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str,
         else:
             merged[name] = tuple(dict.fromkeys((*own.get(name, ()), *value)))
     return merged
+
+
+def find_unsupported(values: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the options that this engine would ignore.
+
+    Args:
+        values: canonical values.
+        info: ``GET /info``.
+    """
+    return tuple(o.name for o in OPTIONS if o.name in values and o.requires and info.get(o.requires) is False)
 
 
 def render_body(values: Mapping[str, Any]) -> Body:
@@ -186,7 +200,8 @@ def _compare(option: ContainerOption, expected: Any, found: Any) -> Iterable[Dev
         for item in sorted(expected):
             if expected[item] != found.get(item):
                 shown = option.show(item, expected[item]), option.show(item, found.get(item))
-                yield Deviation(option.name, item, *shown)
+                changed = HIDDEN_OTHER if shown == (HIDDEN, HIDDEN) else shown[0]
+                yield Deviation(option.name, item, changed, shown[1])
     else:
         for item in expected:
             if item not in found:
@@ -205,7 +220,7 @@ def _merge(body: Body, addition: Mapping[str, Any]) -> None:
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or value == "":
         return "nothing"
     if isinstance(value, list):
         return "[" + ", ".join(map(str, value)) + "]"
@@ -235,6 +250,7 @@ def _value(
     parse: Callable[[str, Any], Any] = lambda name, value: value,
     read: Callable[[Any], Any] = lambda value: value,
     update: Optional[Callable[[Any], Optional[Body]]] = None,
+    requires: str = "",
 ) -> ContainerOption:
     """An option that is one value at one place."""
     return ContainerOption(
@@ -244,6 +260,7 @@ def _value(
         render=lambda value: _place(path, list(value) if isinstance(value, tuple) else value),
         read=lambda container: read(_find(container, path)),
         update=update,
+        requires=requires,
     )
 
 
@@ -414,7 +431,14 @@ OPTIONS: tuple[ContainerOption, ...] = (
         comparison=Comparison.CONTAINS,
         update=lambda value: {"RestartPolicy": dict(value)},
     ),
-    _value("memory", "HostConfig.Memory", {"type": "str"}, parse=parse_bytes, update=_memory_update),
+    _value(
+        "memory",
+        "HostConfig.Memory",
+        {"type": "str"},
+        parse=parse_bytes,
+        update=_memory_update,
+        requires="MemoryLimit",
+    ),
     ContainerOption(
         "published_ports",
         {"published_ports": {"type": "list", "elements": "str", "aliases": ["ports"]}},

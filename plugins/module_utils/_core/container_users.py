@@ -4,8 +4,8 @@
 
 """As whom a container's main process runs, and what that user may read.
 
-Sources: ``docker run`` reference, "--user" (``name|uid[:group|gid]``), "--group-add"; moby's lookup of users in
-the image's ``/etc/passwd`` and ``/etc/group``; passwd(5), group(5), path_resolution(7).
+Sources: ``docker run`` reference, "--user" (``name|uid[:group|gid]``), "--group-add"; moby's lookup of users
+in the image's ``/etc/passwd`` and ``/etc/group``; passwd(5), group(5), path_resolution(7).
 """
 
 from __future__ import annotations

@@ -5,19 +5,16 @@
 """Parsers for the values of container options, in the notations that docker_container and ``docker run``
 take.
 
-Sources: ``docker run`` reference, "--volume", "--publish", "--memory"; Engine API reference, ``HostConfig``.
+Sources: ``docker run`` reference, "--volume", "--memory"; Engine API reference, ``HostConfig``.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import posixpath
 import re
-from typing import Any, Dict, Iterable, Mapping, Optional
+from typing import Any, Dict, Iterable, Mapping
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
-
-ALL_PORTS = "all"
 
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
@@ -25,10 +22,6 @@ _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _CONSISTENCY = ("consistent", "cached", "delegated")
 _PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
 _BIND_FLAGS = frozenset(("ro", "rw", "z", "Z", "nocopy", *_CONSISTENCY, *_PROPAGATION))
-_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
-_PORT = re.compile(
-    r"(?:(?P<ip>\[[^\]]*\]|[^:]*\.[^:]*):)?(?:(?P<host>[\d-]*):)?(?P<port>[\d-]+)(?:/(?P<protocol>\w+))?"
-)
 
 
 def parse_bytes(name: str, text: str) -> int:
@@ -108,92 +101,3 @@ def _parse_bind(name: str, item: str) -> str:
             f"{name} {item}", expected=f"modes out of {', '.join(sorted(_BIND_FLAGS))}", found=unknown[0]
         )
     return ":".join((source, target, ",".join(flags)) if flags else (source, target))
-
-
-def parse_ports(name: str, items: Iterable[Any]) -> tuple[str, ...]:
-    """Published ports in canonical notation: ``ip:host:port/protocol``, ip and host empty where not given,
-    or ``all``.
-
-    Raises:
-        InvalidInput: an item is malformed.
-    """
-    ports = [port for item in items for port in _parse_port(name, str(item).strip())]
-    return tuple(dict.fromkeys(ports))
-
-
-def _parse_port(name: str, item: str) -> Iterable[str]:
-    if item == ALL_PORTS:
-        return [ALL_PORTS]
-    found = _PORT.fullmatch(item)
-    protocol = (found.group("protocol") or "tcp").lower() if found else ""
-    inside = _parse_range(found.group("port")) if found else None
-    text = found.group("host") if found else None
-    outside = _parse_range(text) if text else None
-    ip = (found.group("ip") or "").strip("[]") if found else ""
-    malformed = (
-        inside is None
-        or protocol not in ("tcp", "udp", "sctp")
-        or (bool(text) and outside is None)
-        or (bool(ip) and not _is_address(ip))
-        or (bool(ip) and text is None)
-    )
-    if malformed or inside is None:
-        raise InvalidInput(
-            f"{name} {item}",
-            expected="port, host:port, ip:host:port or ip::port, each with /udp if need be, or all",
-        )
-    host = f"[{ip}]" if ":" in ip else ip
-    if outside is not None and len(outside) != len(inside):
-        if len(inside) != 1:
-            raise InvalidInput(f"{name} {item}", expected="ranges of the same length")
-        return [f"{host}:{text}:{inside[0]}/{protocol}"]
-    return [
-        f"{host}:{outside[index] if outside else ''}:{port}/{protocol}" for index, port in enumerate(inside)
-    ]
-
-
-def _parse_range(text: str) -> Optional[range]:
-    found = _RANGE.fullmatch(text)
-    if not found:
-        return None
-    first = int(found.group(1))
-    last = int(found.group(2) or first)
-    return range(first, last + 1) if 0 < first <= last <= 65535 else None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def render_ports(value: Iterable[str]) -> dict[str, Any]:
-    """What published ports add to the body of a creation."""
-    bindings: Dict[str, Any] = {}
-    for item in value:
-        if item != ALL_PORTS:
-            ip, host, port = item.rsplit(":", 2)
-            bindings.setdefault(port, []).append({"HostIp": ip.strip("[]"), "HostPort": host})
-    everything = {"PublishAllPorts": True} if ALL_PORTS in value else {}
-    return {
-        "ExposedPorts": {port: {} for port in bindings},
-        "HostConfig": {"PortBindings": bindings, **everything},
-    }
-
-
-def read_ports(container: Mapping[str, Any]) -> tuple[str, ...]:
-    """The published ports of an inspected container, in canonical notation, as they were asked for at its
-    creation."""
-    host_config = container.get("HostConfig") or {}
-    ports = [
-        f"{_bracketed(binding.get('HostIp', ''))}:{binding.get('HostPort', '')}:{port}"
-        for port, bindings in (host_config.get("PortBindings") or {}).items()
-        for binding in bindings or ()
-    ]
-    return (*ports, *((ALL_PORTS,) if host_config.get("PublishAllPorts") else ()))
-
-
-def _bracketed(ip: str) -> str:
-    return f"[{ip}]" if ":" in ip else ip

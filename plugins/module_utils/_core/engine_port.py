@@ -19,9 +19,9 @@ Json = Dict[str, Any]
 class EnginePort(Protocol):
     """A Docker engine.
 
-    Every method raises EngineUnavailable when the engine does not answer or answers with an error. A *container*
-    is named by its name or its full ID, never by the start of an ID: the API takes the start of an ID too, and
-    would let the name ``ab`` find a container that is none of the caller's business.
+    Every method raises EngineUnavailable when the engine does not answer or answers with an error. A
+    *container* is named by its name or its full ID, never by the start of an ID: the API takes the start of
+    an ID too, and would let the name ``ab`` find a container that is none of the caller's business.
     """
 
     def info(self) -> Json:

@@ -246,7 +246,7 @@ def _pick(candidates: tuple[str, ...], served: tuple[str, ...], predicted: str, 
         predicted,
         f"dockerd listens {f'at {where}' if served else where} for wormholes on port {port}, "
         f"and the container can reach {', '.join(dict.fromkeys(candidates)) or 'no gateway'}",
-        "Run the role wormhole.docker.listener with such an address and this port first, or use transport unix",
+        "Run the role wormhole.docker.listener for such an address and port first, or use transport unix",
     )
 
 

@@ -84,7 +84,7 @@ class WormholeState:
         former: inspection of a container that an earlier run put aside; None if there is none.
         image: inspection of the image on this host; None if it is not there.
         image_outdated: the registry has another image by that reference; looked up for ``pull: always`` only.
-        security: the engine's security options, as ``GET /info`` lists them.
+        info: ``GET /info``: what the engine says of itself.
         created_now, started_now: whether this run has created, or started, the container.
     """
 
@@ -93,7 +93,7 @@ class WormholeState:
     former: Optional[Mapping[str, Any]] = None
     image: Optional[Mapping[str, Any]] = None
     image_outdated: bool = False
-    security: tuple[str, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
     created_now: bool = False
     started_now: bool = False
 

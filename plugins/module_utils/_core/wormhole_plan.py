@@ -22,12 +22,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ne
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
     Deviation,
     find_deviations,
+    find_unsupported,
     merge_options,
     render_body,
     render_update,
     show_values,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
     LABEL_MANAGED,
@@ -248,7 +249,16 @@ def _refuse_foreign(spec: WormholeSpec, container: Optional[Mapping[str, Any]]) 
 
 
 def _refuse_engine(spec: WormholeSpec, state: WormholeState) -> None:
-    names = {item.partition("name=")[2].split(",")[0] for item in state.security}
+    unsupported = find_unsupported(spec.options, state.info)
+    if unsupported:
+        raise InvalidInput(
+            f"wormhole {spec.name}",
+            expected="no options that this host's kernel cannot fulfil",
+            found=", ".join(unsupported),
+            remedy="Leave them out, or see the warnings of docker info",
+        )
+    security = state.info.get("SecurityOptions") or ()
+    names = {item.partition("name=")[2].split(",")[0] for item in security}
     if "userns" in names:
         raise Refused(
             "the engine",

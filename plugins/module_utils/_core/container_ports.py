@@ -1,0 +1,100 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Published ports, in the notation that docker_container and ``docker run --publish`` take.
+
+Sources: ``docker run`` reference, "--publish"; Engine API reference, ``HostConfig.PortBindings``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Any, Dict, Iterable, Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+
+ALL_PORTS = "all"
+
+_EXPECTED = "port, host:port, ip:host:port or ip::port, each with /udp or /sctp if need be, or all"
+_PUBLISHED = re.compile(
+    r"(?:(?P<ip>\[[^\]]*\]|[^:]*\.[^:]*):(?=.*:))?(?:(?P<host>[\d-]*):)?(?P<port>[\d-]+)(?:/(?P<protocol>tcp|udp|sctp))?"
+)
+_RANGE = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+
+
+def parse_ports(name: str, items: Iterable[Any]) -> tuple[str, ...]:
+    """Published ports in canonical notation: one port each, ``[[ip:]host:]port/protocol``, or ``all``.
+
+    Raises:
+        InvalidInput: an item is malformed.
+    """
+    return tuple(dict.fromkeys(port for item in items for port in _parse_item(name, str(item).strip())))
+
+
+def render_ports(value: Iterable[str]) -> dict[str, Any]:
+    """What published ports add to the body of a creation."""
+    bindings: Dict[str, Any] = {}
+    for item in value:
+        found = _PUBLISHED.fullmatch(item)
+        if found:
+            binding = {"HostIp": (found["ip"] or "").strip("[]"), "HostPort": found["host"] or ""}
+            bindings.setdefault(f"{found['port']}/{found['protocol']}", []).append(binding)
+    everything = {"PublishAllPorts": True} if ALL_PORTS in value else {}
+    exposed: Dict[str, Any] = {port: {} for port in bindings}
+    return {"ExposedPorts": exposed, "HostConfig": {"PortBindings": bindings, **everything}}
+
+
+def read_ports(container: Mapping[str, Any]) -> tuple[str, ...]:
+    """The published ports of an inspected container, in canonical notation, as they were asked for."""
+    host_config = container.get("HostConfig") or {}
+    ports = [
+        _text(binding.get("HostIp", ""), binding.get("HostPort", ""), port)
+        for port, bindings in (host_config.get("PortBindings") or {}).items()
+        for binding in bindings or ()
+    ]
+    return (*ports, *((ALL_PORTS,) if host_config.get("PublishAllPorts") else ()))
+
+
+def _parse_item(name: str, item: str) -> Iterable[str]:
+    if item == ALL_PORTS:
+        return [ALL_PORTS]
+    found = _PUBLISHED.fullmatch(item)
+    inside = _parse_range(found["port"]) if found else None
+    if found is None or inside is None:
+        raise InvalidInput(f"{name} {item}", expected=_EXPECTED)
+    ip, protocol = (found["ip"] or "").strip("[]"), found["protocol"] or "tcp"
+    outside = _parse_range(found["host"]) if found["host"] else None
+    if (found["host"] and outside is None) or (found["ip"] is not None and not _is_address(ip)):
+        raise InvalidInput(f"{name} {item}", expected=_EXPECTED)
+    if outside is None:
+        return [_text(ip, "", f"{port}/{protocol}") for port in inside]
+    if len(inside) == 1 and len(outside) > 1:
+        return [_text(ip, found["host"], f"{inside[0]}/{protocol}")]
+    if len(inside) != len(outside):
+        raise InvalidInput(f"{name} {item}", expected="ranges of the same length")
+    return [_text(ip, str(host), f"{port}/{protocol}") for host, port in zip(outside, inside)]
+
+
+def _parse_range(text: str) -> Optional[range]:
+    found = _RANGE.fullmatch(text)
+    if not found:
+        return None
+    first = int(found.group(1))
+    last = int(found.group(2) or first)
+    return range(first, last + 1) if 0 < first <= last <= 65535 else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(ip: str, host: str, port: str) -> str:
+    if ip:
+        return f"[{ip}]:{host}:{port}" if ":" in ip else f"{ip}:{host}:{port}"
+    return f"{host}:{port}" if host else port

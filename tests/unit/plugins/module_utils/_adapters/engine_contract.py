@@ -1,0 +1,275 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the collection relies on in a Docker engine, as tests: run against the fake, and against real engines.
+
+A class of tests that derives from :class:`EngineContract` gives it a fixture ``engine``. A real engine needs
+the images IMAGE and NONROOT_IMAGE; containers of the contract are named ``contract-…``, and its network
+``contract``.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import Attachment
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
+    find_deviations,
+    find_unsupported,
+    merge_options,
+    parse_options,
+    render_body,
+    render_update,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import EngineUnavailable
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import parse_networks
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import is_running
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_simulation import (
+    merge_image_config,
+)
+
+IMAGE = "wormhole-lab/busybox:1"
+NONROOT_IMAGE = "wormhole-lab/nonroot:1"
+NETWORK = "contract"
+PREFIX = "contract-"
+
+# One value for each option of the table, and one other that is not the default of image or engine either.
+OPTION_VALUES = {
+    "command": (["sleep", "1000"], "sleep 2000"),
+    "entrypoint": (["/bin/sleep"], ["/bin/sh", "-c"]),
+    "env": ({"A": "1", "B": "x=y z"}, {"A": "2"}),
+    "volumes": (["/tmp:/host:ro", "contract-volume:/named", "/anonymous"], ["/tmp:/host"]),
+    "network_mode": ("none", "host"),
+    "user": ("7:8", "1234"),
+    "groups": (["77"], ["78"]),
+    "working_dir": ("/tmp/", "/home"),
+    "hostname": ("first", "second"),
+    "labels": ({"a": "b"}, {"a": "c"}),
+    "restart_policy": ("on-failure", "unless-stopped"),
+    "memory": ("64m", "96m"),
+    "published_ports": (["127.0.0.1:18080:80", "18081:81/udp", "82"], ["18082:80"]),
+    "etc_hosts": ({"host.docker.internal": "host-gateway", "a": "192.0.2.1"}, {"a": "192.0.2.2"}),
+    "read_only": (True, False),
+    "init": (True, False),
+    "privileged": (True, False),
+}
+
+
+class EngineContract:
+    """The tests; derive from it, and give it a fixture ``engine``."""
+
+    @pytest.fixture
+    def create(self, engine):
+        created = []
+
+        def create(name, start=False, image=IMAGE, **fields):
+            identifier = engine.create_container(PREFIX + name, {"Image": image, **fields})
+            created.append(identifier)
+            if start:
+                engine.start_container(identifier)
+            return identifier
+
+        yield create
+        for identifier in created:
+            engine.remove_container(identifier, force=True, volumes=True)
+
+    def test_the_engine_tells_what_it_is(self, engine):
+        assert engine.version()["ApiVersion"].count(".") == 1
+        assert all(option.startswith("name=") for option in engine.info()["SecurityOptions"])
+
+    def test_networks_show_their_driver_and_the_default_gateway(self, engine):
+        networks = {network["Name"]: network for network in engine.networks()}
+        assert networks["bridge"]["Driver"] == "bridge"
+        assert networks["host"]["Driver"] == "host"
+        assert networks["none"]["Driver"] == "null"
+        topology = parse_networks(engine.networks())
+        assert topology.default.interface == "docker0"
+        assert topology.default.address in {g.address for g in topology.gateways if g.network == "bridge"}
+
+    def test_what_is_not_there_is_none(self, engine):
+        assert engine.find_container(PREFIX + "absent") is None
+        assert engine.find_image("wormhole-lab/absent:1") is None
+
+    def test_a_container_is_found_by_name_and_full_id_only(self, engine, create):
+        identifier = create("found")
+        assert engine.find_container(PREFIX + "found")["Id"] == identifier
+        assert engine.find_container(identifier)["Name"] == f"/{PREFIX}found"
+        assert engine.find_container(identifier[:12]) is None
+
+    def test_an_image_is_found_by_reference_and_id(self, engine):
+        image = engine.find_image(IMAGE)
+        assert image["Id"].startswith("sha256:")
+        assert engine.find_image(image["Id"])["Id"] == image["Id"]
+        assert engine.find_image(NONROOT_IMAGE)["Config"]["User"] == "1234:1234"
+
+    def test_a_name_is_given_once(self, engine, create):
+        create("twice")
+        with pytest.raises(EngineUnavailable, match=f"creating the container {PREFIX}twice: found .*in use"):
+            create("twice")
+
+    def test_an_unknown_image_is_refused(self, engine, create):
+        with pytest.raises(EngineUnavailable, match="(?i)no such image"):
+            create("imageless", image="wormhole-lab/absent:1")
+
+    def test_the_life_of_a_container(self, engine, create):
+        identifier = create("life")
+        assert engine.find_container(identifier)["State"]["Status"] == "created"
+        for _again in range(2):
+            engine.start_container(identifier)
+            found = engine.find_container(identifier)
+            assert is_running(found)
+            assert found["State"]["Pid"] > 0
+        for _again in range(2):
+            engine.stop_container(identifier, timeout=5)
+            found = engine.find_container(identifier)
+            assert (found["State"]["Status"], is_running(found)) == ("exited", False)
+        for _again in range(2):
+            engine.remove_container(identifier)
+            assert engine.find_container(identifier) is None
+
+    def test_a_running_container_is_removed_by_force_only(self, engine, create):
+        identifier = create("force", start=True)
+        with pytest.raises(EngineUnavailable, match="(?i)removing the container .* running"):
+            engine.remove_container(identifier)
+        engine.remove_container(identifier, force=True)
+        assert engine.find_container(identifier) is None
+
+    def test_a_renamed_container_runs_on(self, engine, create):
+        identifier = create("before", start=True)
+        engine.rename_container(identifier, PREFIX + "after")
+        assert engine.find_container(PREFIX + "before") is None
+        found = engine.find_container(PREFIX + "after")
+        assert (found["Id"], is_running(found)) == (identifier, True)
+
+    def test_a_name_in_use_is_not_given_by_renaming(self, engine, create):
+        identifier = create("one")
+        create("other")
+        with pytest.raises(EngineUnavailable, match="in use"):
+            engine.rename_container(identifier, PREFIX + "other")
+        assert engine.find_container(identifier)["Name"] == f"/{PREFIX}one"
+
+    def test_a_program_that_ends_leaves_its_exit_code(self, engine, create):
+        identifier = create("ends", start=True, Entrypoint=["false"])
+        found = _wait(lambda: engine.find_container(identifier), lambda c: c["State"]["Status"] == "exited")
+        assert found["State"]["ExitCode"] == 1
+
+    def test_a_program_that_keeps_ending_is_not_running(self, engine, create):
+        policy = {"RestartPolicy": {"Name": "always"}}
+        identifier = create("keeps-ending", start=True, Entrypoint=["false"], HostConfig=policy)
+        found = _wait(lambda: engine.find_container(identifier), lambda c: c["State"]["Restarting"])
+        assert not is_running(found)
+        assert found["RestartCount"] > 0
+
+    def test_a_program_that_does_not_exist_does_not_start(self, engine, create):
+        with pytest.raises(EngineUnavailable, match="not found"):
+            create("nosuch", start=True, Entrypoint=["nosuch"])
+
+    def test_a_host_port_is_given_once(self, engine, create):
+        ports = {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "18088"}]}}
+        create("port-one", start=True, ExposedPorts={"80/tcp": {}}, HostConfig=ports)
+        with pytest.raises(EngineUnavailable, match="allocated"):
+            create("port-two", start=True, ExposedPorts={"80/tcp": {}}, HostConfig=ports)
+
+    def test_containers_are_listed_by_label(self, engine, create):
+        create("listed", Labels={"contract": "yes", "which": "1"})
+        running = create("listed-too", start=True, Labels={"contract": "yes", "which": "2"})
+        names = [c["Names"] for c in engine.containers(labels={"contract": "yes"})]
+        assert sorted(names) == [[f"/{PREFIX}listed"], [f"/{PREFIX}listed-too"]]
+        assert [c["Id"] for c in engine.containers(labels={"contract": "yes", "which": "2"})] == [running]
+        assert [c["Id"] for c in engine.containers(labels={"contract": "yes"}, running_only=True)] == [
+            running
+        ]
+        assert engine.containers(labels={"contract": "no"}) == []
+
+    def test_files_of_a_container_are_read_before_it_runs(self, engine, create):
+        identifier = create("files")
+        assert engine.read_container_file(identifier, "/etc/passwd").startswith(b"root:x:0:0:")
+        assert engine.read_container_file(identifier, "/etc/absent") is None
+
+    def test_the_image_fills_in_what_a_body_leaves_out(self, engine, create):
+        image = engine.find_image(NONROOT_IMAGE)["Config"]
+        body = {"Env": ["A=b"], "Labels": {"c": "d"}}
+        found = engine.find_container(create("merged", image=NONROOT_IMAGE, **body))["Config"]
+        merged = merge_image_config(body, image)
+        for key in ("Cmd", "Entrypoint", "User", "WorkingDir", "Labels"):
+            assert (found.get(key) or None) == (merged.get(key) or None), key
+        assert sorted(found["Env"]) == sorted(merged["Env"])
+
+    def test_an_entrypoint_drops_the_images_command(self, engine, create):
+        assert not engine.find_container(create("entrypoint", Entrypoint=["/bin/sleep"]))["Config"]["Cmd"]
+
+    @pytest.mark.parametrize("option", sorted(OPTION_VALUES))
+    def test_an_option_reads_back_as_it_was_asked_for(self, engine, create, option):
+        first, second = OPTION_VALUES[option]
+        values = parse_options({option: first})
+        found = engine.find_container(create("option", **render_body(values)))
+        unsupported = find_unsupported(values, engine.info())
+        assert tuple(deviation.option for deviation in find_deviations(values, found)) == unsupported
+        if first is True:
+            found = engine.find_container(create("option-default"))
+        deviating = find_deviations(parse_options({option: second if first is not True else first}), found)
+        assert {deviation.option for deviation in deviating} == {option}
+
+    def test_all_options_together_read_back(self, engine, create):
+        together = {name: values[0] for name, values in OPTION_VALUES.items() if name != "network_mode"}
+        values = parse_options(
+            {**together, "entrypoint": ["/bin/sleep"], "command": ["1000"], "restart_retries": 3}
+        )
+        values = merge_options(values, {"groups": ("5",), "env": {"C": "d"}})
+        identifier = create("together", start=True, **render_body(values))
+        deviations = find_deviations(values, engine.find_container(identifier))
+        assert tuple(deviation.option for deviation in deviations) == find_unsupported(values, engine.info())
+
+    @pytest.mark.parametrize(
+        "option, values", [("restart_policy", ("always", "no")), ("memory", ("32m", "256m"))]
+    )
+    def test_an_option_is_updated_while_the_container_runs(self, engine, create, option, values):
+        identifier = create("updated", start=True)
+        for value in values:
+            parsed = parse_options({option: value})
+            engine.update_container(identifier, render_update([option], parsed))
+            found = engine.find_container(identifier)
+            unsupported = find_unsupported(parsed, engine.info())
+            assert tuple(deviation.option for deviation in find_deviations(parsed, found)) == unsupported
+            assert is_running(found)
+
+    def test_networks_are_attached_and_detached_while_it_runs(self, engine, create, network):
+        identifier = create("networked", start=True)
+        engine.connect_network(network, identifier, Attachment(network, aliases=("alias",)).render())
+        attached = engine.find_container(identifier)["NetworkSettings"]["Networks"]
+        assert sorted(attached) == ["bridge", network]
+        assert "alias" in attached[network]["Aliases"]
+        engine.disconnect_network(network, identifier)
+        assert list(engine.find_container(identifier)["NetworkSettings"]["Networks"]) == ["bridge"]
+
+    def test_a_network_is_joined_instead_of_the_default_bridge(self, engine, create, network):
+        endpoints = {network: Attachment(network, aliases=("alias",)).render()}
+        identifier = create(
+            "joined",
+            start=True,
+            HostConfig={"NetworkMode": network},
+            NetworkingConfig={"EndpointsConfig": endpoints},
+        )
+        attached = engine.find_container(identifier)["NetworkSettings"]["Networks"]
+        assert list(attached) == [network]
+        assert "alias" in attached[network]["Aliases"]
+
+    def test_a_network_that_is_not_there_is_refused(self, engine, create):
+        identifier = create("unnetworked", start=True)
+        with pytest.raises(EngineUnavailable, match="(?i)network .*absent"):
+            engine.connect_network(PREFIX + "absent", identifier, {})
+
+    def test_logs_can_be_read_while_nothing_was_written(self, engine, create):
+        assert engine.container_logs(create("log", start=True), tail=3) == ""
+
+
+def _wait(look, wanted, attempts=100):
+    for _attempt in range(attempts):
+        found = look()
+        if wanted(found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not seen within {attempts * 0.05:g} s; last: {found['State']}")
