@@ -1,0 +1,135 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    InvalidInput,
+    NotConverged,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason, merge_reasons
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
+
+REASON = Reason("light_off", "the light is off", "lamp")
+
+
+class Lamp:
+    """Something to switch on, which may be broken."""
+
+    def __init__(self, on=False, broken=False):
+        self.on = on
+        self.broken = broken
+        self.applied = 0
+
+    def plan(self, on):
+        return Plan({"on": on}, {"on": True}, *(((), ()) if on else ((REASON,), ("switch",))))
+
+    def apply(self, plan):
+        self.applied += 1
+        self.on = not self.broken
+
+    def execute(self, check_mode=False):
+        return execute(
+            check_mode=check_mode,
+            subject="lamp",
+            observe=lambda: self.on,
+            plan=self.plan,
+            apply=self.apply,
+            describe=lambda state, plan: {"on": state},
+        )
+
+
+def test_what_is_right_is_left_alone():
+    lamp = Lamp(on=True)
+    assert lamp.execute() == {"changed": False, "reasons": [], "diff": {"before": {"on": True}, "after": {"on": True}}, "on": True}
+    assert lamp.applied == 0
+
+
+def test_check_mode_tells_what_the_run_then_tells_and_does_nothing():
+    lamp = Lamp()
+    predicted = lamp.execute(check_mode=True)
+    assert (lamp.applied, lamp.on) == (0, False)
+    done = lamp.execute()
+    assert (lamp.applied, lamp.on) == (1, True)
+    assert {**predicted, "on": True} == done
+    assert done["reasons"] == [{"code": "light_off", "text": "the light is off", "subject": "lamp"}]
+
+
+def test_what_is_still_wrong_afterwards_is_a_failure_with_the_reasons_left():
+    with pytest.raises(NotConverged, match="lamp: expected nothing left to do after the change, found the light is off"):
+        Lamp(broken=True).execute()
+
+
+def test_a_plan_has_reasons_exactly_if_it_has_actions():
+    with pytest.raises(ValueError, match="reasons exactly if it has actions"):
+        Plan(actions=("switch",))
+    with pytest.raises(ValueError, match="reasons exactly if it has actions"):
+        Plan(reasons=(REASON,))
+
+
+def test_reasons_are_merged_without_repetition_in_their_order():
+    other = Reason("other", "other")
+    assert merge_reasons([[REASON, other], [REASON]]) == (REASON, other)
+
+
+class Module:
+    """The two ends that a module can come to."""
+
+    def __init__(self):
+        self.ended = None
+
+    def exit_json(self, **result):
+        self.ended = ("exit", result)
+
+    def fail_json(self, **result):
+        self.ended = ("fail", result)
+
+
+def test_a_result_ends_a_module_well():
+    module = Module()
+    run(module, lambda module: {"changed": False})
+    assert module.ended == ("exit", {"changed": False})
+
+
+def test_an_error_of_ours_ends_it_with_one_sentence_and_the_same_as_data():
+    def fail(_module):
+        raise InvalidInput("option port", expected="a number", found="'x'", remedy="Give a number")
+
+    module = Module()
+    run(module, fail)
+    how, result = module.ended
+    assert how == "fail"
+    assert result["msg"] == "option port: expected a number, found 'x'. Give a number"
+    assert result["error"] == {
+        "kind": "InvalidInput",
+        "subject": "option port",
+        "expected": "a number",
+        "found": "'x'",
+        "remedy": "Give a number",
+    }
+
+
+def test_what_is_no_error_of_ours_is_not_hidden():
+    def fail(_module):
+        raise KeyError("defect")
+
+    with pytest.raises(KeyError):
+        run(Module(), fail)
+
+
+@pytest.mark.parametrize(
+    "parts, text",
+    [
+        ({}, "thing"),
+        ({"expected": "a"}, "thing: expected a"),
+        ({"found": "b"}, "thing: found b"),
+        ({"expected": "a", "found": "b", "remedy": "Do c"}, "thing: expected a, found b. Do c"),
+        ({"remedy": "Do c"}, "thing. Do c"),
+    ],
+)
+def test_errors_read_as_one_sentence(parts, text):
+    assert str(WormholeError("thing", **parts)) == text
