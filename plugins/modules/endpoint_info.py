@@ -331,9 +331,13 @@ def make_spec(params: Mapping[str, Any]) -> EndpointSpec:
             inspection, address=params["address"] or "", directory=params["directory"] or ""
         )
     transport = params["transport"] or defaults.transport
+    port = params["port"]
+    if port is None:
+        port = defaults.port or DEFAULT_PORTS[transport]
+    address = params["address"] or defaults.address
     return EndpointSpec(
-        address=params["address"] or defaults.address or find_gateway(params["container"], pid, params["step_timeout"]),
-        port=params["port"] or defaults.port or DEFAULT_PORTS[transport],
+        address=address or find_gateway(params["container"], pid, params["step_timeout"]),
+        port=port,
         directory=params["directory"] or ("" if transport == TCP else defaults.directory),
         server_name=params["server_name"] or "",
         timeout=params["step_timeout"],

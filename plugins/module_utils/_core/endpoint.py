@@ -65,7 +65,9 @@ class EndpointSpec:
         if not 1 <= self.port <= 65535:
             raise InvalidInput("port", expected="a number from 1 to 65535", found=str(self.port))
         if not 0 < self.timeout <= 600:
-            raise InvalidInput("timeout", expected="more than 0 and at most 600 seconds", found=f"{self.timeout:g}")
+            raise InvalidInput(
+                "timeout of a step", expected="more than 0 and at most 600 seconds", found=f"{self.timeout:g}"
+            )
         if self.transport not in (TLS, TCP):
             raise InvalidInput("transport", expected="tls or tcp", found=repr(self.transport))
         if self.container_pid < 0:
