@@ -13,7 +13,7 @@ check mode and a real run show the same thing, and so every planner can be held 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, Iterable, Mapping, TypeVar
+from typing import Any, Generic, Mapping, TypeVar
 
 ActionT = TypeVar("ActionT")
 
@@ -63,8 +63,3 @@ class Plan(Generic[ActionT]):
     def texts(self) -> list[str]:
         """The reasons as sentences."""
         return [reason.text for reason in self.reasons]
-
-
-def merge_reasons(groups: Iterable[Iterable[Reason]]) -> tuple[Reason, ...]:
-    """Concatenates reasons, dropping repetitions and keeping the order."""
-    return tuple(dict.fromkeys(reason for group in groups for reason in group))

@@ -11,7 +11,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     NotConverged,
     WormholeError,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason, merge_reasons
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
 
 REASON = Reason("light_off", "the light is off", "lamp")
@@ -69,11 +69,6 @@ def test_a_plan_has_reasons_exactly_if_it_has_actions():
         Plan(actions=("switch",))
     with pytest.raises(ValueError, match="reasons exactly if it has actions"):
         Plan(reasons=(REASON,))
-
-
-def test_reasons_are_merged_without_repetition_in_their_order():
-    other = Reason("other", "other")
-    assert merge_reasons([[REASON, other], [REASON]]) == (REASON, other)
 
 
 class Module:
