@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -116,20 +117,25 @@ class Host:
     @contextmanager
     def forward_docker_socket(self, local_path: Path) -> Iterator[Path]:
         """Make the host's Docker socket appear at a local path, for the length of a `with` block."""
-        forward = f"-L{local_path}:/run/docker.sock"
-        ssh = access.ssh_argv(self._paths, self._state)
         local_path.unlink(missing_ok=True)
         # The lab's shared connection does the forwarding, so that nothing of it outlives the lab.
-        for verb in ("forward", "cancel"):
-            argv = [*ssh[:1], f"-O{verb}", forward, *ssh[1:]]
-            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-            if verb == "forward":
-                if done.returncode:
-                    raise LabError(f"no way to the Docker socket of {self.name}", found=done.stderr.strip())
-                try:
-                    yield local_path
-                finally:
-                    local_path.unlink(missing_ok=True)
+        deadline = time.monotonic() + 10
+        while (failure := self._forward("forward", local_path)) and time.monotonic() < deadline:
+            time.sleep(0.1)  # after a reboot the connection is a moment later than the host
+        if failure:
+            raise LabError(f"no way to the Docker socket of {self.name}", found=failure)
+        try:
+            yield local_path
+        finally:
+            self._forward("cancel", local_path)
+            local_path.unlink(missing_ok=True)
+
+    def _forward(self, verb: str, local_path: Path) -> str:
+        """Have the shared connection begin or end to forward; return what went wrong."""
+        ssh, *rest = self.ssh_argv()
+        argv = [ssh, f"-O{verb}", f"-L{local_path}:/run/docker.sock", *rest]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        return done.stderr.strip() or f"exit {done.returncode}" if done.returncode else ""
 
 
 class Lab:

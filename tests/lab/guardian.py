@@ -12,6 +12,8 @@ not clear, an empty cgroup and a folder in /run, goes at the next `up`, `down` o
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -37,14 +39,24 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
 
+    adopt_orphans()
     supervisor = start_supervisor(paths, arguments.subnet)
     watched = [os.pidfd_open(supervisor.pid), wake_read]
     if arguments.owner is not None:
         watched.append(arguments.owner)
     select.select(watched, [], [])
     supervisor.kill()
-    supervisor.wait()
+    # The supervisor's own end comes only after that of every process in the lab.
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.wait()
     clear(paths)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of the supervisor when `unshare` ends before it, to see its end and to bury it."""
+    pr_set_child_subreaper = 36
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
 def start_supervisor(paths: LabPaths, subnet: str) -> subprocess.Popen[bytes]:
