@@ -2,22 +2,203 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Part ``integration``: against real hosts of both Debian releases."""
+"""Part ``integration``: against real hosts of both Debian releases, which a lab boots for this run.
+
+Three stages on each release: the contract of the engine adapter, every target below tests/integration/targets by
+``ansible-test integration`` over SSH, and the scenarios of tests/system. The older release is driven by the older
+ansible-core, the newer one by the newer.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import sys
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from runner.steps import Lane, Log, Settings
+from lab import Host, HostSpec, Lab, lifecycle, netns
+from lab.paths import LabPaths
+from lab.spec import Release
+
+from runner import ansible_test, tools
+from runner.ansible_test import AnsibleTest, Core
+from runner.steps import ROOT, Action, Failed, Lane, Log, Outcome, Settings, Step, passed_if
+
+PYTHON_OF: dict[Release, str] = {12: "3.11", 13: "3.13"}
+"""The Python that the release brings: modules run on it."""
+
+SDK_OF: dict[Release, str] = {12: "contract-oldest", 13: "contract-newest"}
+"""The environment with the Docker SDK that the engine of a release is tried with."""
 
 
-def lanes() -> list[Lane]:
-    return []
+@dataclass
+class Ground:
+    """The hosts of this run.
+
+    A lab that somebody started by ``./dev lab up`` is used and left running, but never its hosts: ours are new, and
+    are removed at the end.
+    """
+
+    images_ready: threading.Event = field(default_factory=threading.Event)
+    images_error: str = ""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _exits: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    _lab: Lab | None = None
+    _hosts: dict[Release, Host] = field(default_factory=dict)
+
+    def lab(self) -> Lab:
+        """The lab, started where none runs, once the images are there."""
+        self.images_ready.wait()
+        if self.images_error:
+            raise Failed(f"the lab's images could not be built: {self.images_error}")
+        with self._lock:
+            if self._lab is None:
+                self._lab = Lab.attach(root=ROOT) or self._exits.enter_context(Lab.owned(root=ROOT))
+            return self._lab
+
+    def host(self, release: Release) -> Host:
+        """The host of a release that contract and targets share, one after the other."""
+        lab = self.lab()
+        with self._lock:
+            if release not in self._hosts:
+                host = lab.fresh_host(HostSpec(release))
+                self._exits.callback(host.destroy)
+                self._hosts[release] = host
+            return self._hosts[release]
+
+    def clear(self) -> None:
+        with self._lock:
+            self._exits.close()
 
 
-def prepare(settings: Settings, log: Log, say: Callable[[str], None]) -> None:
+_ground = Ground()
+
+
+def prepare(log: Log, say: Callable[[str], None]) -> None:
     """Begin to build what the hosts are made of, while other parts run."""
+
+    def build() -> None:
+        try:
+            lifecycle.prepare(LabPaths(ROOT), tuple(PYTHON_OF), lambda text: _tell(text, log, say))
+        except Exception as error:
+            _ground.images_error = str(error)
+            log.write(str(error))
+        finally:
+            _ground.images_ready.set()
+
+    threading.Thread(target=build, daemon=True).start()
+
+
+def _tell(text: str, log: Log, say: Callable[[str], None]) -> None:
+    log.write(text)
+    say(f"{'lab':<12} {text}")
 
 
 def clean_up() -> None:
-    """Take down the hosts that this run started."""
+    """Remove the hosts of this run, and the lab if it is ours."""
+    _ground.clear()
+
+
+def lanes() -> list[Lane]:
+    cores, _remarks = ansible_test.cores()
+    if not cores:
+        return []
+    return [_lane(release, core) for release, core in zip(PYTHON_OF, (cores[0], cores[-1]), strict=True)]
+
+
+def _lane(release: Release, core: Core) -> Lane:
+    steps = [Step("integration", f"a host of Debian {release}", _boot(release))]
+    if (ROOT / "tests/contract").is_dir():
+        steps.append(Step("integration", f"contract with the engine of Debian {release}", _contract(release)))
+    for target in sorted(path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()):
+        if not target.startswith(("prepare_", "setup_")):
+            steps.append(Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target)))
+    steps.append(Step("integration", f"scenarios on Debian {release}, {core}", _system(release, core)))
+    return steps
+
+
+def _boot(release: Release) -> Action:
+    def action(_settings: Settings, log: Log) -> Outcome:
+        host = _ground.host(release)
+        versions = host.run("docker version --format '{{.Server.Version}}'; python3 --version; systemctl --version")
+        log.write(versions.stdout)
+        engine = versions.stdout.splitlines()[0]
+        return Outcome(passed=1, note=f"{host.name}: Docker {engine}")
+
+    return action
+
+
+def _pytest(
+    settings: Settings, log: Log, python: Path, folder: str, options: list[str], variables: dict[str, str | Path]
+) -> Outcome:
+    """Run pytest in the lab's network and count what it says."""
+    report = log.path.with_suffix(".xml")
+    variables = {
+        "PYTHONPATH": f"{settings.collections}:{settings.root / 'tests'}",
+        "WORMHOLE_COLLECTIONS": settings.collections,
+        "WORMHOLE_SEED": str(settings.seed),
+        **({"WORMHOLE_THOROUGH": "1"} if settings.thorough else {}),
+        **variables,
+    }
+    command = [*netns.enter_argv(_ground.lab()), python, "-m", "pytest", "-c", settings.root / "pyproject.toml"]
+    status = log.run(
+        [*command, "--junit-xml", report, "--rootdir", settings.root / folder, folder, "-v", *options],
+        cwd=settings.root,
+        env={**tools.plain_environment(python.parent), **{name: str(value) for name, value in variables.items()}},
+        timeout=7200 if settings.thorough else 1500,
+    )
+    return ansible_test.judge(status, ansible_test.count([report] if report.exists() else []))
+
+
+def _contract(release: Release) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        binaries = tools.environment(settings, log, SDK_OF[release])
+        lab = _ground.lab()
+        with _ground.host(release).forward_docker_socket(lab.paths.run / f"contract-{release}") as socket:
+            return _pytest(settings, log, binaries / "python", "tests/contract", ["--engine-socket", str(socket)], {})
+
+    return action
+
+
+def _target(release: Release, core: Core, target: str) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        program = AnsibleTest(settings, log, core, f"integration-{release}")
+        host = _ground.host(release)
+        host.authorize(_key(program.home, program.root, log))
+        facts = {"lab_release": release, "lab_seed": settings.seed, "lab_thorough": settings.thorough}
+        (program.root / "tests/integration/integration_config.yml").write_text(json.dumps(facts))
+        # The target comes first: after some options it would be taken for their argument.
+        command = ["integration", target, "--color", "no", "--allow-destructive", "--controller"]
+        command += [f"origin:python={core.python}", "--target", f"ssh:root@{host.address},python={PYTHON_OF[release]}"]
+        status = program.run(command, prefix=netns.enter_argv(_ground.lab()))
+        return passed_if(status == 0 and "PLAY RECAP" in log.text())
+
+    return action
+
+
+def _key(home: Path, tree: Path, log: Log) -> str:
+    """The public half of the key that ansible-test logs in with; made as ansible-test makes it, where it has not."""
+    key = home / ".ansible/test/id_rsa"
+    public = key.with_suffix(".pub")
+    if not public.exists():
+        key.unlink(missing_ok=True)
+        command: list[str | Path] = ["ssh-keygen", "-q", "-m", "PEM", "-t", "rsa", "-N", "", "-f", key]
+        if log.run(command, cwd=home) != 0:
+            raise Failed("no key for ansible-test could be made")
+    for copy in (tree / "tests/output/.tmp").glob("id_rsa*"):
+        copy.unlink()
+    return public.read_text().strip()
+
+
+def _system(release: Release, core: Core) -> Action:
+    def action(settings: Settings, log: Log) -> Outcome:
+        python = tools.interpreters()[core.python]
+        binaries = tools.environment(settings, log, core.name, python)
+        options = ["--release", str(release)]
+        variables: dict[str, str | Path] = {"WORMHOLE_ANSIBLE": binaries}
+        return _pytest(settings, log, Path(sys.executable), "tests/system", options, variables)
+
+    return action

@@ -24,9 +24,7 @@ from runner import docs, integration, lint, sanity, unit
 from runner.ansible_test import copy_collection
 from runner.report import Progress
 from runner.stage import stage_collection
-from runner.steps import FAILED, PROGRAMS, Failed, Lane, Log, Result, Settings
-
-ROOT = Path(__file__).resolve().parents[2]
+from runner.steps import FAILED, PROGRAMS, ROOT, Failed, Lane, Log, Result, Settings
 
 PARTS: dict[str, Callable[[], list[Lane]]] = {
     "lint": lint.lanes,
@@ -69,7 +67,7 @@ def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
         progress.say(f"parts: {', '.join(chosen)}; seed {seed}{'; thorough' if thorough else ''}; logs in .dev/logs/test")
         try:
             if "integration" in chosen:
-                integration.prepare(settings, Log(logs / "integration-lab-images.log"), progress.say)
+                integration.prepare(Log(logs / "integration-lab-images.log"), progress.say)
             lanes = [lane for part in chosen for lane in PARTS[part]()]
             for remark in unit.remarks() if {"unit", "sanity", "integration"} & set(chosen) else []:
                 progress.say(remark)

@@ -21,6 +21,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
+"""The clone."""
+
 TIMED_OUT = 124
 """Exit status reported for a program that was ended because its time was up (as timeout(1) does)."""
 

@@ -1,0 +1,115 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Fixtures of the scenarios: new hosts, and the collection's playbooks against them.
+
+``./dev test integration`` runs them. By hand, with ``./dev lab up`` before it for speed::
+
+    PYTHONPATH=tests .dev/venv/bin/python -m pytest tests/system -k reboot --release 13
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lab import Host, HostSpec, Lab
+from lab.spec import Release, Variant
+from playbooks import Controller, Run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+FAILED = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--release", type=int, choices=(12, 13), help="only scenarios on this Debian release")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the scenarios of the other release; one without a release belongs to 13."""
+    wanted = config.getoption("--release")
+    if wanted is None:
+        return
+    parameters = [getattr(item, "callspec", None) for item in items]
+    releases = [found.params.get("release", 13) if found else 13 for found in parameters]
+    config.hook.pytest_deselected(items=[item for item, release in zip(items, releases, strict=True) if release != wanted])
+    items[:] = [item for item, release in zip(items, releases, strict=True) if release == wanted]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report: Any = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
+@pytest.fixture(scope="session")
+def collections() -> Path:
+    """The directory that holds ``ansible_collections`` with the collection under test."""
+    if "WORMHOLE_COLLECTIONS" in os.environ:
+        return Path(os.environ["WORMHOLE_COLLECTIONS"])
+    from runner.stage import stage_collection
+
+    return stage_collection(ROOT)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The lab that runs in this clone; one of our own where none does."""
+    running = Lab.attach(root=ROOT)
+    if running is not None:
+        yield running
+        return
+    with Lab.owned(root=ROOT) as started:
+        yield started
+
+
+@pytest.fixture
+def fresh_host(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[..., Host]]:
+    """Boots a host as new: ``fresh_host(release, variant="standard")``. It is gone after the test."""
+    made: list[Host] = []
+
+    def boot(release: Release, variant: Variant = "standard") -> Host:
+        made.append(lab.fresh_host(HostSpec(release, variant)))
+        return made[-1]
+
+    yield boot
+    for host in made:
+        if request.node.stash.get(FAILED, False):
+            tell_state(host)
+        host.destroy()
+
+
+def tell_state(host: Host) -> None:
+    """What somebody who looks into a failure wants to know; pytest shows it below the failed test."""
+    command = (
+        "systemctl --no-pager status docker.service docker.socket wormhole-docker.socket; ss -Hltnp; "
+        "cat /etc/docker/daemon.json; docker ps -a; journalctl --no-pager -n 60 -u docker.service"
+    )
+    print(f"--- {host.name}\n{host.run(command + ' 2>&1', check=False).stdout}")
+
+
+@pytest.fixture
+def controller(lab: Lab, collections: Path, tmp_path: Path) -> Controller:
+    """A controller that has never seen a host."""
+    home = tmp_path / "controller"
+    home.mkdir(mode=0o700)
+    return Controller(lab, home, collections)
+
+
+@pytest.fixture
+def controller_ca(controller: Controller) -> Path:
+    """Where the controller keeps its CA by default."""
+    return controller.home / ".wormhole/ca"
+
+
+@pytest.fixture
+def playbook(controller: Controller) -> Callable[..., Run]:
+    """Runs a playbook of the collection: ``playbook(name, host, *arguments, check=True)``."""
+    return controller.playbook
