@@ -83,10 +83,14 @@ def cores() -> tuple[list[Core], list[str]]:
     for version, preferred, pip in _WANTED:
         python = next((python for python in preferred if python in found), None)
         if python is None:
-            remarks.append(f"ansible-core {version} is not tested here: no Python {', '.join(preferred)} was found")
+            remarks.append(
+                f"ansible-core {version} is not tested here: no Python {', '.join(preferred)} was found"
+            )
             continue
         if python != preferred[0]:
-            remarks.append(f"ansible-core {version} is tested on Python {python}: no Python {preferred[0]} was found")
+            remarks.append(
+                f"ansible-core {version} is tested on Python {python}: no Python {preferred[0]} was found"
+            )
         chosen.append((version, python, pip))
     # Each interpreter is tested once: the older ones with the older ansible-core, which still serves them.
     borders = {"2.19": ("3.9", "3.10", "3.11"), "2.21": ("3.12", "3.13", "3.14")}
@@ -166,7 +170,12 @@ class AnsibleTest:
         return self._home
 
     def run(
-        self, arguments: Sequence[str], *, pythons: Iterable[str] = (), prefix: Sequence[str | Path] = (), timeout: float = 1500
+        self,
+        arguments: Sequence[str],
+        *,
+        pythons: Iterable[str] = (),
+        prefix: Sequence[str | Path] = (),
+        timeout: float = 1500,
     ) -> int:
         """Run it.
 
@@ -206,7 +215,15 @@ class AnsibleTest:
             script = cache / f"get_pip_{self._core.pip.replace('.', '_')}.py"
             if script.exists():
                 return
-            options: list[str | Path] = ["--disable-pip-version-check", "download", "--no-deps", "--only-binary", ":all:", "--dest", cache]
+            options: list[str | Path] = [
+                "--disable-pip-version-check",
+                "download",
+                "--no-deps",
+                "--only-binary",
+                ":all:",
+                "--dest",
+                cache,
+            ]
             command = [self.bin / "python", "-m", "pip", *options, f"pip=={self._core.pip}"]
             if self._log.run(command, cwd=cache) != 0:
                 raise Failed(f"pip {self._core.pip} could not be downloaded")

@@ -24,10 +24,21 @@ NAME = "wormhole.docker"
 KINDS = {"module": "modules", "lookup": "lookup", "filter": "filter", "test": "test", "callback": "callback"}
 """ansible-doc's plugin types and their directories; modules have no action plugin pages of their own."""
 
-DEVELOPMENT = (".", "dev", "pyproject.toml", "tests/contract/", "tests/lab/", "tests/runner/", "tests/system/", "tests/output/")
+DEVELOPMENT = (
+    ".",
+    "dev",
+    "pyproject.toml",
+    "tests/contract/",
+    "tests/lab/",
+    "tests/runner/",
+    "tests/system/",
+    "tests/output/",
+)
 """What does not belong into the artefact."""
 
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>[a-z0-9+-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.M | re.S)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>[a-z0-9+-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.M | re.S
+)
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#\s]+)(?:#[^)\s]*)?\)")
 _FQCN = re.compile(r"\bansible-playbook\b[^\n]*?\bwormhole\.docker\.(?P<name>[a-z_]+)")
 
@@ -87,7 +98,12 @@ def _antsibull(settings: Settings, log: Log) -> Outcome:
     def work(shop: Workshop) -> Outcome:
         return passed_if(
             shop.run(
-                "antsibull-docs", "lint-collection-docs", "--plugin-docs", "--validate-collection-refs", "self", shop.root
+                "antsibull-docs",
+                "lint-collection-docs",
+                "--plugin-docs",
+                "--validate-collection-refs",
+                "self",
+                shop.root,
             )
         )
 
@@ -111,12 +127,21 @@ def _documented(root: Path) -> dict[str, list[str]]:
     for kind, directory in KINDS.items():
         files = sorted((root / "plugins" / directory).glob("*.py"))
         found[kind] = [f"{NAME}.{path.stem}" for path in files if not path.name.startswith("_")]
-    found["role"] = [f"{NAME}.{path.parent.parent.name}" for path in sorted(root.glob("roles/*/meta/argument_specs.yml"))]
+    found["role"] = [
+        f"{NAME}.{path.parent.parent.name}" for path in sorted(root.glob("roles/*/meta/argument_specs.yml"))
+    ]
     return {kind: names for kind, names in found.items() if names}
 
 
 def markdown_files(root: Path) -> list[Path]:
-    return sorted([*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("roles/*/*.md"), *root.glob("tests/**/*.md")])
+    return sorted(
+        [
+            *root.glob("*.md"),
+            *root.glob("docs/**/*.md"),
+            *root.glob("roles/*/*.md"),
+            *root.glob("tests/**/*.md"),
+        ]
+    )
 
 
 @dataclass(frozen=True)
@@ -174,7 +199,9 @@ def _check_examples(shop: Workshop) -> Outcome:
                 target.write_text(text, encoding="utf-8")
                 playbooks.append(target)
         elif block.language in ("sh", "bash", "shell", "console"):
-            script = re.sub(r"^\$ ", "", block.text, flags=re.M) if block.language == "console" else block.text
+            script = (
+                re.sub(r"^\$ ", "", block.text, flags=re.M) if block.language == "console" else block.text
+            )
             for match in _FQCN.finditer(script):
                 if not (shop.root / "playbooks" / f"{match['name']}.yml").exists():
                     shop.log.write(f"{where}: there is no playbook {NAME}.{match['name']}")
@@ -211,7 +238,13 @@ def _artefact(settings: Settings, log: Log) -> Outcome:
 def _check_artefact(shop: Workshop) -> Outcome:
     """What users get: built, installed into an empty place, and used from there by full name."""
     built = shop.log.run(
-        [tools.environment(shop.settings, shop.log, "lint") / "ansible-galaxy", "collection", "build", "--output-path", shop.place],
+        [
+            tools.environment(shop.settings, shop.log, "lint") / "ansible-galaxy",
+            "collection",
+            "build",
+            "--output-path",
+            shop.place,
+        ],
         cwd=shop.root,
         env=tools.plain_environment(HOME=shop.place),
         timeout=120,
@@ -222,16 +255,36 @@ def _check_artefact(shop: Workshop) -> Outcome:
     with tarfile.open(artefacts[0]) as archive:
         surplus = [name for name in archive.getnames() if name.startswith(DEVELOPMENT)]
     for name in surplus:
-        shop.log.write(f"{name} is in the artefact, and is of use to developers only: see build_ignore in galaxy.yml")
+        shop.log.write(
+            f"{name} is in the artefact, and is of use to developers only: see build_ignore in galaxy.yml"
+        )
     installed = shop.place / "installed"
     shutil.rmtree(shop.place / "tree")
     total = passed_if(not surplus)
     total += passed_if(
-        shop.run("ansible-galaxy", "collection", "install", "--offline", artefacts[0], "-p", installed, collections=installed)
+        shop.run(
+            "ansible-galaxy",
+            "collection",
+            "install",
+            "--offline",
+            artefacts[0],
+            "-p",
+            installed,
+            collections=installed,
+        )
     )
-    names = sorted(path.stem for path in (installed / "ansible_collections/wormhole/docker/playbooks").glob("*.yml"))
+    names = sorted(
+        path.stem for path in (installed / "ansible_collections/wormhole/docker/playbooks").glob("*.yml")
+    )
     for name in names:
         total += passed_if(
-            shop.run("ansible-playbook", "--syntax-check", "-i", "localhost,", f"{NAME}.{name}", collections=installed)
+            shop.run(
+                "ansible-playbook",
+                "--syntax-check",
+                "-i",
+                "localhost,",
+                f"{NAME}.{name}",
+                collections=installed,
+            )
         )
     return total if names else total + Outcome(failed=1)

@@ -22,7 +22,6 @@ from pathlib import Path
 from lab import Host, HostSpec, Lab, lifecycle, netns
 from lab.paths import LabPaths
 from lab.spec import Release
-
 from runner import ansible_test, tools
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import ROOT, Action, Failed, Lane, Log, Outcome, Settings, Step, passed_if
@@ -106,24 +105,34 @@ def lanes() -> list[Lane]:
     cores, _remarks = ansible_test.cores()
     if not cores:
         return []
-    return [_lane(release, core) for release, core in zip(PYTHON_OF, (cores[0], cores[-1]), strict=True)]
+    of_releases = [
+        _lane(release, core) for release, core in zip(PYTHON_OF, (cores[0], cores[-1]), strict=True)
+    ]
+    return [*of_releases, [Step("integration", "the lab itself", _lab_itself)]]
 
 
 def _lane(release: Release, core: Core) -> Lane:
     steps = [Step("integration", f"a host of Debian {release}", _boot(release))]
     if (ROOT / "tests/contract").is_dir():
         steps.append(Step("integration", f"contract with the engine of Debian {release}", _contract(release)))
-    for target in sorted(path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()):
+    for target in sorted(
+        path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()
+    ):
         if not target.startswith(("prepare_", "setup_")):
-            steps.append(Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target)))
+            steps.append(
+                Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
+            )
     steps.append(Step("integration", f"scenarios on Debian {release}, {core}", _system(release, core)))
     return steps
 
 
 def _boot(release: Release) -> Action:
     def action(_settings: Settings, log: Log) -> Outcome:
+        log.write("waits for the lab's images, then boots")
         host = _ground.host(release)
-        versions = host.run("docker version --format '{{.Server.Version}}'; python3 --version; systemctl --version")
+        versions = host.run(
+            "docker version --format '{{.Server.Version}}'; python3 --version; systemctl --version"
+        )
         log.write(versions.stdout)
         engine = versions.stdout.splitlines()[0]
         return Outcome(passed=1, note=f"{host.name}: Docker {engine}")
@@ -131,10 +140,23 @@ def _boot(release: Release) -> Action:
     return action
 
 
+def _lab_itself(settings: Settings, log: Log) -> Outcome:
+    """The lab's own tests start and end labs of their own, from outside."""
+    _ground.images_ready.wait()
+    return _pytest(settings, log, Path(sys.executable), "tests/lab", [], {}, outside=True)
+
+
 def _pytest(
-    settings: Settings, log: Log, python: Path, folder: str, options: list[str], variables: dict[str, str | Path]
+    settings: Settings,
+    log: Log,
+    python: Path,
+    folder: str,
+    options: list[str],
+    variables: dict[str, str | Path],
+    *,
+    outside: bool = False,
 ) -> Outcome:
-    """Run pytest in the lab's network and count what it says."""
+    """Run pytest in the lab's network, or outside of it, and count what it says."""
     report = log.path.with_suffix(".xml")
     variables = {
         "PYTHONPATH": f"{settings.collections}:{settings.root / 'tests'}",
@@ -143,11 +165,15 @@ def _pytest(
         **({"WORMHOLE_THOROUGH": "1"} if settings.thorough else {}),
         **variables,
     }
-    command = [*netns.enter_argv(_ground.lab()), python, "-m", "pytest", "-c", settings.root / "pyproject.toml"]
+    prefix: list[str | Path] = [] if outside else [*netns.enter_argv(_ground.lab())]
+    command = [*prefix, python, "-m", "pytest", "-c", settings.root / "pyproject.toml"]
     status = log.run(
         [*command, "--junit-xml", report, "--rootdir", settings.root / folder, folder, "-v", *options],
         cwd=settings.root,
-        env={**tools.plain_environment(python.parent), **{name: str(value) for name, value in variables.items()}},
+        env={
+            **tools.plain_environment(python.parent),
+            **{name: str(value) for name, value in variables.items()},
+        },
         timeout=7200 if settings.thorough else 1500,
     )
     return ansible_test.judge(status, ansible_test.count([report] if report.exists() else []))
@@ -158,7 +184,9 @@ def _contract(release: Release) -> Action:
         binaries = tools.environment(settings, log, SDK_OF[release])
         lab = _ground.lab()
         with _ground.host(release).forward_docker_socket(lab.paths.run / f"contract-{release}") as socket:
-            return _pytest(settings, log, binaries / "python", "tests/contract", ["--engine-socket", str(socket)], {})
+            return _pytest(
+                settings, log, binaries / "python", "tests/contract", ["--engine-socket", str(socket)], {}
+            )
 
     return action
 
@@ -172,7 +200,11 @@ def _target(release: Release, core: Core, target: str) -> Action:
         (program.root / "tests/integration/integration_config.yml").write_text(json.dumps(facts))
         # The target comes first: after some options it would be taken for their argument.
         command = ["integration", target, "--color", "no", "--allow-destructive", "--controller"]
-        command += [f"origin:python={core.python}", "--target", f"ssh:root@{host.address},python={PYTHON_OF[release]}"]
+        command += [
+            f"origin:python={core.python}",
+            "--target",
+            f"ssh:root@{host.address},python={PYTHON_OF[release]}",
+        ]
         status = program.run(command, prefix=netns.enter_argv(_ground.lab()))
         return passed_if(status == 0 and "PLAY RECAP" in log.text())
 

@@ -20,7 +20,13 @@ PLUGINS = "ansible_collections.wormhole.docker.plugins"
 SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
 COPYRIGHT = "Copyright: Contributors to the wormhole.docker project"
 
-UNMARKED = ("LICENSES/", "COPYING", "changelogs/changelog.yaml", "changelogs/fragments/", "tests/sanity/ignore-")
+UNMARKED = (
+    "LICENSES/",
+    "COPYING",
+    "changelogs/changelog.yaml",
+    "changelogs/fragments/",
+    "tests/sanity/ignore-",
+)
 """Licence texts, and files that a program writes or that know no comments."""
 
 Command = Callable[[Path], Sequence[str | Path]]
@@ -37,7 +43,10 @@ def lanes() -> list[Lane]:
         tool("changelog", lambda root: ["antsibull-changelog", "lint"]),
         tool("mypy, strict: _core and _adapters", mypy_strict),
         tool("mypy: modules, action plugins and _glue", lambda root: mypy("--package", PLUGINS)),
-        tool("mypy, strict: lab and runner", lambda root: mypy("--strict", "--package", "lab", "--package", "runner")),
+        tool(
+            "mypy, strict: lab and runner",
+            lambda root: mypy("--strict", "--package", "lab", "--package", "runner"),
+        ),
     )
     # ansible-lint takes longer than all the others together.
     slow = tool(
@@ -58,12 +67,20 @@ def mypy_strict(_root: Path) -> list[str]:
 
 
 def shellcheck(root: Path) -> list[str]:
-    return ["shellcheck", "--external-sources", *(str(path.relative_to(root)) for path in shell_scripts(root))]
+    return [
+        "shellcheck",
+        "--external-sources",
+        *(str(path.relative_to(root)) for path in shell_scripts(root)),
+    ]
 
 
 def shell_scripts(root: Path) -> list[Path]:
     """Every file whose first line names a shell."""
-    return [path for path in files_of(root) if first_line(path).startswith(b"#!") and first_line(path).endswith(b"sh")]
+    return [
+        path
+        for path in files_of(root)
+        if first_line(path).startswith(b"#!") and first_line(path).endswith(b"sh")
+    ]
 
 
 def first_line(path: Path) -> bytes:

@@ -64,7 +64,9 @@ def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
         # A copy of the stage: it stays as it is for the whole run, whatever is edited or staged meanwhile.
         staged = stage_collection(ROOT) / "ansible_collections/wormhole/docker"
         settings = Settings(ROOT, copy_collection(staged, ROOT / ".dev/trees/snapshot"), seed, thorough)
-        progress.say(f"parts: {', '.join(chosen)}; seed {seed}{'; thorough' if thorough else ''}; logs in .dev/logs/test")
+        progress.say(
+            f"parts: {', '.join(chosen)}; seed {seed}{'; thorough' if thorough else ''}; logs in .dev/logs/test"
+        )
         try:
             if "integration" in chosen:
                 integration.prepare(Log(logs / "integration-lab-images.log"), progress.say)
@@ -101,7 +103,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _run(lanes: Sequence[Lane], settings: Settings, logs: Path, progress: Progress, results: list[Result]) -> None:
+def _run(
+    lanes: Sequence[Lane], settings: Settings, logs: Path, progress: Progress, results: list[Result]
+) -> None:
     """Run lanes side by side, in order, until all are over."""
     waiting: queue.SimpleQueue[Lane] = queue.SimpleQueue()
     for lane in lanes:

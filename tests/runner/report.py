@@ -78,7 +78,9 @@ class Progress:
         verdict = "FAILED" if result.outcome.failed else "ok"
         with self._lock:
             self._active.pop(step, None)
-            self._print(f"{step.part:<12} {step.name}: {verdict} ({numbers(result.outcome)}) in {result.seconds:.1f} s")
+            self._print(
+                f"{step.part:<12} {step.name}: {verdict} ({numbers(result.outcome)}) in {result.seconds:.1f} s"
+            )
             if result.outcome.failed:
                 print(f"    ┌── from {self._shown(result.log.path)}", flush=True)
                 for line in _telling(result.log.lines()):
@@ -113,7 +115,9 @@ class Progress:
                 outcome = result.outcome
                 counted += Outcome(outcome.passed, outcome.failed, outcome.skipped)
             seconds = sum(result.seconds for result in mine)
-            print(f"{part:<12} {counted.passed:>7} {counted.failed:>7} {counted.skipped:>8} {clock(seconds):>7}")
+            print(
+                f"{part:<12} {counted.passed:>7} {counted.failed:>7} {counted.skipped:>8} {clock(seconds):>7}"
+            )
             total += counted
         print(f"{'':<12} {'':>7} {'':>7} {'in all':>8} {clock(time.monotonic() - self._begun):>7}")
         failed = [result for result in results if result.outcome.failed]

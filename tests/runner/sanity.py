@@ -10,7 +10,16 @@ from runner import ansible_test
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import Action, Lane, Log, Outcome, Settings, Step, passed_if
 
-_INDISPENSABLE = ("ansible-doc", "compile", "import", "pep8", "pylint", "shebang", "validate-modules", "yamllint")
+_INDISPENSABLE = (
+    "ansible-doc",
+    "compile",
+    "import",
+    "pep8",
+    "pylint",
+    "shebang",
+    "validate-modules",
+    "yamllint",
+)
 """Each of them has something to look at in this collection. ansible-test skips a test without targets and exits 0."""
 
 _VIOLATION = '''\
@@ -49,7 +58,9 @@ def _sanity(core: Core) -> Action:
         for test in _INDISPENSABLE:
             reports = program.reports(f"ansible-test-sanity-{test}*.xml")
             if ansible_test.count(reports).passed + ansible_test.count(reports).failed == 0:
-                log.write(f"counted as a failure: the sanity test {test} found nothing to test, or did not run")
+                log.write(
+                    f"counted as a failure: the sanity test {test} found nothing to test, or did not run"
+                )
                 outcome += Outcome(failed=1)
         return outcome
 

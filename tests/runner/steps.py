@@ -94,14 +94,22 @@ class Programs:
         self._running: set[subprocess.Popen[bytes]] = set()
         self._stopping = False
 
-    def start(self, argv: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def start(
+        self, argv: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._stopping:
                 raise Failed("the run is being ended")
             with log.open("ab") as output:
                 # A session of its own: what the program starts can be ended together with it.
                 process = subprocess.Popen(
-                    argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+                    argv,
+                    cwd=cwd,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
                 )
             self._running.add(process)
             return process
@@ -203,7 +211,9 @@ class Step:
     @property
     def slug(self) -> str:
         """The name of the log file."""
-        words = "".join(letter if letter.isalnum() or letter in ".-" else " " for letter in f"{self.part} {self.name}")
+        words = "".join(
+            letter if letter.isalnum() or letter in ".-" else " " for letter in f"{self.part} {self.name}"
+        )
         return "-".join(words.split())
 
 

@@ -64,7 +64,9 @@ def _version(python: Path) -> str:
     """``major.minor`` of an interpreter that can make virtual environments; empty if it cannot."""
     program = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
     try:
-        done = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run(
+            [python, "-I", "-c", program], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -85,7 +87,9 @@ def environment(settings: Settings, log: Log, name: str, python: Path | None = N
     """
     python = python or base_python()
     requirements = settings.root / "tests/requirements" / f"{name}.txt"
-    stamp = json.dumps({"python": str(python), "sha256": hashlib.sha256(requirements.read_bytes()).hexdigest()})
+    stamp = json.dumps(
+        {"python": str(python), "sha256": hashlib.sha256(requirements.read_bytes()).hexdigest()}
+    )
     home = settings.work / "tools" / name
     home.parent.mkdir(parents=True, exist_ok=True)
     with (home.parent / f"{name}.lock").open("w") as lock:
@@ -96,8 +100,14 @@ def environment(settings: Settings, log: Log, name: str, python: Path | None = N
             log.write(f"building the environment {name}")
             commands: tuple[list[str | Path], ...] = (
                 [python, "-m", "venv", home],
-                [home / "bin/python", "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off"]
-                + ["-r", requirements],
+                [
+                    home / "bin/pip",
+                    "--disable-pip-version-check",
+                    "install",
+                    "--progress-bar=off",
+                    "-r",
+                    requirements,
+                ],
             )
             for command in commands:
                 if log.run(command, cwd=settings.root) != 0:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 from runner import ansible_test, tools
 from runner.ansible_test import AnsibleTest, Core
@@ -58,7 +59,15 @@ def _all(core: Core) -> Action:
 
 def units(program: AnsibleTest, controller: str, targets: tuple[str, ...], *paths: str) -> Outcome:
     """Run unit tests on several Pythons and count them; each Python has to have run some."""
-    arguments = ["units", "--color", "no", "--num-workers", "1", "--controller", f"origin:python=venv/{controller}"]
+    arguments = [
+        "units",
+        "--color",
+        "no",
+        "--num-workers",
+        "1",
+        "--controller",
+        f"origin:python=venv/{controller}",
+    ]
     for target in targets:
         arguments += ["--target-python", f"venv/{target}"]
     status = program.run([*arguments, *paths], pythons=targets)
@@ -102,7 +111,9 @@ def _empty(core: Core) -> Action:
 def _missing(core: Core) -> Action:
     def action(settings: Settings, log: Log) -> Outcome:
         outcome = _control(settings, log, core, None)
-        return passed_if(outcome.passed == 0 and outcome.failed > 0 and ansible_test.NOTHING_TESTED in log.text())
+        return passed_if(
+            outcome.passed == 0 and outcome.failed > 0 and ansible_test.NOTHING_TESTED in log.text()
+        )
 
     return action
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from lab import Host, HostSpec, Lab
 from lab.spec import Release, Variant
 from playbooks import Controller, Run
@@ -37,7 +38,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     parameters = [getattr(item, "callspec", None) for item in items]
     releases = [found.params.get("release", 13) if found else 13 for found in parameters]
-    config.hook.pytest_deselected(items=[item for item, release in zip(items, releases, strict=True) if release != wanted])
+    config.hook.pytest_deselected(
+        items=[item for item, release in zip(items, releases, strict=True) if release != wanted]
+    )
     items[:] = [item for item, release in zip(items, releases, strict=True) if release == wanted]
 
 

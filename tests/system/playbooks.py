@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from lab import Host, Lab, netns
 
 PLUGINS = Path(__file__).resolve().parent / "plugins"
@@ -84,7 +85,9 @@ class Run:
     @property
     def message(self) -> str:
         """What the failed tasks said."""
-        failed = [task for task in self.tasks if task.status in ("failed", "unreachable") and not task.ignored]
+        failed = [
+            task for task in self.tasks if task.status in ("failed", "unreachable") and not task.ignored
+        ]
         return "\n".join(str(task.result.get("msg", "")) for task in failed)
 
 
@@ -142,7 +145,11 @@ class Controller:
         return run
 
     def _environment(self, record: Path) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "DOCKER_", "PYTHON"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ANSIBLE_", "DOCKER_", "PYTHON"))
+        }
         return {
             **kept,
             "HOME": str(self.home),

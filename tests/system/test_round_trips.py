@@ -17,5 +17,5 @@ def test_round_trips_are_counted_as_ansible_reports_them(release, fresh_host, pl
     reported = run.stdout.count("SSH: EXEC ") + run.stdout.count("SFTP: EXEC ")
     there = [task for task in run.tasks if task.status == "ok" and not task.delegated]
     assert run.round_trips == reported
-    assert 1 <= run.round_trips
+    assert run.round_trips >= 1
     assert len(there) > 0

@@ -83,21 +83,23 @@ def violations(source: str, layer: str) -> List[str]:
     for target, line, guarded in imports(tree):
         where, root = place(target), target.split(".")[0]
         if target.startswith(".") or target.endswith(".*"):
-            found.append("line %d: %s: imports are absolute and name what they import" % (line, target))
+            found.append(f"line {line}: {target}: imports are absolute and name what they import")
         elif where and where not in LAYERS:
-            found.append("line %d: %s: nothing imports a plugin" % (line, target))
+            found.append(f"line {line}: {target}: nothing imports a plugin")
         elif where and layer in LAYERS and LAYERS.index(where) > LAYERS.index(layer):
-            found.append("line %d: %s: %s is above %s" % (line, target, where, layer))
+            found.append(f"line {line}: {target}: {where} is above {layer}")
         elif root in ("ansible", "ansible_collections") and not where and layer in ("_core", "_adapters"):
-            found.append("line %d: %s: %s knows no Ansible" % (line, target, layer))
+            found.append(f"line {line}: {target}: {layer} knows no Ansible")
         elif layer == "_core" and not where and not _is_pure(target):
-            found.append("line %d: %s: not on the list of modules without effects" % (line, target))
+            found.append(f"line {line}: {target}: not on the list of modules without effects")
         elif root in LIBRARIES:
             libraries.add(root)
             if layer != "_adapters":
-                found.append("line %d: %s: libraries are imported in _adapters only" % (line, target))
+                found.append(f"line {line}: {target}: libraries are imported in _adapters only")
             elif not guarded:
-                found.append("line %d: %s: it may be absent, which is to be told and not to be died of" % (line, target))
+                found.append(
+                    f"line {line}: {target}: it may be absent, which is to be told and not to be died of"
+                )
     if len(libraries) > 1 and not any(libraries <= together for together in ONE_LIBRARY):
         found.append("several libraries in one adapter: " + ", ".join(sorted(libraries)))
     if layer == "_core":
@@ -115,9 +117,9 @@ def _impure_calls(tree: ast.Module) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         if isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS:
-            yield "line %d: %s(): _core has no effects" % (node.lineno, node.func.id)
+            yield f"line {node.lineno}: {node.func.id}(): _core has no effects"
         if isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
-            yield "line %d: .%s(): _core is told the time" % (node.lineno, node.func.attr)
+            yield f"line {node.lineno}: .{node.func.attr}(): _core is told the time"
 
 
 def _branches_on_check_mode(tree: ast.Module) -> Iterator[str]:
@@ -126,7 +128,7 @@ def _branches_on_check_mode(tree: ast.Module) -> Iterator[str]:
             for inner in ast.walk(node.test):
                 name = inner.attr if isinstance(inner, ast.Attribute) else getattr(inner, "id", "")
                 if name == "check_mode":
-                    yield "line %d: the only branch on check mode is in _glue/execute.py" % node.lineno
+                    yield f"line {node.lineno}: the only branch on check mode is in _glue/execute.py"
 
 
 def files() -> List[str]:
@@ -167,7 +169,11 @@ BREACHES = [
     ("_core", "text = open('/etc/hosts').read()", "no effects"),
     ("_core", "import datetime\nnow = datetime.datetime.now()", "told the time"),
     ("_adapters", "from ansible.module_utils.basic import AnsibleModule", "knows no Ansible"),
-    ("_adapters", "from ansible_collections.community.docker.plugins.module_utils import util", "knows no Ansible"),
+    (
+        "_adapters",
+        "from ansible_collections.community.docker.plugins.module_utils import util",
+        "knows no Ansible",
+    ),
     ("_adapters", "from " + OURS + "module_utils._glue.execute import run", "is above"),
     ("_adapters", "import docker", "may be absent"),
     ("_adapters", "def f():\n    import docker\n    import cryptography", "several libraries"),
@@ -188,7 +194,9 @@ def test_a_breach_is_named(layer, source, words):
 
 def test_what_is_allowed_is_not_named():
     allowed = {
-        "_core": "import datetime\nfrom urllib.parse import urlsplit\nfrom " + OURS + "module_utils._core import plan",
+        "_core": "import datetime\nfrom urllib.parse import urlsplit\nfrom "
+        + OURS
+        + "module_utils._core import plan",
         "_adapters": "import os\ntry:\n    import docker\n    import requests\nexcept ImportError:\n    docker = None\n"
         "from " + OURS + "module_utils._core.plan import Plan",
         "_glue": "from ansible.module_utils.basic import AnsibleModule\n"
@@ -196,4 +204,6 @@ def test_what_is_allowed_is_not_named():
         "modules": "from " + OURS + "module_utils._glue.execute import execute\n"
         "def f(module):\n    return execute(check_mode=module.check_mode)",
     }
-    assert {layer: violations(source, layer) for layer, source in allowed.items()} == {layer: [] for layer in allowed}
+    assert {layer: violations(source, layer) for layer, source in allowed.items()} == {
+        layer: [] for layer in allowed
+    }

@@ -1,0 +1,265 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The parts of the test runner that decide whether something has failed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from runner import ansible_test, docs, lint, parts, report, steps, tools
+from runner.steps import Failed, Log, Outcome, Result, Settings, Step
+
+CASES = """<testsuites><testsuite>
+  <testcase name="a"/><testcase name="b"/>
+  <testcase name="c"><failure>no</failure></testcase>
+  <testcase name="d"><error>no</error></testcase>
+  <testcase name="e"><skipped/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "log")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    stage = tmp_path / "collections/ansible_collections/wormhole/docker"
+    stage.mkdir(parents=True)
+    return Settings(tmp_path, stage, seed=1, thorough=False)
+
+
+def test_junit_files_are_added_up(tmp_path: Path) -> None:
+    for name in ("1.xml", "2.xml"):
+        (tmp_path / name).write_text(CASES)
+    assert ansible_test.count(sorted(tmp_path.glob("*.xml"))) == Outcome(passed=4, failed=4, skipped=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "counted", "failed"),
+    [
+        (0, Outcome(passed=3), 0),
+        (0, Outcome(), 1),
+        (0, Outcome(skipped=3), 1),
+        (1, Outcome(passed=3), 1),
+        (1, Outcome(passed=3, failed=2), 2),
+        (0, Outcome(passed=3, failed=2), 2),
+        (steps.TIMED_OUT, Outcome(passed=3), 1),
+    ],
+)
+def test_status_and_reports_are_believed_to_the_worse(status: int, counted: Outcome, failed: int) -> None:
+    assert ansible_test.judge(status, counted).failed == failed
+
+
+def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path, log: Log) -> None:
+    pid = tmp_path / "pid"
+    command = ["sh", "-c", f"sleep 600 & echo $! > {pid}; wait"]
+    assert log.run(command, cwd=tmp_path, timeout=1) == steps.TIMED_OUT
+    assert "not finished after 1 s" in log.text()
+    assert gone(int(pid.read_text()))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended; one that nobody has waited for counts as ended."""
+    for _ in range(100):
+        try:
+            if "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]:
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_ending_a_run_ends_its_programs_and_starts_no_other(tmp_path: Path, log: Log) -> None:
+    programs = steps.Programs()
+    process = programs.start(["sleep", "600"], log=log.path, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
+    programs.stop()
+    assert process.wait(10) == -signal.SIGTERM
+    with pytest.raises(Failed):
+        programs.start(["true"], log=log.path, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
+
+
+def test_a_shim_is_no_interpreter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shim = tmp_path / "python3.14"
+    shim.write_text("#!/bin/sh\necho 3.14\n")
+    shim.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "none"))
+    assert tools.interpreters.__wrapped__().get("3.14") != shim
+
+
+def test_an_interpreter_of_pyenv_is_found_by_its_real_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path(sys.executable).resolve()
+    version = f"3.{sys.version_info.minor}"
+    directory = tmp_path / "versions" / f"{version}.0" / "bin"
+    directory.mkdir(parents=True)
+    (directory / f"python{version}").symlink_to(real)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setattr(tools, "_SYSTEM", ())
+    assert tools.interpreters.__wrapped__() == {version: directory / f"python{version}"}
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (("3.9", "3.11", "3.13"), [("2.19", "3.11", ("3.9", "3.11")), ("2.21", "3.13", ("3.13",))]),
+        (("3.13",), [("2.19", "3.13", ("3.13",)), ("2.21", "3.13", ("3.13",))]),
+        (("3.11",), [("2.19", "3.11", ("3.11",))]),
+        ((), []),
+    ],
+)
+def test_each_ansible_core_gets_a_python_that_is_there(
+    found: tuple[str, ...], expected: list[tuple[str, str, tuple[str, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "interpreters", lambda: dict.fromkeys(found, Path("/usr/bin")))
+    cores, remarks = ansible_test.cores()
+    assert [(core.version, core.python, core.targets) for core in cores] == expected
+    assert len(remarks) == sum(f"'{preferred}'" not in str(found) for preferred in ("3.11", "3.13"))
+
+
+def test_a_copy_keeps_environments_and_nothing_else(settings: Settings, tmp_path: Path) -> None:
+    (settings.stage / "new").write_text("")
+    (settings.stage / "tests").mkdir()
+    copy = ansible_test.copy_collection(settings.stage, tmp_path / "tree")
+    for kept, lost in (
+        ("tests/output/.tmp/marker", "tests/output/junit/old.xml"),
+        ("new", "plugins/gone.py"),
+    ):
+        for name in (kept, lost):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_text("")
+    ansible_test.copy_collection(settings.stage, tmp_path / "tree")
+    assert sorted(str(path.relative_to(copy)) for path in copy.rglob("*") if path.is_file()) == [
+        "new",
+        "tests/output/.tmp/marker",
+    ]
+
+
+def test_a_file_without_a_licence_is_named(settings: Settings, log: Log) -> None:
+    (settings.stage / "bare.py").write_text("print()\n")
+    (settings.stage / "marked.py").write_text(f"# {lint.COPYRIGHT}\n# {lint.SPDX}\n")
+    (settings.stage / "COPYING").write_text("text of the licence\n")
+    (settings.stage / "empty.py").write_text("")
+    assert [path.name for path in lint.unmarked_files(settings, log)] == ["bare.py"]
+
+
+def test_shell_scripts_are_found_by_their_first_line(tmp_path: Path) -> None:
+    (tmp_path / ".ci").mkdir()
+    for name, line in {
+        ".ci/run": "#!/usr/bin/env bash",
+        "a.sh": "#!/bin/sh",
+        "b": "#!/usr/bin/env python",
+        "c": "sh",
+    }.items():
+        (tmp_path / name).write_text(f"{line}\n")
+    assert [str(path.relative_to(tmp_path)) for path in lint.shell_scripts(tmp_path)] == ["a.sh", ".ci/run"]
+
+
+def test_fenced_blocks_are_found_with_their_line(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text("Text\n\n```yaml\n- a: 1\n```\n\n1. Item\n\n   ```sh\n   ./dev demo\n   ```\n")
+    assert [(block.line, block.language, block.text) for block in docs.blocks(path)] == [
+        (3, "yaml", "- a: 1\n"),
+        (9, "sh", "./dev demo\n"),
+    ]
+
+
+def test_tasks_become_a_playbook_and_variables_do_not() -> None:
+    play = "- hosts: all\n  tasks: []\n"
+    assert docs.as_playbook(play) == play
+    assert "  tasks:\n    - name: A\n" in (docs.as_playbook("- name: A\n  ansible.builtin.debug:\n") or "")
+    assert docs.as_playbook("a: 1\n") is None
+
+
+def test_lines_that_are_marked_come_before_the_last_ones() -> None:
+    assert report._telling(["a", "ERROR: b", "c"]) == ["ERROR: b"]
+    assert report._telling(["a", "c"]) == ["a", "c"]
+
+
+def test_the_last_line_is_the_total(tmp_path: Path, log: Log, capsys: pytest.CaptureFixture[str]) -> None:
+    step = Step("lint", "a", lambda _settings, _log: Outcome())
+    results = [
+        Result(step, Outcome(passed=2), 1.0, log),
+        Result(step, Outcome(passed=1, failed=3, skipped=1), 1.0, log),
+    ]
+    assert report.Progress(tmp_path).summary(results, ["lint"], 7).failed == 3
+    printed = capsys.readouterr().out
+    assert printed.splitlines()[-1] == "3 passed, 3 failed"
+    assert "--seed 7" in printed
+
+
+def test_lanes_go_on_after_a_failure_and_an_exception_counts_as_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    def broken(_settings: Settings, _log: Log) -> Outcome:
+        raise ValueError("unforeseen")
+
+    lane = [Step("lint", "broken", broken), Step("lint", "fine", lambda _settings, _log: Outcome(passed=1))]
+    results: list[Result] = []
+    parts._run([lane], settings, tmp_path, report.Progress(tmp_path), results)
+    assert [result.outcome for result in results] == [Outcome(failed=1), Outcome(passed=1)]
+    assert "unforeseen" in results[0].log.text()
+
+
+def test_two_lanes_go_side_by_side(settings: Settings, tmp_path: Path) -> None:
+    meeting = threading.Barrier(2, timeout=10)
+
+    def meet(_settings: Settings, _log: Log) -> Outcome:
+        meeting.wait()
+        return Outcome(passed=1)
+
+    results: list[Result] = []
+    lanes = [[Step("lint", name, meet)] for name in ("a", "b")]
+    parts._run(lanes, settings, tmp_path, report.Progress(tmp_path), results)
+    assert [result.outcome.passed for result in results] == [1, 1]
+
+
+def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parts.main(["lnt"], thorough=False, seed=None) == 2
+    assert "no such part: lnt" in capsys.readouterr().err
+
+
+def test_the_user_s_environment_does_not_reach_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ANSIBLE_STRATEGY", "DOCKER_HOST", "PYTHONPATH", "PYTEST_ADDOPTS"):
+        monkeypatch.setenv(name, "x")
+    env = tools.plain_environment(Path("/first"))
+    assert not {"ANSIBLE_STRATEGY", "DOCKER_HOST", "PYTHONPATH", "PYTEST_ADDOPTS"} & set(env)
+    assert env["PATH"].startswith("/first:")
+
+
+def test_the_ci_script_hands_on_the_status_and_ends_the_run_when_it_is_ended(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    (clone / ".ci").mkdir(parents=True)
+    (clone / ".ci/run").write_text((steps.ROOT / ".ci/run").read_text())
+    subprocess.run(["git", "init", "--quiet", clone], check=True)
+    dev = clone / "dev"
+
+    dev.write_text("#!/bin/sh\nexit 7\n")
+    dev.chmod(0o755)
+    assert subprocess.run(["bash", ".ci/run"], cwd=clone, check=False).returncode == 7
+
+    dev.write_text(
+        "#!/bin/bash\necho $$ >pid\ntrap 'echo ended >ended; exit 1' TERM\nwhile :; do sleep 0.1; done\n"
+    )
+    with subprocess.Popen(["bash", ".ci/run"], cwd=clone) as run:
+        for _ in range(100):
+            if (clone / "pid").exists():
+                break
+            time.sleep(0.05)
+        run.terminate()
+        assert run.wait(20) == 143
+    assert (clone / "ended").exists()
+    assert gone(int((clone / "pid").read_text()))
