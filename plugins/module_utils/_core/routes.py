@@ -10,10 +10,14 @@ table; routes of policy routing are not in them. Source: proc(5) and linux/route
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 from dataclasses import dataclass
 from sys import byteorder as NATIVE_BYTE_ORDER
-from typing import Iterable, Iterator, Optional
+from typing import Callable, Iterable, Optional, Union
+
+_Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 _RTF_UP = 0x0001
 _RTF_REJECT = 0x0200
@@ -43,7 +47,7 @@ class Route:
 
 
 def parse_ipv4_routes(table: str, byteorder: str = NATIVE_BYTE_ORDER) -> tuple[Route, ...]:
-    """Reads ``/proc/net/route``; lines that do not look like a route are skipped.
+    """Reads ``/proc/net/route``; lines that are no route, such as the heading, are skipped.
 
     Args:
         table: the file's text.
@@ -54,35 +58,22 @@ def parse_ipv4_routes(table: str, byteorder: str = NATIVE_BYTE_ORDER) -> tuple[R
         number = int(field, 16)
         return ipaddress.IPv4Address(number.to_bytes(4, "little" if byteorder == "little" else "big"))
 
-    def routes() -> Iterator[Route]:
-        for fields in _lines(table, 8):
-            flags = int(fields[3], 16)
-            if not flags & (_RTF_UP | _RTF_REJECT):
-                continue
-            network = ipaddress.IPv4Network(f"{address(fields[1])}/{address(fields[7])}", strict=False)
-            hop = address(fields[2])
-            yield Route(
-                str(network), "" if int(hop) == 0 else str(hop), fields[0], int(fields[6]), bool(flags & _RTF_REJECT)
-            )
+    def route(fields: list[str]) -> Optional[Route]:
+        network = ipaddress.IPv4Network(f"{address(fields[1])}/{address(fields[7])}", strict=False)
+        return _route(network, address(fields[2]), fields[0], int(fields[6]), int(fields[3], 16))
 
-    return tuple(routes())
+    return _routes(table, route)
 
 
 def parse_ipv6_routes(table: str) -> tuple[Route, ...]:
-    """Reads ``/proc/net/ipv6_route``; lines that do not look like a route are skipped."""
+    """Reads ``/proc/net/ipv6_route``; lines that are no route are skipped."""
 
-    def routes() -> Iterator[Route]:
-        for fields in _lines(table, 10):
-            flags = int(fields[8], 16)
-            if not flags & (_RTF_UP | _RTF_REJECT):
-                continue
-            network = ipaddress.IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
-            hop = ipaddress.IPv6Address(int(fields[4], 16))
-            yield Route(
-                str(network), "" if int(hop) == 0 else str(hop), fields[9], int(fields[5], 16), bool(flags & _RTF_REJECT)
-            )
+    def route(fields: list[str]) -> Optional[Route]:
+        network = ipaddress.IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
+        hop = ipaddress.IPv6Address(int(fields[4], 16))
+        return _route(network, hop, fields[9], int(fields[5], 16), int(fields[8], 16))
 
-    return tuple(routes())
+    return _routes(table, route)
 
 
 def default_gateways(routes: Iterable[Route]) -> tuple[str, ...]:
@@ -112,16 +103,16 @@ def find_route(routes: Iterable[Route], address: str) -> Optional[Route]:
     return None if best is None or best.reject else best
 
 
-def _lines(table: str, columns: int) -> Iterator[list[str]]:
+def _routes(table: str, parse: Callable[[list[str]], Optional[Route]]) -> tuple[Route, ...]:
+    found = []
     for line in table.splitlines():
-        fields = line.split()
-        if len(fields) >= columns and all(_is_hexadecimal(field) for field in fields[1:columns - 1]):
-            yield fields
+        # What is no number, or too large a one, is no line of this table.
+        with contextlib.suppress(ValueError, OverflowError, IndexError):
+            found.append(parse(line.split()))
+    return tuple(route for route in found if route is not None)
 
 
-def _is_hexadecimal(text: str) -> bool:
-    try:
-        int(text, 16)
-    except ValueError:
-        return False
-    return True
+def _route(network: _Network, hop: _Address, interface: str, metric: int, flags: int) -> Optional[Route]:
+    if not flags & (_RTF_UP | _RTF_REJECT):
+        return None
+    return Route(str(network), str(hop) if int(hop) else "", interface, metric, bool(flags & _RTF_REJECT))
