@@ -26,6 +26,7 @@ _SELF_SIGNED_LEAF, _SELF_SIGNED_IN_CHAIN = 18, 19
 _NO_ISSUER = (2, 20, 21)
 _HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH = 62, 64
 _INVALID_PURPOSE = 26
+_TLS_LAYERS = ("chain", "name", "validity", "client_auth")
 _PROTOCOLS = {TLS: "tls", TCP: "plaintext"}
 _DATES = (_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED)
 _NAMES = (_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH)
@@ -61,15 +62,18 @@ def diagnose(spec: EndpointSpec, state: EndpointState, now: datetime) -> tuple[L
         state: what was seen.
         now: the clock of the host that was looked from; aware.
     """
+    lower = (_route(spec, state), _port(spec, state), _tls(spec, state))
+    if state.tcp != "open" or state.protocol != _PROTOCOLS[spec.transport]:
+        return (*lower, *(Layer(name, None, "not reached") for name in (*_TLS_LAYERS, "api")))
+    if spec.transport == TCP:
+        return (*lower, *(Layer(name, None, "does not apply to plaintext") for name in _TLS_LAYERS), _api(state))
     return (
-        _route(spec, state),
-        _port(spec, state),
-        _tls(spec, state),
+        *lower,
         _chain(spec, state, now),
         _name(spec, state),
-        _validity(spec, state, now),
+        _validity(state, now),
         _client_auth(spec, state, now),
-        _api(spec, state),
+        _api(state),
     )
 
 
@@ -192,8 +196,6 @@ def _tls(spec: EndpointSpec, state: EndpointState) -> Layer:
 
 
 def _chain(spec: EndpointSpec, state: EndpointState, now: datetime) -> Layer:
-    if spec.transport == TCP or state.protocol != "tls":
-        return _beyond_tls("chain", spec, state)
     issuer = f", issued by {state.served.issuer}" if state.served else ""
     if state.trusted:
         return Layer("chain", True, f"the server's certificate{issuer}, is trusted by {spec.authority}")
@@ -228,8 +230,6 @@ def _broken_chain(spec: EndpointSpec, state: EndpointState, issuer: str) -> tupl
 
 
 def _name(spec: EndpointSpec, state: EndpointState) -> Layer:
-    if spec.transport == TCP or state.protocol != "tls":
-        return _beyond_tls("name", spec, state)
     wanted = as_san(spec.verified_name)
     if state.matched_san:
         return Layer("name", True, f"the certificate is valid for {state.matched_san}")
@@ -246,15 +246,10 @@ def _name(spec: EndpointSpec, state: EndpointState) -> Layer:
     )
 
 
-def _validity(spec: EndpointSpec, state: EndpointState, now: datetime) -> Layer:
-    if spec.transport == TCP or state.protocol != "tls":
-        return _beyond_tls("validity", spec, state)
+def _validity(state: EndpointState, now: datetime) -> Layer:
     if state.served is None:
         return Layer("validity", None, "no certificate was seen")
-    return _dates_of(state.served, now)
-
-
-def _dates_of(served: CertificateFacts, now: datetime) -> Layer:
+    served = state.served
     if now < served.not_before:
         return Layer(
             "validity",
@@ -274,8 +269,6 @@ def _dates_of(served: CertificateFacts, now: datetime) -> Layer:
 
 
 def _client_auth(spec: EndpointSpec, state: EndpointState, now: datetime) -> Layer:
-    if spec.transport == TCP or state.protocol != "tls":
-        return _beyond_tls("client_auth", spec, state)
     if state.anonymous == "accepted":
         return Layer(
             "client_auth",
@@ -322,9 +315,7 @@ def _refused_client(state: EndpointState, now: datetime) -> tuple[str, str]:
     )
 
 
-def _api(spec: EndpointSpec, state: EndpointState) -> Layer:
-    if state.protocol != _PROTOCOLS[spec.transport]:
-        return Layer("api", None, "not reached")
+def _api(state: EndpointState) -> Layer:
     if state.api == "answered":
         return Layer("api", True, f"Docker {state.engine_version} answers, API {state.api_version}")
     if state.api == "denied":
@@ -342,11 +333,6 @@ def _api(spec: EndpointSpec, state: EndpointState) -> Layer:
             "See what dockerd does: systemctl status docker, journalctl -u docker",
         )
     return Layer("api", None, "not asked: that takes a client whose certificate is accepted")
-
-
-def _beyond_tls(name: str, spec: EndpointSpec, state: EndpointState) -> Layer:
-    plaintext = spec.transport == TCP and state.protocol == "plaintext"
-    return Layer(name, None, "does not apply to plaintext" if plaintext else "not reached")
 
 
 def _within_dates(served: Optional[CertificateFacts], now: datetime) -> bool:

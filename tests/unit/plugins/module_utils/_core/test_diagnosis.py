@@ -1,0 +1,235 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import (
+    diagnose,
+    first_failure,
+    render_layers,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
+    EndpointSpec,
+    EndpointState,
+    describe_endpoint,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import Route
+from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
+    SubjectAlternativeName,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
+
+NAMES = ("route", "port", "tls", "chain", "name", "validity", "client_auth", "api")
+NOW = datetime(2026, 11, 23, 21, 0, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+
+
+def certificate(name="dockerd", usage="serverAuth", not_before=NOW - DAY, not_after=NOW + 30 * DAY):
+    return CertificateFacts(
+        subject=f"CN={name}",
+        common_name=name,
+        issuer="CN=wormhole CA",
+        issuer_common_name="wormhole CA",
+        subject_alternative_names=(SubjectAlternativeName("IP", "172.17.0.1"),),
+        serial="2A",
+        fingerprint_sha256="ab" * 32,
+        public_key_sha256="cd" * 32,
+        key_type="ecdsa-p256",
+        not_before=not_before,
+        not_after=not_after,
+        is_ca=False,
+        path_length=None,
+        key_usage=("digitalSignature",),
+        extended_key_usage=(usage,),
+        critical_extensions=("basicConstraints", "keyUsage"),
+        subject_key_identifier="01",
+        authority_key_identifier="02",
+    )
+
+
+SPEC = EndpointSpec("172.17.0.1", directory="/certs", container_pid=42)
+GOOD = EndpointState(
+    gateways=("172.17.0.1",),
+    route=Route("0.0.0.0/0", "172.17.0.1", "eth0", 0),
+    source="172.17.0.2",
+    peer="172.17.0.1",
+    tcp="open",
+    protocol="tls",
+    tls_version="TLSv1.3",
+    fingerprint_sha256="ab" * 32,
+    served=certificate(),
+    trusted=True,
+    trust_code=0,
+    matched_san="IP:172.17.0.1",
+    anonymous="refused",
+    anonymous_detail="certificate required",
+    client="accepted",
+    presented=certificate("ci", "clientAuth"),
+    api="answered",
+    api_version="1.45",
+    engine_version="26.1.5",
+    server_time=NOW,
+)
+UNREACHED = EndpointState(gateways=GOOD.gateways, route=GOOD.route, source=GOOD.source, peer=GOOD.peer)
+UNTRUSTED = replace(GOOD, trusted=False, trust_code=-1, client="not_tried", api="not_tried")
+REFUSED = replace(GOOD, client="refused", client_detail="bad certificate", api="not_tried")
+
+
+def verdicts(spec, state):
+    return "".join({True: "+", False: "!", None: "."}[layer.ok] for layer in diagnose(spec, state, NOW))
+
+
+# One character a layer, in the order of NAMES: + holds, ! fails, . not reached or not known.
+@pytest.mark.parametrize(
+    ("state", "expected", "words"),
+    [
+        (GOOD, "++++++++", "Docker 26.1.5 answers, API 1.45"),
+        (EndpointState(), "........", "not looked at"),
+        # route and port
+        (EndpointState(tcp="unresolvable", tcp_detail="Name or service not known"), "!.......", "extra host"),
+        (EndpointState(tcp="unreachable", peer="172.17.0.1"), "!.......", "transport unix"),
+        (replace(UNREACHED, tcp="unreachable", route=None), "!.......", "Use the default gateway, 172.17.0.1"),
+        (replace(UNREACHED, tcp="unreachable", tcp_detail="No route to host"), "+!......", "rejects the packets"),
+        (replace(UNREACHED, tcp="timeout"), "+!......", "drops the packets"),
+        (replace(UNREACHED, tcp="refused"), "+!......", "nothing listens"),
+        # tls
+        (replace(UNREACHED, tcp="open", protocol="silent"), "++!.....", "dockerd is stopped"),
+        (replace(UNREACHED, tcp="open", protocol="unknown"), "++!.....", "neither TLS nor HTTP"),
+        (replace(UNREACHED, tcp="open", protocol="plaintext", api="answered"), "++!.....", "plaintext HTTP"),
+        # chain
+        (replace(UNTRUSTED, trust_code=20), "+++!+++.", "no CA in /certs/ca.pem issued it"),
+        (replace(UNTRUSTED, trust_code=18), "+++!+++.", "self-signed"),
+        (replace(UNTRUSTED, trust_code=19), "+++!+++.", "self-signed"),
+        (replace(UNTRUSTED, trust_code=7), "+++!+++.", "another key"),
+        (replace(UNTRUSTED, trust_code=26), "+++!+++.", "extendedKeyUsage"),
+        (replace(UNTRUSTED, trust_code=85, trust_error="Missing Authority Key Identifier"), "+++!+++.", "Missing Auth"),
+        (replace(UNTRUSTED, trust_code=10), "+++!+++.", "a CA certificate of the chain"),
+        (replace(UNTRUSTED, trust_error="/certs/ca.pem: No such file"), "+++!+++.", "cannot verify anything"),
+        (replace(GOOD, trusted=None, client="not_tried", api="failed"), "+++.+++!", "cut short"),
+        # name
+        (replace(UNTRUSTED, trusted=True, trust_code=64, matched_san=""), "++++!++.", "only for IP:172.17.0.1"),
+        (replace(UNTRUSTED, trust_code=62, matched_san="", served=None), "+++!!.+.", "only for no name at all"),
+        # validity
+        (replace(UNTRUSTED, trust_code=10, served=certificate(not_after=NOW - DAY)), "+++++!+.", "2026-11-22T21:00:00Z"),
+        (replace(UNTRUSTED, trust_code=9, served=certificate(not_before=NOW + DAY)), "+++++!+.", "Set the clock"),
+        # client_auth
+        (replace(GOOD, anonymous="accepted"), "++++++!+", "tlsverify"),
+        (replace(GOOD, anonymous="unknown"), "++++++++", "is not known"),
+        (replace(REFUSED, client="unusable", client_detail="/certs/key.pem: No such file"), "++++++!.", "key.pem"),
+        (REFUSED, "++++++!.", "probably no CA that dockerd trusts"),
+        (replace(REFUSED, presented=None), "++++++!.", "tlscacert"),
+        (replace(REFUSED, presented=certificate(usage="serverAuth")), "++++++!.", "profile client"),
+        (replace(REFUSED, presented=certificate(not_after=NOW - DAY)), "++++++!.", "it expired on 2026-11-22"),
+        # api
+        (replace(GOOD, api="denied", api_detail="GET /_ping: no"), "+++++++!", "authorization plugin"),
+        (replace(GOOD, api="failed", api_detail="timed out"), "+++++++!", "timed out"),
+        # a TLS 1.2 server that refused before it could be looked at
+        (replace(REFUSED, served=None, matched_san=""), "+++++.!.", "refuses the client"),
+    ],
+)
+def test_with_a_clients_certificate(state, expected, words):
+    assert verdicts(SPEC, state) == expected
+    assert words in render_layers(diagnose(SPEC, state, NOW))
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (replace(GOOD, trusted=None, client="not_tried", api="not_tried"), "+++.+++."),
+        (replace(GOOD, trusted=None, client="not_tried", api="not_tried", anonymous="unknown"), "+++.++.."),
+        (replace(GOOD, trusted=None, client="not_tried", api="not_tried", anonymous="accepted"), "+++.++!."),
+    ],
+)
+def test_without_a_certificate(state, expected):
+    assert verdicts(EndpointSpec("172.17.0.1"), state) == expected
+
+
+@pytest.mark.parametrize(
+    ("protocol", "api", "expected"),
+    [("plaintext", "answered", "++.....+"), ("plaintext", "failed", "++.....!"), ("tls", "not_tried", "++!.....")],
+)
+def test_where_plaintext_is_meant(protocol, api, expected):
+    spec = EndpointSpec("172.17.0.1", 2375, transport="tcp")
+    assert verdicts(spec, replace(UNREACHED, tcp="open", protocol=protocol, api=api)) == expected
+
+
+@pytest.mark.parametrize("edge", ["not_before", "not_after"])
+def test_both_ends_of_the_validity_belong_to_it(edge):
+    state = replace(GOOD, served=certificate(**{edge: NOW}))
+    assert verdicts(SPEC, state) == "++++++++"
+    beyond = NOW + timedelta(seconds=-1 if edge == "not_before" else 1)
+    assert diagnose(SPEC, state, beyond)[5].ok is False
+
+
+def test_text():
+    text = render_layers(diagnose(SPEC, replace(UNREACHED, tcp="refused", tcp_detail="Connection refused"), NOW))
+    lines = text.splitlines()
+    assert lines[0] == "route       ok     172.17.0.1 is the default gateway, reached by eth0"
+    assert lines[1].startswith("port        FAILED nothing listens on 172.17.0.1:2376: Connection refused")
+    assert lines[-1].startswith("What to do: Let wormhole.docker.dockerd_listener")
+    assert len(lines) == 9
+    assert len(render_layers(diagnose(SPEC, GOOD, NOW)).splitlines()) == 8
+
+
+certificates = st.none() | st.builds(
+    certificate,
+    usage=st.sampled_from(["serverAuth", "clientAuth"]),
+    not_before=st.sampled_from([NOW - DAY, NOW + DAY]),
+    not_after=st.sampled_from([NOW - DAY, NOW + DAY]),
+)
+states = st.builds(
+    EndpointState,
+    gateways=st.sampled_from([(), ("172.17.0.1",)]),
+    route=st.sampled_from([None, GOOD.route]),
+    source=st.sampled_from(["", "172.17.0.1", "172.17.0.2"]),
+    peer=st.sampled_from(["", "172.17.0.1"]),
+    tcp=st.sampled_from(["open", "refused", "timeout", "unreachable", "unresolvable", "not_tried"]),
+    protocol=st.sampled_from(["tls", "plaintext", "silent", "unknown", ""]),
+    served=certificates,
+    trusted=st.sampled_from([True, False, None]),
+    trust_code=st.sampled_from([-1, 0, 2, 7, 9, 10, 18, 19, 20, 26, 62, 64, 85]),
+    matched_san=st.sampled_from(["", "IP:172.17.0.1"]),
+    anonymous=st.sampled_from(["refused", "accepted", "unknown"]),
+    client=st.sampled_from(["accepted", "refused", "unusable", "not_tried"]),
+    presented=certificates,
+    api=st.sampled_from(["answered", "denied", "failed", "not_tried"]),
+    server_time=st.sampled_from([None, NOW]),
+)
+specs = st.sampled_from([SPEC, EndpointSpec("172.17.0.1"), EndpointSpec("172.17.0.1", transport="tcp")])
+
+
+@given(specs, states)
+def test_every_state_has_all_layers_and_every_failure_a_remedy(spec, state):
+    layers = diagnose(spec, state, NOW)
+    assert tuple(layer.name for layer in layers) == NAMES
+    for layer in layers:
+        assert layer.text
+        assert bool(layer.remedy) == (layer.ok is False)
+    render_layers(layers)
+    describe_endpoint(state, NOW)
+
+
+@given(specs, states)
+def test_nothing_is_said_about_what_was_not_reached(spec, state):
+    layers = diagnose(spec, state, NOW)
+    for reached in range(3):
+        if layers[reached].ok is False or (layers[reached].ok is None and spec.transport == "tls"):
+            assert {layer.ok for layer in layers[reached + 1 :]} == {None}
+
+
+@given(specs, states)
+def test_the_engine_is_said_to_answer_only_where_it_did(spec, state):
+    layers = diagnose(spec, state, NOW)
+    if layers[-1].ok:
+        assert (state.tcp, state.api) == ("open", "answered")
+        assert state.protocol == ("tls" if spec.transport == "tls" else "plaintext")
+    failure = first_failure(layers)
+    assert (failure is None) == all(layer.ok is not False for layer in layers)
