@@ -80,6 +80,8 @@ class Workshop:
             ANSIBLE_COLLECTIONS_PATH=collections or self.root.parents[2],
             ANSIBLE_LOCALHOST_WARNING="false",
             ANSIBLE_INVENTORY_UNPARSED_WARNING="false",
+            # The part lint runs it on the same files, with our settings.
+            GALAXY_IMPORTER_RUN_ANSIBLE_LINT="false",
         )
         return self.log.run(command, cwd=self.place, env=env, timeout=300) == 0
 
@@ -237,54 +239,26 @@ def _artefact(settings: Settings, log: Log) -> Outcome:
 
 def _check_artefact(shop: Workshop) -> Outcome:
     """What users get: built, installed into an empty place, and used from there by full name."""
-    built = shop.log.run(
-        [
-            tools.environment(shop.settings, shop.log, "lint") / "ansible-galaxy",
-            "collection",
-            "build",
-            "--output-path",
-            shop.place,
-        ],
-        cwd=shop.root,
-        env=tools.plain_environment(HOME=shop.place),
-        timeout=120,
-    )
+    shop.run("ansible-galaxy", "collection", "build", shop.root, "--output-path", shop.place)
     artefacts = list(shop.place.glob("wormhole-docker-*.tar.gz"))
-    if built != 0 or len(artefacts) != 1:
+    if len(artefacts) != 1:
         raise Failed("the artefact was not built")
-    with tarfile.open(artefacts[0]) as archive:
+    artefact, installed = artefacts[0], shop.place / "installed"
+    with tarfile.open(artefact) as archive:
         surplus = [name for name in archive.getnames() if name.startswith(DEVELOPMENT)]
     for name in surplus:
         shop.log.write(
-            f"{name} is in the artefact, and is of use to developers only: see build_ignore in galaxy.yml"
+            f"{name} is in the artefact, and of use to developers only: build_ignore in galaxy.yml"
         )
-    installed = shop.place / "installed"
-    shutil.rmtree(shop.place / "tree")
     total = passed_if(not surplus)
-    total += passed_if(
-        shop.run(
-            "ansible-galaxy",
-            "collection",
-            "install",
-            "--offline",
-            artefacts[0],
-            "-p",
-            installed,
-            collections=installed,
-        )
-    )
-    names = sorted(
-        path.stem for path in (installed / "ansible_collections/wormhole/docker/playbooks").glob("*.yml")
-    )
-    for name in names:
-        total += passed_if(
-            shop.run(
-                "ansible-playbook",
-                "--syntax-check",
-                "-i",
-                "localhost,",
-                f"{NAME}.{name}",
-                collections=installed,
-            )
-        )
-    return total if names else total + Outcome(failed=1)
+    # What Ansible Galaxy checks on an upload; it leaves importer_result.json behind.
+    total += passed_if(shop.run("python", "-m", "galaxy_importer.main", artefact))
+
+    shutil.rmtree(shop.place / "tree")
+    install = ("ansible-galaxy", "collection", "install", "--offline", artefact, "-p", installed)
+    total += passed_if(shop.run(*install, collections=installed))
+    playbooks = sorted((installed / "ansible_collections/wormhole/docker/playbooks").glob("*.yml"))
+    for path in playbooks:
+        check = ("ansible-playbook", "--syntax-check", "-i", "localhost,", f"{NAME}.{path.stem}")
+        total += passed_if(shop.run(*check, collections=installed))
+    return total if playbooks else total + Outcome(failed=1)
