@@ -10,7 +10,6 @@ table; routes of policy routing are not in them. Source: proc(5) and linux/route
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 from dataclasses import dataclass
 from sys import byteorder as NATIVE_BYTE_ORDER
@@ -106,10 +105,13 @@ def find_route(routes: Iterable[Route], address: str) -> Optional[Route]:
 def _routes(table: str, parse: Callable[[list[str]], Optional[Route]]) -> tuple[Route, ...]:
     found = []
     for line in table.splitlines():
-        # What is no number, or too large a one, is no line of this table.
-        with contextlib.suppress(ValueError, OverflowError, IndexError):
-            found.append(parse(line.split()))
-    return tuple(route for route in found if route is not None)
+        try:
+            route = parse(line.split())
+        except (ValueError, OverflowError, IndexError):
+            continue
+        if route is not None:
+            found.append(route)
+    return tuple(found)
 
 
 def _route(network: _Network, hop: _Address, interface: str, metric: int, flags: int) -> Optional[Route]:
