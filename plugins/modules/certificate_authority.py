@@ -17,7 +17,7 @@ description:
     missing, they do not belong together, the key cannot be read, the certificate has expired or is not an
     authority's), the module fails and says what to do.
   - The private key never leaves the directory. Run this module where certificates are signed, that is on the
-    controller, with C(delegate_to: localhost) and C(run_once: true).
+    controller, with C(delegate_to) V(localhost) and C(run_once).
 author:
   - Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:

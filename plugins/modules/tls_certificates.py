@@ -15,7 +15,7 @@ description:
   - Private keys are made on the host and stay there. A request travels to the controller, which signs what
     the B(task) asks for; of the request, only the public key counts. The authority's key stays on the
     controller.
-  - A task that issues nothing takes one round trip to the host, another one two, whatever the number of
+  - A task that issues nothing takes one round trip to the host, otherwise two, whatever the number of
     certificates.
   - A certificate is replaced, always together with its key, if it is missing or unreadable, does not fit its
     key, comes from another issuer, has other names or another usage than the task says, or is due for
