@@ -299,7 +299,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import WormholeHost
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_proof import WormholeProver
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_proof import (
+    WormholeProver,
+    traverse,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     ARGUMENTS as NETWORK_ARGUMENTS,
 )
@@ -345,7 +348,7 @@ ARGUMENTS: dict[str, Any] = {
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     spec = parse_spec(module.params, parse_socket_path(module.params["docker_host"]))
     engine = open_engine(module.params)
-    prover = WormholeProver(engine)
+    prover = WormholeProver(engine, traverse)
     host = WormholeHost(spec, engine, prover.prove)
 
     def describe(state: WormholeState, plan: Plan[Any]) -> dict[str, Any]:

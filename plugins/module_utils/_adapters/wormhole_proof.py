@@ -36,28 +36,38 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring impor
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import is_running
 
-PATIENCE = 5.0
-"""Seconds until a wormhole that is not traversed is given up."""
-SETTLING = 0.5
-"""Seconds that a container which was just started has to live."""
-_PAUSE = 0.2
+Traverse = Callable[[int, WiringSpec, Wiring], None]
+
 _CHILD_TIMEOUT = 10.0
 _LOG_LINES = 10
 
 
 class WormholeProver:
-    """Traverses wormholes.
+    """Decides whether a wormhole is proved.
 
     Args:
         engine: the engine that runs the container.
-        patience: seconds until it gives up.
+        traverse: goes through the wormhole once, and raises WormholeError if that fails; see
+            :func:`traverse`.
+        patience: seconds until a wormhole that cannot be traversed is given up.
         settling: seconds that a container which was just started has to live.
+        pause: seconds between two looks.
     """
 
-    def __init__(self, engine: EnginePort, *, patience: float = PATIENCE, settling: float = SETTLING) -> None:
+    def __init__(
+        self,
+        engine: EnginePort,
+        traverse: Traverse,
+        *,
+        patience: float = 5.0,
+        settling: float = 0.5,
+        pause: float = 0.2,
+    ) -> None:
         self._engine = engine
+        self._traverse = traverse
         self._patience = patience
         self._settling = settling
+        self._pause = pause
 
     def prove(self, container: str, spec: WiringSpec, wiring: Wiring, just_started: bool) -> None:
         """Proves one wormhole.
@@ -74,14 +84,14 @@ class WormholeProver:
         while True:
             found = self._running(container, just_started)
             try:
-                traverse(int(found["State"]["Pid"]), spec, wiring)
+                self._traverse(int(found["State"]["Pid"]), spec, wiring)
                 break
             except WormholeError as error:
                 if not just_started or time.monotonic() - begin > self._patience:
                     raise _unproved(found, error) from error
-            time.sleep(_PAUSE)
+            time.sleep(self._pause)
         while just_started and time.monotonic() - begin < self._settling:
-            time.sleep(_PAUSE)
+            time.sleep(self._pause)
             self._running(container, just_started)
 
     def _running(self, container: str, just_started: bool) -> Mapping[str, Any]:

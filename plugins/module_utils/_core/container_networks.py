@@ -93,7 +93,7 @@ def parse_attachments(
             raise InvalidInput(
                 f"networks {name}", expected="a network that can be joined", remedy="Use network_mode"
             )
-    if names and network_mode in ("host", "none"):
+    if names and (network_mode in ("host", "none") or network_mode.startswith("container:")):
         raise InvalidInput(
             f"network_mode {network_mode}", expected="no networks beside it", found=", ".join(names)
         )

@@ -227,7 +227,7 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-# -- how rows are made
+# -- how rows are made ------------------------------------------------------------------------------
 # ------------------------------------------------------------------------------------------
 
 
@@ -336,9 +336,10 @@ def _parse_path(name: str, value: str) -> str:
 
 def _parse_network_mode(name: str, value: str) -> str:
     if not value or value != value.strip():
-        raise InvalidInput(
-            name, expected="bridge, host, none, container:NAME or a network's name", found=repr(value)
-        )
+        raise InvalidInput(name, expected="bridge, host, none or a network's name", found=repr(value))
+    if value.startswith("container:"):
+        remedy = "Join the networks of that container"
+        raise InvalidInput(name, expected="networks of the wormhole's own", found=value, remedy=remedy)
     return _read_network_mode(value)
 
 

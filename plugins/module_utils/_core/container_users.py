@@ -101,6 +101,6 @@ def _group_number(name: str, groups: Iterable[list[str]]) -> int:
 
 def _read_table(content: Optional[bytes], fields: int) -> list[list[str]]:
     lines = (content or b"").decode("utf-8", errors="replace").splitlines()
-    rows = [line.split(":") for line in lines if not line.startswith("#")]
+    rows = [line.split(":") for line in lines]
     numbers = {_PASSWD_FIELDS: (2, 3), _GROUP_FIELDS: (2,)}[fields]
     return [row for row in rows if len(row) >= fields and all(row[index].isdigit() for index in numbers)]

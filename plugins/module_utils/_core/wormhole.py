@@ -209,6 +209,10 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         raise InvalidInput("transport", expected=" or ".join(TRANSPORTS), found=params["transport"])
     if not 1 <= params["port"] <= 65535:
         raise InvalidInput("port", expected="a number from 1 to 65535", found=str(params["port"]))
+    if (params.get("stop_timeout") or 0) < -1:
+        raise InvalidInput(
+            "stop_timeout", expected="seconds, or -1 to wait for ever", found=str(params["stop_timeout"])
+        )
     options = parse_options(params)
     attachments = parse_attachments(params.get("networks"), options.get("network_mode", ""))
     wiring = _parse_wiring(params, socket_path, attachments, options.get("network_mode", ""))

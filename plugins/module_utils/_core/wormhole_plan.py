@@ -38,6 +38,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring impor
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
+    ALWAYS,
     NEVER,
     PRESENT,
     STARTED,
@@ -129,16 +130,19 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         return _create(spec, state, values, [Reason("missing", text, spec.name)], {}, _shown(spec, values))
     container = state.container
     steps = _replacement_reasons(spec, state)
-    replacing = bool(steps.reasons)
     deviations = find_deviations(values, container)
-    for deviation in deviations:
-        steps.note(spec, deviation)
+    attachments = find_attachment_deviations(spec.attachments, container)
     update = render_update((deviation.option for deviation in deviations), values)
-    if replacing or update is None:
+    replacing = bool(steps.reasons) or update is None or (bool(attachments) and not _may_join(container))
+    for deviation in (*deviations, *(item.deviation for item in attachments)):
+        steps.note(spec, deviation)
+    if replacing:
         return _create(spec, state, values, steps.reasons, steps.before, steps.after)
     if update:
         steps.actions.append(UpdateContainer(container["Id"], update))
-    return steps.followed_by(_plan_networks(spec, container)).followed_by(_plan_running(spec, state))
+    for item in attachments:
+        steps.actions.append(ConnectNetwork(container["Id"], item.attachment, again=item.attached))
+    return steps.followed_by(_plan_running(spec, state))
 
 
 def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
@@ -149,7 +153,7 @@ def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
     after: dict[str, Any] = {}
     found = container.get("Image", "")
     named = (container.get("Config") or {}).get("Image", "")
-    if state.image_outdated:
+    if spec.pull == ALWAYS and state.image_outdated:
         reasons.append(Reason("image_differs", f"image: the registry has a newer {spec.image}", spec.name))
         before["image"], after["image"] = named, f"{spec.image} from the registry"
     elif state.image is not None and state.image["Id"] != found:
@@ -186,16 +190,16 @@ def _create(
     start = spec.state == STARTED or (spec.state == PRESENT and is_running(state.container))
     rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
     actions: list[Action] = [CreateContainer(spec.name, body, rest, start, former)]
-    pulling = spec.pull != NEVER and (state.image is None or state.image_outdated)
+    outdated = spec.pull == ALWAYS and state.image_outdated
+    pulling = spec.pull != NEVER and (state.image is None or outdated)
     return _Steps(list(reasons), [PullImage(spec.image), *actions] if pulling else actions, before, after)
 
 
-def _plan_networks(spec: WormholeSpec, container: Mapping[str, Any]) -> _Steps:
-    steps = _Steps()
-    for item in find_attachment_deviations(spec.attachments, container):
-        steps.note(spec, item.deviation)
-        steps.actions.append(ConnectNetwork(container["Id"], item.attachment, again=item.attached))
-    return steps
+def _may_join(container: Mapping[str, Any]) -> bool:
+    """Whether networks can be attached: the engine refuses it in network modes that leave no room for
+    them."""
+    mode = str((container.get("HostConfig") or {}).get("NetworkMode", ""))
+    return mode not in ("host", "none") and not mode.startswith("container:")
 
 
 def _plan_running(spec: WormholeSpec, state: WormholeState) -> _Steps:

@@ -262,6 +262,12 @@ class EngineContract:
         with pytest.raises(EngineUnavailable, match="(?i)network .*absent"):
             engine.connect_network(PREFIX + "absent", identifier, {})
 
+    @pytest.mark.parametrize("mode", ["none", "host"])
+    def test_network_modes_that_leave_no_room_for_networks(self, engine, create, network, mode):
+        identifier = create("full", start=True, HostConfig={"NetworkMode": mode})
+        with pytest.raises(EngineUnavailable, match=f"connecting the container .*{mode}"):
+            engine.connect_network(network, identifier, {})
+
     def test_logs_can_be_read_while_nothing_was_written(self, engine, create):
         assert engine.container_logs(create("log", start=True), tail=3) == ""
 

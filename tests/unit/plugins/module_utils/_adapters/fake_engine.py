@@ -5,9 +5,9 @@
 """A Docker engine in memory, for tests of everything that talks to one.
 
 It answers as a real engine does where that matters to the collection: names are unique, what a body leaves
-    out is filled in from the image and with the engine's own defaults, a program that ends leaves its exit
-    code, a host port is given away once. The contract in ``engine_contract.py`` runs against this fake and
-    against real engines, so that it cannot become a dream.
+out is filled in from the image and with the engine's own defaults, a program that ends leaves its exit
+code, a host port is given away once. The contract in ``engine_contract.py`` runs against this fake and
+against real engines, so that it cannot become a dream.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ class FakeEngine:
         if image is None:
             raise EngineUnavailable(f"creating the container {name}", found=f"No such image: {body['Image']}")
         identifier = hashlib.sha256(str(next(self._counter)).encode()).hexdigest()
-        self._containers[identifier] = self._inspection(identifier, name, dict(body), image)
+        self._containers[identifier] = self._inspection(identifier, name, copy.deepcopy(dict(body)), image)
         return identifier
 
     def update_container(self, container: str, body: Mapping[str, Any]) -> None:
@@ -217,6 +217,9 @@ class FakeEngine:
     def connect_network(self, network: str, container: str, endpoint: Mapping[str, Any]) -> None:
         self._note("connect_network", network)
         found = self._require(container, "connecting")
+        mode = found["HostConfig"]["NetworkMode"]
+        if mode in ("host", "none"):
+            raise EngineUnavailable(f"connecting the container {container}", found=f"it is in {mode} mode")
         if network in found["NetworkSettings"]["Networks"]:
             raise EngineUnavailable(f"connecting to {network}", found="endpoint already exists")
         found["NetworkSettings"]["Networks"][network] = self._endpoint(network, found["Id"], endpoint)

@@ -1,0 +1,73 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_users import (
+    ContainerUser,
+    Ownership,
+    may,
+    resolve_user,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+
+PASSWD = b"""root:x:0:0::/root:/bin/sh
+ci:x:1234:1235::/:/bin/sh
+broken line
+99:x:77:78::/:/bin/sh
+"""
+GROUP = b"""root:x:0:
+ci:x:1235:
+extra:x:60:someone,ci
+"""
+
+
+@pytest.mark.parametrize(
+    "user, added, uid, gids",
+    [
+        ("", (), 0, (0,)),
+        ("root", (), 0, (0,)),
+        ("ci", (), 1234, (1235, 60)),
+        ("1234", (), 1234, (1235, 60)),
+        ("1234:5", (), 1234, (5,)),
+        ("ci:extra", (), 1234, (60,)),
+        ("4321", (), 4321, (0,)),
+        ("4321", ("998", "extra"), 4321, (0, 998, 60)),
+        ("99", (), 77, (78,)),
+    ],
+)
+def test_users_are_found_as_the_engine_finds_them(user, added, uid, gids):
+    assert resolve_user(user, added, PASSWD, GROUP) == ContainerUser(uid, gids)
+
+
+def test_numbers_need_no_tables():
+    assert resolve_user("5:6", ("7",), None, None) == ContainerUser(5, (6, 7))
+
+
+@pytest.mark.parametrize("user, added", [("nobody", ()), ("ci:nogroup", ()), ("ci", ("nogroup",))])
+def test_names_that_the_image_does_not_know_are_refused(user, added):
+    with pytest.raises(InvalidInput, match="of the image, or a number"):
+        resolve_user(user, added, PASSWD, GROUP)
+
+
+CI = ContainerUser(1234, (1235, 60))
+
+
+@pytest.mark.parametrize(
+    "user, uid, gid, mode, expected",
+    [
+        (CI, 1234, 0, 0o400, True),
+        (CI, 0, 0, 0o400, False),
+        (CI, 0, 60, 0o440, True),
+        (CI, 0, 60, 0o400, False),
+        (CI, 0, 0, 0o444, True),
+        (CI, 1234, 60, 0o044, False),
+        (CI, 0, 60, 0o004, False),
+        (ContainerUser(0, (0,)), 5, 5, 0o000, True),
+    ],
+)
+def test_who_may_read(user, uid, gid, mode, expected):
+    assert may(user, Ownership(uid, gid, 0o100000 | mode), 4) is expected

@@ -1,0 +1,148 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ports import (
+    parse_ports,
+    read_ports,
+    render_ports,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
+    parse_binds,
+    parse_bytes,
+    parse_mapping,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("0", 0),
+        ("4096", 4096),
+        ("512m", 512 * 2**20),
+        ("512 MiB", 512 * 2**20),
+        ("1.5G", 3 * 2**29),
+        ("2kb", 2048),
+        ("1b", 1),
+    ],
+)
+def test_sizes(text, expected):
+    assert parse_bytes("memory", text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "-1", "m", "1x", "1,5g", "512mm", "1e3"])
+def test_what_is_no_size(text):
+    with pytest.raises(InvalidInput, match="^memory: expected a size"):
+        parse_bytes("memory", text)
+
+
+@pytest.mark.parametrize(
+    "items, expected",
+    [
+        (["/a:/b"], ("/a:/b",)),
+        (["/a/:/b/:rw"], ("/a:/b",)),
+        (["/a:/b:z,ro"], ("/a:/b:ro,z",)),
+        (["data:/b"], ("data:/b",)),
+        (["/b"], ("/b",)),
+        (["/a:/b", "/a:/b:rw"], ("/a:/b",)),
+    ],
+)
+def test_volumes(items, expected):
+    assert parse_binds("volumes", items) == expected
+    assert parse_binds("volumes", expected) == expected
+
+
+@pytest.mark.parametrize(
+    "items, message",
+    [
+        (["a:b"], "absolute target"),
+        (["relative"], "absolute target"),
+        (["./a:/b"], "absolute path on the host or the name of a volume"),
+        (["~/a:/b"], "absolute path on the host or the name of a volume"),
+        ([":/b"], "absolute path on the host or the name of a volume"),
+        (["/a:/b:ro:x"], "absolute target"),
+        (["/a:/b:readonly"], "found readonly"),
+        (["/a:/b", "/c:/b"], "one volume for each target, found /a:/b"),
+    ],
+)
+def test_what_is_no_volume(items, message):
+    with pytest.raises(InvalidInput, match=message):
+        parse_binds("volumes", items)
+
+
+@pytest.mark.parametrize(
+    "items, expected",
+    [
+        ([80], ("80/tcp",)),
+        (["80"], ("80/tcp",)),
+        (["8080:80"], ("8080:80/tcp",)),
+        (["53:53/udp"], ("53:53/udp",)),
+        (["127.0.0.1:8080:80"], ("127.0.0.1:8080:80/tcp",)),
+        (["127.0.0.1::80"], ("127.0.0.1::80/tcp",)),
+        (["[::1]:8080:80"], ("[::1]:8080:80/tcp",)),
+        (["[fd00::1]::80"], ("[fd00::1]::80/tcp",)),
+        (["8080-8081:80-81"], ("8080:80/tcp", "8081:81/tcp")),
+        (["80-81"], ("80/tcp", "81/tcp")),
+        (["8080-8090:80"], ("8080-8090:80/tcp",)),
+        (["80", "80/tcp"], ("80/tcp",)),
+        (["all", "80"], ("all", "80/tcp")),
+    ],
+)
+def test_ports(items, expected):
+    assert parse_ports("published_ports", items) == expected
+    assert parse_ports("published_ports", expected) == expected
+    assert set(read_ports(render_ports(expected))) == set(expected)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "",
+        "0",
+        "65536",
+        "80:",
+        "http",
+        "80/icmp",
+        "1.2.3.4:80",
+        "1.2.3:1:80",
+        "[x]:1:2",
+        "::80",
+        "81-80",
+        "8080-8081:80-82",
+    ],
+)
+def test_what_is_no_port(item):
+    with pytest.raises(InvalidInput, match="^published_ports"):
+        parse_ports("published_ports", [item])
+
+
+PORTS = st.integers(1, 65535)
+ADDRESSES = st.one_of(
+    st.just(""), st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(lambda address: f"[{address}]")
+)
+
+
+@given(ADDRESSES, st.one_of(st.none(), PORTS), PORTS, st.sampled_from(["tcp", "udp", "sctp"]))
+def test_ports_survive_the_way_through_the_engine(address, host, port, protocol):
+    text = f"{address}:{host or ''}:" if address else (f"{host}:" if host else "")
+    parsed = parse_ports("published_ports", [f"{text}{port}/{protocol}"])
+    assert read_ports(render_ports(parsed)) == parsed
+
+
+@pytest.mark.parametrize("value", [True, 1, None, ["a"], {"a": "b"}])
+def test_values_that_yaml_made_something_else_of_are_refused(value):
+    with pytest.raises(InvalidInput, match="^env A: expected a string.*quotes"):
+        parse_mapping("env", {"A": value})
+
+
+@pytest.mark.parametrize("key", ["", "A=B"])
+def test_names_that_are_none_are_refused(key):
+    with pytest.raises(InvalidInput, match="expected a name"):
+        parse_mapping("env", {key: "x"})

@@ -1,0 +1,346 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner of wormholes: decisions as tables, and the law that a plan carried out leaves nothing to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
+    Gateway,
+    Topology,
+    Unreachable,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
+    ConnectNetwork,
+    CreateContainer,
+    PullImage,
+    RemoveContainer,
+    RemoveFormer,
+    RestoreFormer,
+    StartContainer,
+    StopContainer,
+    UpdateContainer,
+    WormholeState,
+    parse_spec,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import plan_wormhole
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_simulation import (
+    simulate_wormhole,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.engine_contract import (
+    OPTION_VALUES,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
+    make_image,
+)
+
+DEFAULTS = {
+    "name": "agent",
+    "state": "started",
+    "image": "busybox:1",
+    "pull": "missing",
+    "transport": "tls",
+    "certificate_path": "/certs",
+    "port": 2376,
+    "recreate": False,
+    "adopt": False,
+    "verify": True,
+}
+IMAGE = make_image("one", User="1234", Env=["PATH=/bin", "A=image"], Labels={"from": "image"})
+OTHER_IMAGE = make_image("two")
+TOPOLOGY = Topology(
+    (
+        Gateway("172.17.0.1", 4, "bridge", "docker0", "172.17.0.0/16"),
+        Gateway("172.18.0.1", 4, "ci", "br-1", "172.18.0.0/16"),
+    ),
+    (Unreachable("host", "host", "", ""), Unreachable("none", "null", "no network at all", "transport unix")),
+)
+VIRGIN = WormholeState(WiringState(TOPOLOGY, (("172.17.0.1", 2376),), 998), image=IMAGE)
+
+
+def spec(**params):
+    return parse_spec({**DEFAULTS, **params}, "/var/run/docker.sock")
+
+
+def after(found, **params):
+    """What an earlier run with these parameters has left."""
+    left = simulate_wormhole(found, plan_wormhole(spec(**params), found))
+    return replace(left, created_now=False, started_now=False)
+
+
+def codes(plan):
+    return [reason.code for reason in plan.reasons]
+
+
+def kinds(plan):
+    return [type(action) for action in plan.actions]
+
+
+def put_aside(container):
+    return {**container, "Id": "former", "Name": "/agent.wormhole-former"}
+
+
+RUNNING = after(VIRGIN)
+STOPPED = after(RUNNING, state="stopped")
+FOREIGN = replace(
+    RUNNING, container={**RUNNING.container, "Config": {**RUNNING.container["Config"], "Labels": {}}}
+)
+
+
+@pytest.mark.parametrize(
+    "state, params, expected_codes, expected_kinds",
+    [
+        (VIRGIN, {}, ["missing"], [CreateContainer]),
+        (replace(VIRGIN, image=None), {}, ["missing"], [PullImage, CreateContainer]),
+        (replace(VIRGIN, image=None), {"pull": "never"}, ["missing"], [CreateContainer]),
+        (VIRGIN, {"state": "absent"}, [], []),
+        (RUNNING, {}, [], []),
+        (RUNNING, {"state": "present"}, [], []),
+        (RUNNING, {"state": "stopped"}, ["running"], [StopContainer]),
+        (RUNNING, {"state": "absent"}, ["not_absent"], [RemoveContainer]),
+        (STOPPED, {}, ["not_running"], [StartContainer]),
+        (STOPPED, {"state": "present"}, [], []),
+        (STOPPED, {"state": "stopped"}, [], []),
+        (
+            after(VIRGIN, network_mode="host"),
+            {"networks": [{"name": "ci"}]},
+            ["networks_differs"],
+            [CreateContainer],
+        ),
+        (replace(RUNNING, image_outdated=True), {}, [], []),
+        (RUNNING, {"recreate": True}, ["recreate"], [CreateContainer]),
+        (RUNNING, {"restart_policy": "always"}, ["restart_policy_differs"], [UpdateContainer]),
+        (
+            RUNNING,
+            {"restart_policy": "always", "user": "5"},
+            ["user_differs", "restart_policy_differs"],
+            [CreateContainer],
+        ),
+        (RUNNING, {"networks": [{"name": "ci"}]}, ["networks_differs"], [ConnectNetwork]),
+        (
+            STOPPED,
+            {"networks": [{"name": "ci"}], "memory": "64m"},
+            ["memory_differs", "networks_differs", "not_running"],
+            [UpdateContainer, ConnectNetwork, StartContainer],
+        ),
+        (RUNNING, {"transport": "unix"}, None, [CreateContainer]),
+        (RUNNING, {"identity": "other"}, None, [CreateContainer]),
+        (replace(RUNNING, image=OTHER_IMAGE), {}, ["image_differs"], [CreateContainer]),
+        (
+            replace(RUNNING, image_outdated=True),
+            {"pull": "always"},
+            ["image_differs"],
+            [PullImage, CreateContainer],
+        ),
+        (replace(RUNNING, image=None), {}, [], []),
+        (
+            replace(RUNNING, image=None),
+            {"image": "busybox:2"},
+            ["image_differs"],
+            [PullImage, CreateContainer],
+        ),
+        (
+            replace(RUNNING, wiring=replace(RUNNING.wiring, served=(("172.18.0.1", 2376),))),
+            {"networks": [{"name": "ci"}]},
+            ["env_differs", "networks_differs"],
+            [CreateContainer],
+        ),
+    ],
+)
+def test_decisions(state, params, expected_codes, expected_kinds):
+    plan = plan_wormhole(spec(**params), state)
+    if expected_codes is not None:
+        assert codes(plan)[: len(expected_codes)] == expected_codes
+        assert bool(plan.reasons) == bool(expected_codes)
+    if expected_kinds is not None:
+        assert kinds(plan) == expected_kinds
+
+
+@pytest.mark.parametrize(
+    "state, wanted, runs",
+    [(RUNNING, "present", True), (STOPPED, "present", False), (RUNNING, "stopped", False)],
+)
+def test_a_replacement_runs_if_it_should_or_if_what_it_replaces_did(state, wanted, runs):
+    (action,) = plan_wormhole(spec(state=wanted, user="5"), state).actions
+    assert (action.start, action.former) == (runs, state.container["Id"])
+
+
+def test_a_diff_tells_both_sides_of_every_option_and_the_reasons_say_why():
+    plan = plan_wormhole(spec(user="5", env={"TOKEN": "s3cret"}, transport="unix"), RUNNING)
+    assert plan.before["user"] == "1234"
+    assert plan.after["user"] == "5"
+    assert plan.before["env"]["DOCKER_HOST"] == "tcp://172.17.0.1:2376"
+    assert plan.after["env"] == {"DOCKER_HOST": "unix:///var/run/docker.sock", "TOKEN": "(hidden)"}
+    assert (
+        "env DOCKER_HOST: expected unix:///var/run/docker.sock, found tcp://172.17.0.1:2376" in plan.texts()
+    )
+    assert "s3cret" not in str((plan.before, plan.after, plan.reasons))
+
+
+def test_what_image_and_engine_contribute_is_never_compared():
+    state = replace(
+        RUNNING, container={**RUNNING.container, "HostConfig": {**RUNNING.container["HostConfig"]}}
+    )
+    state.container["HostConfig"].update(Memory=0, ShmSize=67108864, Runtime="runc", CgroupnsMode="private")
+    state.container["Config"]["StopSignal"] = "SIGTERM"
+    assert plan_wormhole(spec(), state).is_empty
+
+
+# -- what an earlier run has left half-way ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "state, expected_codes, expected_kinds",
+    [
+        # Died between putting aside and creating, or before the former was stopped.
+        (
+            replace(RUNNING, container=None, former=put_aside(RUNNING.container)),
+            ["interrupted"],
+            [RestoreFormer],
+        ),
+        # Died after the former was stopped and before the successor was created: cannot be, but is mended.
+        (
+            replace(RUNNING, container=None, former=put_aside(STOPPED.container)),
+            ["interrupted", "not_running"],
+            [RestoreFormer, StartContainer],
+        ),
+        # Died before the successor was started.
+        (
+            replace(STOPPED, former=put_aside(STOPPED.container)),
+            ["interrupted", "not_running"],
+            [RemoveContainer, RestoreFormer, StartContainer],
+        ),
+        # Died before the former was removed.
+        (replace(RUNNING, former=put_aside(STOPPED.container)), ["left_over"], [RemoveFormer]),
+    ],
+)
+def test_half_done_replacements(state, expected_codes, expected_kinds):
+    plan = plan_wormhole(spec(), state)
+    assert (codes(plan), kinds(plan)) == (expected_codes, expected_kinds)
+
+
+def test_both_are_removed_if_none_is_wanted():
+    state = replace(RUNNING, former=put_aside(STOPPED.container))
+    assert kinds(plan_wormhole(spec(state="absent"), state)) == [RemoveContainer, RemoveContainer]
+
+
+# -- what is somebody else's -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "state, verb", [("started", "replaced"), ("stopped", "replaced"), ("absent", "removed")]
+)
+def test_a_container_that_is_no_wormhole_is_left_alone(state, verb):
+    with pytest.raises(Refused, match=f"^container agent: .*adopt: true to have it {verb}"):
+        plan_wormhole(spec(state=state), FOREIGN)
+    assert not plan_wormhole(spec(state=state, adopt=True), FOREIGN).is_empty
+
+
+def test_a_container_that_could_not_be_put_back_is_not_replaced():
+    foreign = {**FOREIGN.container, "HostConfig": {**FOREIGN.container["HostConfig"], "AutoRemove": True}}
+    with pytest.raises(Refused, match="auto_remove"):
+        plan_wormhole(spec(adopt=True), replace(FOREIGN, container=foreign))
+
+
+@pytest.mark.parametrize(
+    "security, params, message",
+    [
+        (["name=seccomp,profile=default", "name=userns"], {}, "userns-remap"),
+        (["name=userns"], {"transport": "unix"}, "userns-remap"),
+        (["name=rootless"], {}, "rootless engine. Use transport unix"),
+    ],
+)
+def test_engines_that_are_not_supported_are_refused_by_name(security, params, message):
+    with pytest.raises(Refused, match=message):
+        plan_wormhole(spec(**params), replace(VIRGIN, info={"SecurityOptions": security}))
+
+
+def test_a_rootless_engine_has_its_socket():
+    state = replace(VIRGIN, info={"SecurityOptions": ["name=rootless"]})
+    assert not plan_wormhole(spec(transport="unix"), state).is_empty
+
+
+def test_an_option_that_the_kernel_ignores_is_refused():
+    with pytest.raises(InvalidInput, match="found memory"):
+        plan_wormhole(spec(memory="64m"), replace(VIRGIN, info={"MemoryLimit": False}))
+
+
+@pytest.mark.parametrize(
+    "params, message",
+    [
+        ({"name": "a b"}, "name 'a b'"),
+        ({"name": "-a"}, "name '-a'"),
+        ({"image": None}, "wormhole agent: expected an image"),
+        ({"image": ""}, "wormhole agent: expected an image"),
+        ({"transport": "tcp"}, "transport: expected tls or unix, found tcp"),
+        ({"port": 0}, "port: expected a number from 1 to 65535"),
+        ({"identity": "../x"}, "identity ../x: expected a name"),
+        ({"identity_directory": "x"}, "identity_directory: expected an absolute path"),
+        ({"certificate_path": "/a:b"}, "certificate_path: expected an absolute path without a colon"),
+        ({"env": {"DOCKER_HOST": "x"}}, "env DOCKER_HOST: expected to be left to transport tls"),
+        ({"volumes": ["/x:/certs"]}, "volumes /certs"),
+        ({"stop_timeout": -2}, "stop_timeout: expected"),
+    ],
+)
+def test_malformed_parameters_are_refused_in_one_sentence(params, message):
+    with pytest.raises(InvalidInput, match=f"^{message}"):
+        spec(**params)
+
+
+# -- the law ---------------------------------------------------------------------------------------
+
+OPTION_SETS = st.fixed_dictionaries(
+    {},
+    optional={
+        **{
+            name: st.sampled_from(v)
+            for name, v in OPTION_VALUES.items()
+            if name not in ("network_mode", "etc_hosts")
+        },
+        "networks": st.sampled_from(
+            [[{"name": "ci"}], [{"name": "ci", "aliases": ["x"]}, {"name": "bridge"}]]
+        ),
+        "transport": st.sampled_from(["tls", "unix"]),
+        "identity": st.sampled_from(["agent", "other"]),
+        "image": st.sampled_from(["busybox:1", "busybox:2"]),
+        "pull": st.sampled_from(["missing", "always", "never"]),
+        "recreate": st.booleans(),
+        "adopt": st.just(True),
+    },
+)
+STATES = st.sampled_from(["started", "stopped", "present", "absent"])
+
+
+@given(
+    first=st.one_of(st.none(), OPTION_SETS),
+    second=OPTION_SETS,
+    states=st.tuples(STATES, STATES),
+    image=st.sampled_from([None, IMAGE, OTHER_IMAGE]),
+    outdated=st.booleans(),
+    former=st.sampled_from([None, RUNNING.container, STOPPED.container]),
+    served=st.sampled_from([(), (("172.17.0.1", 2376),), (("172.18.0.1", 2376),)]),
+)
+def test_a_plan_that_is_carried_out_leaves_nothing_to_do(
+    first, second, states, image, outdated, former, served
+):
+    state = VIRGIN if first is None else after(VIRGIN, **{**first, "state": states[0]})
+    state = replace(
+        state,
+        image=image,
+        image_outdated=outdated and image is not None,
+        former=former and put_aside(former),
+        wiring=replace(state.wiring, served=served),
+    )
+    wanted = spec(**{**second, "state": states[1]})
+    plan = plan_wormhole(wanted, state)
+    left = plan_wormhole(wanted, simulate_wormhole(state, plan))
+    assert left.is_empty, left.texts()
