@@ -23,6 +23,11 @@ class LabPaths:
         return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:8]
 
     @property
+    def link(self) -> str:
+        """The machine's interface to the lab."""
+        return f"wl{self.key}"
+
+    @property
     def dev(self) -> Path:
         """All state of `./dev`."""
         return self.root / ".dev"

@@ -6,13 +6,25 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 from lab import cache, cgroups
 from lab.paths import LabPaths
+
+_LINK_SECONDS = 5
 
 
 def clear(paths: LabPaths) -> list[str]:
     """Remove what is left of a lab that has ended; return what could not be removed."""
     left = []
+    # The kernel takes a namespace apart a moment after its last process.
+    link = Path("/sys/class/net") / paths.link
+    deadline = time.monotonic() + _LINK_SECONDS
+    while link.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if link.exists():
+        left.append(f"interface {paths.link}: a process is still in the lab's network")
     cgroup = cgroups.lab_cgroup(paths.run.name)
     if cgroup is not None and not cgroups.remove_tree(cgroup):
         left.append(f"cgroup {cgroup}: processes are still in it")

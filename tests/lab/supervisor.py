@@ -30,6 +30,15 @@ from lab.spec import HostSpec
 
 Request = dict[str, Any]
 
+_SETTINGS = {
+    # Without IPv6 there is nothing to be routed to fc00::/7. A kernel without it has no such settings.
+    "ipv6/conf/default/disable_ipv6": "1",
+    "ipv6/conf/all/disable_ipv6": "1",
+    "ipv4/ip_forward": "1",
+    # Every packet that goes nowhere is answered with an error at once, not one a second: nobody waits in vain.
+    "ipv4/icmp_ratelimit": "0",
+}
+
 
 def main() -> None:
     """Run as `python -m lab.supervisor ROOT SUBNET CONTROLLER_NETNS_FD`, by the guardian only."""
@@ -60,35 +69,29 @@ def enter_namespaces(paths: LabPaths) -> None:
 
 def make_network(paths: LabPaths, subnet: network.Subnet, outside: int) -> None:
     """Make the bridge of the hosts and the link to the machine, and let no packet out."""
-    # Without IPv6 there is nothing to be routed to fc00::/7. A kernel without it has no such setting.
-    for setting in (
-        "net/ipv6/conf/default/disable_ipv6",
-        "net/ipv6/conf/all/disable_ipv6",
-        "net/ipv4/ip_forward",
-    ):
-        path = Path("/proc/sys") / setting
+    for setting, value in _SETTINGS.items():
+        path = Path("/proc/sys/net") / setting
         if path.exists():
-            path.write_text("1")
-    link = f"wl{paths.key}"
+            path.write_text(value)
     ip_batch(
         [
             "link set lo up",
             f"link add {network.BRIDGE} type bridge",
             f"address add {subnet.gateway}/24 dev {network.BRIDGE}",
             f"link set {network.BRIDGE} up",
-            f"link add uplink type veth peer name {link}",
+            f"link add uplink type veth peer name {paths.link}",
             f"link set uplink master {network.BRIDGE} up",
             *(f"route add unreachable {destination}" for destination in network.PRIVATE_RANGES),
         ]
     )
     # The other end of the link lives in the machine's namespace, and dies with this end.
     namespace = f"/proc/self/fd/{outside}"
-    run(["ip", "link", "set", link, "netns", namespace], pass_fds=[outside])
+    run(["ip", "link", "set", paths.link, "netns", namespace], pass_fds=[outside])
     ip_batch(
         [
-            f"link set {link} addrgenmode none",
-            f"address add {subnet.controller}/24 dev {link}",
-            f"link set {link} up",
+            f"link set {paths.link} addrgenmode none",
+            f"address add {subnet.controller}/24 dev {paths.link}",
+            f"link set {paths.link} up",
         ],
         namespace=namespace,
         pass_fds=[outside],

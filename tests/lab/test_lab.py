@@ -102,12 +102,13 @@ def owned_paths() -> LabPaths:
     return LabPaths(lab_root("owned"))
 
 
-def assert_gone(within: float = 5.0) -> None:
-    """Check that every trace of the owner's lab goes away by itself."""
-    deadline = time.monotonic() + within
-    while traces(owned_paths()) and time.monotonic() < deadline:
+def wait_for_traces(expected: set[str], seconds: float = 5.0) -> None:
+    """Wait until there are these kinds of traces of the owner's lab, and no others."""
+    deadline = time.monotonic() + seconds
+    while set(traces(owned_paths())) != expected and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert traces(owned_paths()) == {}
+    found = traces(owned_paths())
+    assert set(found) == expected, found
 
 
 def test_ctrl_c_leaves_nothing(owner: subprocess.Popen[str]) -> None:
@@ -120,23 +121,20 @@ def test_ctrl_c_leaves_nothing(owner: subprocess.Popen[str]) -> None:
 def test_killed_owner_leaves_nothing(owner: subprocess.Popen[str]) -> None:
     supervisor_of(owner)
     owner.kill()
-    assert_gone()
+    wait_for_traces(set())
 
 
 def test_killed_supervisor_leaves_nothing(owner: subprocess.Popen[str]) -> None:
     os.kill(supervisor_of(owner), signal.SIGKILL)
-    assert_gone()
+    wait_for_traces(set())
 
 
 def test_killed_guardian_leaves_what_down_removes(owner: subprocess.Popen[str]) -> None:
     supervisor_of(owner)
     guardian = int((owned_paths().lab / "guardian.pid").read_text())
     os.kill(guardian, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while "process" in traces(owned_paths()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    # The kernel has ended the lab; an empty cgroup and some files wait for the next command.
-    assert set(traces(owned_paths())) == {"cgroup", "socket folder", "host data"}
+    # The kernel ends the lab; an empty cgroup and some files wait for the next command.
+    wait_for_traces({"cgroup", "socket folder", "host data"})
     assert Lab.down(root=owned_paths().root) == []
     assert traces(owned_paths()) == {}
 
@@ -195,7 +193,9 @@ def test_bare_host_installs_docker_offline(lab: Lab, release: int) -> None:
     assert host.run(["python3", "-c", "import docker"], check=False).returncode != 0
     update = host.run(["apt-get", "update"])
     assert "W:" not in update.stderr
-    host.run("DEBIAN_FRONTEND=noninteractive apt-get install -y docker.io python3-docker python3-cryptography")
+    host.run(
+        "DEBIAN_FRONTEND=noninteractive apt-get install -y docker.io python3-docker python3-cryptography"
+    )
     assert host.run(["systemctl", "is-active", "docker"]).stdout == "active\n"
     host.run(["python3", "-c", "import docker, cryptography; docker.from_env().ping()"])
     host.destroy()

@@ -17,10 +17,11 @@ from lab.process import run
 
 def traces(paths: LabPaths) -> dict[str, list[str]]:
     """Return every trace of a clone's lab, by kind; kinds without any are left out."""
-    link = f"wl{paths.key}"
     found = {
-        "interface": [line for line in run(["ip", "-oneline", "link"]).splitlines() if link in line],
-        "route": [line for line in run(["ip", "route", "show", "table", "all"]).splitlines() if link in line],
+        "interface": [line for line in run(["ip", "-oneline", "link"]).splitlines() if paths.link in line],
+        "route": [
+            line for line in run(["ip", "route", "show", "table", "all"]).splitlines() if paths.link in line
+        ],
         "mount": _mounts(paths),
         "process": _processes(paths),
         "cgroup": _cgroups(paths),
@@ -32,7 +33,11 @@ def traces(paths: LabPaths) -> dict[str, list[str]]:
 
 def packet_filter() -> dict[str, str]:
     """Return the rules of this namespace, as each tool that is installed tells them."""
-    tools = {"iptables": ["iptables-save"], "ip6tables": ["ip6tables-save"], "nftables": ["nft", "list", "ruleset"]}
+    tools = {
+        "iptables": ["iptables-save"],
+        "ip6tables": ["ip6tables-save"],
+        "nftables": ["nft", "list", "ruleset"],
+    }
     return {
         name: "\n".join(line for line in run(argv).splitlines() if not line.startswith("#"))
         for name, argv in tools.items()
@@ -42,7 +47,11 @@ def packet_filter() -> dict[str, str]:
 
 def _mounts(paths: LabPaths) -> list[str]:
     ours = (str(paths.lab), str(paths.run))
-    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if line.split()[1].startswith(ours)]
+    return [
+        line
+        for line in Path("/proc/self/mounts").read_text().splitlines()
+        if line.split()[1].startswith(ours)
+    ]
 
 
 def _cgroups(paths: LabPaths) -> list[str]:
