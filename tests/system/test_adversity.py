@@ -17,7 +17,8 @@ FOREIGN = {
     "debug": False,
     "labels": ["rack=7"],
     "log-opts": {"max-size": "10m", "max-file": "3"},
-    "default-ulimits": {"nofile": {"Name": "nofile", "Hard": 64000, "Soft": 64000}},
+    "default-shm-size": "96M",
+    "default-address-pools": [{"base": "172.30.0.0/16", "size": 24}],
     "max-concurrent-downloads": 2,
     "shutdown-timeout": 20,
 }

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import ssl
 import subprocess
@@ -84,7 +85,7 @@ class ListenerHost:
         for address in listener.resolve_addresses(self._spec, topology):
             if (address, self._spec.port) in listening:
                 served[address] = self._served(address)
-            elif not can_listen(address, self._spec.port):
+            elif self._spec.port not in _everywhere(listening) and not can_listen(address, self._spec.port):
                 occupied[address] = port_holder(self._spec.port) or "another process"
         return listener.ListenerState(
             topology=topology,
@@ -207,6 +208,11 @@ class ListenerHost:
         if self._restarted:
             systemd.restart(listener.ENGINE_UNIT)
         _start_again(self._connect(), snapshot.containers)
+
+
+def _everywhere(listening: tuple[tuple[str, int], ...]) -> set[int]:
+    """Ports that our own unit holds on all addresses, after somebody edited it; they become free when it is stopped."""
+    return {port for address, port in listening if ipaddress.ip_address(address).is_unspecified}
 
 
 def check_material(directory: str, addresses: list[str]) -> None:
