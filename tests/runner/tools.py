@@ -80,17 +80,17 @@ def base_python() -> Path:
 def environment(settings: Settings, log: Log, name: str, python: Path | None = None) -> Path:
     """The ``bin`` directory of the virtual environment of ``tests/requirements/NAME.txt``, built where needed.
 
-    It is built again when the requirements or the interpreter change. Whoever else asks for the same one waits.
+    It is built again when the requirements, the interpreter or its own path change. Whoever else asks for the same one waits.
 
     Raises:
         Failed: it could not be built.
     """
     python = python or base_python()
     requirements = settings.root / "tests/requirements" / f"{name}.txt"
-    stamp = json.dumps(
-        {"python": str(python), "sha256": hashlib.sha256(requirements.read_bytes()).hexdigest()}
-    )
     home = settings.work / "tools" / name
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    # The programs in an environment name its path: one that was moved is of no use.
+    stamp = json.dumps({"home": str(home), "python": str(python), "requirements": digest})
     home.parent.mkdir(parents=True, exist_ok=True)
     with (home.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

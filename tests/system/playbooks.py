@@ -49,10 +49,15 @@ class Task:
         return bool(self.result.get("changed"))
 
     @property
+    def items(self) -> list[Mapping[str, Any]]:
+        """The results of a loop."""
+        items = self.result.get("results")
+        return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+    @property
     def diff(self) -> Any:
         """The diff; one for each item of a loop."""
-        items = self.result.get("results")
-        return [item.get("diff") for item in items] if isinstance(items, list) else self.result.get("diff")
+        return [item.get("diff") for item in self.items] or self.result.get("diff")
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,14 @@ class Run:
 
     @property
     def message(self) -> str:
-        """What the failed tasks said."""
-        failed = [
-            task for task in self.tasks if task.status in ("failed", "unreachable") and not task.ignored
-        ]
-        return "\n".join(str(task.result.get("msg", "")) for task in failed)
+        """What the failed tasks said; of a loop, each item that failed."""
+        failed = [task for task in self.tasks if task.status in ("failed", "unreachable")]
+        said = []
+        for task in failed:
+            if not task.ignored:
+                said += [task.result.get("msg", "")]
+                said += [item.get("msg", "") for item in task.items if item.get("failed")]
+        return "\n".join(map(str, said))
 
 
 class Controller:
