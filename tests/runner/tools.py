@@ -80,7 +80,8 @@ def base_python() -> Path:
 def environment(settings: Settings, log: Log, name: str, python: Path | None = None) -> Path:
     """The ``bin`` directory of the virtual environment of ``tests/requirements/NAME.txt``, built where needed.
 
-    It is built again when the requirements, the interpreter or its own path change. Whoever else asks for the same one waits.
+    It is built again when the requirements, the interpreter or its own path change. Whoever else asks for the same
+    one waits.
 
     Raises:
         Failed: it could not be built.
