@@ -78,7 +78,7 @@ def test_the_function_runs_in_the_other_namespace(elsewhere):
 
 def test_only_the_network_is_another(elsewhere, tmp_path):
     (tmp_path / "file").write_text("here")
-    assert call(elsewhere, lambda: (tmp_path / "file").read_text()) == "here"
+    assert call(elsewhere, (tmp_path / "file").read_text) == "here"
 
 
 def test_what_listens_here_is_not_there(elsewhere):
@@ -113,7 +113,7 @@ def test_errors_arrive_as_they_were():
     ("function", "found"),
     [
         (lambda: 1 // 0, "ZeroDivisionError"),
-        (lambda: object(), "TypeError"),
+        (object, "TypeError"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "the child process died"),
         (lambda: os._exit(3), "the child process died"),
     ],
