@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hosts import GATEWAY, engine, footprint, inside, launch_arguments
+from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, launch_arguments
 
 pytestmark = pytest.mark.parametrize("release", [12, 13])
 
@@ -111,7 +111,7 @@ def test_a_host_without_python3_docker_is_told_and_its_engine_runs_on(release, f
     assert failed.failures == 1
     assert "python3-docker" in failed.message
     assert engine(host) == before
-    failed = playbook("launch", host, *launch_arguments({"name": "a", "image": "wormhole-lab/cli:1", "transport": "unix"}), check=False)
+    failed = playbook("launch", host, *launch_arguments({**WORMHOLE, "transport": "unix"}), check=False)
     assert failed.failures == 1
     assert "python3-docker" in failed.message
     assert engine(host) == before
