@@ -129,6 +129,8 @@ def _run(
                 except Exception:
                     log.write(traceback.format_exc())
                     outcome = FAILED
+                if PROGRAMS.stopping:
+                    return
                 result = Result(step, outcome, time.monotonic() - begun, log)
                 results.append(result)
                 progress.ended(result)

@@ -114,6 +114,11 @@ class Programs:
             self._running.add(process)
             return process
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the run is being ended: what fails now, fails because of that."""
+        return self._stopping
+
     def finished(self, process: subprocess.Popen[bytes]) -> None:
         with self._lock:
             self._running.discard(process)
