@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import ansible_test, docs, lint, parts, report, steps, tools
+from runner import ansible_test, docs, lint, parts, report, steps, tools, unit
 from runner.steps import Failed, Log, Outcome, Result, Settings, Step
 
 CASES = """<testsuites><testsuite>
@@ -128,6 +128,16 @@ def test_each_ansible_core_gets_a_python_that_is_there(
     cores, remarks = ansible_test.cores()
     assert [(core.version, core.python, core.targets) for core in cores] == expected
     assert len(remarks) == sum(f"'{preferred}'" not in str(found) for preferred in ("3.11", "3.13"))
+
+
+def test_unit_tests_run_on_the_oldest_and_the_controllers_python_or_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = ("3.9", "3.10", "3.11", "3.12", "3.13")
+    monkeypatch.setattr(tools, "interpreters", lambda: dict.fromkeys(found, Path("/usr/bin")))
+    older, newer = ansible_test.cores()[0]
+    assert [unit.targets(core, thorough=False) for core in (older, newer)] == [("3.9", "3.11"), ("3.13",)]
+    assert unit.targets(older, thorough=True) + unit.targets(newer, thorough=True) == found
 
 
 def test_a_copy_keeps_environments_and_nothing_else(settings: Settings, tmp_path: Path) -> None:

@@ -52,12 +52,22 @@ def remarks() -> list[str]:
 
 def _all(core: Core) -> Action:
     def action(settings: Settings, log: Log) -> Outcome:
-        return units(AnsibleTest(settings, log, core, f"unit-{core.version}"), core.python, core.targets)
+        program = AnsibleTest(settings, log, core, f"unit-{core.version}")
+        return units(program, core.python, targets(core, settings.thorough))
 
     return action
 
 
-def units(program: AnsibleTest, controller: str, targets: tuple[str, ...], *paths: str) -> Outcome:
+def targets(core: Core, thorough: bool) -> tuple[str, ...]:
+    """Pythons to run modules' unit tests on: the oldest that is found and the controller's, or all of them.
+
+    The part sanity compiles and imports everything on all of them in any case.
+    """
+    oldest = next(iter(tools.interpreters()))
+    return tuple(target for target in core.targets if thorough or target in (oldest, core.python))
+
+
+def units(program: AnsibleTest, controller: str, pythons: tuple[str, ...], *paths: str) -> Outcome:
     """Run unit tests on several Pythons and count them; each Python has to have run some."""
     arguments = [
         "units",
@@ -68,11 +78,11 @@ def units(program: AnsibleTest, controller: str, targets: tuple[str, ...], *path
         "--controller",
         f"origin:python=venv/{controller}",
     ]
-    for target in targets:
+    for target in pythons:
         arguments += ["--target-python", f"venv/{target}"]
-    status = program.run([*arguments, *paths], pythons=targets)
+    status = program.run([*arguments, *paths], pythons=pythons)
     total, ran = Outcome(), []
-    for target in targets:
+    for target in pythons:
         counted = ansible_test.count(program.reports(f"python{target}-*-units.xml"))
         ran.append(f"{target}: {counted.passed}")
         total += counted if counted.passed + counted.failed else Outcome(failed=1)
