@@ -109,8 +109,11 @@ class WormholeHost:
             MissingRequirement: something that has to be there first is missing; nothing has been changed.
             WormholeError: a step failed; a container that was to be replaced is back.
         """
+        if any(isinstance(action, (CreateContainer, ConnectNetwork)) for action in plan.actions):
+            self._require_networks()
         if any(isinstance(action, CreateContainer) for action in plan.actions):
-            self._require_preconditions()
+            self._require_listener()
+            self._require_identity()
         for action in plan.actions:
             self._apply_action(action)
 
@@ -150,7 +153,7 @@ class WormholeHost:
         elif isinstance(action, UpdateContainer):
             engine.update_container(action.container, action.body)
         elif isinstance(action, ConnectNetwork):
-            self._connect(action.container, action)
+            self._connect(action)
         elif isinstance(action, StartContainer):
             engine.start_container(action.container)
             self._started = True
@@ -170,10 +173,11 @@ class WormholeHost:
         self._engine.stop_container(container, timeout=self._spec.stop_timeout)
         self._engine.remove_container(container)
 
-    def _connect(self, container: str, action: ConnectNetwork) -> None:
+    def _connect(self, action: ConnectNetwork) -> None:
+        name, attachment = self._spec.name, action.attachment
         if action.again:
-            self._engine.disconnect_network(action.attachment.network, container)
-        self._engine.connect_network(action.attachment.network, container, action.attachment.render())
+            self._engine.disconnect_network(attachment.network, name)
+        self._engine.connect_network(attachment.network, name, attachment.render())
 
     def _prove_started(self, container: str) -> None:
         if self._spec.verify:
@@ -200,7 +204,7 @@ class WormholeHost:
             created = engine.create_container(action.name, action.body)
             self._created = True
             for attachment in action.attachments:
-                engine.connect_network(attachment.network, created, attachment.render())
+                engine.connect_network(attachment.network, action.name, attachment.render())
             self._require_readable_identity(created)
             if former_runs:
                 engine.stop_container(former, timeout=self._spec.stop_timeout)
@@ -243,24 +247,35 @@ class WormholeHost:
             return "The new container is removed"
         return "The former container runs as before" if former_runs else "The former container is back"
 
-    def _require_preconditions(self) -> None:
-        state = self._state or self.observe()
-        wiring = wiring_of(self._spec, state)
+    def _require_networks(self) -> None:
+        there = {network[key] for network in self._engine.networks() for key in ("Name", "Id")}
+        mode = str(self._spec.options.get("network_mode", "bridge"))
+        for name in (mode, *(attachment.network for attachment in self._spec.attachments)):
+            if name not in there:
+                raise MissingRequirement(
+                    f"wormhole {self._spec.name}",
+                    found=f"there is no network {name} on this host",
+                    remedy="Create the network first",
+                )
+
+    def _require_listener(self) -> None:
+        wiring = wiring_of(self._spec, self._state or self.observe())
         if wiring.obstacle:
             raise MissingRequirement(
                 f"wormhole {self._spec.name}", found=wiring.obstacle, remedy=wiring.remedy
             )
-        if self._spec.wiring.transport == TLS:
-            directory = self._spec.wiring.identity_directory
-            missing = [name for name in IDENTITY_FILES if not os.path.isfile(f"{directory}/{name}")]
-            if missing:
-                raise MissingRequirement(
-                    f"identity directory {directory}",
-                    expected=", ".join(IDENTITY_FILES),
-                    found=f"no {missing[0]}",
-                    remedy="Make them by the module wormhole.docker.tls_certificates or the role "
-                    "wormhole.docker.identities first",
-                )
+
+    def _require_identity(self) -> None:
+        directory = self._spec.wiring.identity_directory
+        missing = [name for name in IDENTITY_FILES if not os.path.isfile(f"{directory}/{name}")]
+        if missing and self._spec.wiring.transport == TLS:
+            raise MissingRequirement(
+                f"identity directory {directory}",
+                expected=", ".join(IDENTITY_FILES),
+                found=f"no {missing[0]}",
+                remedy="Make them first, by the module wormhole.docker.tls_certificates or the role "
+                "wormhole.docker.identities",
+            )
 
     def _require_readable_identity(self, container: str) -> None:
         """Checks that the user in the container may read its identity, before anything is stopped for it.

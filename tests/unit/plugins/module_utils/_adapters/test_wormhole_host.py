@@ -215,6 +215,26 @@ def test_a_missing_precondition_is_named_before_anything_is_touched(bench, spoil
     assert bench.engine.calls == []
 
 
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"networks": [{"name": "later"}]},
+        {"network_mode": "later"},
+        {"networks": [{"name": "bridge"}, {"name": "later"}]},
+    ],
+)
+def test_a_missing_network_is_named_before_anything_is_touched(bench, params, exists):
+    if exists:
+        bench.run()
+    bench.engine.calls.clear()
+    with pytest.raises(
+        MissingRequirement, match="there is no network later on this host. Create the network first"
+    ):
+        bench.run(**params)
+    assert bench.engine.calls == []
+
+
 def test_an_image_that_may_not_be_pulled_is_named(bench):
     bench.engine.images.clear()
     with pytest.raises(MissingRequirement, match=f"image {IMAGE}: .*not on this host. Set pull: missing"):
