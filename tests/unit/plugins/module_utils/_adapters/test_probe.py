@@ -252,6 +252,7 @@ def test_mutual_tls_holds_at_every_layer(lab, maximum):
     assert [layer.ok for layer in layers.values()] == [True] * 8
     assert state.tls_version == ("TLSv1.2" if maximum else "TLSv1.3")
     assert (state.tcp, state.protocol, state.peer, state.source) == ("open", "tls", LOOPBACK, LOOPBACK)
+    assert state.route is None
     assert state.fingerprint_sha256 == hashlib.sha256(leaf[0].public_bytes(serialization.Encoding.DER)).hexdigest()
     assert state.served.fingerprint_sha256 == state.fingerprint_sha256
     assert (state.trusted, state.trust_code, state.matched_san) == (True, 0, f"IP:{LOOPBACK}")
@@ -325,6 +326,20 @@ def test_name_that_is_not_in_the_certificate(lab, sans):
     assert (layers["chain"].ok, failing(layers)) == (True, "name")
     assert f"IP:{LOOPBACK}" in layers["name"].text
     assert all(san in layers["name"].text for san in sans)
+
+
+def test_the_common_name_is_no_name(lab):
+    with engine(lab.context(lab.authority.issue("localhost"))) as port:
+        state, layers = look(port, address="localhost", directory=lab.identity)
+    assert (state.trust_code, state.matched_san, failing(layers)) == (62, "", "name")
+
+
+def test_a_wrong_name_does_not_hide_an_expired_ca(lab):
+    old = Authority(dates=EXPIRED)
+    identity = write_identity(lab.directory / "other", old, lab.authority.client())
+    with engine(lab.context(old.issue("dockerd", ["10.0.0.1"]))) as port:
+        state, layers = look(port, directory=identity)
+    assert (state.trusted, state.trust_code, failing(layers), layers["name"].ok) == (False, 10, "chain", False)
 
 
 def test_a_wrong_name_does_not_hide_a_foreign_ca(lab):
