@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,11 +37,9 @@ def ssh_options(paths: LabPaths, name: str) -> list[str]:
     """
     return [
         "-F/dev/null",
-        f"-oIdentityFile={paths.private_key}",
+        f'-oIdentityFile="{paths.private_key}"',
         "-oIdentitiesOnly=yes",
-        f"-oUserKnownHostsFile={paths.known_hosts}",
-        "-oGlobalKnownHostsFile=/dev/null",
-        "-oStrictHostKeyChecking=yes",
+        *_known_hosts_options(paths),
         "-oUpdateHostKeys=no",
         "-oBatchMode=yes",
         "-oLogLevel=ERROR",
@@ -48,6 +47,15 @@ def ssh_options(paths: LabPaths, name: str) -> list[str]:
         "-oServerAliveInterval=5",
         f"-oControlPath={paths.ssh_master(name)}",
         "-oControlMaster=no",
+    ]
+
+
+def _known_hosts_options(paths: LabPaths) -> list[str]:
+    # The quotes are for ssh, which would take a path with spaces for several.
+    return [
+        f'-oUserKnownHostsFile="{paths.known_hosts}"',
+        "-oGlobalKnownHostsFile=/dev/null",
+        "-oStrictHostKeyChecking=yes",
     ]
 
 
@@ -77,8 +85,8 @@ def write_inventory(paths: LabPaths, hosts: Iterable[HostState]) -> None:
             "ansible_host": host.address,
             "ansible_user": "root",
             "ansible_ssh_private_key_file": str(paths.private_key),
-            "ansible_ssh_args": " ".join(ssh_options(paths, host.name)),
-            "ansible_ssh_common_args": f"-o UserKnownHostsFile={paths.known_hosts} -o StrictHostKeyChecking=yes",
+            "ansible_ssh_args": shlex.join(ssh_options(paths, host.name)),
+            "ansible_ssh_common_args": shlex.join(_known_hosts_options(paths)),
             "ansible_pipelining": True,
             "ansible_python_interpreter": "/usr/bin/python3",
             "lab_variant": host.variant,

@@ -44,7 +44,8 @@ def ensure_rootfs(paths: LabPaths, release: Release, progress: cache.Progress) -
     """Return the tar archive of a release's root file system; make it first if need be."""
     suite = SUITES[release]
     # The hook runs on this machine, as part of mmdebstrap, with the new root as its argument.
-    hook = f'PYTHONPATH={shlex.quote(str(Path(__file__).parent.parent))} {sys.executable} -m lab.customize {release} "$1"'
+    python_path, python = str(Path(__file__).parent.parent), sys.executable
+    hook = f'PYTHONPATH={shlex.quote(python_path)} {shlex.quote(python)} -m lab.customize {release} "$1"'
 
     def build(draft: Path) -> None:
         apt.mmdebstrap(suite, draft, BASE, "--variant=minbase", f"--customize-hook={hook}")
