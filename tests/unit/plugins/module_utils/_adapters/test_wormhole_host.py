@@ -139,6 +139,12 @@ def test_what_is_not_to_be_proved_is_not(bench, params):
     assert bench.proofs == []
 
 
+def test_a_container_that_is_meant_to_end_is_started_once_a_run(bench):
+    assert not bench.run(command="false", verify=False).is_empty
+    assert bench.engine.names() == {"agent": "exited"}
+    assert [reason.code for reason in bench.run(command="false", verify=False).reasons] == ["not_running"]
+
+
 @pytest.mark.parametrize("option", sorted(set(OPTION_VALUES) - {"network_mode"}))
 def test_an_option_is_set_changed_and_left(bench, option):
     bench.engine.files["/etc/passwd"] = b""
