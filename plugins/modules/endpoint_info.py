@@ -285,10 +285,8 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import (
-    observe_endpoint,
-    observe_gateways,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import observe_gateways
 from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import (
     ClientSettings,
     parse_client_settings,

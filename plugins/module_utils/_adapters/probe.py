@@ -21,15 +21,12 @@ Facts that this rests on:
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import http.client
-import ipaddress
 import json
 import os
 import socket
 import ssl
-import threading
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -38,12 +35,17 @@ from typing import Any, Dict, Optional
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
     call_in_network_namespace,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import (
+    kind_of_failure,
+    read_routes,
+    resolve,
+    source_address,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
     TCP,
     EndpointSpec,
     EndpointState,
-    find_in_hosts,
     match_san,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import VerificationFailed
@@ -51,8 +53,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.routes impor
     Route,
     default_gateways,
     find_route,
-    parse_ipv4_routes,
-    parse_ipv6_routes,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
 
@@ -123,33 +123,21 @@ def observe_endpoint(spec: EndpointSpec) -> EndpointState:
     )
 
 
-def observe_gateways(container_pid: int = 0, timeout: float = 5.0) -> tuple[str, ...]:
-    """The default gateways of a network namespace, IPv4 first; see EndpointSpec for the arguments.
-
-    Raises:
-        WormholeError: the namespace could not be entered.
-    """
-    if not container_pid:
-        return default_gateways(_read_routes())
-    found = call_in_network_namespace(container_pid, lambda: default_gateways(_read_routes()), timeout=timeout)
-    return tuple(found)
-
-
 def _look(spec: EndpointSpec) -> _Sight:
-    routes = _read_routes()
+    routes = read_routes()
     fields: Fields = {"gateways": default_gateways(routes)}
     try:
-        peers = _resolve(spec)
+        peers = resolve(spec)
     except OSError as error:
         return _Sight({**fields, "tcp": "unresolvable", "tcp_detail": _words(error)})
     for peer in peers:
-        source = _source_address(spec, peer)
+        source = source_address(spec, peer)
         # The routes of local addresses are not in the tables that were read.
         fields.update(peer=peer, source=source, route=None if source == peer else find_route(routes, peer))
         try:
             connection = _connect(spec, peer)
         except OSError as error:
-            fields.update(tcp=_kind_of_failure(error), tcp_detail=_words(error))
+            fields.update(tcp=kind_of_failure(error), tcp_detail=_words(error))
             continue
         fields.update(tcp="open", tcp_detail="")
         with connection:
@@ -346,74 +334,6 @@ def _get(connection: socket.socket, host: str, path: str) -> _Answer:
 
 def _connect(spec: EndpointSpec, peer: str) -> socket.socket:
     return socket.create_connection((peer, spec.port), timeout=spec.timeout)
-
-
-def _source_address(spec: EndpointSpec, peer: str) -> str:
-    """The address that the kernel would connect from, found without sending anything (udp(7)); empty if none."""
-    family = socket.AF_INET6 if ":" in peer else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((peer, spec.port))
-            return str(probe.getsockname()[0])
-    except OSError:
-        return ""
-
-
-def _resolve(spec: EndpointSpec) -> list[str]:
-    """The IP addresses to try, in order.
-
-    Raises:
-        OSError: the name has none, or it took too long.
-    """
-    with contextlib.suppress(ValueError):
-        ipaddress.ip_address(spec.address)
-        return [spec.address]
-    if spec.container_pid:
-        found = find_in_hosts(_read_hosts(spec.container_pid), spec.address)
-        if found:
-            return found
-    answer: list[Any] = []
-
-    def ask() -> None:
-        try:
-            answer.append(socket.getaddrinfo(spec.address, spec.port, type=socket.SOCK_STREAM))
-        except OSError as error:
-            answer.append(error)
-
-    # getaddrinfo(3) knows no timeout.
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(spec.timeout)
-    if not answer:
-        raise socket.timeout("timed out")
-    if isinstance(answer[0], OSError):
-        raise answer[0]
-    return list(dict.fromkeys(str(entry[4][0]) for entry in answer[0]))
-
-
-def _read_hosts(pid: int) -> str:
-    """The container's ``/etc/hosts``, in which ``host.docker.internal`` stands; empty if it cannot be read."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        with open(f"/proc/{pid}/root/etc/hosts", "rb", opener=lambda path, _flags: os.open(path, flags)) as hosts:
-            return hosts.read(_LARGEST_ANSWER).decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _read_routes() -> tuple[Route, ...]:
-    found: list[Route] = []
-    for path, parse in (("/proc/self/net/route", parse_ipv4_routes), ("/proc/self/net/ipv6_route", parse_ipv6_routes)):
-        # A kernel without IPv6 has no such table.
-        with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as table:
-            found.extend(parse(table.read()))
-    return tuple(found)
-
-
-def _kind_of_failure(error: OSError) -> str:
-    if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
-        return "timeout"
-    return "refused" if error.errno == errno.ECONNREFUSED else "unreachable"
 
 
 def _refusal(error: BaseException) -> str:

@@ -18,10 +18,8 @@ import pytest
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
     call_in_network_namespace,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import (
-    observe_endpoint,
-    observe_gateways,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import observe_gateways
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     EngineUnavailable,

@@ -23,10 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import (
-    observe_endpoint,
-    observe_gateways,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import observe_gateways
 from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose, first_failure
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
 
