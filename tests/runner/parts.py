@@ -135,7 +135,7 @@ def _run(
                 results.append(result)
                 progress.ended(result)
 
-    workers = [threading.Thread(target=work, daemon=True) for _ in range(min(WORKERS, len(lanes)))]
+    workers = [threading.Thread(target=work, daemon=True) for _number in range(min(WORKERS, len(lanes)))]
     for worker in workers:
         worker.start()
     for worker in workers:

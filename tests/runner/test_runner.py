@@ -70,7 +70,7 @@ def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: P
 
 def gone(pid: int) -> bool:
     """Whether a process has ended; one that nobody has waited for counts as ended."""
-    for _ in range(100):
+    for _attempt in range(100):
         try:
             if "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]:
                 return True
@@ -265,7 +265,7 @@ def test_the_ci_script_hands_on_the_status_and_ends_the_run_when_it_is_ended(tmp
         "#!/bin/bash\necho $$ >pid\ntrap 'echo ended >ended; exit 1' TERM\nwhile :; do sleep 0.1; done\n"
     )
     with subprocess.Popen(["bash", ".ci/run"], cwd=clone) as run:
-        for _ in range(100):
+        for _attempt in range(100):
             if (clone / "pid").exists():
                 break
             time.sleep(0.05)
