@@ -27,7 +27,7 @@ def specified(entry_point):
 def shape(options):
     return {
         name: {
-            **{key: option[key] for key in ("type", "elements", "choices", "required", "aliases") if key in option},
+            **{key: option[key] for key in ("type", "elements", "choices", "required") if key in option},
             "options": shape(option.get("options") or option.get("suboptions") or {}),
         }
         for name, option in options.items()
