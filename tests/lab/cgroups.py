@@ -74,6 +74,12 @@ def _unshare_cgroup() -> None:
         raise LabError("no cgroup namespace for the lab", found=os.strerror(code))
 
 
+def kill(top: Path) -> None:
+    """End every process in a cgroup and below it, should there be any: nobody but the lab is in there."""
+    with contextlib.suppress(FileNotFoundError):  # no such cgroup, or a kernel before 5.14
+        (top / "cgroup.kill").write_text("1")
+
+
 def remove_tree(top: Path, timeout: float = 5.0) -> bool:
     """Remove a cgroup and all below it once their processes are gone; say whether it is away."""
     deadline = time.monotonic() + timeout

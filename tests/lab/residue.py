@@ -18,6 +18,9 @@ _LINK_SECONDS = 5
 def clear(paths: LabPaths) -> list[str]:
     """Remove what is left of a lab that has ended; return what could not be removed."""
     left = []
+    cgroup = cgroups.lab_cgroup(paths.run.name)
+    if cgroup is not None:
+        cgroups.kill(cgroup)
     # The kernel takes a namespace apart a moment after its last process.
     link = Path("/sys/class/net") / paths.link
     deadline = time.monotonic() + _LINK_SECONDS
@@ -25,7 +28,6 @@ def clear(paths: LabPaths) -> list[str]:
         time.sleep(0.01)
     if link.exists():
         left.append(f"interface {paths.link}: a process is still in the lab's network")
-    cgroup = cgroups.lab_cgroup(paths.run.name)
     if cgroup is not None and not cgroups.remove_tree(cgroup):
         left.append(f"cgroup {cgroup}: processes are still in it")
     for path in (paths.run, paths.hosts, paths.inventory, paths.known_hosts):

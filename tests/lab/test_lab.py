@@ -263,12 +263,13 @@ def test_private_ranges_end_in_the_lab(lab: Lab, host: Host) -> None:
         route = subprocess.run(
             [*enter_argv(lab), "ip", "route", "get", address], capture_output=True, text=True, check=False
         )
-        assert route.returncode != 0
-        assert "unreachable" in route.stderr or "No route to host" in route.stderr
+        assert (
+            "No route to host" in route.stderr
+        )  # "Network is unreachable" would say: there happens to be no route
         if destination == "172.16.0.0/12":
             address = "172.31.255.77"  # not one of the host's own bridges
         done = host.run(["python3", "-c", probe.format(address)], check=False)
-        assert "No route to host" in done.stderr or "unreachable" in done.stderr
+        assert "No route to host" in done.stderr
 
 
 def test_no_way_out_of_the_lab(lab: Lab) -> None:
