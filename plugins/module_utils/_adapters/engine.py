@@ -185,7 +185,11 @@ class Engine:
 
     def read_container_file(self, container: str, path: str) -> Optional[bytes]:
         answer = self._call(
-            "GET", f"/containers/{_quoted(container)}/archive", params={"path": path}, absent=(404,)
+            "GET",
+            f"/containers/{_quoted(container)}/archive",
+            params={"path": path},
+            action=f"reading {path} in the container {container}",
+            absent=(404,),
         )
         if answer is None:
             return None

@@ -205,7 +205,7 @@ class WormholeHost:
             self._created = True
             for attachment in action.attachments:
                 engine.connect_network(attachment.network, action.name, attachment.render())
-            self._require_readable_identity(created)
+            self._require_readable_identity(action.name)
             if former_runs:
                 engine.stop_container(former, timeout=self._spec.stop_timeout)
             if action.start:
