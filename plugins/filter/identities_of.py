@@ -54,7 +54,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 
 def identities_of(wormholes: Any) -> list[dict[str, Any]]:
     if not isinstance(wormholes, list) or not all(isinstance(wormhole, dict) for wormhole in wormholes):
-        raise AnsibleFilterError("wormhole.docker.identities_of: expected a list of wormholes, found something else")
+        raise AnsibleFilterError(
+            "wormhole.docker.identities_of: expected a list of wormholes, found something else"
+        )
     try:
         return identities.identities_of(wormholes)
     except WormholeError as error:

@@ -163,7 +163,9 @@ def main() -> None:
         "material_changed": {"type": "bool", "default": False},
         "running_containers": {"type": "str", "choices": ["interrupt", "refuse"], "default": "interrupt"},
     }
-    run(AnsibleModule(argument_spec={**arguments, **connection_arguments()}, supports_check_mode=True), ensure)
+    run(
+        AnsibleModule(argument_spec={**arguments, **connection_arguments()}, supports_check_mode=True), ensure
+    )
 
 
 if __name__ == "__main__":

@@ -322,7 +322,9 @@ def make_spec(params: Mapping[str, Any]) -> EndpointSpec:
         inspection = open_engine(params).find_container(params["container"])
         if inspection is None:
             raise InvalidInput(
-                f"container {params['container']}", expected="to exist", remedy="Give its whole name, or its full ID"
+                f"container {params['container']}",
+                expected="to exist",
+                remedy="Give its whole name, or its full ID",
             )
         pid = running_pid(inspection)
         defaults = parse_client_settings(

@@ -18,7 +18,7 @@ description:
   - Whatever a Docker client needs for it is set by this module, and nothing of it has to be known. The
     variables E(DOCKER_HOST), E(DOCKER_CERT_PATH) and E(DOCKER_TLS_VERIFY), the mount that goes with them,
     the group of the socket, and the name C(host.docker.internal).
-  - Options have the names and meanings of M(community.docker.docker_container#module). Only options that are
+  - Options have the names and meanings of M(community.docker.docker_container). Only options that are
     set are compared with the container that is there; what the image and the engine contribute never counts.
   - A container is not reported as started before its wormhole was traversed from inside its own network
     namespace, with its own certificate and as its own user. The proof is repeated on every run in which the

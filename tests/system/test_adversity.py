@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, launch_arguments
 
 pytestmark = pytest.mark.parametrize("release", [12, 13])
@@ -57,7 +58,10 @@ def test_refusing_to_interrupt_leaves_everything_as_it_was(release, fresh_host, 
     assert failed.failures == 1
     assert "bystander" in failed.message
     assert engine(host) == before
-    assert host.run("ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker.socket", check=False).stdout == ""
+    assert (
+        host.run("ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker.socket", check=False).stdout
+        == ""
+    )
 
 
 def test_a_broken_configuration_is_named_and_left_alone(release, fresh_host, playbook):
@@ -85,7 +89,10 @@ def test_a_port_that_is_taken_is_named_with_its_holder(release, fresh_host, play
     assert f"{GATEWAY}:2376" in failed.message
     assert "python3 (pid " in failed.message
     assert engine(host) == before
-    assert host.run("ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker.socket", check=False).stdout == ""
+    assert (
+        host.run("ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker.socket", check=False).stdout
+        == ""
+    )
 
 
 def test_a_host_without_docker_gets_it_or_is_told(release, fresh_host, playbook):
@@ -137,7 +144,11 @@ def test_an_engine_that_does_not_come_up_is_put_back_as_it_was(release, fresh_ho
     assert after.pid != before.pid
     assert after.containers == before.containers
     assert host.run("cat /etc/docker/daemon.json").stdout == '{"debug": false}'
-    ours = [line for line in set(footprint(host).splitlines()) - set(files.splitlines()) if "wormhole-docker" in line]
+    ours = [
+        line
+        for line in set(footprint(host).splitlines()) - set(files.splitlines())
+        if "wormhole-docker" in line
+    ]
     assert [line for line in ours if "inactive" not in line] == []
 
 
@@ -145,8 +156,12 @@ def test_a_drifted_listener_is_named_and_mended(release, fresh_host, playbook):
     host = fresh_host(release)
     playbook("provision", host)
     playbook("launch", host, *launch_arguments())
-    host.run("sed -i 's/^ListenStream=.*/ListenStream=0.0.0.0:2376/' /etc/systemd/system/wormhole-docker.socket")
-    host.run("systemctl daemon-reload; systemctl stop wormhole-docker.socket; systemctl restart docker.service")
+    host.run(
+        "sed -i 's/^ListenStream=.*/ListenStream=0.0.0.0:2376/' /etc/systemd/system/wormhole-docker.socket"
+    )
+    host.run(
+        "systemctl daemon-reload; systemctl stop wormhole-docker.socket; systemctl restart docker.service"
+    )
     assert "0.0.0.0:2376" in host.run("ss -Hltn").stdout
     done = playbook("provision", host, "--diff")
     assert done.changed == 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, launch_arguments, listening
 
 pytestmark = pytest.mark.parametrize("release", [12, 13])
@@ -23,7 +24,9 @@ def provisioned(release, fresh_host, playbook):
     return host
 
 
-def test_check_mode_predicts_what_the_run_then_does_and_touches_nothing(release, fresh_host, playbook, controller_ca):
+def test_check_mode_predicts_what_the_run_then_does_and_touches_nothing(
+    release, fresh_host, playbook, controller_ca
+):
     host = fresh_host(release)
     before = footprint(host)
     predicted = playbook("provision", host, "--check", "--diff")
@@ -51,7 +54,9 @@ def test_again_nothing_changes_in_eight_round_trips(release, provisioned, playbo
 
 
 def test_a_wormhole_is_verified_from_inside_and_everything_else_is_refused(release, provisioned):
-    environment = dict(line.split("=", 1) for line in inside(provisioned, "env").stdout.splitlines() if "=" in line)
+    environment = dict(
+        line.split("=", 1) for line in inside(provisioned, "env").stdout.splitlines() if "=" in line
+    )
     assert environment["DOCKER_HOST"] == f"tcp://{GATEWAY}:2376"
     assert environment["DOCKER_TLS_VERIFY"] == "1"
     server = json.loads(inside(provisioned, "docker version --format '{{json .Server}}'").stdout)
@@ -92,7 +97,9 @@ def test_after_a_reboot_the_wormhole_is_back_verified(release, provisioned, play
     provisioned.reboot(power_cut=power_cut)
     deadline = "for i in $(seq 60); do docker exec agent docker version >/dev/null 2>&1 && exit 0; sleep 0.5; done; exit 1"
     provisioned.run(deadline)
-    assert inside(provisioned, "echo $DOCKER_TLS_VERIFY; docker info --format '{{.Name}}'").stdout.split() == [
+    assert inside(
+        provisioned, "echo $DOCKER_TLS_VERIFY; docker info --format '{{.Name}}'"
+    ).stdout.split() == [
         "1",
         provisioned.name,
     ]
@@ -109,10 +116,15 @@ def test_a_unix_wormhole_works_for_a_user_that_is_not_root(release, fresh_host, 
     assert playbook("launch", host, *launch_arguments(wormhole)).changed == 0
 
 
-def test_a_tls_wormhole_works_for_a_user_that_is_not_root_and_its_key_is_nobody_elses(release, fresh_host, playbook):
+def test_a_tls_wormhole_works_for_a_user_that_is_not_root_and_its_key_is_nobody_elses(
+    release, fresh_host, playbook
+):
     host = fresh_host(release)
     wormhole = {**WORMHOLE, "name": "agent", "image": "wormhole-lab/nonroot:1", "user": "1234:1234"}
     playbook("provision", host)
     playbook("launch", host, *launch_arguments(wormhole))
     assert inside(host, "id -u; docker info --format '{{.Name}}'").stdout.split() == ["1234", host.name]
-    assert host.run("stat -c '%u %a' /etc/wormhole/identities/agent/key.pem").stdout.split() == ["1234", "400"]
+    assert host.run("stat -c '%u %a' /etc/wormhole/identities/agent/key.pem").stdout.split() == [
+        "1234",
+        "400",
+    ]

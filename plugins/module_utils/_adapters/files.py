@@ -56,7 +56,9 @@ def read_file(path: str) -> Optional[FileState]:
             info = os.fstat(stream.fileno())
             if not stat.S_ISREG(info.st_mode):
                 raise WormholeError(path, expected="a regular file", found=_kind(info.st_mode))
-            return FileState(stream.read(), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime)
+            return FileState(
+                stream.read(), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime
+            )
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -90,7 +92,9 @@ def write_file(path: str, content: bytes, *, mode: int, uid: int = 0, gid: int =
     directory = os.path.dirname(path)
     temporary = ""
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{os.path.basename(path)}.", suffix=".new", dir=directory)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{os.path.basename(path)}.", suffix=".new", dir=directory
+        )
         with os.fdopen(handle, "wb") as stream:
             os.fchown(stream.fileno(), uid, gid)
             os.fchmod(stream.fileno(), mode)
@@ -102,7 +106,10 @@ def write_file(path: str, content: bytes, *, mode: int, uid: int = 0, gid: int =
         sync_directory(directory)
     except OSError as error:
         raise ApplyFailed(
-            path, expected="to be written", found=error.strerror or str(error), remedy=_remedy(error, directory)
+            path,
+            expected="to be written",
+            found=error.strerror or str(error),
+            remedy=_remedy(error, directory),
         ) from error
     finally:
         if temporary:
@@ -125,7 +132,9 @@ def make_directory(path: str, *, mode: int, uid: int = 0, gid: int = 0, parents_
     try:
         parent = os.path.dirname(path)
         if not os.path.isdir(parent):
-            make_directory(parent, mode=parents_mode, uid=os.geteuid(), gid=os.getegid(), parents_mode=parents_mode)
+            make_directory(
+                parent, mode=parents_mode, uid=os.geteuid(), gid=os.getegid(), parents_mode=parents_mode
+            )
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

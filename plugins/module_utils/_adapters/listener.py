@@ -161,7 +161,10 @@ class ListenerHost:
         if state.anonymous == "accepted":
             return listener.SERVED_TO_ANYONE
         installed = files.read_file(f"{self._spec.directory}/cert.pem")
-        if installed is None or read_certificate(installed.content).fingerprint_sha256 != state.fingerprint_sha256:
+        if (
+            installed is None
+            or read_certificate(installed.content).fingerprint_sha256 != state.fingerprint_sha256
+        ):
             return listener.SERVED_OUTDATED
         return listener.SERVED_OUTDATED if self._trust_is_outdated() else listener.SERVED_INSTALLED
 
@@ -224,7 +227,9 @@ def check_material(directory: str, addresses: list[str]) -> None:
     remedy = "Issue it by the module wormhole.docker.tls_certificates or the role wormhole.docker.listener"
     for name in ("ca.pem", "cert.pem", "key.pem"):
         if not os.path.isfile(f"{directory}/{name}"):
-            raise Refused(f"{directory}/{name}", expected="the server's material", found="no file", remedy=remedy)
+            raise Refused(
+                f"{directory}/{name}", expected="the server's material", found="no file", remedy=remedy
+            )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_verify_locations(f"{directory}/ca.pem")
@@ -253,7 +258,11 @@ def validate_config(text: str) -> None:
     """
     with _temporary_file(text) as path, contextlib.suppress(FileNotFoundError):
         answer = subprocess.run(
-            ["dockerd", "--validate", "--config-file", path], check=False, capture_output=True, text=True, timeout=60
+            ["dockerd", "--validate", "--config-file", path],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         unsupported = "unknown flag: --validate" in answer.stderr
         if answer.returncode and not unsupported:

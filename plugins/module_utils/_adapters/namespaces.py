@@ -79,7 +79,7 @@ def _run_child(pid: int, parent: int, function: Callable[[], Any], writer: int) 
             message = json.dumps({"defect": f"{type(error).__name__}: {error}"})
         remaining = memoryview(message.encode())
         while remaining:
-            remaining = remaining[os.write(writer, remaining):]
+            remaining = remaining[os.write(writer, remaining) :]
     finally:
         os._exit(0)
 

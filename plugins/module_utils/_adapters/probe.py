@@ -199,7 +199,12 @@ def _look_in_plaintext(spec: EndpointSpec, connection: socket.socket) -> Fields:
     if not ping.status:
         kind = "silent" if ping.failure == "timed out" else "unknown"
         return {"protocol": kind, "protocol_detail": ping.failure}
-    return {"protocol": "plaintext", "anonymous": "accepted", **_clock(ping), **_ask(connection, spec.verified_name, ping)}
+    return {
+        "protocol": "plaintext",
+        "anonymous": "accepted",
+        **_clock(ping),
+        **_ask(connection, spec.verified_name, ping),
+    }
 
 
 def _look_verified(spec: EndpointSpec, peer: str) -> tuple[Fields, bytes]:
@@ -239,7 +244,9 @@ def _verify_chain_only(spec: EndpointSpec, peer: str, context: ssl.SSLContext) -
     """Whether the chain would hold; the code and the words of the name's failure stay as they are."""
     context.check_hostname = False
     try:
-        with _connect(spec, peer) as connection, context.wrap_socket(connection, server_hostname=spec.verified_name):
+        with _connect(spec, peer) as connection, context.wrap_socket(
+            connection, server_hostname=spec.verified_name
+        ):
             return {"trusted": True}
     except ssl.SSLCertVerificationError as error:
         return {"trusted": False, "trust_code": error.verify_code, "trust_error": error.verify_message}
@@ -271,7 +278,9 @@ def _load_identity(context: ssl.SSLContext, directory: str) -> str:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             return f"{paths[1]} is not the key of {paths[0]}"
-        return f"{paths[0]} and {paths[1]} are no certificate with its key in PEM form, or the key is encrypted"
+        return (
+            f"{paths[0]} and {paths[1]} are no certificate with its key in PEM form, or the key is encrypted"
+        )
     except (OSError, ValueError) as error:
         return f"{paths[0]}: {_words(error)}"
     return ""

@@ -46,7 +46,10 @@ def observe_gateways(container_pid: int = 0, timeout: float = 5.0) -> tuple[str,
 def read_routes() -> tuple[Route, ...]:
     """The main table of the network namespace that this runs in."""
     found: list[Route] = []
-    for path, parse in (("/proc/self/net/route", parse_ipv4_routes), ("/proc/self/net/ipv6_route", parse_ipv6_routes)):
+    for path, parse in (
+        ("/proc/self/net/route", parse_ipv4_routes),
+        ("/proc/self/net/ipv6_route", parse_ipv6_routes),
+    ):
         # A kernel without IPv6 has no such table.
         with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii") as table:
             found.extend(parse(table.read()))
@@ -107,7 +110,9 @@ def _read_hosts(pid: int) -> str:
     """The container's ``/etc/hosts``, in which ``host.docker.internal`` stands; empty if it cannot be read."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        with open(f"/proc/{pid}/root/etc/hosts", "rb", opener=lambda path, _flags: os.open(path, flags)) as hosts:
+        with open(
+            f"/proc/{pid}/root/etc/hosts", "rb", opener=lambda path, _flags: os.open(path, flags)
+        ) as hosts:
             return hosts.read(_LARGEST_HOSTS_FILE).decode("utf-8", errors="replace")
     except OSError:
         return ""

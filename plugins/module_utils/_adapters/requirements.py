@@ -12,7 +12,10 @@ import sys
 from importlib import metadata
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import systemd
-from ansible_collections.wormhole.docker.plugins.module_utils._core.requirements import MINIMUM_VERSIONS, HostState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.requirements import (
+    MINIMUM_VERSIONS,
+    HostState,
+)
 
 
 def observe_host() -> HostState:
@@ -28,7 +31,8 @@ def observe_host() -> HostState:
     return HostState(
         distribution=_distribution(),
         # An administrator's PATH, which a login by SSH need not have.
-        dockerd=shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin") or "",
+        dockerd=shutil.which("dockerd", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+        or "",
         running=systemd.show("docker.service", ["ActiveState"]).get("ActiveState") == "active",
         python=sys.executable,
         libraries=libraries,

@@ -103,9 +103,13 @@ def _systemctl(*arguments: str) -> str:
             "systemctl", expected="a host that runs systemd", found="no such program"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise EngineUnavailable(" ".join(argv), expected="an answer", found=f"none within {_TIMEOUT:.0f} s") from error
+        raise EngineUnavailable(
+            " ".join(argv), expected="an answer", found=f"none within {_TIMEOUT:.0f} s"
+        ) from error
     if answer.returncode:
         raise EngineUnavailable(
-            " ".join(argv), expected="success", found=answer.stderr.strip() or f"exit status {answer.returncode}"
+            " ".join(argv),
+            expected="success",
+            found=answer.stderr.strip() or f"exit status {answer.returncode}",
         )
     return answer.stdout

@@ -39,7 +39,9 @@ class ClientSettings:
     directory: str
 
 
-def parse_client_settings(inspection: Mapping[str, Any], *, address: str = "", directory: str = "") -> ClientSettings:
+def parse_client_settings(
+    inspection: Mapping[str, Any], *, address: str = "", directory: str = ""
+) -> ClientSettings:
     """The settings of a container's environment.
 
     Args:

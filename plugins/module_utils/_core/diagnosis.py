@@ -66,7 +66,11 @@ def diagnose(spec: EndpointSpec, state: EndpointState, now: datetime) -> tuple[L
     if state.tcp != "open" or state.protocol != _PROTOCOLS[spec.transport]:
         return (*lower, *(Layer(name, None, "not reached") for name in (*_TLS_LAYERS, "api")))
     if spec.transport == TCP:
-        return (*lower, *(Layer(name, None, "does not apply to plaintext") for name in _TLS_LAYERS), _api(state))
+        return (
+            *lower,
+            *(Layer(name, None, "does not apply to plaintext") for name in _TLS_LAYERS),
+            _api(state),
+        )
     return (
         *lower,
         _chain(spec, state, now),
@@ -200,7 +204,11 @@ def _chain(spec: EndpointSpec, state: EndpointState, now: datetime) -> Layer:
     if state.trusted:
         return Layer("chain", True, f"the server's certificate{issuer}, is trusted by {spec.authority}")
     if state.trusted is None:
-        why = "no CA certificate to verify by was given" if not spec.authority else "the verification was cut short"
+        why = (
+            "no CA certificate to verify by was given"
+            if not spec.authority
+            else "the verification was cut short"
+        )
         return Layer("chain", None, f"not verified: {why}")
     if state.trust_code in _DATES:
         if _within_dates(state.served, now):
@@ -210,22 +218,36 @@ def _chain(spec: EndpointSpec, state: EndpointState, now: datetime) -> Layer:
                 f"a CA certificate of the chain is not valid now: {state.trust_error}",
                 f"Check the dates in {spec.authority}: openssl x509 -noout -dates; renew the CA if it has expired",
             )
-        return Layer("chain", True, f"the server's certificate{issuer}, is trusted by {spec.authority}, dates aside")
+        return Layer(
+            "chain", True, f"the server's certificate{issuer}, is trusted by {spec.authority}, dates aside"
+        )
     return Layer("chain", False, *_broken_chain(spec, state, issuer))
 
 
 def _broken_chain(spec: EndpointSpec, state: EndpointState, issuer: str) -> tuple[str, str]:
     if state.trust_code == -1:
-        return f"the client cannot verify anything: {state.trust_error}", "Let tls_certificates install the CA bundle"
+        return (
+            f"the client cannot verify anything: {state.trust_error}",
+            "Let tls_certificates install the CA bundle",
+        )
     same_ca = f"Give the client the CA bundle of this server: {spec.authority} is another one's, or outdated"
     if state.trust_code in _NO_ISSUER:
         return f"the server's certificate{issuer}: no CA in {spec.authority} issued it", same_ca
     if state.trust_code in (_SELF_SIGNED_LEAF, _SELF_SIGNED_IN_CHAIN):
-        return f"the server's certificate{issuer}: its root is self-signed and not in {spec.authority}", same_ca
+        return (
+            f"the server's certificate{issuer}: its root is self-signed and not in {spec.authority}",
+            same_ca,
+        )
     if state.trust_code == _CERT_SIGNATURE_FAILURE:
-        return f"the server's certificate{issuer}: a CA of that name, but with another key, is in {spec.authority}", same_ca
+        return (
+            f"the server's certificate{issuer}: a CA of that name, but with another key, is in {spec.authority}",
+            same_ca,
+        )
     if state.trust_code == _INVALID_PURPOSE:
-        return "the server's certificate may not be used by servers (extendedKeyUsage without serverAuth)", _REISSUE
+        return (
+            "the server's certificate may not be used by servers (extendedKeyUsage without serverAuth)",
+            _REISSUE,
+        )
     return f"the server's certificate{issuer}, is not acceptable: {state.trust_error}", _REISSUE
 
 
@@ -235,7 +257,9 @@ def _name(spec: EndpointSpec, state: EndpointState) -> Layer:
         return Layer("name", True, f"the certificate is valid for {state.matched_san}")
     if state.served is None and state.trust_code not in _NAMES:
         held = state.trust_code == 0
-        return Layer("name", True if held else None, f"valid for {wanted}" if held else "no certificate was seen")
+        return Layer(
+            "name", True if held else None, f"valid for {wanted}" if held else "no certificate was seen"
+        )
     names = ", ".join(map(str, state.served.subject_alternative_names)) if state.served else ""
     return Layer(
         "name",
@@ -302,7 +326,11 @@ def _refused_client(state: EndpointState, now: datetime) -> tuple[str, str]:
             f"{refused}: it expired on {timestamp(presented.not_after)}",
             "Let wormhole.docker.tls_certificates renew the client's certificate",
         )
-    if presented is not None and presented.extended_key_usage and "clientAuth" not in presented.extended_key_usage:
+    if (
+        presented is not None
+        and presented.extended_key_usage
+        and "clientAuth" not in presented.extended_key_usage
+    ):
         return (
             f"{refused}: it is no client certificate (extendedKeyUsage {', '.join(presented.extended_key_usage)})",
             "Let wormhole.docker.tls_certificates issue a certificate with the profile client",

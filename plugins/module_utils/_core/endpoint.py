@@ -73,7 +73,9 @@ class EndpointSpec:
         if self.container_pid < 0:
             raise InvalidInput("container_pid", expected="a process id, or 0", found=str(self.container_pid))
         if self.transport == TCP and (self.directory or self.ca_file):
-            raise InvalidInput("transport tcp", expected="no certificates", found=self.directory or self.ca_file)
+            raise InvalidInput(
+                "transport tcp", expected="no certificates", found=self.directory or self.ca_file
+            )
 
     @property
     def verified_name(self) -> str:
@@ -200,7 +202,11 @@ def match_san(names: Iterable[SubjectAlternativeName], wanted: str) -> Optional[
     for san in names:
         if san.kind == "IP" and address is not None and _parse_address(san.value) == address:
             return san
-        if san.kind == "DNS" and address is None and _matches_name(san.value.lower(), wanted.lower().rstrip(".")):
+        if (
+            san.kind == "DNS"
+            and address is None
+            and _matches_name(san.value.lower(), wanted.lower().rstrip("."))
+        ):
             return san
     return None
 
@@ -241,7 +247,11 @@ def _parse_address(text: str) -> Optional[Union[ipaddress.IPv4Address, ipaddress
 def _check_host(text: str, option: str) -> None:
     if _parse_address(text) is not None:
         return
-    if len(text) > _MAXIMUM_NAME_LENGTH or not _NAME.fullmatch(text) or text.rstrip(".").split(".")[-1].isdigit():
+    if (
+        len(text) > _MAXIMUM_NAME_LENGTH
+        or not _NAME.fullmatch(text)
+        or text.rstrip(".").split(".")[-1].isdigit()
+    ):
         raise InvalidInput(
             option,
             expected="an IP address or a name, without scheme, brackets and port",

@@ -153,9 +153,13 @@ def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
     options = network.get("Options") or {}
     if driver == "bridge":
         if network.get("Internal"):
-            return Unreachable(name, driver, "internal network: its containers have no default route", "transport unix")
+            return Unreachable(
+                name, driver, "internal network: its containers have no default route", "transport unix"
+            )
         if options.get(_OPTION + "gateway_mode_ipv4") == _ISOLATED_MODE:
-            return Unreachable(name, driver, "gateway mode isolated: the bridge has no address", "transport unix")
+            return Unreachable(
+                name, driver, "gateway mode isolated: the bridge has no address", "transport unix"
+            )
         if str(options.get(_OPTION + "inhibit_ipv4", "")).lower() == "true":
             return Unreachable(name, driver, "inhibit_ipv4: the bridge has no address", "transport unix")
         return None
@@ -164,7 +168,10 @@ def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
         "null": ("no network at all", "transport unix"),
         "macvlan": ("macvlan: the kernel keeps the host unreachable from its containers", "transport unix"),
         "ipvlan": ("ipvlan: the kernel keeps the host unreachable from its containers", "transport unix"),
-        "overlay": ("overlay: the way to the host is network docker_gwbridge", "the gateway of docker_gwbridge"),
+        "overlay": (
+            "overlay: the way to the host is network docker_gwbridge",
+            "the gateway of docker_gwbridge",
+        ),
     }
     reason, instead = known.get(driver, (f"driver {driver} is not known to have a gateway", "transport unix"))
     return Unreachable(name, driver, reason, instead)

@@ -28,7 +28,9 @@ def identities_of(wormholes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]
     found: dict[str, dict[str, Any]] = {}
     for wormhole in wormholes:
         if not wormhole.get("name"):
-            raise InvalidInput("a wormhole", expected="a name", found=f"only {', '.join(wormhole) or 'nothing'}")
+            raise InvalidInput(
+                "a wormhole", expected="a name", found=f"only {', '.join(wormhole) or 'nothing'}"
+            )
         if wormhole.get("transport", "tls") != "tls" or wormhole.get("state") == "absent":
             continue
         name = str(wormhole.get("identity") or wormhole["name"])

@@ -143,7 +143,9 @@ def parse_spec(
             address = ipaddress.ip_address(text)
         except ValueError as error:
             raise InvalidInput(
-                "option addresses", expected="IP addresses, without a port or a prefix length", found=repr(text)
+                "option addresses",
+                expected="IP addresses, without a port or a prefix length",
+                found=repr(text),
             ) from error
         if address.is_unspecified or address.is_multicast or address.is_link_local:
             raise InvalidInput(
@@ -255,18 +257,24 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     config = daemon_json.parse_config(state.config_text)
     missing = {key: value for key, value in wanted_keys(spec).items() if key not in config}
     if missing:
-        reasons += [Reason("config_key_missing", f"daemon.json lacks {key}", daemon_json.PATH) for key in missing]
+        reasons += [
+            Reason("config_key_missing", f"daemon.json lacks {key}", daemon_json.PATH) for key in missing
+        ]
         actions.append(WriteConfig(daemon_json.add_keys(state.config_text, missing)))
     unit_text = render_socket_unit(endpoints)
     if state.unit_text != unit_text:
-        code, text = ("unit_missing", "is missing") if state.unit_text is None else ("unit_changed", "differs")
+        code, text = (
+            ("unit_missing", "is missing") if state.unit_text is None else ("unit_changed", "differs")
+        )
         reasons.append(Reason(code, f"socket unit {UNIT} {text}", UNIT))
     elif state.stale:
         reasons.append(Reason("unit_stale", f"systemd has not read the present {UNIT}", UNIT))
     if state.unit_text != unit_text or state.stale:
         actions.append(WriteUnit(unit_text))
     if not state.enabled:
-        reasons.append(Reason("unit_disabled", f"{UNIT} is not enabled: it would be gone after a reboot", UNIT))
+        reasons.append(
+            Reason("unit_disabled", f"{UNIT} is not enabled: it would be gone after a reboot", UNIT)
+        )
         actions.append(EnableUnit())
     restart = _restart_reasons(spec, state, endpoints)
     if restart:

@@ -54,7 +54,9 @@ class Plan(Generic[ActionT]):
 
     def __post_init__(self) -> None:
         if bool(self.reasons) != bool(self.actions):
-            raise ValueError(f"a plan has reasons exactly if it has actions: {self.reasons!r}, {self.actions!r}")
+            raise ValueError(
+                f"a plan has reasons exactly if it has actions: {self.reasons!r}, {self.actions!r}"
+            )
 
     @property
     def is_empty(self) -> bool:

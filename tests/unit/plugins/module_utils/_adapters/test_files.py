@@ -118,12 +118,11 @@ def test_removing_twice_is_no_error(tmp_path):
 
 
 def _hold(lock, log, name):
-    with files.locked(lock):
-        with open(log, "a", encoding="utf-8") as stream:
-            stream.write(f"{name} in\n")
-            stream.flush()
-            time.sleep(0.1)
-            stream.write(f"{name} out\n")
+    with files.locked(lock), open(log, "a", encoding="utf-8") as stream:
+        stream.write(f"{name} in\n")
+        stream.flush()
+        time.sleep(0.1)
+        stream.write(f"{name} out\n")
 
 
 def test_a_lock_lets_one_process_in_at_a_time(tmp_path):

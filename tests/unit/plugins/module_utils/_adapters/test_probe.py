@@ -72,7 +72,9 @@ class Authority:
             identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
             builder = builder.add_extension(identifier, critical=False)
         if sans:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_san(san) for san in sans]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_san(san) for san in sans]), critical=False
+            )
         return builder.sign(self.key, hashes.SHA256()), key
 
     def client(self, name="ci", dates=VALID, purpose=ExtendedKeyUsageOID.CLIENT_AUTH):
@@ -115,7 +117,9 @@ def _pem(certificate):
 
 
 def _key_pem(key, passphrase=None):
-    protection = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    protection = (
+        serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+    )
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
 
 
@@ -213,7 +217,9 @@ class Lab:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if maximum:
             context.maximum_version = maximum
-        context.load_cert_chain(str(self.directory / "server/cert.pem"), str(self.directory / "server/key.pem"))
+        context.load_cert_chain(
+            str(self.directory / "server/cert.pem"), str(self.directory / "server/key.pem")
+        )
         if demand:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(str(self.directory / "server/ca.pem"))
@@ -231,7 +237,9 @@ def lab(tmp_path):
 def look(port, **values):
     spec = EndpointSpec(**{"address": LOOPBACK, "port": port, "timeout": 5.0, **values})
     state = observe_endpoint(spec)
-    return state, {layer.name: layer for layer in diagnose(spec, state, datetime.datetime.now(datetime.timezone.utc))}
+    return state, {
+        layer.name: layer for layer in diagnose(spec, state, datetime.datetime.now(datetime.timezone.utc))
+    }
 
 
 def failing(layers):
@@ -251,7 +259,10 @@ def test_mutual_tls_holds_at_every_layer(lab, maximum):
     assert state.tls_version == ("TLSv1.2" if maximum else "TLSv1.3")
     assert (state.tcp, state.protocol, state.peer, state.source) == ("open", "tls", LOOPBACK, LOOPBACK)
     assert state.route is None
-    assert state.fingerprint_sha256 == hashlib.sha256(leaf[0].public_bytes(serialization.Encoding.DER)).hexdigest()
+    assert (
+        state.fingerprint_sha256
+        == hashlib.sha256(leaf[0].public_bytes(serialization.Encoding.DER)).hexdigest()
+    )
     assert state.served.fingerprint_sha256 == state.fingerprint_sha256
     assert (state.trusted, state.trust_code, state.matched_san) == (True, 0, f"IP:{LOOPBACK}")
     assert (state.anonymous, state.client, state.presented.common_name) == ("refused", "accepted", "ci")
@@ -285,7 +296,10 @@ def test_without_an_identity_the_certificate_is_seen_and_nothing_is_verified(lab
         state, layers = look(port)
     assert state.served.common_name == "dockerd"
     assert (state.trusted, state.client, state.api, state.presented) == (None, "not_tried", "not_tried", None)
-    assert {name: layer.ok for name, layer in layers.items() if layer.ok is not True} == {"chain": None, "api": None}
+    assert {name: layer.ok for name, layer in layers.items() if layer.ok is not True} == {
+        "chain": None,
+        "api": None,
+    }
 
 
 def test_a_ca_file_alone_verifies_the_server(lab):
@@ -337,7 +351,12 @@ def test_a_wrong_name_does_not_hide_an_expired_ca(lab):
     identity = write_identity(lab.directory / "other", old, lab.authority.client())
     with engine(lab.context(old.issue("dockerd", ["10.0.0.1"]))) as port:
         state, layers = look(port, directory=identity)
-    assert (state.trusted, state.trust_code, failing(layers), layers["name"].ok) == (False, 10, "chain", False)
+    assert (state.trusted, state.trust_code, failing(layers), layers["name"].ok) == (
+        False,
+        10,
+        "chain",
+        False,
+    )
 
 
 def test_a_wrong_name_does_not_hide_a_foreign_ca(lab):
@@ -350,7 +369,12 @@ def test_a_wrong_name_does_not_hide_a_foreign_ca(lab):
 def test_foreign_ca(lab, name):
     with engine(lab.context(Authority(name).issue("dockerd", [LOOPBACK]))) as port:
         state, layers = look(port, directory=lab.identity)
-    assert (state.trusted, state.client, state.api, failing(layers)) == (False, "not_tried", "not_tried", "chain")
+    assert (state.trusted, state.client, state.api, failing(layers)) == (
+        False,
+        "not_tried",
+        "not_tried",
+        "chain",
+    )
     assert f"{lab.identity}/ca.pem" in layers["chain"].text
 
 
@@ -512,7 +536,9 @@ def test_authorization_that_denies_the_engines_identity(lab):
     assert (state.api, state.api_version, state.engine_id, failing(layers)) == ("answered", "1.45", "", None)
 
 
-@pytest.mark.parametrize("answer", [(500, {"message": "out of order"}), (200, "no JSON"), (200, [1]), (404, "")])
+@pytest.mark.parametrize(
+    "answer", [(500, {"message": "out of order"}), (200, "no JSON"), (200, [1]), (404, "")]
+)
 def test_server_that_is_no_engine(lab, answer):
     with engine(lab.context(), {"/version": answer}) as port:
         state, layers = look(port, directory=lab.identity)

@@ -29,7 +29,10 @@ def container(*env, mounts=(), **state):
 @pytest.mark.parametrize(
     ("inspection", "expected"),
     [
-        (container(*TLS_ENV, mounts=[CERTS]), ClientSettings("172.17.0.1", 2376, "tls", "/etc/wormhole/clients/ci")),
+        (
+            container(*TLS_ENV, mounts=[CERTS]),
+            ClientSettings("172.17.0.1", 2376, "tls", "/etc/wormhole/clients/ci"),
+        ),
         (container("DOCKER_HOST=tcp://172.17.0.1:2375"), ClientSettings("172.17.0.1", 2375, "tcp", "")),
         (container("DOCKER_HOST=tcp://172.17.0.1"), ClientSettings("172.17.0.1", 2375, "tcp", "")),
         (container("DOCKER_HOST=tcp://h", "DOCKER_TLS_VERIFY=0"), ClientSettings("h", 2376, "tls", "")),
@@ -73,7 +76,9 @@ def test_directory_behind_the_certificate_path(path, mounts, expected):
 
 
 def test_what_is_given_is_not_looked_for():
-    inspection = container("DOCKER_HOST=unix:///var/run/docker.sock", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/certs")
+    inspection = container(
+        "DOCKER_HOST=unix:///var/run/docker.sock", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/certs"
+    )
     assert parse_client_settings(inspection, address="172.17.0.1", directory="/d") == ClientSettings(
         "172.17.0.1", 0, "tls", "/d"
     )
@@ -81,7 +86,15 @@ def test_what_is_given_is_not_looked_for():
 
 @pytest.mark.parametrize(
     "docker_host",
-    ["unix:///var/run/docker.sock", "ssh://host", "tcp://", "tcp://:2376", "tcp://h:x", "tcp://[fd00::1]x", "npipe:////./pipe"],
+    [
+        "unix:///var/run/docker.sock",
+        "ssh://host",
+        "tcp://",
+        "tcp://:2376",
+        "tcp://h:x",
+        "tcp://[fd00::1]x",
+        "npipe:////./pipe",
+    ],
 )
 def test_hosts_that_are_no_tcp_endpoint(docker_host):
     with pytest.raises(InvalidInput, match="container ci"):
@@ -92,7 +105,9 @@ def test_pid():
     assert running_pid(container()) == 42
 
 
-@pytest.mark.parametrize("state", [{"Running": False, "Pid": 0, "Status": "exited"}, {"Pid": 0, "Status": "created"}])
+@pytest.mark.parametrize(
+    "state", [{"Running": False, "Pid": 0, "Status": "exited"}, {"Pid": 0, "Status": "created"}]
+)
 def test_no_pid_of_a_container_that_does_not_run(state):
     with pytest.raises(WormholeError, match=state["Status"]):
         running_pid(container(**state))

@@ -23,7 +23,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
         ("{ }\n", '{\n  "tls": true\n}\n'),
         ('{"a": 1}', '{"a": 1,\n  "tls": true\n}'),
         ('{\n    "a": 1\n}\n', '{\n    "a": 1,\n    "tls": true\n}\n'),
-        ('{\n\t"b": {"c": [1.50, 1e3]},\n\t"a": 1\n}', '{\n\t"b": {"c": [1.50, 1e3]},\n\t"a": 1,\n\t"tls": true\n}'),
+        (
+            '{\n\t"b": {"c": [1.50, 1e3]},\n\t"a": 1\n}',
+            '{\n\t"b": {"c": [1.50, 1e3]},\n\t"a": 1,\n\t"tls": true\n}',
+        ),
         ('{"tls": false}', '{"tls": false}'),
     ],
 )

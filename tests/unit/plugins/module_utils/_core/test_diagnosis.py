@@ -96,8 +96,16 @@ def verdicts(spec, state):
         # route and port
         (EndpointState(tcp="unresolvable", tcp_detail="Name or service not known"), "!.......", "extra host"),
         (EndpointState(tcp="unreachable", peer="172.17.0.1"), "!.......", "transport unix"),
-        (replace(UNREACHED, tcp="unreachable", route=None), "!.......", "Use the default gateway, 172.17.0.1"),
-        (replace(UNREACHED, tcp="unreachable", tcp_detail="No route to host"), "+!......", "rejects the packets"),
+        (
+            replace(UNREACHED, tcp="unreachable", route=None),
+            "!.......",
+            "Use the default gateway, 172.17.0.1",
+        ),
+        (
+            replace(UNREACHED, tcp="unreachable", tcp_detail="No route to host"),
+            "+!......",
+            "rejects the packets",
+        ),
         (replace(UNREACHED, tcp="timeout"), "+!......", "drops the packets"),
         (replace(UNREACHED, tcp="refused"), "+!......", "nothing listens"),
         # tls
@@ -110,24 +118,52 @@ def verdicts(spec, state):
         (replace(UNTRUSTED, trust_code=19), "+++!+++.", "self-signed"),
         (replace(UNTRUSTED, trust_code=7), "+++!+++.", "another key"),
         (replace(UNTRUSTED, trust_code=26), "+++!+++.", "extendedKeyUsage"),
-        (replace(UNTRUSTED, trust_code=85, trust_error="Missing Authority Key Identifier"), "+++!+++.", "Missing Auth"),
+        (
+            replace(UNTRUSTED, trust_code=85, trust_error="Missing Authority Key Identifier"),
+            "+++!+++.",
+            "Missing Auth",
+        ),
         (replace(UNTRUSTED, trust_code=10), "+++!+++.", "a CA certificate of the chain"),
         (replace(UNTRUSTED, trust_error="/certs/ca.pem: No such file"), "+++!+++.", "cannot verify anything"),
         (replace(GOOD, trusted=None, client="not_tried", api="failed"), "+++.+++!", "cut short"),
         # name
-        (replace(UNTRUSTED, trusted=True, trust_code=64, matched_san=""), "++++!++.", "only for IP:172.17.0.1"),
-        (replace(UNTRUSTED, trust_code=62, matched_san="", served=None), "+++!!.+.", "only for no name at all"),
+        (
+            replace(UNTRUSTED, trusted=True, trust_code=64, matched_san=""),
+            "++++!++.",
+            "only for IP:172.17.0.1",
+        ),
+        (
+            replace(UNTRUSTED, trust_code=62, matched_san="", served=None),
+            "+++!!.+.",
+            "only for no name at all",
+        ),
         # validity
-        (replace(UNTRUSTED, trust_code=10, served=certificate(not_after=NOW - DAY)), "+++++!+.", "2026-11-22T21:00:00Z"),
-        (replace(UNTRUSTED, trust_code=9, served=certificate(not_before=NOW + DAY)), "+++++!+.", "Set the clock"),
+        (
+            replace(UNTRUSTED, trust_code=10, served=certificate(not_after=NOW - DAY)),
+            "+++++!+.",
+            "2026-11-22T21:00:00Z",
+        ),
+        (
+            replace(UNTRUSTED, trust_code=9, served=certificate(not_before=NOW + DAY)),
+            "+++++!+.",
+            "Set the clock",
+        ),
         # client_auth
         (replace(GOOD, anonymous="accepted"), "++++++!+", "tlsverify"),
         (replace(GOOD, anonymous="unknown"), "++++++++", "is not known"),
-        (replace(REFUSED, client="unusable", client_detail="/certs/key.pem: No such file"), "++++++!.", "key.pem"),
+        (
+            replace(REFUSED, client="unusable", client_detail="/certs/key.pem: No such file"),
+            "++++++!.",
+            "key.pem",
+        ),
         (REFUSED, "++++++!.", "probably no CA that dockerd trusts"),
         (replace(REFUSED, presented=None), "++++++!.", "tlscacert"),
         (replace(REFUSED, presented=certificate(usage="serverAuth")), "++++++!.", "profile client"),
-        (replace(REFUSED, presented=certificate(not_after=NOW - DAY)), "++++++!.", "it expired on 2026-11-22"),
+        (
+            replace(REFUSED, presented=certificate(not_after=NOW - DAY)),
+            "++++++!.",
+            "it expired on 2026-11-22",
+        ),
         # api
         (replace(GOOD, api="denied", api_detail="GET /_ping: no"), "+++++++!", "authorization plugin"),
         (replace(GOOD, api="failed", api_detail="timed out"), "+++++++!", "timed out"),
@@ -154,7 +190,11 @@ def test_without_a_certificate(state, expected):
 
 @pytest.mark.parametrize(
     ("protocol", "api", "expected"),
-    [("plaintext", "answered", "++.....+"), ("plaintext", "failed", "++.....!"), ("tls", "not_tried", "++!.....")],
+    [
+        ("plaintext", "answered", "++.....+"),
+        ("plaintext", "failed", "++.....!"),
+        ("tls", "not_tried", "++!....."),
+    ],
 )
 def test_where_plaintext_is_meant(protocol, api, expected):
     spec = EndpointSpec("172.17.0.1", 2375, transport="tcp")
@@ -170,7 +210,9 @@ def test_both_ends_of_the_validity_belong_to_it(edge):
 
 
 def test_text():
-    text = render_layers(diagnose(SPEC, replace(UNREACHED, tcp="refused", tcp_detail="Connection refused"), NOW))
+    text = render_layers(
+        diagnose(SPEC, replace(UNREACHED, tcp="refused", tcp_detail="Connection refused"), NOW)
+    )
     lines = text.splitlines()
     assert lines[0] == "route       ok     172.17.0.1 is the default gateway, reached by eth0"
     assert lines[1].startswith("port        FAILED nothing listens on 172.17.0.1:2376: Connection refused")

@@ -105,7 +105,9 @@ def test_what_cannot_be_meant_is_refused(values):
         EndpointSpec(**{"address": "172.17.0.1", **values})
 
 
-@pytest.mark.parametrize("address", ["172.17.0.1", "fd00::1", "fe80::1%eth0", "localhost", "host.docker.internal", "a_b"])
+@pytest.mark.parametrize(
+    "address", ["172.17.0.1", "fd00::1", "fe80::1%eth0", "localhost", "host.docker.internal", "a_b"]
+)
 def test_what_can_be_meant_is_taken(address):
     assert EndpointSpec(address).verified_name == address
 

@@ -42,8 +42,12 @@ def test_the_default_bridge_comes_first_whatever_its_place_and_name():
     "config, interfaces, expected",
     [
         pytest.param(v4("172.18.0.0/16", "172.18.0.254"), {}, "172.18.0.254", id="IPAM names it"),
-        pytest.param(v4("172.18.0.0/16"), {"br-1f0c3a5e7b9d": ["172.18.0.9"]}, "172.18.0.9", id="interface has it"),
-        pytest.param(v4("172.18.0.0/16"), {"br-1f0c3a5e7b9d": ["10.0.0.1"]}, "172.18.0.1", id="interface has another"),
+        pytest.param(
+            v4("172.18.0.0/16"), {"br-1f0c3a5e7b9d": ["172.18.0.9"]}, "172.18.0.9", id="interface has it"
+        ),
+        pytest.param(
+            v4("172.18.0.0/16"), {"br-1f0c3a5e7b9d": ["10.0.0.1"]}, "172.18.0.1", id="interface has another"
+        ),
         pytest.param(v4("172.18.0.0/16"), {}, "172.18.0.1", id="the subnet's first address"),
     ],
 )
@@ -58,7 +62,11 @@ def test_where_the_gateway_comes_from(config, interfaces, expected):
     [(True, ["172.18.0.1", "fd00:1::1"]), (False, ["172.18.0.1"])],
 )
 def test_ipv6_counts_where_it_is_enabled_and_loses_its_prefix(enabled, expected):
-    both = network("ci", config=[v4("fd00:1::/64", "fd00:1::1/64"), v4("172.18.0.0/16", "172.18.0.1")], EnableIPv6=enabled)
+    both = network(
+        "ci",
+        config=[v4("fd00:1::/64", "fd00:1::1/64"), v4("172.18.0.0/16", "172.18.0.1")],
+        EnableIPv6=enabled,
+    )
     assert [gateway.address for gateway in parse_networks([both]).gateways] == expected
 
 
@@ -74,11 +82,18 @@ def test_ipv6_counts_where_it_is_enabled_and_loses_its_prefix(enabled, expected)
         (network("n", "weave", [v4("10.9.0.0/24", "10.9.0.1")]), "driver weave"),
         (
             network(
-                "n", config=[v4("10.9.0.0/24")], Options={"com.docker.network.bridge.gateway_mode_ipv4": "isolated"}
+                "n",
+                config=[v4("10.9.0.0/24")],
+                Options={"com.docker.network.bridge.gateway_mode_ipv4": "isolated"},
             ),
             "isolated",
         ),
-        (network("n", config=[v4("10.9.0.0/24")], Options={"com.docker.network.bridge.inhibit_ipv4": "true"}), "inhibit"),
+        (
+            network(
+                "n", config=[v4("10.9.0.0/24")], Options={"com.docker.network.bridge.inhibit_ipv4": "true"}
+            ),
+            "inhibit",
+        ),
     ],
 )
 def test_networks_without_a_way_to_the_host_are_named_with_a_reason_and_an_alternative(unreachable, reason):
@@ -121,7 +136,9 @@ def test_server_names_hold_every_gateway_with_its_origin_and_the_fixed_names_onc
 )
 def test_the_order_of_the_engines_answer_never_matters(entries, random):
     networks = [
-        network(name, config=[v4(str(ipaddress.ip_network((int(address), prefix), strict=False)), str(address))])
+        network(
+            name, config=[v4(str(ipaddress.ip_network((int(address), prefix), strict=False)), str(address))]
+        )
         for name, address, prefix in entries
     ]
     shuffled = list(networks)

@@ -40,14 +40,19 @@ def test_identity_of_one_wormhole(wormhole, expected):
 
 
 def test_a_shared_identity_is_issued_once():
-    assert identities_of([{"name": "a", "identity": "team"}, {"name": "b", "identity": "team"}]) == [identity("team")]
+    assert identities_of([{"name": "a", "identity": "team"}, {"name": "b", "identity": "team"}]) == [
+        identity("team")
+    ]
 
 
 @pytest.mark.parametrize(
     "wormholes, message",
     [
         ([{"image": "x"}], "expected a name"),
-        ([{"name": "a", "identity": "t", "user": "1"}, {"name": "b", "identity": "t", "user": "2"}], "identity t"),
+        (
+            [{"name": "a", "identity": "t", "user": "1"}, {"name": "b", "identity": "t", "user": "2"}],
+            "identity t",
+        ),
     ],
 )
 def test_contradictions_are_refused(wormholes, message):

@@ -48,7 +48,12 @@ def changed(**fields):
 
 def test_a_virgin_host_gets_everything_and_one_restart():
     plan = plan_listener(ListenerSpec(), VIRGIN)
-    assert [type(action).__name__ for action in plan.actions] == ["WriteConfig", "WriteUnit", "EnableUnit", "RestartEngine"]
+    assert [type(action).__name__ for action in plan.actions] == [
+        "WriteConfig",
+        "WriteUnit",
+        "EnableUnit",
+        "RestartEngine",
+    ]
     assert plan.actions[-1] == RestartEngine(rebind=False, containers=())
     assert plan.after["serves"] == {"172.17.0.1:2376": "the installed certificate"}
 
@@ -66,9 +71,14 @@ def test_a_host_that_is_right_gets_nothing():
         pytest.param(changed(unit_text="[Socket]"), ["unit_changed"], False, id="unit edited"),
         pytest.param(changed(stale=True), ["unit_stale"], False, id="daemon-reload forgotten"),
         pytest.param(changed(enabled=False), ["unit_disabled"], False, id="disabled"),
-        pytest.param(changed(config_text='{"tlsverify": true}'), ["config_key_missing"] * 3, False, id="keys removed"),
         pytest.param(
-            changed(active=False, listening=(), served={}), ["unit_inactive", "served_differs"], True, id="socket stopped"
+            changed(config_text='{"tlsverify": true}'), ["config_key_missing"] * 3, False, id="keys removed"
+        ),
+        pytest.param(
+            changed(active=False, listening=(), served={}),
+            ["unit_inactive", "served_differs"],
+            True,
+            id="socket stopped",
         ),
         pytest.param(
             changed(listening=(("0.0.0.0", 2376),), served={"172.17.0.1": listener.SERVED_NOTHING}),
@@ -76,9 +86,21 @@ def test_a_host_that_is_right_gets_nothing():
             True,
             id="address slipped in",
         ),
-        pytest.param(changed(served={"172.17.0.1": listener.SERVED_PLAINTEXT}), ["served_differs"], True, id="plaintext"),
-        pytest.param(changed(served={"172.17.0.1": listener.SERVED_OUTDATED}), ["served_differs"], True, id="renewed"),
-        pytest.param(changed(served={"172.17.0.1": listener.SERVED_TO_ANYONE}), ["served_differs"], True, id="to anyone"),
+        pytest.param(
+            changed(served={"172.17.0.1": listener.SERVED_PLAINTEXT}),
+            ["served_differs"],
+            True,
+            id="plaintext",
+        ),
+        pytest.param(
+            changed(served={"172.17.0.1": listener.SERVED_OUTDATED}), ["served_differs"], True, id="renewed"
+        ),
+        pytest.param(
+            changed(served={"172.17.0.1": listener.SERVED_TO_ANYONE}),
+            ["served_differs"],
+            True,
+            id="to anyone",
+        ),
     ],
 )
 def test_drift_is_named_and_mended_with_a_restart_only_where_dockerd_needs_one(state, expected, restarts):
@@ -116,7 +138,11 @@ def test_what_a_restart_interrupts_is_told_or_refused():
 @pytest.mark.parametrize(
     "spec, state, message",
     [
-        (ListenerSpec(addresses=("192.0.2.1",)), VIRGIN, "beyond the bridges.*172.18.0.1 .gateway of network ci"),
+        (
+            ListenerSpec(addresses=("192.0.2.1",)),
+            VIRGIN,
+            "beyond the bridges.*172.18.0.1 .gateway of network ci",
+        ),
         (ListenerSpec(), dataclasses.replace(VIRGIN, topology=Topology((), ())), "engine without one"),
         (ListenerSpec(), dataclasses.replace(VIRGIN, engine_arguments="dockerd"), "ExecStart"),
         (
@@ -171,23 +197,31 @@ def test_loopback_may_be_served():
 
 specs = st.builds(
     ListenerSpec,
-    addresses=st.lists(st.sampled_from(["172.17.0.1", "172.18.0.1", "fd00::1", "127.0.0.1"]), unique=True).map(tuple),
+    addresses=st.lists(
+        st.sampled_from(["172.17.0.1", "172.18.0.1", "fd00::1", "127.0.0.1"]), unique=True
+    ).map(tuple),
     port=st.integers(1, 65535),
     directory=st.sampled_from(["/etc/wormhole/server", "/srv/tls"]),
     material_changed=st.booleans(),
 )
-foreign = st.dictionaries(st.sampled_from(["debug", "labels", "bip", "tls"]), st.booleans() | st.text(max_size=4))
+foreign = st.dictionaries(
+    st.sampled_from(["debug", "labels", "bip", "tls"]), st.booleans() | st.text(max_size=4)
+)
 served = st.sampled_from(
     [listener.SERVED_INSTALLED, listener.SERVED_OUTDATED, listener.SERVED_PLAINTEXT, listener.SERVED_NOTHING]
 )
 states = st.builds(
     ListenerState,
     topology=st.just(TOPOLOGY),
-    unit_text=st.none() | st.text(max_size=20) | specs.map(lambda s: render_socket_unit((("172.17.0.1", s.port),))),
+    unit_text=st.none()
+    | st.text(max_size=20)
+    | specs.map(lambda s: render_socket_unit((("172.17.0.1", s.port),))),
     enabled=st.booleans(),
     active=st.booleans(),
     stale=st.booleans(),
-    listening=st.lists(st.tuples(st.sampled_from(["172.17.0.1", "0.0.0.0"]), st.integers(1, 65535))).map(tuple),
+    listening=st.lists(st.tuples(st.sampled_from(["172.17.0.1", "0.0.0.0"]), st.integers(1, 65535))).map(
+        tuple
+    ),
     config_text=foreign.map(json.dumps),
     served=st.dictionaries(st.sampled_from(["172.17.0.1", "172.18.0.1"]), served),
     containers=st.lists(st.text("abc", min_size=1)).map(tuple),
@@ -203,7 +237,11 @@ def test_law_a_plan_carried_out_leaves_nothing_to_do(spec, state):
             assert json.loads(action.text).items() >= json.loads(state.config_text).items()
 
 
-@given(st.lists(st.tuples(st.sampled_from(["172.17.0.1", "fd00::1"]), st.integers(1, 65535)), unique=True).map(tuple))
+@given(
+    st.lists(st.tuples(st.sampled_from(["172.17.0.1", "fd00::1"]), st.integers(1, 65535)), unique=True).map(
+        tuple
+    )
+)
 def test_a_socket_unit_reads_back_as_it_was_written(endpoints):
     assert parse_socket_unit(render_socket_unit(endpoints)) == endpoints
 

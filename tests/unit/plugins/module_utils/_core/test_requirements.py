@@ -7,13 +7,18 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import MissingRequirement
-from ansible_collections.wormhole.docker.plugins.module_utils._core.requirements import HostState, missing_packages
+from ansible_collections.wormhole.docker.plugins.module_utils._core.requirements import (
+    HostState,
+    missing_packages,
+)
 
 BOTH = {"docker": "5.0.3", "cryptography": "38.0.4"}
 
 
 def state(dockerd="/usr/sbin/dockerd", libraries=None, distribution=("debian",)):
-    return HostState(distribution, dockerd, bool(dockerd), "/usr/bin/python3", BOTH if libraries is None else libraries)
+    return HostState(
+        distribution, dockerd, bool(dockerd), "/usr/bin/python3", BOTH if libraries is None else libraries
+    )
 
 
 @pytest.mark.parametrize(

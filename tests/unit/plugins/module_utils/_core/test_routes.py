@@ -47,7 +47,9 @@ def test_ipv4_table_of_a_container():
 
 
 def test_ipv4_table_of_a_big_endian_kernel():
-    swapped = IPV4.replace("010011AC", "AC110001").replace("000011AC", "AC110000").replace("0000FFFF", "FFFF0000")
+    swapped = (
+        IPV4.replace("010011AC", "AC110001").replace("000011AC", "AC110000").replace("0000FFFF", "FFFF0000")
+    )
     assert parse_ipv4_routes(swapped, "big") == parse_ipv4_routes(IPV4, "little")
 
 
@@ -105,9 +107,14 @@ def test_any_text_is_read_without_an_exception(text):
         find_route(routes, "172.17.0.1")
 
 
-@given(st.lists(st.ip_addresses(v=4).flatmap(lambda a: st.integers(0, 32).map(lambda n: f"{a}/{n}"))), st.ip_addresses(v=4))
+@given(
+    st.lists(st.ip_addresses(v=4).flatmap(lambda a: st.integers(0, 32).map(lambda n: f"{a}/{n}"))),
+    st.ip_addresses(v=4),
+)
 def test_the_longest_prefix_wins(networks, address):
     parsed = [ipaddress.ip_network(network, strict=False) for network in networks]
     found = find_route([Route(str(network), "", "eth0", 0) for network in parsed], str(address))
     lengths = [network.prefixlen for network in parsed if address in network]
-    assert (ipaddress.ip_network(found.destination).prefixlen if found else None) == max(lengths, default=None)
+    assert (ipaddress.ip_network(found.destination).prefixlen if found else None) == max(
+        lengths, default=None
+    )

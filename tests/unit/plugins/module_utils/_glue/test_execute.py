@@ -45,7 +45,12 @@ class Lamp:
 
 def test_what_is_right_is_left_alone():
     lamp = Lamp(on=True)
-    assert lamp.execute() == {"changed": False, "reasons": [], "diff": {"before": {"on": True}, "after": {"on": True}}, "on": True}
+    assert lamp.execute() == {
+        "changed": False,
+        "reasons": [],
+        "diff": {"before": {"on": True}, "after": {"on": True}},
+        "on": True,
+    }
     assert lamp.applied == 0
 
 
@@ -60,7 +65,9 @@ def test_check_mode_tells_what_the_run_then_tells_and_does_nothing():
 
 
 def test_what_is_still_wrong_afterwards_is_a_failure_with_the_reasons_left():
-    with pytest.raises(NotConverged, match="lamp: expected nothing left to do after the change, found the light is off"):
+    with pytest.raises(
+        NotConverged, match="lamp: expected nothing left to do after the change, found the light is off"
+    ):
         Lamp(broken=True).execute()
 
 
