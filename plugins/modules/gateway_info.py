@@ -89,7 +89,7 @@ without_gateway:
     reason:
       description: Why there is no route.
       type: str
-      sample: "internal network: its containers have no default route"
+      sample: "ipvlan: the kernel keeps the host unreachable from its containers"
     instead:
       description: What to use.
       type: str

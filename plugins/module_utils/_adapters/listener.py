@@ -39,6 +39,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import 
 _WANTS = tuple(
     f"/etc/systemd/system/{unit}.wants/{listener.UNIT}" for unit in ("sockets.target", listener.ENGINE_UNIT)
 )
+_ATTEMPTS = 4
+"""Looks at an endpoint that is silent; each waits as long as EndpointSpec.timeout says."""
 _PROOF_PATIENCE = 15.0
 """Seconds within which a restarted engine, which said that it is ready, has to take connections."""
 
@@ -152,14 +154,24 @@ class ListenerHost:
         files.write_file(self._config_path, text.encode(), mode=mode, uid=owner[0], gid=owner[1])
 
     def _served(self, address: str) -> str:
-        """What a client without a certificate meets, as one of the SERVED constants."""
+        """What a client without a certificate meets, as one of the SERVED constants.
+
+        Silence is believed only when it lasts: a busy engine must not be restarted for being slow.
+        """
+        for _attempt in range(_ATTEMPTS):
+            served = self._look(address)
+            if served != listener.SERVED_SILENT:
+                break
+        return served
+
+    def _look(self, address: str) -> str:
         state = observe_endpoint(EndpointSpec(address=address, port=self._spec.port))
         if state.protocol == "plaintext":
             return listener.SERVED_PLAINTEXT
-        if not state.fingerprint_sha256:
-            return listener.SERVED_SILENT if state.tcp == "open" else listener.SERVED_NOTHING
         if state.anonymous == "accepted":
             return listener.SERVED_TO_ANYONE
+        if not state.fingerprint_sha256 or state.anonymous != "refused":
+            return listener.SERVED_SILENT if state.tcp == "open" else listener.SERVED_NOTHING
         installed = files.read_file(f"{self._spec.directory}/cert.pem")
         if (
             installed is None

@@ -154,7 +154,10 @@ def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
     if driver == "bridge":
         if network.get("Internal"):
             return Unreachable(
-                name, driver, "internal network: its containers have no default route", "transport unix"
+                name,
+                driver,
+                "internal network: no default route is promised to its containers, and newer engines give them none",
+                "transport unix",
             )
         if options.get(_OPTION + "gateway_mode_ipv4") == _ISOLATED_MODE:
             return Unreachable(
