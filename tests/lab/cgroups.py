@@ -84,7 +84,7 @@ def remove_tree(top: Path, timeout: float = 5.0) -> bool:
     """Remove a cgroup and all below it once their processes are gone; say whether it is away."""
     deadline = time.monotonic() + timeout
     while top.exists():
-        for folder, _, _ in os.walk(top, topdown=False):
+        for folder, _folders, _files in os.walk(top, topdown=False):
             # A process may still be on its way out: tried again until the deadline.
             with contextlib.suppress(OSError):
                 os.rmdir(folder)

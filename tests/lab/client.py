@@ -24,7 +24,7 @@ from lab.spec import HostSpec, HostState, Release, Variant
 CLONE = Path(__file__).resolve().parent.parent.parent
 
 
-def quiet(_: str) -> None:
+def quiet(_text: str) -> None:
     """Report no progress."""
 
 

@@ -122,7 +122,7 @@ def serve(paths: LabPaths, subnet: network.Subnet) -> None:
 
 def _accept(listener: socket.socket, hosts: Hosts) -> None:
     while True:
-        connection, _ = listener.accept()
+        connection, _address = listener.accept()
         threading.Thread(target=_answer, args=(connection, hosts), daemon=True).start()
 
 

@@ -32,7 +32,9 @@ BARE = HostSpec(13, "bare")
 LIVE = {"interface", "route", "process", "cgroup", "socket folder", "host data"}
 
 _OWNER = """
-import sys, time
+import signal, sys, time
+# A shell without job control, as in CI, lets what it starts in the background ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from lab import HostSpec, Lab
 try:
@@ -258,7 +260,7 @@ def test_shared_connection_comes_back(lab: Lab, host: Host) -> None:
 def test_private_ranges_end_in_the_lab(lab: Lab, host: Host) -> None:
     probe = "import socket; socket.create_connection(('{}', 9), timeout=5)"
     for destination in PRIVATE_RANGES:
-        address = destination.split("/")[0].rsplit(".", 1)[0] + ".77"
+        address = destination.split("/", maxsplit=1)[0].rsplit(".", 1)[0] + ".77"
         # First without a packet: the routing table itself says that there is no way.
         route = subprocess.run(
             [*enter_argv(lab), "ip", "route", "get", address], capture_output=True, text=True, check=False

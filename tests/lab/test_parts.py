@@ -151,7 +151,7 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
         builds.append(draft)
         draft.write_text("whole")
 
-    for _ in range(2):
+    for _attempt in range(2):
         assert cache.build_once(target, build, "a thing", lambda _: None).read_text() == "whole"
     assert len(builds) == 1
 

@@ -51,8 +51,11 @@ def footprint(host: Any) -> str:
     Directories of caches and logs are left out, and what a login by SSH or Ansible itself leaves behind.
     """
     script = r"""
-        find /etc /usr/local /root /var/lib/docker/containers /var/lib/docker/network /srv /opt -xdev             -not -path '/root/.ansible*' -not -path '/var/lib/docker/containers/*/*.log' -not -type d             -printf '%p %y %m %U %G %s %T@ %l\n' | sort
-        systemctl list-units --all --plain --no-legend --type=socket,service | awk '{print $1, $3}' | grep -v -e ssh -e user@ -e session
+        find /etc /usr/local /root /var/lib/docker/containers /var/lib/docker/network /srv /opt -xdev \
+            -not -path '/root/.ansible*' -not -path '/var/lib/docker/containers/*/*.log' -not -type d \
+            -printf '%p %y %m %U %G %s %T@ %l\n' | sort
+        systemctl list-units --all --plain --no-legend --type=socket,service | awk '{print $1, $3}' |
+            grep -v -e ssh -e user@ -e session
         docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' 2>&1 | sort
         ss -Hltn | awk '{print $4}' | sort
     """

@@ -95,7 +95,7 @@ class Run:
         for task in failed:
             if not task.ignored:
                 said += [task.result.get("msg", "")]
-                said += [item.get("msg", "") for item in task.items if item.get("failed")]
+                said += [item["msg"] for item in task.items if "msg" in item]
         return "\n".join(map(str, said))
 
 

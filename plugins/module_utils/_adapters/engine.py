@@ -106,7 +106,7 @@ class Engine:
         action = f"pulling the image {reference}"
         try:
             progress = self._client.pull(reference, stream=True, decode=True, platform=platform or None)
-            for line in cast("Iterable[Json]", progress):
+            for line in cast(Iterable[Json], progress):
                 if line.get("error"):
                     raise EngineUnavailable(action, found=line["error"])
         except self._failures as error:

@@ -302,7 +302,7 @@ def _mapping(
         found = _find(container, path) or {}
         if not separator:
             return dict(found)
-        return {key: value for key, _, value in (item.partition(separator) for item in found)}
+        return {key: value for key, _separator, value in (item.partition(separator) for item in found)}
 
     return ContainerOption(
         name,

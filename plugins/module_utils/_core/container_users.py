@@ -54,7 +54,7 @@ def resolve_user(
     Raises:
         InvalidInput: the image does not know a name.
     """
-    name, _, group_name = (user or "0").partition(":")
+    name, _separator, group_name = (user or "0").partition(":")
     accounts = _read_table(passwd, _PASSWD_FIELDS)
     groups = _read_table(group, _GROUP_FIELDS)
     # moby takes a name first and a number second; an account of that number lends its group.

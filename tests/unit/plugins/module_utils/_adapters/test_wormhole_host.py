@@ -71,7 +71,7 @@ class Bench:
     def prove(self, container, spec, wiring, just_started):
         self.proofs.append((container, wiring.docker_host, just_started))
         if self.proof_error:
-            raise self.proof_error
+            raise self.proof_error  # pylint: disable=raising-bad-type
 
     def open(self, **params):
         params = {**DEFAULTS, "identity_directory": str(self.identity), **params}
