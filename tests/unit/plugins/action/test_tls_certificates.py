@@ -210,6 +210,13 @@ def test_bad_input_is_refused_before_the_host_hears_of_it(fleet):
     assert fleet.sent == []
 
 
+def test_a_relative_path_of_the_authority_is_refused(fleet):
+    result = fleet.run(fleet.server(), ca_directory="pki/ca")
+    assert result["failed"]
+    assert "ca_directory" in result["msg"]
+    assert fleet.sent == []
+
+
 def test_without_an_authority_the_module_to_run_is_named(fleet):
     result = fleet.run(fleet.server())
     assert result["failed"]

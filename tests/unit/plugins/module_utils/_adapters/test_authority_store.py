@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
 import multiprocessing
 import os
+import shutil
 import stat
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import authority_store, x509
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import authority_store, files, x509
 from ansible_collections.wormhole.docker.plugins.module_utils._core.authority import (
     AuthoritySpec,
+    check_authority,
     plan_authority,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
@@ -143,7 +146,7 @@ def _racer(directory, barrier, answers):
     barrier.wait()
     try:
         converge(directory)
-        answers.put("")
+        answers.put(authority_store.read_material(str(directory), None).state.certificate.fingerprint_sha256)
     except BaseException as error:  # the parent asserts on it
         answers.put(repr(error))
 
@@ -154,15 +157,41 @@ def test_processes_at_once_end_with_one_authority(directory):
     for attempt in range(5):
         target = directory / str(attempt)
         barrier, answers = context.Barrier(6), context.Queue()
-        racers = [context.Process(target=_racer, args=(target, barrier, answers)) for _ in range(6)]
+        racers = [
+            context.Process(target=_racer, args=(target, barrier, answers), daemon=True)
+            for _racer_number in range(6)
+        ]
         for racer in racers:
             racer.start()
-        complaints = [answers.get(timeout=60) for _ in racers]
+        seen = {answers.get(timeout=60) for _each in racers}
         for racer in racers:
             racer.join()
-        assert complaints == [""] * 6
         material = authority_store.read_material(str(target), None)
+        assert seen == {material.state.certificate.fingerprint_sha256}
         assert x509.key_facts(material.key).public_key_sha256 == material.state.certificate.public_key_sha256
+
+
+def test_an_authority_that_was_made_since_the_plan_stays(directory):
+    spec = spec_for(directory)
+    plan = plan_authority(spec, authority_store.read_material(spec.directory, None).state, NOW)
+    converge(directory)
+    first = (directory / "ca.pem").read_bytes()
+    authority_store.apply_authority(spec, plan, None, NOW)
+    assert (directory / "ca.pem").read_bytes() == first
+
+
+def test_a_reader_waits_for_the_one_that_writes(directory, tmp_path):
+    """Half of an authority is refused, but not while its other half is being written."""
+    converge(tmp_path / "template")
+    directory.mkdir(mode=0o700, parents=True)
+    # A thread, not a process: a forked process would inherit the lock and wait for itself.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        with files.locked(str(directory / ".lock")):
+            shutil.copy(tmp_path / "template" / "ca.key", directory)
+            reading = pool.submit(authority_store.read_material, str(directory), None)
+            assert not concurrent.futures.wait([reading], timeout=0.5).done
+            shutil.copy(tmp_path / "template" / "ca.pem", directory)
+        assert check_authority(str(directory), reading.result(timeout=60).state, NOW)
 
 
 # --- what hosts are told ------------------------------------------------------------------------------------------
@@ -200,3 +229,12 @@ def test_a_lost_certificate_is_a_failure(directory):
     (directory / "ca.pem").unlink()
     with pytest.raises(Refused, match=r"without ca\.pem"):
         offer(directory)
+
+
+def test_a_lost_key_does_not_hide_that_the_authority_has_expired(directory):
+    converge(directory, now=NOW - 3600 * DAY)
+    (directory / "ca.key").unlink()
+    material = authority_store.read_material(str(directory), None)
+    assert authority_store.offer_authority(str(directory), material, NOW).obstacle
+    with pytest.raises(Refused, match="expired"):
+        authority_store.offer_authority(str(directory), material, NOW + 100 * DAY)

@@ -247,7 +247,7 @@ def test_a_leaf_is_made_after_its_profile(authority, profile, key_type):
 
 def test_serial_numbers_are_random_positive_and_at_most_20_octets(authority):
     serials = {
-        x509.read_certificate(issue(authority, leaf_spec("client")).certificate).serial for _ in range(5)
+        x509.read_certificate(issue(authority, leaf_spec("client")).certificate).serial for _each in range(5)
     }
     assert len(serials) == 5
     assert all(0 < int(serial, 16) < 1 << 159 for serial in serials)
@@ -293,7 +293,7 @@ def test_a_request_contributes_its_public_key_only(authority):
 
 def test_a_request_that_was_tampered_with_is_refused(authority):
     """The public key of one request under the signature of another."""
-    one, other = (x509.make_request(x509.make_key("ed25519"), "client") for _ in range(2))
+    one, other = (x509.make_request(x509.make_key("ed25519"), "client") for _each in range(2))
     first, second = (base64.b64decode("".join(pem.splitlines()[1:-1])) for pem in (one, other))
     body = base64.b64encode(first[:-64] + second[-64:]).decode()
     pem = f"-----BEGIN CERTIFICATE REQUEST-----\n{body}\n-----END CERTIFICATE REQUEST-----\n"
@@ -323,6 +323,14 @@ def test_a_signature_of_a_namesake_is_recognised(key_type, foreign_type):
     leaf = issue(authority, leaf_spec("client"))
     assert x509.is_signed_by(leaf.certificate, authority.certificate)
     assert not x509.is_signed_by(leaf.certificate, foreign.certificate)
+
+
+def test_a_key_under_another_name_is_another_authority(authority):
+    """An authority that was renamed: signatures fit, and yet clients would not find the issuer by its name."""
+    renamed = x509.make_authority(
+        AuthoritySpec("/ca", "Renamed", "ecdsa-p256", 3650 * DAY), authority.key, NOW
+    )
+    assert not x509.is_signed_by(issue(authority, leaf_spec("client")).certificate, renamed)
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------
