@@ -110,6 +110,12 @@ subject_alternative_names:
       description: Where it comes from.
       type: str
       sample: gateway of network ci
+    urgent:
+      description:
+        - Whether a server has to be restarted to have this name. V(false) for the gateways of all networks but the
+          default bridge, whose containers reach the engine at docker0's address.
+      type: bool
+      sample: false
 """
 
 from dataclasses import asdict

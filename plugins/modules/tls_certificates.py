@@ -83,7 +83,8 @@ options:
           - What clients compare with the address they dial. At least one for a server.
           - Each is a string such as V(IP:172.17.0.1), V(IP:fd00::1), V(DNS:host.docker.internal) or
             V(DNS:*.ci.example.com), or a dictionary of C(name), such a string, and C(origin), which says
-            where it comes from and is repeated in the reasons, such as V(gateway of network ci).
+            where it comes from and is repeated in the reasons, such as V(gateway of network ci). With C(urgent)
+            set to V(false) a server need not be restarted to have this name, see RV(restart_required).
           - Order, case and the way in which an IPv6 address is written do not matter.
         type: list
         elements: raw
@@ -204,7 +205,8 @@ certificates:
 restart_required:
   description:
     - Whether a server's key, certificate or C(ca.pem) was replaced. The engine reads them at its start only.
-      Drift of owner or mode does not count.
+      Drift of owner or mode does not count, nor do names that are not urgent or that are no longer wanted; for
+      a change of names alone the key stays the same.
   type: bool
   returned: success
   sample: true
@@ -281,9 +283,14 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.timezone.utc)
 
     def apply(plan: Plan[CertificateAction]) -> None:
-        wanted = [action.spec for action in plan.actions if isinstance(action, IssueCertificate)]
+        wanted = [action for action in plan.actions if isinstance(action, IssueCertificate)]
         if wanted and issued is None:
-            raise SignaturesNeeded({spec.name: certificate_store.make_request(spec) for spec in wanted})
+            raise SignaturesNeeded(
+                {
+                    action.spec.name: certificate_store.make_request(action.spec, keep_key=action.keep_key)
+                    for action in wanted
+                }
+            )
         certificate_store.apply_certificates(plan, authority, issued or {}, now)
 
     def describe(state: HostState, first: Plan[CertificateAction]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import grp
 import os
 import pwd
 from dataclasses import replace
-from typing import Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, x509
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_deviations import (
@@ -100,17 +100,34 @@ def observe_certificate(spec: CertificateSpec, authority: Authority) -> Certific
     return _decode(state, contents, authority)
 
 
-def make_request(spec: CertificateSpec) -> str:
+def make_request(spec: CertificateSpec, *, keep_key: bool = False) -> str:
     """Makes a key, lets it wait for its certificate, and returns the request for one, in PEM form.
 
+    Args:
+        spec: what is asked for.
+        keep_key: take the key that stands in the directory instead of a new one.
+
     Raises:
-        ApplyFailed: the key could not be written.
+        ApplyFailed: the key could not be written, or was taken away since it was looked at.
     """
     uid, gid = os.geteuid(), os.getegid()
-    key = x509.make_key(spec.key_type)
+    key = _present_key(spec) if keep_key else x509.make_key(spec.key_type)
     files.make_directory(_pending_directory(spec), mode=0o700, uid=uid, gid=gid)
     files.write_file(_pending_key(spec), x509.write_key(key), mode=0o400, uid=uid, gid=gid)
     return x509.make_request(key, spec.common_name)
+
+
+def _present_key(spec: CertificateSpec) -> Any:
+    path = os.path.join(spec.directory, KEY_FILE)
+    found = files.read_file(path)
+    if found is None:
+        raise ApplyFailed(
+            path,
+            expected="the key that was there a moment ago",
+            found="no file",
+            remedy="Something else changed the host in between; run the task again",
+        )
+    return x509.read_key(found.content)
 
 
 def apply_certificates(
@@ -215,8 +232,14 @@ def _install(spec: CertificateSpec, key: bytes, certificate: str, authority: Aut
 
 
 def _write(spec: CertificateSpec, name: str, content: bytes) -> None:
+    """Writes a file, unless it is there already: a file's age tells a server whether it has read this content."""
     attributes = wanted_entries(spec)[name]
     path = os.path.join(spec.directory, name)
+    found = files.read_file(path)
+    if found is not None and found.content == content:
+        if Entry(found.mode, found.uid, found.gid) != attributes:
+            _set_attributes(spec, name)
+        return
     files.write_file(path, content, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
 
 

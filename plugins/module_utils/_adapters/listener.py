@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, systemd
@@ -34,6 +35,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     VerificationFailed,
     WormholeError,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 
 _WANTS = tuple(
@@ -86,7 +88,7 @@ class ListenerHost:
         served, occupied = {}, {}
         for address in listener.resolve_addresses(self._spec, topology):
             if (address, self._spec.port) in listening:
-                served[address] = self._served(address)
+                served[address] = self._served(address, topology)
             elif self._spec.port not in _everywhere(listening) and not can_listen(address, self._spec.port):
                 occupied[address] = port_holder(self._spec.port) or "another process"
         return listener.ListenerState(
@@ -124,7 +126,7 @@ class ListenerHost:
             for action in plan.actions:
                 self._perform(action)
             for address, port in endpoints:
-                self._prove(address, port)
+                self._prove(address, port, state.topology)
         except WormholeError as error:
             raise self._roll_back(snapshot, error) from error
 
@@ -153,42 +155,47 @@ class ListenerHost:
         mode = present.mode if present else 0o644
         files.write_file(self._config_path, text.encode(), mode=mode, uid=owner[0], gid=owner[1])
 
-    def _served(self, address: str) -> str:
+    def _served(self, address: str, topology: Topology) -> str:
         """What a client without a certificate meets, as one of the SERVED constants.
 
         Silence is believed only when it lasts: a busy engine must not be restarted for being slow.
         """
         for _attempt in range(_ATTEMPTS):
-            served = self._look(address)
+            served = self._look(address, topology)
             if served != listener.SERVED_SILENT:
                 break
         return served
 
-    def _look(self, address: str) -> str:
+    def _look(self, address: str, topology: Topology) -> str:
         state = observe_endpoint(EndpointSpec(address=address, port=self._spec.port))
         if state.protocol == "plaintext":
             return listener.SERVED_PLAINTEXT
         if state.anonymous == "accepted":
             return listener.SERVED_TO_ANYONE
-        if not state.fingerprint_sha256 or state.anonymous != "refused":
+        if state.served is None or state.anonymous != "refused":
             return listener.SERVED_SILENT if state.tcp == "open" else listener.SERVED_NOTHING
         installed = files.read_file(f"{self._spec.directory}/cert.pem")
+        addresses = listener.resolve_addresses(self._spec, topology)
+        now = datetime.now(timezone.utc)
         if (
             installed is None
-            or read_certificate(installed.content).fingerprint_sha256 != state.fingerprint_sha256
+            or self._trust_is_outdated()
+            or not listener.is_adequate(
+                state.served, read_certificate(installed.content), addresses, topology, now
+            )
         ):
             return listener.SERVED_OUTDATED
-        return listener.SERVED_OUTDATED if self._trust_is_outdated() else listener.SERVED_INSTALLED
+        return listener.SERVED_CURRENT
 
-    def _prove(self, address: str, port: int) -> None:
+    def _prove(self, address: str, port: int, topology: Topology) -> None:
         deadline = time.monotonic() + _PROOF_PATIENCE
         while True:
-            served = self._served(address)
-            if served == listener.SERVED_INSTALLED:
+            served = self._served(address, topology)
+            if served == listener.SERVED_CURRENT:
                 return
             if time.monotonic() > deadline:
                 raise VerificationFailed(
-                    listener.render_endpoint(address, port), expected=listener.SERVED_INSTALLED, found=served
+                    listener.render_endpoint(address, port), expected=listener.SERVED_CURRENT, found=served
                 )
             time.sleep(0.2)
 

@@ -29,6 +29,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import 
     timestamp,
 )
 
+SAN_MISSING, SAN_SURPLUS = "san_missing", "san_surplus"
+
 
 def find_deviations(
     spec: CertificateSpec, state: CertificateState, authority: Authority, now: datetime.datetime
@@ -82,9 +84,9 @@ def _content_deviations(spec: CertificateSpec, certificate: CertificateFacts) ->
     found, wanted = set(certificate.subject_alternative_names), set(spec.subject_alternative_names)
     for name in sorted(wanted - found):
         origin = f" ({spec.origins[name]})" if name in spec.origins else ""
-        reasons.append(make_reason(spec, "san_missing", f"SAN missing: {name.kind} {name.value}{origin}"))
+        reasons.append(make_reason(spec, SAN_MISSING, f"SAN missing: {name.kind} {name.value}{origin}"))
     for name in sorted(found - wanted):
-        reasons.append(make_reason(spec, "san_surplus", f"SAN not asked for: {name.kind} {name.value}"))
+        reasons.append(make_reason(spec, SAN_SURPLUS, f"SAN not asked for: {name.kind} {name.value}"))
     if certificate.key_type != spec.key_type:
         text = f"key type: expected {spec.key_type}, found {certificate.key_type}"
         reasons.append(make_reason(spec, "wrong_key_type", text))

@@ -4,7 +4,7 @@
 
 """What to do about the leaf certificates of one host.
 
-A deviation of the certificate or its key calls for a new one, always with a new key. Drift of owner, mode or
+A deviation of the certificate or its key calls for a new one; with a new key, unless only names came or went. Drift of owner, mode or
 trust bundle is mended in place. Whatever else lies in a certificate's directory belongs to somebody else and
 stays.
 """
@@ -16,6 +16,8 @@ from dataclasses import replace
 from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_deviations import (
+    SAN_MISSING,
+    SAN_SURPLUS,
     find_deviations,
     find_drift,
     leftover,
@@ -87,11 +89,18 @@ def _plan_one(
     reasons, actions = find_drift(spec, state, authority)
     if wrong:
         _check_can_issue(spec, authority, now)
-        return [*wrong, *reasons], [IssueCertificate(spec)]
+        return [*wrong, *reasons], [_issue(spec, state, {reason.code for reason in wrong})]
     if state.leftovers:
         reasons.append(leftover(spec, state))
         actions.append(RemoveLeftovers(spec, state.leftovers))
     return reasons, actions
+
+
+def _issue(spec: CertificateSpec, state: CertificateState, codes: set[str]) -> IssueCertificate:
+    if state.certificate is None or not codes <= {SAN_MISSING, SAN_SURPLUS}:
+        return IssueCertificate(spec)
+    missing = set(spec.subject_alternative_names) - set(state.certificate.subject_alternative_names)
+    return IssueCertificate(spec, keep_key=True, deferrable=missing <= spec.deferrable)
 
 
 def _plan_removal(
@@ -154,9 +163,17 @@ def _check_clock(host: datetime.datetime, controller: datetime.datetime) -> None
 
 
 def restart_required(plan: Plan[CertificateAction]) -> bool:
-    """Whether an engine that reads its material at start only has to be restarted after this plan."""
+    """Whether an engine that reads its material at start only has to be restarted for this plan.
+
+    It need not for names that can wait, such as the gateway of a network whose containers reach the engine at
+    another address that it serves and names.
+    """
     return any(
-        action.spec.profile == SERVER and isinstance(action, (IssueCertificate, InstallTrustBundle))
+        action.spec.profile == SERVER
+        and (
+            isinstance(action, InstallTrustBundle)
+            or (isinstance(action, IssueCertificate) and not action.deferrable)
+        )
         for action in plan.actions
     )
 

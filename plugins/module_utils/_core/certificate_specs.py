@@ -48,6 +48,7 @@ class CertificateSpec:
         key_type: one of :data:`_core.x509.KEY_TYPES`.
         validity: how long from the moment of issue.
         renew_before: how long before its end it is replaced.
+        deferrable: names that a server may lack until it is restarted for another reason.
         uid, gid: what owner and group are on the host; None until they are looked up there.
     """
 
@@ -66,6 +67,7 @@ class CertificateSpec:
     key_type: str
     validity: datetime.timedelta
     renew_before: datetime.timedelta
+    deferrable: frozenset[SubjectAlternativeName] = frozenset()
     uid: Optional[int] = None
     gid: Optional[int] = None
 
@@ -103,7 +105,7 @@ def _parse_certificate(option: Mapping[str, Any]) -> CertificateSpec:
     check_directory(f"{subject}: directory", option["directory"])
     check_validity_days(f"{subject}: validity_days", option["validity_days"])
     present = option["state"] == "present"
-    names, origins = _parse_names(subject, option.get("subject_alternative_names") or ())
+    names, origins, deferrable = _parse_names(subject, option.get("subject_alternative_names") or ())
     if option["profile"] == SERVER:
         if not present:
             raise InvalidInput(
@@ -127,6 +129,7 @@ def _parse_certificate(option: Mapping[str, Any]) -> CertificateSpec:
         common_name=common_name,
         subject_alternative_names=names,
         origins=origins,
+        deferrable=deferrable,
         directory=option["directory"].rstrip("/"),
         owner=option.get("owner"),
         group=option.get("group"),
@@ -143,23 +146,38 @@ def _parse_certificate(option: Mapping[str, Any]) -> CertificateSpec:
 
 def _parse_names(
     subject: str, elements: Iterable[Any]
-) -> tuple[tuple[SubjectAlternativeName, ...], Mapping[SubjectAlternativeName, str]]:
+) -> tuple[
+    tuple[SubjectAlternativeName, ...],
+    Mapping[SubjectAlternativeName, str],
+    frozenset[SubjectAlternativeName],
+]:
+    """The names in order, where they come from, and those that can wait for a restart."""
     origins = {}
+    deferrable = set()
     for element in elements:
         entry = element if isinstance(element, Mapping) else {"name": element}
-        if not isinstance(entry.get("name"), str) or not entry.keys() <= {"name", "origin"}:
+        urgent = entry.get("urgent", True)
+        if (
+            not isinstance(entry.get("name"), str)
+            or not isinstance(urgent, bool)
+            or not entry.keys() <= {"name", "origin", "urgent"}
+        ):
             raise InvalidInput(
                 f"{subject}: subject_alternative_names",
-                expected="strings such as IP:172.17.0.1, or dictionaries of name and origin",
+                expected="strings such as IP:172.17.0.1, or dictionaries of name, origin and urgent",
                 found=repr(element),
             )
         try:
-            origins[parse_san(entry["name"])] = str(entry.get("origin") or "")
+            name = parse_san(entry["name"])
         except InvalidInput as error:
             raise InvalidInput(
                 f"{subject}: {error.subject}", expected=error.expected, found=error.found, remedy=error.remedy
             ) from error
-    return tuple(sorted(origins)), {name: origin for name, origin in origins.items() if origin}
+        origins[name] = str(entry.get("origin") or "")
+        if not urgent:
+            deferrable.add(name)
+    described = {name: origin for name, origin in origins.items() if origin}
+    return tuple(sorted(origins)), described, frozenset(deferrable)
 
 
 def _parse_mode(subject: str, text: str, *, forbidden: int) -> int:

@@ -88,9 +88,18 @@ HostState = Mapping[str, CertificateState]
 
 @dataclass(frozen=True)
 class IssueCertificate:
-    """Install a new key, a new certificate and the trust bundle, with their directory."""
+    """Install a new certificate with its key and the trust bundle, in their directory.
+
+    Attributes:
+        spec: what is asked for.
+        keep_key: certify the key that is there, because nothing but the names has changed. A server that has the
+            former certificate in memory then still speaks with the right key.
+        deferrable: a server that has the former certificate in memory need not be restarted for the new one.
+    """
 
     spec: CertificateSpec
+    keep_key: bool = False
+    deferrable: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,10 +96,13 @@ class NamedAddress:
     Attributes:
         name: in the form ``IP:172.17.0.1`` or ``DNS:localhost``.
         origin: what it is, for messages.
+        urgent: False if a server need not be restarted to have it, because whoever would use it reaches the engine
+            at another address that is served and named: the gateway of any network but the default bridge.
     """
 
     name: str
     origin: str
+    urgent: bool = True
 
 
 def parse_networks(
@@ -129,7 +132,14 @@ def parse_networks(
 
 def server_names(topology: Topology) -> tuple[NamedAddress, ...]:
     """Every name by which a container may address its engine, for the server certificate's SANs."""
-    names = [NamedAddress(f"IP:{gateway.address}", gateway.origin) for gateway in topology.gateways]
+    names = [
+        NamedAddress(
+            f"IP:{gateway.address}",
+            gateway.origin,
+            urgent=topology.default is None or gateway.network == DEFAULT_BRIDGE,
+        )
+        for gateway in topology.gateways
+    ]
     names += [
         NamedAddress("DNS:host.docker.internal", "the host's name inside containers"),
         NamedAddress("DNS:localhost", "loopback"),
@@ -196,7 +206,7 @@ def _gateways_of(network: Mapping[str, Any], interfaces: Mapping[str, Iterable[s
 def _gateway_address(config: Mapping[str, Any], subnet: Any, on_interface: Iterable[str], name: str) -> str:
     if config.get("Gateway"):
         # Old engines give an IPv6 gateway with its prefix length.
-        text = str(config["Gateway"]).split("/")[0]
+        text = str(config["Gateway"]).split("/", maxsplit=1)[0]
         return str(_parse(ipaddress.ip_address, text, f"network {name}", "a gateway address"))
     for candidate in on_interface:
         address = _parse(ipaddress.ip_address, candidate, f"network {name}", "an interface address")

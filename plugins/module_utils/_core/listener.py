@@ -19,23 +19,28 @@ import dataclasses
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Union
+from datetime import datetime
+from typing import Any, Collection, Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
 
 UNIT = "wormhole-docker.socket"
 UNIT_PATH = "/etc/systemd/system/" + UNIT
 ENGINE_UNIT = "docker.service"
 
-SERVED_INSTALLED = "the installed certificate"
+SERVED_CURRENT = "current certificates"
 SERVED_OUTDATED = "outdated certificates"
 SERVED_TO_ANYONE = "clients without a certificate too"
 SERVED_PLAINTEXT = "plaintext"
 SERVED_SILENT = "a socket that the engine does not answer on"
 SERVED_NOTHING = "nothing"
+
+_RENEWAL_FRACTION = 3
+"""A certificate is due for renewal in the last third of its validity, as tls_certificates has it by default."""
 
 
 @dataclass(frozen=True)
@@ -307,7 +312,7 @@ def simulate_listener(state: ListenerState, plan: Plan[Action]) -> ListenerState
                 state,
                 active=True,
                 listening=endpoints,
-                served={address: SERVED_INSTALLED for address, port in endpoints},
+                served={address: SERVED_CURRENT for address, port in endpoints},
                 restarted=True,
             )
     return state
@@ -324,16 +329,48 @@ def _restart_reasons(
         reasons.append(Reason("listening_elsewhere", f"{UNIT} holds {held}", UNIT))
     for address, port in endpoints:
         served = _served(spec, state, address)
-        if served != SERVED_INSTALLED:
+        if served != SERVED_CURRENT:
             endpoint = render_endpoint(address, port)
             reasons.append(Reason("served_differs", f"{endpoint} serves {served}", endpoint))
     return reasons
 
 
+def is_adequate(
+    served: CertificateFacts,
+    installed: CertificateFacts,
+    addresses: Collection[str],
+    topology: Topology,
+    now: datetime,
+) -> bool:
+    """Whether the engine may go on with the certificate that it has in memory, although another one is installed.
+
+    It may while nothing is new but names, and none of these is an address that it listens on: a network that somebody
+    adds is no reason to stop every container of the host, since its containers reach docker0's address.
+
+    Args:
+        served: what the engine has in memory.
+        installed: what it would read if it were restarted.
+        addresses: where it listens.
+        topology: the host's Docker networks.
+        now: the host's clock.
+    """
+    if (served.public_key_sha256, served.authority_key_identifier, served.common_name) != (
+        installed.public_key_sha256,
+        installed.authority_key_identifier,
+        installed.common_name,
+    ):
+        return False
+    if served.not_after - now <= (served.not_after - served.not_before) / _RENEWAL_FRACTION:
+        return False
+    can_wait = {g.address for g in topology.gateways} - set(addresses)
+    missing = set(installed.subject_alternative_names) - set(served.subject_alternative_names)
+    return all(name.kind == "IP" and name.value in can_wait for name in missing)
+
+
 def _served(spec: ListenerSpec, state: ListenerState, address: str) -> str:
     """What an address serves once the certificate is there that this run has issued, or in check mode would have."""
     served = state.served.get(address, SERVED_NOTHING)
-    if served == SERVED_INSTALLED and spec.material_changed and not state.restarted:
+    if served == SERVED_CURRENT and spec.material_changed and not state.restarted:
         return SERVED_OUTDATED
     return served
 
@@ -411,7 +448,7 @@ def _diff(
         UNIT_PATH: unit_text.splitlines(),
         "enabled": True,
         daemon_json.PATH: wanted,
-        "serves": {render_endpoint(address, spec.port): SERVED_INSTALLED for address in addresses},
+        "serves": {render_endpoint(address, spec.port): SERVED_CURRENT for address in addresses},
         "restart": {ENGINE_UNIT: {"interrupts": list(state.containers)}} if restart else {},
     }
     return before, after

@@ -67,8 +67,11 @@ def sign(spec, request, now=NOW):
 def converge(spec, now=NOW):
     """Both round trips; returns the codes of the reasons."""
     plan = plan_for(spec, now=now)
-    wanted = [action.spec for action in plan.actions if isinstance(action, IssueCertificate)]
-    issued = {each.name: sign(each, store.make_request(each), now) for each in wanted}
+    wanted = [action for action in plan.actions if isinstance(action, IssueCertificate)]
+    issued = {
+        each.spec.name: sign(each.spec, store.make_request(each.spec, keep_key=each.keep_key), now)
+        for each in wanted
+    }
     store.apply_certificates(plan_for(spec, now=now), AUTHORITY, issued, now)
     assert plan_for(spec, now=now).is_empty
     return [reason.code for reason in plan.reasons]
@@ -93,6 +96,25 @@ def test_a_certificate_is_installed_with_its_modes_and_nothing_else(home):
     assert [mode(home), *(mode(home / name) for name in sorted(FILES))] == [0o755, 0o444, 0o444, 0o400]
     assert os.listdir(home.parent) == ["server"]
     assert contents(home)["ca.pem"] == CA_PEM
+
+
+def test_for_names_alone_key_and_bundle_stay_untouched(home):
+    converge(make_spec(home))
+    before, age = contents(home), (home / "ca.pem").stat().st_mtime_ns
+    assert converge(make_spec(home, subject_alternative_names=["IP:172.17.0.1", "IP:172.18.0.1"])) == [
+        "san_missing"
+    ]
+    after = contents(home)
+    assert after["key.pem"] == before["key.pem"]
+    assert after["cert.pem"] != before["cert.pem"]
+    assert (home / "ca.pem").stat().st_mtime_ns == age
+
+
+def test_for_anything_else_the_key_is_new(home):
+    converge(make_spec(home))
+    before = contents(home)
+    assert converge(make_spec(home, common_name="other")) == ["wrong_common_name"]
+    assert contents(home)["key.pem"] != before["key.pem"]
 
 
 def test_a_second_run_finds_nothing_to_do(home):

@@ -137,13 +137,11 @@ def test_what_is_right_is_left_alone():
         (change(GOOD, key=KeyFacts("ecdsa-p256", "22" * 32)), ["key_mismatch"]),
         (change(GOOD, issued_by_authority=False), ["wrong_issuer"]),
         (installed(SERVER, authority_key_identifier="ff" * 20), ["wrong_issuer"]),
-        (installed(SERVER, subject_alternative_names=SERVER.subject_alternative_names[:1]), ["san_missing"]),
         (
             installed(
-                SERVER,
-                subject_alternative_names=(*SERVER.subject_alternative_names, parse_san("IP:172.18.0.1")),
+                SERVER, subject_alternative_names=SERVER.subject_alternative_names[:1], common_name="x"
             ),
-            ["san_surplus"],
+            ["wrong_common_name", "san_missing"],
         ),
         (installed(SERVER, subject_alternative_names=SERVER.subject_alternative_names[::-1]), []),
         (installed(SERVER, common_name="other"), ["wrong_common_name"]),
@@ -170,6 +168,36 @@ def test_a_certificate_that_is_wrong_is_replaced_and_its_key_with_it(state, expe
     assert codes(plan) == expected
     assert plan.actions == ((IssueCertificate(SERVER),) if expected else ())
     assert restart_required(plan) == bool(expected)
+
+
+NETWORK, EXTRA = parse_san("IP:172.18.0.1"), parse_san("IP:192.0.2.7")
+WITH_NETWORK = dataclasses.replace(
+    SERVER,
+    subject_alternative_names=(*SERVER.subject_alternative_names, NETWORK),
+    deferrable=frozenset([NETWORK]),
+)
+WITH_BOTH = dataclasses.replace(
+    WITH_NETWORK, subject_alternative_names=(*WITH_NETWORK.subject_alternative_names, EXTRA)
+)
+
+
+@pytest.mark.parametrize(
+    ("spec", "state", "expected", "restart"),
+    [
+        pytest.param(WITH_NETWORK, GOOD, ["san_missing"], False, id="a network came"),
+        pytest.param(WITH_BOTH, GOOD, ["san_missing", "san_missing"], True, id="a name came too"),
+        pytest.param(WITH_BOTH, installed(WITH_NETWORK), ["san_missing"], True, id="a name came"),
+        pytest.param(SERVER, installed(WITH_NETWORK), ["san_surplus"], False, id="a network went"),
+        pytest.param(WITH_NETWORK, installed(WITH_BOTH), ["san_surplus"], False, id="a name went"),
+    ],
+)
+def test_for_names_alone_the_key_stays_and_the_engine_restarts_only_for_urgent_ones(
+    spec, state, expected, restart
+):
+    plan = plan_one(spec, state)
+    assert codes(plan) == expected
+    assert plan.actions == (IssueCertificate(spec, keep_key=True, deferrable=not restart),)
+    assert restart_required(plan) is restart
 
 
 @pytest.mark.parametrize(

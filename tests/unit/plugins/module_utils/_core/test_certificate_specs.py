@@ -53,7 +53,7 @@ def test_rsa_keys_also_encipher():
 
 def test_names_are_sorted_once_each_and_remember_their_origin():
     names = [
-        {"name": "IP:172.18.0.1", "origin": "gateway of network ci"},
+        {"name": "IP:172.18.0.1", "origin": "gateway of network ci", "urgent": False},
         "IP:172.17.0.1",
         "DNS:LOCALHOST",
         "DNS:localhost",
@@ -68,6 +68,7 @@ def test_names_are_sorted_once_each_and_remember_their_origin():
     assert {str(name): origin for name, origin in spec.origins.items()} == {
         "IP:172.18.0.1": "gateway of network ci"
     }
+    assert [str(name) for name in spec.deferrable] == ["IP:172.18.0.1"]
 
 
 def test_a_slash_at_the_end_of_a_directory_means_nothing():

@@ -105,7 +105,9 @@ def test_networks_without_a_way_to_the_host_are_named_with_a_reason_and_an_alter
 
 
 def test_an_engine_without_a_default_bridge_has_no_default():
-    assert parse_networks([network("ci", config=[v4("172.18.0.0/16", "172.18.0.1")])]).default is None
+    topology = parse_networks([network("ci", config=[v4("172.18.0.0/16", "172.18.0.1")])])
+    assert topology.default is None
+    assert all(name.urgent for name in server_names(topology))
 
 
 def test_what_is_no_subnet_is_an_error_that_names_the_network():
@@ -116,6 +118,7 @@ def test_what_is_no_subnet_is_an_error_that_names_the_network():
 def test_server_names_hold_every_gateway_with_its_origin_and_the_fixed_names_once():
     names = server_names(parse_networks([BRIDGE, network("ci", config=[v4("172.18.0.0/16", "172.18.0.1")])]))
     assert ("IP:172.18.0.1", "gateway of network ci") in [(n.name, n.origin) for n in names]
+    assert [n.name for n in names if not n.urgent] == ["IP:172.18.0.1"]
     assert [n.name for n in names] == [
         "IP:172.17.0.1",
         "IP:172.18.0.1",

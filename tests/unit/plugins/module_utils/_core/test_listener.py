@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -19,12 +20,15 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     ListenerState,
     RestartEngine,
     WriteConfig,
+    is_adequate,
     parse_socket_unit,
     parse_spec,
     plan_listener,
     render_socket_unit,
     simulate_listener,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import parse_san
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
 
 TOPOLOGY = Topology(
     (
@@ -55,7 +59,7 @@ def test_a_virgin_host_gets_everything_and_one_restart():
         "RestartEngine",
     ]
     assert plan.actions[-1] == RestartEngine(rebind=False, containers=())
-    assert plan.after["serves"] == {"172.17.0.1:2376": "the installed certificate"}
+    assert plan.after["serves"] == {"172.17.0.1:2376": "current certificates"}
 
 
 def test_a_host_that_is_right_gets_nothing():
@@ -195,6 +199,118 @@ def test_loopback_may_be_served():
     assert not plan_listener(ListenerSpec(addresses=("127.0.0.1",)), VIRGIN).is_empty
 
 
+NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
+DAY = timedelta(days=1)
+
+
+def certificate(*names, age=10, **fields):
+    facts = {
+        "subject": "CN=dockerd",
+        "common_name": "dockerd",
+        "issuer": "CN=ca",
+        "issuer_common_name": "ca",
+        "subject_alternative_names": tuple(parse_san(name) for name in names),
+        "serial": "1",
+        "fingerprint_sha256": "11" * 32,
+        "public_key_sha256": "22" * 32,
+        "key_type": "ecdsa-p256",
+        "not_before": NOW - age * DAY,
+        "not_after": NOW + (90 - age) * DAY,
+        "is_ca": False,
+        "path_length": None,
+        "key_usage": ("digitalSignature",),
+        "extended_key_usage": ("serverAuth",),
+        "critical_extensions": (),
+        "subject_key_identifier": "33",
+        "authority_key_identifier": "44",
+    }
+    return CertificateFacts(**{**facts, **fields})
+
+
+@pytest.mark.parametrize(
+    "served, installed, addresses, expected",
+    [
+        pytest.param(
+            certificate("IP:172.17.0.1"), certificate("IP:172.17.0.1"), ["172.17.0.1"], True, id="the same"
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate("IP:172.17.0.1", "IP:172.18.0.1", "IP:fd00::1"),
+            ["172.17.0.1"],
+            True,
+            id="a network came",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate("IP:172.17.0.1", "IP:172.18.0.1"),
+            ["172.17.0.1", "172.18.0.1"],
+            False,
+            id="a network came, whose gateway is listened on",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1", "IP:172.18.0.1"),
+            certificate("IP:172.17.0.1"),
+            ["172.17.0.1"],
+            True,
+            id="a network went",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate("IP:172.17.0.1", "IP:192.0.2.1"),
+            ["172.17.0.1"],
+            False,
+            id="an address came that is no gateway",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate("IP:172.17.0.1", "DNS:ci.example.com"),
+            ["172.17.0.1"],
+            False,
+            id="a name came",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate("IP:172.17.0.1", public_key_sha256="23" * 32),
+            ["172.17.0.1"],
+            False,
+            id="another key",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate("IP:172.17.0.1", authority_key_identifier="45"),
+            ["172.17.0.1"],
+            False,
+            id="another authority",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate("IP:172.17.0.1", common_name="other"),
+            ["172.17.0.1"],
+            False,
+            id="another common name",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1", age=59),
+            certificate("IP:172.17.0.1"),
+            ["172.17.0.1"],
+            True,
+            id="not yet due",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1", age=60),
+            certificate("IP:172.17.0.1"),
+            ["172.17.0.1"],
+            False,
+            id="due",
+        ),
+    ],
+)
+def test_the_engine_goes_on_with_what_it_has_while_that_is_good_enough(
+    served, installed, addresses, expected
+):
+    assert is_adequate(served, installed, addresses, TOPOLOGY, NOW) is expected
+
+
 specs = st.builds(
     ListenerSpec,
     addresses=st.lists(
@@ -208,7 +324,7 @@ foreign = st.dictionaries(
     st.sampled_from(["debug", "labels", "bip", "tls"]), st.booleans() | st.text(max_size=4)
 )
 served = st.sampled_from(
-    [listener.SERVED_INSTALLED, listener.SERVED_OUTDATED, listener.SERVED_PLAINTEXT, listener.SERVED_NOTHING]
+    [listener.SERVED_CURRENT, listener.SERVED_OUTDATED, listener.SERVED_PLAINTEXT, listener.SERVED_NOTHING]
 )
 states = st.builds(
     ListenerState,
