@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,9 @@ def controller_ca(controller: Controller) -> Path:
 def playbook(controller: Controller) -> Callable[..., Run]:
     """Runs a playbook of the collection: ``playbook(name, host, *arguments, check=True)``."""
     return controller.playbook
+
+
+@pytest.fixture
+def start_playbook(controller: Controller) -> Callable[..., subprocess.Popen[bytes]]:
+    """Starts a playbook and does not wait for it: ``start_playbook(name, host, *arguments)``."""
+    return controller.start

@@ -123,18 +123,7 @@ class Controller:
             arguments: more of them for ansible-playbook.
             check: whether a failure fails the test.
         """
-        self._runs += 1
-        place = self.home / f"run-{self._runs}"
-        place.mkdir(parents=True)
-        record, trips = place / "record.jsonl", place / "round-trips"
-        trips.touch()
-        command = [
-            *netns.enter_argv(self._lab),
-            str(ansible_directory() / "ansible-playbook"),
-            *("-i", str(self._inventory(host, place, trips))),
-            name if "/" in name else f"wormhole.docker.{name}",
-            *arguments,
-        ]
+        command, record, trips = self._prepare(name, host, arguments)
         done = subprocess.run(
             command,
             cwd=self.home,
@@ -151,6 +140,34 @@ class Controller:
         if check:
             assert run.returncode == 0, f"{name} on {host.name}: {run.message or done.stdout[-2000:]}"
         return run
+
+    def start(self, name: str, host: Host, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a playbook as :meth:`playbook` does, and leave it to the caller how it ends."""
+        command, record, _trips = self._prepare(name, host, arguments)
+        return subprocess.Popen(
+            command,
+            cwd=self.home,
+            env=self._environment(record),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _prepare(self, name: str, host: Host, arguments: tuple[str, ...]) -> tuple[list[str], Path, Path]:
+        """The command line of a run, and where it leaves its record and its count of round trips."""
+        self._runs += 1
+        place = self.home / f"run-{self._runs}"
+        place.mkdir(parents=True)
+        record, trips = place / "record.jsonl", place / "round-trips"
+        trips.touch()
+        command = [
+            *netns.enter_argv(self._lab),
+            str(ansible_directory() / "ansible-playbook"),
+            *("-i", str(self._inventory(host, place, trips))),
+            name if "/" in name else f"wormhole.docker.{name}",
+            *arguments,
+        ]
+        return command, record, trips
 
     def _environment(self, record: Path) -> dict[str, str]:
         kept = {

@@ -77,18 +77,48 @@ def can_listen(address: str, port: int) -> bool:
 
 def port_holder(port: int) -> Optional[str]:
     """The process that listens on a TCP port, as ``name (pid N)``; None if it cannot be told."""
-    inodes = set()
+    inodes = {inode for inode, endpoint in _listening_sockets().items() if endpoint[1] == port}
+    for pid in sorted(int(path) for path in os.listdir("/proc") if path.isdigit()):
+        if inodes & _sockets_of(pid):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as name:
+                return f"{name.read().strip()} (pid {pid})"
+    return None
+
+
+def shared_listeners(first: int, second: int) -> tuple[tuple[str, int], ...]:
+    """The TCP endpoints on which two processes listen by the same socket, such as systemd and what it activates.
+
+    This is what is bound; systemd's own property Listen tells what the unit's file asks for.
+    """
+    inodes = _sockets_of(first) & _sockets_of(second)
+    return tuple(sorted(endpoint for inode, endpoint in _listening_sockets().items() if inode in inodes))
+
+
+def _listening_sockets() -> dict[str, tuple[str, int]]:
+    """Address and port of every TCP socket in state LISTEN, by the socket's inode (proc(5))."""
+    found = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError), open(table, encoding="ascii") as lines:
             for line in list(lines)[1:]:
                 fields = line.split()
-                if fields[3] == _TCP_LISTEN and int(fields[1].rsplit(":", 1)[1], 16) == port:
-                    inodes.add(fields[9])
-    for path in glob.glob("/proc/[0-9]*/fd/*"):
+                if fields[3] == _TCP_LISTEN:
+                    address, port = fields[1].split(":")
+                    found[fields[9]] = (_address(address), int(port, 16))
+    return found
+
+
+def _address(digits: str) -> str:
+    """An address as the kernel prints it: words of 32 bits, each in the machine's byte order."""
+    words = [int(digits[start : start + 8], 16) for start in range(0, len(digits), 8)]
+    return str(ipaddress.ip_address(b"".join(struct.pack("=I", word) for word in words)))
+
+
+def _sockets_of(pid: int) -> set[str]:
+    """Inodes of the sockets that a process has open; empty if it is gone."""
+    found = set()
+    for path in glob.glob(f"/proc/{pid}/fd/*"):
         with contextlib.suppress(OSError):
             match = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(path))
-            if match and match.group(1) in inodes:
-                pid = path.split("/")[2]
-                with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
-                    return f"{name.read().strip()} (pid {pid})"
-    return None
+            if match:
+                found.add(match.group(1))
+    return found

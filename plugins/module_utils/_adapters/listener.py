@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
+import json
 import os
 import ssl
 import subprocess
@@ -22,6 +22,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfac
     can_listen,
     observe_topology,
     port_holder,
+    shared_listeners,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
@@ -41,6 +42,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import 
 _WANTS = tuple(
     f"/etc/systemd/system/{unit}.wants/{listener.UNIT}" for unit in ("sockets.target", listener.ENGINE_UNIT)
 )
+_INTERRUPTED = "/run/wormhole-docker.interrupted"
+"""Names of the containers that a restart stops, as JSON, for as long as they have not been started again.
+
+In /run, because after a reboot nobody expects a container to run that has no restart policy.
+"""
 _ATTEMPTS = 4
 """Looks at an endpoint that is silent; each waits as long as EndpointSpec.timeout says."""
 _PROOF_PATIENCE = 15.0
@@ -82,15 +88,19 @@ class ListenerHost:
         topology = observe_topology(engine.networks())
         unit = files.read_file(listener.UNIT_PATH)
         config = files.read_file(self._config_path)
-        shown = systemd.show(listener.UNIT, ["ActiveState", "NeedDaemonReload", "Listen"])
+        shown = systemd.show(listener.UNIT, ["ActiveState", "NeedDaemonReload"])
         active = shown.get("ActiveState") == "active"
-        listening = listener.parse_listen(shown.get("Listen", "")) if active else ()
+        pid = int(systemd.show(listener.ENGINE_UNIT, ["MainPID"]).get("MainPID") or 0)
+        listening = shared_listeners(1, pid) if active else ()
         served, occupied = {}, {}
         for address in listener.resolve_addresses(self._spec, topology):
             if (address, self._spec.port) in listening:
                 served[address] = self._served(address, topology)
-            elif self._spec.port not in _everywhere(listening) and not can_listen(address, self._spec.port):
-                occupied[address] = port_holder(self._spec.port) or "another process"
+            elif not can_listen(address, self._spec.port):
+                holder = port_holder(self._spec.port) or "another process"
+                # What systemd holds while our unit is active is ours, bound otherwise than it should be.
+                if not (active and holder.endswith("(pid 1)")):
+                    occupied[address] = holder
         return listener.ListenerState(
             topology=topology,
             unit_text=None if unit is None else unit.content.decode(errors="replace"),
@@ -98,11 +108,13 @@ class ListenerHost:
             active=active,
             stale=shown.get("NeedDaemonReload") == "yes",
             listening=listening,
-            engine_arguments=_engine_arguments(),
+            engine_arguments=_command_line(pid),
+            foreign_sockets=_foreign_sockets(),
             config_text=_decode(config),
             served=served,
             occupied=occupied,
             containers=_interrupted_containers(engine),
+            stranded=_stranded_containers(engine),
             restarted=self._restarted,
         )
 
@@ -142,7 +154,10 @@ class ListenerHost:
             if action.rebind:
                 systemd.stop(listener.UNIT)
             self._restarted = True
+            files.write_file(_INTERRUPTED, json.dumps(action.containers).encode(), mode=0o600)
             systemd.restart(listener.ENGINE_UNIT)
+            _start_again(self._connect(), action.containers)
+        elif isinstance(action, listener.StartContainers):
             _start_again(self._connect(), action.containers)
 
     def _write_config(self, text: str) -> None:
@@ -232,11 +247,6 @@ class ListenerHost:
         _start_again(self._connect(), snapshot.containers)
 
 
-def _everywhere(listening: tuple[tuple[str, int], ...]) -> set[int]:
-    """Ports that our own unit holds on all addresses, after somebody edited it; they become free when it is stopped."""
-    return {port for address, port in listening if ipaddress.ip_address(address).is_unspecified}
-
-
 def check_material(directory: str, addresses: list[str]) -> None:
     """Makes sure that a server could serve these addresses with what is in its directory.
 
@@ -324,6 +334,15 @@ def _start_again(engine: EnginePort, names: tuple[str, ...]) -> None:
         raise ApplyFailed(
             "containers that ran before the restart", expected="to run again", found=", ".join(failures)
         )
+    files.remove_file(_INTERRUPTED)
+
+
+def _stranded_containers(engine: EnginePort) -> tuple[str, ...]:
+    journal = files.read_file(_INTERRUPTED)
+    if journal is None:
+        return ()
+    found = {name: engine.find_container(name) for name in json.loads(journal.content)}
+    return tuple(name for name, container in found.items() if container and not container["State"]["Running"])
 
 
 def _interrupted_containers(engine: EnginePort) -> tuple[str, ...]:
@@ -337,12 +356,20 @@ def _names(engine: EnginePort) -> tuple[str, ...]:
     return tuple(sorted(container["Names"][0].lstrip("/") for container in running))
 
 
-def _engine_arguments() -> str:
+def _command_line(pid: int) -> str:
     """The running dockerd's command line: what its unit, its drop-ins and its environment made of it."""
-    pid = systemd.show(listener.ENGINE_UNIT, ["MainPID"]).get("MainPID", "0")
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as stream:
         return stream.read().replace(b"\0", b" ").decode(errors="replace").strip()
     return ""
+
+
+def _foreign_sockets() -> tuple[str, ...]:
+    """Socket units that hand dockerd TCP sockets and are not ours."""
+    units = systemd.show(listener.ENGINE_UNIT, ["TriggeredBy"]).get("TriggeredBy", "").split()
+    others = [unit for unit in units if unit not in (listener.UNIT, "docker.socket")]
+    return tuple(
+        unit for unit in others if listener.parse_listen(systemd.show(unit, ["Listen"]).get("Listen", ""))
+    )
 
 
 def _decode(config: Optional[files.FileState]) -> str:

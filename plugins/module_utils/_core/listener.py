@@ -71,12 +71,14 @@ class ListenerState:
         unit_text: the socket unit's file; None if there is none.
         enabled, active: the socket unit's state in systemd.
         stale: systemd has not read the present unit file yet.
-        listening: where systemd holds sockets for the unit, as (address, port).
-        engine_arguments: dockerd's command line as its unit has it.
+        listening: where systemd holds TCP sockets that it has handed to dockerd, as (address, port).
+        engine_arguments: the running dockerd's command line.
+        foreign_sockets: other socket units that hand dockerd TCP sockets.
         config_text: content of daemon.json; empty if there is none.
         served: by address, one of the SERVED constants.
         occupied: by address, who else holds the port.
         containers: names of the running containers that a restart of the engine stops.
+        stranded: names of the containers that a run stopped, which was then interrupted before they ran again.
         restarted: this run has restarted the engine already.
     """
 
@@ -87,10 +89,12 @@ class ListenerState:
     stale: bool = False
     listening: tuple[tuple[str, int], ...] = ()
     engine_arguments: str = "dockerd -H fd://"
+    foreign_sockets: tuple[str, ...] = ()
     config_text: str = ""
     served: Mapping[str, str] = dataclasses.field(default_factory=dict)
     occupied: Mapping[str, str] = dataclasses.field(default_factory=dict)
     containers: tuple[str, ...] = ()
+    stranded: tuple[str, ...] = ()
     restarted: bool = False
 
 
@@ -126,7 +130,14 @@ class RestartEngine:
     containers: tuple[str, ...]
 
 
-Action = Union[WriteConfig, WriteUnit, EnableUnit, RestartEngine]
+@dataclass(frozen=True)
+class StartContainers:
+    """Start the containers that an interrupted run has left stopped."""
+
+    containers: tuple[str, ...]
+
+
+Action = Union[WriteConfig, WriteUnit, EnableUnit, RestartEngine, StartContainers]
 
 
 def parse_spec(
@@ -292,7 +303,14 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
                 remedy="Stop them, set live-restore in daemon.json, or set running_containers to interrupt",
             )
         rebind = state.active and set(state.listening) != set(endpoints)
-        actions.append(RestartEngine(rebind=rebind, containers=state.containers))
+        actions.append(RestartEngine(rebind=rebind, containers=(*state.containers, *state.stranded)))
+    if state.stranded:
+        names = ", ".join(state.stranded)
+        reasons.append(
+            Reason("containers_stranded", f"an interrupted run left stopped: {names}", ENGINE_UNIT)
+        )
+        if not restart:
+            actions.append(StartContainers(state.stranded))
     before, after = _diff(spec, state, config, unit_text, addresses, bool(restart))
     return Plan(before=before, after=after, reasons=tuple(reasons), actions=tuple(actions))
 
@@ -313,8 +331,11 @@ def simulate_listener(state: ListenerState, plan: Plan[Action]) -> ListenerState
                 active=True,
                 listening=endpoints,
                 served={address: SERVED_CURRENT for address, port in endpoints},
+                stranded=(),
                 restarted=True,
             )
+        elif isinstance(action, StartContainers):
+            state = dataclasses.replace(state, stranded=())
     return state
 
 
@@ -384,13 +405,13 @@ def _refuse_foreign_listeners(state: ListenerState) -> None:
             found=state.engine_arguments or "no command line",
             remedy="Remove the drop-in that overrides ExecStart, see systemctl cat docker.service",
         )
-    foreign = [host for host in hosts if host.startswith("tcp://")]
+    foreign = [f"-H {host}" for host in hosts if host.startswith("tcp://")] + list(state.foreign_sockets)
     if foreign:
         raise Refused(
             ENGINE_UNIT,
             expected="no TCP listener of somebody else's, which our TLS keys would change",
-            found=f"-H {foreign[0]}",
-            remedy="Move its clients to a wormhole and remove the option, see systemctl cat docker.service",
+            found=", ".join(foreign),
+            remedy="Move its clients to a wormhole and remove it, see systemctl cat docker.service",
         )
 
 
@@ -443,6 +464,7 @@ def _diff(
             render_endpoint(address, spec.port): _served(spec, state, address) for address in addresses
         },
         "restart": {},
+        "left stopped": list(state.stranded),
     }
     after = {
         UNIT_PATH: unit_text.splitlines(),
@@ -450,6 +472,7 @@ def _diff(
         daemon_json.PATH: wanted,
         "serves": {render_endpoint(address, spec.port): SERVED_CURRENT for address in addresses},
         "restart": {ENGINE_UNIT: {"interrupts": list(state.containers)}} if restart else {},
+        "left stopped": [],
     }
     return before, after
 

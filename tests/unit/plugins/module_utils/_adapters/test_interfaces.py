@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 
 import pytest
@@ -14,6 +15,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfac
     interface_addresses,
     observe_topology,
     port_holder,
+    shared_listeners,
 )
 
 
@@ -47,6 +49,25 @@ def test_a_port_is_free_unless_somebody_listens_on_the_address_or_on_all(bound, 
 
 def test_an_address_that_no_interface_has_yet_can_be_bound():
     assert can_listen("198.51.100.1", 2376)
+
+
+@pytest.mark.parametrize("family, address", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_what_two_processes_listen_on_by_one_socket_is_told_as_it_is_bound(family, address):
+    with socket.socket(family) as shared:
+        shared.bind((address, 0))
+        shared.listen(1)
+        child = os.fork()
+        if child == 0:
+            shared.accept()
+            os._exit(0)
+        try:
+            with socket.socket(family) as own:
+                own.bind((address, 0))
+                own.listen(1)
+                assert shared_listeners(os.getpid(), child) == ((address, shared.getsockname()[1]),)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
 
 def test_a_port_that_nobody_holds_has_no_holder():

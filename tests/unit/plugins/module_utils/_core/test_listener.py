@@ -19,6 +19,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     ListenerSpec,
     ListenerState,
     RestartEngine,
+    StartContainers,
     WriteConfig,
     is_adequate,
     parse_socket_unit,
@@ -123,6 +124,16 @@ def test_a_certificate_that_this_run_replaces_is_predicted_as_it_is_then_found()
     assert plan_listener(spec, simulate_listener(RIGHT, predicted)).is_empty
 
 
+def test_containers_that_an_interrupted_run_left_stopped_are_started_without_a_restart_where_none_is_needed():
+    plan = plan_listener(ListenerSpec(interrupt_containers=False), changed(stranded=("jenkins",)))
+    assert codes(plan) == ["containers_stranded"]
+    assert plan.actions == (StartContainers(("jenkins",)),)
+    plan = plan_listener(
+        ListenerSpec(), dataclasses.replace(VIRGIN, containers=("db",), stranded=("jenkins",))
+    )
+    assert plan.actions[-1] == RestartEngine(rebind=False, containers=("db", "jenkins"))
+
+
 def test_another_address_stops_the_socket_before_it_is_bound_again():
     plan = plan_listener(ListenerSpec(addresses=("172.18.0.1", "fd00::1")), RIGHT)
     assert plan.actions[-1] == RestartEngine(rebind=True, containers=())
@@ -158,6 +169,11 @@ def test_what_a_restart_interrupts_is_told_or_refused():
             ListenerSpec(),
             dataclasses.replace(VIRGIN, engine_arguments="dockerd --host=tcp://0.0.0.0:2375 --host=fd://"),
             "tcp://0.0.0.0:2375",
+        ),
+        (
+            ListenerSpec(),
+            dataclasses.replace(VIRGIN, foreign_sockets=("docker-tcp.socket",)),
+            "docker-tcp.socket",
         ),
         (ListenerSpec(), dataclasses.replace(VIRGIN, config_text='{"hosts": ["fd://"]}'), "hosts"),
         (ListenerSpec(), dataclasses.replace(VIRGIN, config_text='{"tlscert": "/etc/x.pem"}'), "/etc/x.pem"),
@@ -341,6 +357,7 @@ states = st.builds(
     config_text=foreign.map(json.dumps),
     served=st.dictionaries(st.sampled_from(["172.17.0.1", "172.18.0.1"]), served),
     containers=st.lists(st.text("abc", min_size=1)).map(tuple),
+    stranded=st.lists(st.text("abc", min_size=1)).map(tuple),
 )
 
 
