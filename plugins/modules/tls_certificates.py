@@ -17,9 +17,9 @@ description:
     controller.
   - A task that issues nothing takes one round trip to the host, otherwise two, whatever the number of
     certificates.
-  - A certificate is replaced, always together with its key, if it is missing or unreadable, does not fit its
-    key, comes from another issuer, has other names or another usage than the task says, or is due for
-    renewal. Drift of owner, mode or C(ca.pem) is mended without issuing anything. Each change comes with its
+  - A certificate is replaced if it is missing or unreadable, does not fit its key, comes from another issuer,
+    has other names or another usage than the task says, or is due for renewal; together with its key, unless
+    only names came or went. Drift of owner, mode or C(ca.pem) is mended without issuing anything. Each change comes with its
     reasons.
   - A new certificate is verified on the host before it is installed, by the rules that judge the one that is
     there. Each file is replaced atomically. A client that reads the files one after the other in the very
@@ -133,6 +133,15 @@ options:
           - How many days before its end it is replaced. By default a third of
             O(certificates[].validity_days).
         type: int
+  _authority:
+    description:
+      - Not for playbooks, where it is refused. What the action plugin tells the module about the authority.
+    type: dict
+    default: {}
+  _issued:
+    description:
+      - Not for playbooks, where it is refused. The certificates that the action plugin has signed.
+    type: dict
 requirements:
   - Python library cryptography 38 or newer, on the host and on the controller (Debian package
     python3-cryptography)

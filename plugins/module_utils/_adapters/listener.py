@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import ssl
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Iterator, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, systemd
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.commands import run
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
     can_listen,
     observe_topology,
@@ -49,6 +49,7 @@ In /run, because after a reboot nobody expects a container to run that has no re
 """
 _ATTEMPTS = 4
 """Looks at an endpoint that is silent; each waits as long as EndpointSpec.timeout says."""
+_VALIDATION_TIMEOUT = 60.0
 _PROOF_PATIENCE = 15.0
 """Seconds within which a restarted engine, which said that it is ready, has to take connections."""
 
@@ -286,13 +287,7 @@ def validate_config(text: str) -> None:
         Refused: dockerd would not start with it.
     """
     with _temporary_file(text) as path, contextlib.suppress(FileNotFoundError):
-        answer = subprocess.run(
-            ["dockerd", "--validate", "--config-file", path],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        answer = run(["dockerd", "--validate", "--config-file", path], _VALIDATION_TIMEOUT)
         unsupported = "unknown flag: --validate" in answer.stderr
         if answer.returncode and not unsupported:
             raise Refused(

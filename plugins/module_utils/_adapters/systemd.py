@@ -12,6 +12,7 @@ from __future__ import annotations
 import subprocess
 from typing import Mapping, Sequence
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.commands import run
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     EngineUnavailable,
     MissingRequirement,
@@ -67,7 +68,7 @@ def restart(unit: str) -> None:
     Raises:
         EngineUnavailable: it did not come up; the text holds the last lines that it logged.
     """
-    subprocess.run(["systemctl", "reset-failed", unit], check=False, capture_output=True, timeout=_TIMEOUT)
+    run(["systemctl", "reset-failed", unit], _TIMEOUT)
     try:
         _systemctl("restart", unit)
     except EngineUnavailable as error:
@@ -82,12 +83,9 @@ def restart(unit: str) -> None:
 def last_log_line(unit: str) -> str:
     """The last thing that the unit's processes, not systemd, wrote to the journal; empty if it cannot be read."""
     try:
-        answer = subprocess.run(
+        answer = run(
             ["journalctl", f"_SYSTEMD_UNIT={unit}", "--lines=1", "--output=cat", "--quiet", "--no-pager"],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
+            _TIMEOUT,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
@@ -97,7 +95,7 @@ def last_log_line(unit: str) -> str:
 def _systemctl(*arguments: str) -> str:
     argv = ["systemctl", *arguments]
     try:
-        answer = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=_TIMEOUT)
+        answer = run(argv, _TIMEOUT)
     except FileNotFoundError as error:
         raise MissingRequirement(
             "systemctl", expected="a host that runs systemd", found="no such program"
