@@ -36,7 +36,7 @@ def demo(root: Path, release: Release, *, keep: bool, progress: Progress) -> int
             playbooks.run(playbook)
         progress("the proof, from inside the wormholed container")
         version = host.run("docker version --format '{{.Server.Version}}'").stdout.strip()
-        failed = [proof.title for proof in proofs(version) if not _prove(host, proof)]
+        failed = [proof.title for proof in proofs(version, host.name) if not _prove(host, proof)]
         if keep:
             progress(f"{host.name} stays: ./dev lab run {host.name}, and ./dev lab down when you are done")
     progress("done" if not failed else "done, with failures")

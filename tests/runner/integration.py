@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -230,7 +231,27 @@ def _system(release: Release, core: Core) -> Action:
         python = tools.interpreters()[core.python]
         binaries = tools.environment(settings, log, core.name, python)
         options = ["--release", str(release)]
-        variables: dict[str, str | Path] = {"WORMHOLE_ANSIBLE": binaries}
+        variables: dict[str, str | Path] = {
+            "WORMHOLE_ANSIBLE": binaries,
+            "WORMHOLE_COLLECTIONS": _install_artefact(settings, log, binaries, release),
+        }
         return _pytest(settings, log, Path(sys.executable), "tests/system", options, variables)
 
     return action
+
+
+def _install_artefact(settings: Settings, log: Log, binaries: Path, release: Release) -> Path:
+    """The collection as users have it: built, and installed by its artefact; the scenarios run from there."""
+    place = settings.work / f"artefact-{release}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    galaxy = [binaries / "ansible-galaxy", "collection"]
+    env = tools.plain_environment(binaries, HOME=place, ANSIBLE_HOME=place / "ansible")
+    built = log.run(
+        [*galaxy, "build", settings.stage, "--output-path", place], cwd=place, env=env, timeout=300
+    )
+    (artefact,) = place.glob("wormhole-docker-*.tar.gz") if built == 0 else [place]
+    install = [*galaxy, "install", artefact, "--offline", "--collections-path", place]
+    if built != 0 or log.run(install, cwd=place, env=env, timeout=300) != 0:
+        raise Failed("the artefact could not be built and installed; the step's log tells why")
+    return place

@@ -37,7 +37,7 @@ class Proof:
 
 def _says(pattern: str) -> Callable[[Answer], bool]:
     """Succeeded and said so."""
-    return lambda answer: answer.status == 0 and re.search(pattern, answer.output) is not None
+    return lambda answer: answer.status == 0 and re.search(pattern, answer.output, re.MULTILINE) is not None
 
 
 def _refused(pattern: str) -> Callable[[Answer], bool]:
@@ -72,8 +72,8 @@ openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days
 """
 
 
-def proofs(engine_version: str) -> list[Proof]:
-    """Return everything to prove about a wormhole to the engine of this version."""
+def proofs(engine_version: str, host: str) -> list[Proof]:
+    """Return everything to prove about a wormhole to the engine of this version on this host."""
     return [
         Proof(
             "the gateway it found",
@@ -91,9 +91,9 @@ def proofs(engine_version: str) -> list[Proof]:
         ),
         Proof(
             "the host's engine answers",
-            "docker version --format '{{.Server.Version}}'",
-            f"version {engine_version}",
-            _says(rf"^{re.escape(engine_version)}$"),
+            "docker version && docker info --format 'Host: {{.Name}}'",
+            f"version {engine_version} on {host}",
+            _says(rf"(?s)Server:.*Version: +{re.escape(engine_version)}\n.*^Host: {re.escape(host)}$"),
         ),
         Proof(
             "an image built through the wormhole",
