@@ -247,11 +247,11 @@ def _install_artefact(settings: Settings, log: Log, binaries: Path, release: Rel
     place.mkdir(parents=True)
     galaxy = [binaries / "ansible-galaxy", "collection"]
     env = tools.plain_environment(binaries, HOME=place, ANSIBLE_HOME=place / "ansible")
-    built = log.run(
-        [*galaxy, "build", settings.stage, "--output-path", place], cwd=place, env=env, timeout=300
-    )
-    (artefact,) = place.glob("wormhole-docker-*.tar.gz") if built == 0 else [place]
-    install = [*galaxy, "install", artefact, "--offline", "--collections-path", place]
-    if built != 0 or log.run(install, cwd=place, env=env, timeout=300) != 0:
-        raise Failed("the artefact could not be built and installed; the step's log tells why")
+
+    def run(*command: str | Path) -> None:
+        if log.run([*galaxy, *command], cwd=place, env=env, timeout=300) != 0:
+            raise Failed(f"the artefact: ansible-galaxy collection {command[0]} failed")
+
+    run("build", settings.stage, "--output-path", place)
+    run("install", next(place.glob("wormhole-docker-*.tar.gz")), "--offline", "--collections-path", place)
     return place

@@ -379,6 +379,17 @@ def test_a_socket_unit_reads_back_as_it_was_written(endpoints):
     assert parse_socket_unit(render_socket_unit(endpoints)) == endpoints
 
 
+def test_the_socket_unit_binds_before_the_bridge_exists_and_starts_with_the_engine():
+    lines = render_socket_unit((("172.17.0.1", 2376),)).splitlines()
+    for line in (
+        "ListenStream=172.17.0.1:2376",
+        "FreeBind=true",
+        "Service=docker.service",
+        "WantedBy=sockets.target docker.service",
+    ):
+        assert line in lines
+
+
 def test_systemds_own_listing_is_read():
     shown = "172.17.0.1:2376 (Stream)\n[fd00::1]:2376 (Stream)\n/run/docker.sock (Stream)"
     assert listener.parse_listen(shown) == (("172.17.0.1", 2376), ("fd00::1", 2376))
