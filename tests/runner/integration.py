@@ -245,7 +245,7 @@ def _install_artefact(settings: Settings, log: Log, binaries: Path, release: Rel
     place = settings.work / f"artefact-{release}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    galaxy = [binaries / "ansible-galaxy", "collection"]
+    galaxy: list[str | Path] = [binaries / "ansible-galaxy", "collection"]
     env = tools.plain_environment(binaries, HOME=place, ANSIBLE_HOME=place / "ansible")
 
     def run(*command: str | Path) -> None:
