@@ -120,10 +120,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     ListenerState,
     RestartEngine,
     parse_spec,
-    plan_listener,
     render_endpoint,
     resolve_addresses,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_listener
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,

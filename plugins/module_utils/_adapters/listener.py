@@ -6,23 +6,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import ssl
-import tempfile
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, systemd
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.commands import run
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
     can_listen,
     observe_topology,
     port_holder,
     shared_listeners,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_checks import (
+    check_material,
+    engine_command_line,
+    foreign_sockets,
+    validate_config,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
@@ -37,6 +39,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     WormholeError,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import is_adequate
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 
 _WANTS = tuple(
@@ -49,7 +52,6 @@ In /run, because after a reboot nobody expects a container to run that has no re
 """
 _ATTEMPTS = 4
 """Looks at an endpoint that is silent; each waits as long as EndpointSpec.timeout says."""
-_VALIDATION_TIMEOUT = 60.0
 _PROOF_PATIENCE = 15.0
 """Seconds within which a restarted engine, which said that it is ready, has to take connections."""
 
@@ -109,8 +111,8 @@ class ListenerHost:
             active=active,
             stale=shown.get("NeedDaemonReload") == "yes",
             listening=listening,
-            engine_arguments=_command_line(pid),
-            foreign_sockets=_foreign_sockets(),
+            engine_arguments=engine_command_line(pid),
+            foreign_sockets=foreign_sockets(),
             config_text=_decode(config),
             served=served,
             occupied=occupied,
@@ -133,7 +135,7 @@ class ListenerHost:
             unit=files.read_file(listener.UNIT_PATH),
             config=files.read_file(self._config_path),
             enabled=state.enabled,
-            containers=state.containers,
+            containers=(*state.containers, *state.stranded),
         )
         try:
             for action in plan.actions:
@@ -152,9 +154,9 @@ class ListenerHost:
         elif isinstance(action, listener.EnableUnit):
             systemd.enable(listener.UNIT)
         elif isinstance(action, listener.RestartEngine):
+            self._restarted = True
             if action.rebind:
                 systemd.stop(listener.UNIT)
-            self._restarted = True
             files.write_file(_INTERRUPTED, json.dumps(action.containers).encode(), mode=0o600)
             systemd.restart(listener.ENGINE_UNIT)
             _start_again(self._connect(), action.containers)
@@ -196,9 +198,7 @@ class ListenerHost:
         if (
             installed is None
             or self._trust_is_outdated()
-            or not listener.is_adequate(
-                state.served, read_certificate(installed.content), addresses, topology, now
-            )
+            or not is_adequate(state.served, read_certificate(installed.content), addresses, topology, now)
         ):
             return listener.SERVED_OUTDATED
         return listener.SERVED_CURRENT
@@ -248,63 +248,6 @@ class ListenerHost:
         _start_again(self._connect(), snapshot.containers)
 
 
-def check_material(directory: str, addresses: list[str]) -> None:
-    """Makes sure that a server could serve these addresses with what is in its directory.
-
-    Raises:
-        Refused: a file is missing, the key does not belong to the certificate, or an address is not named.
-    """
-    remedy = "Issue it by the module wormhole.docker.tls_certificates or the role wormhole.docker.listener"
-    for name in ("ca.pem", "cert.pem", "key.pem"):
-        if not os.path.isfile(f"{directory}/{name}"):
-            raise Refused(
-                f"{directory}/{name}", expected="the server's material", found="no file", remedy=remedy
-            )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_verify_locations(f"{directory}/ca.pem")
-        context.load_cert_chain(f"{directory}/cert.pem", f"{directory}/key.pem")
-    except (ssl.SSLError, OSError) as error:
-        raise Refused(
-            directory, expected="a CA, and a certificate with its key", found=str(error), remedy=remedy
-        ) from error
-    with open(f"{directory}/cert.pem", "rb") as stream:
-        names = read_certificate(stream.read()).subject_alternative_names
-    missing = [address for address in addresses if f"IP:{address}" not in {str(name) for name in names}]
-    if missing:
-        raise Refused(
-            f"{directory}/cert.pem",
-            expected="a certificate that names " + ", ".join(f"IP:{address}" for address in missing),
-            found=", ".join(map(str, names)) or "no subject alternative name",
-            remedy=remedy,
-        )
-
-
-def validate_config(text: str) -> None:
-    """Lets dockerd judge a configuration before it is installed, where it can (from Docker 23 on).
-
-    Raises:
-        Refused: dockerd would not start with it.
-    """
-    with _temporary_file(text) as path, contextlib.suppress(FileNotFoundError):
-        answer = run(["dockerd", "--validate", "--config-file", path], _VALIDATION_TIMEOUT)
-        unsupported = "unknown flag: --validate" in answer.stderr
-        if answer.returncode and not unsupported:
-            raise Refused(
-                daemon_json.PATH,
-                expected="a configuration that dockerd accepts",
-                found=answer.stderr.strip().replace(path, daemon_json.PATH),
-            )
-
-
-@contextlib.contextmanager
-def _temporary_file(text: str) -> Iterator[str]:
-    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        yield stream.name
-
-
 def _put_back(path: str, former: Optional[files.FileState]) -> None:
     if former is None:
         files.remove_file(path)
@@ -349,22 +292,6 @@ def _interrupted_containers(engine: EnginePort) -> tuple[str, ...]:
 def _names(engine: EnginePort) -> tuple[str, ...]:
     running: list[dict[str, Any]] = engine.containers(labels={}, running_only=True)
     return tuple(sorted(container["Names"][0].lstrip("/") for container in running))
-
-
-def _command_line(pid: int) -> str:
-    """The running dockerd's command line: what its unit, its drop-ins and its environment made of it."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as stream:
-        return stream.read().replace(b"\0", b" ").decode(errors="replace").strip()
-    return ""
-
-
-def _foreign_sockets() -> tuple[str, ...]:
-    """Socket units that hand dockerd TCP sockets and are not ours."""
-    units = systemd.show(listener.ENGINE_UNIT, ["TriggeredBy"]).get("TriggeredBy", "").split()
-    others = [unit for unit in units if unit not in (listener.UNIT, "docker.socket")]
-    return tuple(
-        unit for unit in others if listener.parse_listen(systemd.show(unit, ["Listen"]).get("Listen", ""))
-    )
 
 
 def _decode(config: Optional[files.FileState]) -> str:

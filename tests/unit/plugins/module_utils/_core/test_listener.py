@@ -21,11 +21,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     RestartEngine,
     StartContainers,
     WriteConfig,
-    is_adequate,
     parse_socket_unit,
     parse_spec,
-    plan_listener,
     render_socket_unit,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import (
+    is_adequate,
+    plan_listener,
     simulate_listener,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import parse_san
