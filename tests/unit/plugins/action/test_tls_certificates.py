@@ -15,6 +15,7 @@ import json
 import types
 
 import pytest
+from ansible.module_utils.common.parameters import PASS_VARS
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.wormhole.docker.plugins.action.tls_certificates import ActionModule
@@ -27,7 +28,9 @@ PASSPHRASE = "sesame-open-thyself"
 def run_module(module, arguments, check_mode=False):
     """Runs a module's main() and returns its result, as it would travel."""
     output = io.StringIO()
-    arguments = json.loads(json.dumps({**arguments, "_ansible_check_mode": check_mode}))
+    # From ansible-core 2.21 on, what a module was called with is in its result only on demand.
+    demanded = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
+    arguments = json.loads(json.dumps({**arguments, **demanded, "_ansible_check_mode": check_mode}))
     with patch_module_args(arguments), contextlib.redirect_stdout(output), pytest.raises(SystemExit):
         module.main()
     return json.loads(output.getvalue())
