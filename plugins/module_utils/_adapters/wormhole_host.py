@@ -299,5 +299,6 @@ class WormholeHost:
                     path,
                     expected=f"to be readable for user {user.uid}, as whom container {self._spec.name} runs",
                     found=f"owner {info.st_uid}, group {info.st_gid}, mode {info.st_mode & 0o7777:04o}",
-                    remedy=f"Set owner: {user.uid} for this identity in wormhole.docker.tls_certificates",
+                    remedy=f"Set owner: {user.uid} for this identity in wormhole.docker.tls_certificates, "
+                    f"which is identity_owner: {user.uid} in the list of role wormhole.docker.wormholes",
                 )
