@@ -50,6 +50,18 @@ def test_a_foreign_configuration_keeps_every_key_and_a_bystander_runs_on(release
     assert playbook("provision", host).changed == 0
 
 
+def test_with_live_restore_no_container_stops(release, fresh_host, playbook):
+    host = fresh_host(release)
+    configure(host, '{"live-restore": true}')
+    host.run(BYSTANDER)
+    state = "docker inspect -f '{{.State.Pid}} {{.State.StartedAt}} {{.State.Running}}' bystander"
+    before = host.run(state).stdout
+    done = playbook("provision", host, "-e", "listener_running_containers=refuse")
+    assert "bystander" not in json.dumps([task.diff for task in done.tasks])
+    assert host.run(state).stdout == before
+    assert before.split()[2] == "true"
+
+
 def test_refusing_to_interrupt_leaves_everything_as_it_was(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run(BYSTANDER)
