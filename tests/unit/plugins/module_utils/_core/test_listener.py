@@ -326,7 +326,14 @@ def certificate(*names, age=10, **fields):
 def test_the_engine_goes_on_with_what_it_has_while_that_is_good_enough(
     served, installed, addresses, expected
 ):
-    assert is_adequate(served, installed, addresses, TOPOLOGY, NOW) is expected
+    reissued = dataclasses.replace(installed, fingerprint_sha256="12" * 32)
+    assert is_adequate(served, reissued, addresses, TOPOLOGY, NOW) is expected
+
+
+@pytest.mark.parametrize("age", [10, 60, 89, 91])
+def test_a_restart_that_would_serve_the_same_certificate_is_never_asked_for(age):
+    same = certificate("IP:172.17.0.1", age=age)
+    assert is_adequate(same, same, ["172.17.0.1"], TOPOLOGY, NOW)
 
 
 specs = st.builds(
