@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shlex
 import subprocess
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from lab import access, control, lifecycle
+from lab import access, control, lifecycle, network
 from lab.cache import Progress
 from lab.errors import LabError
 from lab.paths import LabPaths
@@ -113,6 +114,26 @@ class Host:
     def ssh_argv(self, *command: str) -> list[str]:
         """Return the `ssh` command line that runs a command on the host, for those who start it themselves."""
         return access.ssh_argv(self._paths, self._state, *command)
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Make the host unreachable by SSH from the lab's network, for the length of a `with` block.
+
+        What runs behind `lab.netns.enter_argv` finds "No route to host", at once. This object still reaches the host:
+        it comes from the machine's own network. A reboot ends the cut.
+        """
+        subnet = network.Subnet(ipaddress.IPv4Network(f"{self.address}/24", strict=False))
+        rule = (
+            f"INPUT -s {subnet.gateway} -p tcp --dport 22 --syn -j REJECT --reject-with icmp-host-unreachable"
+        )
+        self.run(f"iptables -I {rule}")
+        # The lab's shared connection is open already; it cannot be opened again until the cut ends.
+        ssh, *rest = self.ssh_argv()
+        subprocess.run([ssh, "-Oexit", *rest], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        try:
+            yield
+        finally:
+            self.run(f"iptables -D {rule}", check=False)
 
     @contextmanager
     def forward_docker_socket(self, local_path: Path) -> Iterator[Path]:

@@ -257,6 +257,17 @@ def test_shared_connection_comes_back(lab: Lab, host: Host) -> None:
     pytest.fail("nobody opened the connection again")
 
 
+def test_cut_off(lab: Lab, host: Host) -> None:
+    login = [*enter_argv(lab), *host.ssh_argv("hostname")]
+    with host.cut_off():
+        began = time.monotonic()
+        refused = subprocess.run(login, capture_output=True, text=True, check=False)
+        assert "No route to host" in refused.stderr
+        assert time.monotonic() - began < 2
+        assert host.run("hostname").stdout.strip() == host.name
+    assert run(login).strip() == host.name
+
+
 def test_private_ranges_end_in_the_lab(lab: Lab, host: Host) -> None:
     probe = "import socket; socket.create_connection(('{}', 9), timeout=5)"
     for destination in PRIVATE_RANGES:

@@ -12,7 +12,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ import pytest
 
 from lab import Host, HostSpec, Lab
 from lab.spec import Release, Variant
-from playbooks import Controller, Run
+from playbooks import Controller, Run, Started
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -75,19 +74,30 @@ def lab() -> Iterator[Lab]:
 
 
 @pytest.fixture
-def fresh_host(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[..., Host]]:
-    """Boots a host as new: ``fresh_host(release, variant="standard")``. It is gone after the test."""
+def fresh_hosts(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[..., list[Host]]]:
+    """Boots hosts as new, at once: ``fresh_hosts(release, release)``. They are gone after the test."""
     made: list[Host] = []
 
-    def boot(release: Release, variant: Variant = "standard") -> Host:
-        made.append(lab.fresh_host(HostSpec(release, variant)))
-        return made[-1]
+    def boot(*releases: Release, variant: Variant = "standard") -> list[Host]:
+        hosts = lab.add_hosts([HostSpec(release, variant) for release in releases])
+        made.extend(hosts)
+        return hosts
 
     yield boot
     for host in made:
         if request.node.stash.get(FAILED, False):
             tell_state(host)
         host.destroy()
+
+
+@pytest.fixture
+def fresh_host(fresh_hosts: Callable[..., list[Host]]) -> Callable[..., Host]:
+    """Boots a host as new: ``fresh_host(release, variant="standard")``. It is gone after the test."""
+
+    def boot(release: Release, variant: Variant = "standard") -> Host:
+        return fresh_hosts(release, variant=variant)[0]
+
+    return boot
 
 
 def tell_state(host: Host) -> None:
@@ -100,11 +110,21 @@ def tell_state(host: Host) -> None:
 
 
 @pytest.fixture
-def controller(lab: Lab, collections: Path, tmp_path: Path) -> Controller:
-    """A controller that has never seen a host."""
-    home = tmp_path / "controller"
-    home.mkdir(mode=0o700)
-    return Controller(lab, home, collections)
+def new_controller(lab: Lab, collections: Path, tmp_path: Path) -> Callable[[str], Controller]:
+    """Makes a controller that has never seen a host; its name is that of its home directory."""
+
+    def make(name: str) -> Controller:
+        home = tmp_path / name
+        home.mkdir(mode=0o700)
+        return Controller(lab, home, collections)
+
+    return make
+
+
+@pytest.fixture
+def controller(new_controller: Callable[[str], Controller]) -> Controller:
+    """The controller of a test that needs no more than one."""
+    return new_controller("controller")
 
 
 @pytest.fixture
@@ -115,11 +135,11 @@ def controller_ca(controller: Controller) -> Path:
 
 @pytest.fixture
 def playbook(controller: Controller) -> Callable[..., Run]:
-    """Runs a playbook of the collection: ``playbook(name, host, *arguments, check=True)``."""
+    """Runs a playbook of the collection: ``playbook(name, host or hosts, *arguments, check=True)``."""
     return controller.playbook
 
 
 @pytest.fixture
-def start_playbook(controller: Controller) -> Callable[..., subprocess.Popen[bytes]]:
-    """Starts a playbook and does not wait for it: ``start_playbook(name, host, *arguments)``."""
+def start_playbook(controller: Controller) -> Callable[..., Started]:
+    """Starts a playbook and does not wait for it: ``start_playbook(name, host or hosts, *arguments)``."""
     return controller.start

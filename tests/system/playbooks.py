@@ -11,8 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +24,25 @@ from lab import Host, Lab, netns
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 TIMEOUT = 600.0
 """Seconds that a playbook may take."""
+NOTHING = dict.fromkeys(("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored"), 0)
+"""The recap's line of a host that took no part."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a task reported for the host.
+    """What a task reported for a host.
 
     Attributes:
+        host: its name in the inventory.
         name: as in the playbook, with its role.
         action: full name of the module or action plugin.
         status: ok, failed, skipped or unreachable.
         delegated: whether it ran elsewhere, such as on the controller.
+        ignored: whether a failure was to be ignored.
         result: all that it returned.
     """
 
+    host: str
     name: str
     action: str
     status: str
@@ -62,22 +68,37 @@ class Task:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of ansible-playbook against one host.
+    """One run of ansible-playbook, against one host or several.
 
     Attributes:
-        returncode: 0, or what tells of a failure.
+        returncode: 0, or what tells of a failure; 4 if a host was unreachable and nothing worse happened.
         stdout: what a user sees, both streams.
-        tasks: results in order.
-        stats: the host's line of the recap: ok, changed, unreachable, failures, skipped, rescued, ignored.
-        round_trips: how often a program was started to reach the host by SSH: each is one round trip at least. With
+        tasks: results in order, of all hosts.
+        recap: by host, its line of the recap: ok, changed, unreachable, failures, skipped, rescued, ignored.
+        trips: by host, how often a program was started to reach it by SSH: each is one round trip at least. With
             pipelining (as here) a module needs one.
     """
 
     returncode: int
     stdout: str
     tasks: tuple[Task, ...]
-    stats: Mapping[str, int]
-    round_trips: int
+    recap: Mapping[str, Mapping[str, int]]
+    trips: Mapping[str, int]
+
+    def of(self, host: Host) -> Run:
+        """What of it concerns one host. Return code and output stay those of the whole run."""
+        name = host.name
+        return replace(
+            self,
+            tasks=tuple(task for task in self.tasks if task.host == name),
+            recap={name: self.recap[name]},
+            trips={name: self.trips[name]},
+        )
+
+    @property
+    def stats(self) -> Mapping[str, int]:
+        """The sum of the recap's lines."""
+        return {kind: sum(line[kind] for line in self.recap.values()) for kind in NOTHING}
 
     @property
     def changed(self) -> int:
@@ -86,6 +107,15 @@ class Run:
     @property
     def failures(self) -> int:
         return self.stats["failures"] + self.stats["unreachable"]
+
+    @property
+    def unreachable(self) -> list[str]:
+        """Names of the hosts that were."""
+        return [name for name, line in self.recap.items() if line["unreachable"]]
+
+    @property
+    def round_trips(self) -> int:
+        return sum(self.trips.values())
 
     @property
     def message(self) -> str:
@@ -99,12 +129,54 @@ class Run:
         return "\n".join(map(str, said))
 
 
+class Started:
+    """A run of ansible-playbook that may be still going on."""
+
+    def __init__(
+        self, title: str, process: subprocess.Popen[bytes], place: Path, hosts: Sequence[Host]
+    ) -> None:
+        self._title = title
+        self._process = process
+        self._place = place
+        self._hosts = hosts
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait(self, timeout: float = TIMEOUT) -> int:
+        """Wait until it has ended, however that comes about; end it if it takes too long."""
+        try:
+            return self._process.wait(timeout)
+        except BaseException:
+            self._process.kill()
+            self._process.wait()
+            raise
+
+    def finish(self, *, check: bool = True) -> Run:
+        """Wait for it and return what came of it.
+
+        Args:
+            check: whether a failure, of any host, fails the test.
+        """
+        returncode = self.wait()
+        stdout = (self._place / "output").read_text(encoding="utf-8")
+        print(f"$ ansible-playbook {self._title}\n{stdout}")
+        run = read_run(returncode, stdout, self._place, self._hosts)
+        if check:
+            assert run.returncode == 0, f"{self._title}: {run.message or stdout[-2000:]}"
+        return run
+
+
 class Controller:
-    """A controller with a home directory of its own, and so with a CA of its own.
+    """A controller with a home directory, and so with a CA, of its own.
+
+    Several may share a home directory, as two terminals of one user do; with
+    ``-e certificate_authority_directory=PATH`` those with different homes share a CA.
 
     Args:
         lab: whose network it is in.
-        home: an empty directory.
+        home: its home directory.
         collections: the directory that holds ``ansible_collections``.
     """
 
@@ -112,64 +184,42 @@ class Controller:
         self._lab = lab
         self._collections = collections
         self.home = home
-        self._runs = 0
 
-    def playbook(self, name: str, host: Host, *arguments: str, check: bool = True) -> Run:
-        """Run ``wormhole.docker.NAME`` against one host.
+    def playbook(self, name: str, hosts: Host | Sequence[Host], *arguments: str, check: bool = True) -> Run:
+        """Run ``wormhole.docker.NAME`` against a host, or against several at once.
 
         Args:
             name: of the playbook in the collection, or the path of another one.
-            host: the only one in the inventory.
-            arguments: more of them for ansible-playbook.
-            check: whether a failure fails the test.
+            hosts: the only ones in the inventory, in this order.
+            arguments: more of them for ansible-playbook, such as ``--limit``.
+            check: whether a failure, of any host, fails the test.
         """
-        command, record, trips = self._prepare(name, host, arguments)
-        done = subprocess.run(
-            command,
-            cwd=self.home,
-            env=self._environment(record),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        print(f"$ ansible-playbook {name} {host.name} {' '.join(arguments)}\n{done.stdout}")
-        run = read_run(done.returncode, done.stdout, record, host.name, len(trips.read_text().splitlines()))
-        if check:
-            assert run.returncode == 0, f"{name} on {host.name}: {run.message or done.stdout[-2000:]}"
-        return run
+        return self.start(name, hosts, *arguments).finish(check=check)
 
-    def start(self, name: str, host: Host, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, hosts: Host | Sequence[Host], *arguments: str) -> Started:
         """Start a playbook as :meth:`playbook` does, and leave it to the caller how it ends."""
-        command, record, _trips = self._prepare(name, host, arguments)
-        return subprocess.Popen(
-            command,
-            cwd=self.home,
-            env=self._environment(record),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def _prepare(self, name: str, host: Host, arguments: tuple[str, ...]) -> tuple[list[str], Path, Path]:
-        """The command line of a run, and where it leaves its record and its count of round trips."""
-        self._runs += 1
-        place = self.home / f"run-{self._runs}"
-        place.mkdir(parents=True)
-        record, trips = place / "record.jsonl", place / "round-trips"
-        trips.touch()
+        hosts = [hosts] if isinstance(hosts, Host) else list(hosts)
+        place = Path(tempfile.mkdtemp(prefix="run-", dir=self.home))
         command = [
             *netns.enter_argv(self._lab),
             str(ansible_directory() / "ansible-playbook"),
-            *("-i", str(self._inventory(host, place, trips))),
+            *("-i", str(self._inventory(hosts, place))),
             name if "/" in name else f"wormhole.docker.{name}",
             *arguments,
         ]
-        return command, record, trips
+        with (place / "output").open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=self.home,
+                env=self._environment(place),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        title = " ".join([name, *(host.name for host in hosts), *arguments])
+        return Started(title, process, place, hosts)
 
-    def _environment(self, record: Path) -> dict[str, str]:
+    def _environment(self, place: Path) -> dict[str, str]:
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -183,20 +233,32 @@ class Controller:
             "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback"),
             "ANSIBLE_CALLBACKS_ENABLED": "record",
             "ANSIBLE_NOCOLOR": "1",
-            "WORMHOLE_RECORD": str(record),
+            "WORMHOLE_RECORD": str(place / "record.jsonl"),
         }
 
-    def _inventory(self, host: Host, place: Path, trips: Path) -> Path:
-        """An inventory of this host, as the lab describes it, whose SSH programs leave a mark for each start."""
-        variables = host_variables(self._lab, host.name)
-        for program in ("ssh", "sftp", "scp"):
-            counted = place / f"counted-{program}"
-            counted.write_text(f'#!/bin/sh\necho {program} >>"{trips}"\nexec {shutil.which(program)} "$@"\n')
-            counted.chmod(0o755)
-            variables[f"ansible_{program}_executable"] = str(counted)
+    def _inventory(self, hosts: Sequence[Host], place: Path) -> Path:
+        """An inventory as the lab describes these hosts, whose SSH programs leave a mark for each start."""
+        described = {}
+        for host in hosts:
+            variables = host_variables(self._lab, host.name)
+            trips = trips_of(place, host)
+            trips.touch()
+            for program in ("ssh", "sftp", "scp"):
+                counted = place / f"counted-{program}-{host.name}"
+                counted.write_text(
+                    f'#!/bin/sh\necho {program} >>"{trips}"\nexec {shutil.which(program)} "$@"\n'
+                )
+                counted.chmod(0o755)
+                variables[f"ansible_{program}_executable"] = str(counted)
+            described[host.name] = variables
         path = place / "inventory.json"
-        path.write_text(json.dumps({"all": {"hosts": {host.name: variables}}}))
+        path.write_text(json.dumps({"all": {"hosts": described}}))
         return path
+
+
+def trips_of(place: Path, host: Host) -> Path:
+    """Where a run counts its round trips to a host, one a line."""
+    return place / f"round-trips-{host.name}"
 
 
 def ansible_directory() -> Path:
@@ -213,15 +275,17 @@ def host_variables(lab: Lab, name: str) -> dict[str, Any]:
     raise LookupError(f"{name} is not in {lab.inventory_path}")
 
 
-def read_run(returncode: int, stdout: str, record: Path, host: str, round_trips: int) -> Run:
-    """Make a run from what the callback plugin wrote."""
+def read_run(returncode: int, stdout: str, place: Path, hosts: Sequence[Host]) -> Run:
+    """Make a run from what the callback plugin and the counting programs wrote."""
     tasks = []
-    stats = dict.fromkeys(("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored"), 0)
+    recap: dict[str, Mapping[str, int]] = {host.name: NOTHING for host in hosts}
+    record = place / "record.jsonl"
     lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []
     for entry in map(json.loads, lines):
         if entry["kind"] == "stats":
-            stats.update(entry["hosts"].get(host, {}))
-        elif entry["host"] == host:
-            fields = ("action", "status", "delegated", "ignored", "result")
+            recap.update({name: entry["hosts"][name] for name in recap if name in entry["hosts"]})
+        elif entry["host"] in recap:
+            fields = ("host", "action", "status", "delegated", "ignored", "result")
             tasks.append(Task(name=entry["task"], **{field: entry[field] for field in fields}))
-    return Run(returncode, stdout, tuple(tasks), stats, round_trips)
+    trips = {host.name: len(trips_of(place, host).read_text().splitlines()) for host in hosts}
+    return Run(returncode, stdout, tuple(tasks), recap, trips)
