@@ -292,11 +292,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.client_setti
     parse_client_settings,
     running_pid,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import (
-    diagnose,
-    first_failure,
-    render_layers,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
     DEFAULT_PORTS,
     TCP,
@@ -308,6 +304,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     InvalidInput,
     VerificationFailed,
     WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import (
+    first_failure,
+    render_layers,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,

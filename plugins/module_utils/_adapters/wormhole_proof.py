@@ -21,13 +21,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespac
     call_in_network_namespace,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
-from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose, first_failure
+from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     VerificationFailed,
     WormholeError,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
     SOCKET_TARGET,
     TLS,

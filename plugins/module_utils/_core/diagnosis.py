@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Iterable, Optional
+from typing import Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
     TCP,
@@ -17,7 +16,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint imp
     EndpointState,
     as_san,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts, timestamp
+from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import Layer
+from ansible_collections.wormhole.docker.plugins.module_utils._core.validity import (
+    REISSUE,
+    client_renewal,
+    diagnose_validity,
+    unusable_dates,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
 
 # X509_V_ERR_… (openssl/x509_vfy.h)
 _CERT_SIGNATURE_FAILURE = 7
@@ -30,28 +36,6 @@ _TLS_LAYERS = ("chain", "name", "validity", "client_auth")
 _PROTOCOLS = {TLS: "tls", TCP: "plaintext"}
 _DATES = (_CERT_NOT_YET_VALID, _CERT_HAS_EXPIRED)
 _NAMES = (_HOSTNAME_MISMATCH, _IP_ADDRESS_MISMATCH)
-
-_REISSUE = "Let wormhole.docker.tls_certificates issue the server's certificate, and restart dockerd"
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer of the way to the engine.
-
-    Attributes:
-        name: ``route``, ``port``, ``tls``, ``chain``, ``name``, ``validity``, ``client_auth`` or ``api``.
-        ok: whether it holds; None if it was not reached or does not apply.
-        text: what was seen.
-        remedy: what to do; set exactly if it does not hold.
-    """
-
-    name: str
-    ok: Optional[bool]
-    text: str
-    remedy: str = ""
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"name": self.name, "ok": self.ok, "text": self.text, "remedy": self.remedy}
 
 
 def diagnose(spec: EndpointSpec, state: EndpointState, now: datetime) -> tuple[Layer, ...]:
@@ -75,24 +59,10 @@ def diagnose(spec: EndpointSpec, state: EndpointState, now: datetime) -> tuple[L
         *lower,
         _chain(spec, state, now),
         _name(spec, state),
-        _validity(state, now),
+        diagnose_validity(state, now),
         _client_auth(spec, state, now),
         _api(state),
     )
-
-
-def first_failure(layers: Iterable[Layer]) -> Optional[Layer]:
-    """The layer to look at first; None if none fails."""
-    return next((layer for layer in layers if layer.ok is False), None)
-
-
-def render_layers(layers: Iterable[Layer]) -> str:
-    """The layers as text, one a line, and the remedy of the first that fails."""
-    marks = {True: "ok", False: "FAILED", None: "-"}
-    known = tuple(layers)
-    lines = [f"{layer.name:<11} {marks[layer.ok]:<6} {layer.text}" for layer in known]
-    failure = first_failure(known)
-    return "\n".join([*lines, f"What to do: {failure.remedy}."] if failure else lines)
 
 
 def _route(spec: EndpointSpec, state: EndpointState) -> Layer:
@@ -246,9 +216,9 @@ def _broken_chain(spec: EndpointSpec, state: EndpointState, issuer: str) -> tupl
     if state.trust_code == _INVALID_PURPOSE:
         return (
             "the server's certificate may not be used by servers (extendedKeyUsage without serverAuth)",
-            _REISSUE,
+            REISSUE,
         )
-    return f"the server's certificate{issuer}, is not acceptable: {state.trust_error}", _REISSUE
+    return f"the server's certificate{issuer}, is not acceptable: {state.trust_error}", REISSUE
 
 
 def _name(spec: EndpointSpec, state: EndpointState) -> Layer:
@@ -268,28 +238,6 @@ def _name(spec: EndpointSpec, state: EndpointState) -> Layer:
         f"Add {wanted} to the server certificate's subject alternative names (wormhole.docker.tls_certificates), or "
         "use an address that it names",
     )
-
-
-def _validity(state: EndpointState, now: datetime) -> Layer:
-    if state.served is None:
-        return Layer("validity", None, "no certificate was seen")
-    served = state.served
-    if now < served.not_before:
-        return Layer(
-            "validity",
-            False,
-            f"the certificate is valid from {timestamp(served.not_before)} on, and this host's clock says "
-            f"{timestamp(now)}",
-            "Set the clock of this host, or issue the certificate again if the CA's clock was ahead",
-        )
-    if now > served.not_after:
-        return Layer(
-            "validity",
-            False,
-            f"the certificate expired on {timestamp(served.not_after)}, and this host's clock says {timestamp(now)}",
-            _REISSUE,
-        )
-    return Layer("validity", True, f"until {timestamp(served.not_after)}, {served.days_left(now)} days left")
 
 
 def _client_auth(spec: EndpointSpec, state: EndpointState, now: datetime) -> Layer:
@@ -314,18 +262,22 @@ def _client_auth(spec: EndpointSpec, state: EndpointState, now: datetime) -> Lay
     )
     if state.client == "accepted":
         subject = f" {state.presented.subject}" if state.presented else ""
-        return Layer("client_auth", True, f"the client's certificate{subject} is accepted; {anonymous}")
+        renewal, remedy = client_renewal(state.presented, now)
+        return Layer(
+            "client_auth",
+            True,
+            f"the client's certificate{subject} is accepted{renewal}; {anonymous}",
+            remedy,
+        )
     return Layer("client_auth", True if state.anonymous == "refused" else None, anonymous)
 
 
 def _refused_client(state: EndpointState, now: datetime) -> tuple[str, str]:
     presented = state.presented
     refused = f"the server refuses the client's certificate ({state.client_detail})"
-    if presented is not None and now > presented.not_after:
-        return (
-            f"{refused}: it expired on {timestamp(presented.not_after)}",
-            "Let wormhole.docker.tls_certificates renew the client's certificate",
-        )
+    dates, remedy = unusable_dates(presented, now)
+    if dates:
+        return f"{refused}: {dates}", remedy
     if (
         presented is not None
         and presented.extended_key_usage

@@ -16,6 +16,10 @@ from datetime import datetime
 from typing import Any, Iterable, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.renewal import (
+    is_renewal_due,
+    renewal_time,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import Route
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
@@ -173,6 +177,7 @@ def describe_endpoint(state: EndpointState, now: datetime) -> dict[str, Any]:
         "engine_id": state.engine_id,
         "engine_name": state.engine_name,
         "server_time": timestamp(state.server_time) if state.server_time else "",
+        "clock_difference": round((state.server_time - now).total_seconds()) if state.server_time else None,
     }
 
 
@@ -189,6 +194,8 @@ def describe_certificate(facts: Optional[CertificateFacts], now: datetime) -> di
         "not_before": timestamp(facts.not_before),
         "not_after": timestamp(facts.not_after),
         "days_left": facts.days_left(now),
+        "renewal_time": timestamp(renewal_time(facts)),
+        "renewal_due": is_renewal_due(facts, now),
     }
 
 

@@ -36,10 +36,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     wanted_keys,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
+from ansible_collections.wormhole.docker.plugins.module_utils._core.renewal import is_renewal_due
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
-
-_RENEWAL_FRACTION = 3
-"""A certificate is due for renewal in the last third of its validity, as tls_certificates has it by default."""
 
 
 def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
@@ -170,7 +168,7 @@ def is_adequate(
         installed.common_name,
     ):
         return False
-    if served.not_after - now <= (served.not_after - served.not_before) / _RENEWAL_FRACTION:
+    if is_renewal_due(served, now):
         return False
     can_wait = {g.address for g in topology.gateways} - set(addresses)
     missing = set(installed.subject_alternative_names) - set(served.subject_alternative_names)

@@ -25,8 +25,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import observe_gateways
-from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose, first_failure
+from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure
 
 LOOPBACK = "127.0.0.1"
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)

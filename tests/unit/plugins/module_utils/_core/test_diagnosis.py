@@ -11,16 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import (
-    diagnose,
-    first_failure,
-    render_layers,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
     EndpointSpec,
     EndpointState,
     describe_endpoint,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure, render_layers
 from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import Route
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
