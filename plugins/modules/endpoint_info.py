@@ -15,6 +15,11 @@ description:
   - Connects to a Docker engine's TCP endpoint as a client does and tells, layer by layer, what holds and what does not -
     route, port, TLS, chain of the server's certificate, its names, its dates, whether clients need a certificate, and
     whether the engine answers. The first layer that fails comes with its likely cause and what to do about it.
+  - On the engine's own host it tells in addition what no client can see, and what comes about between two runs of a
+    playbook - Docker networks that the served certificate does not name, and a certificate that is installed and that
+    the engine has not loaded. It needs no controller for that, see the examples.
+  - What holds for now only (renewal is due, a network is not named yet, the clocks differ) does not fail; it comes with
+    what to do about it, and as a warning.
   - Looks from the managed node, or from inside the network of a running container, with that container's own
     certificates. No program is needed in the container.
   - The server is always verified, as strictly as Python 3.13 does (RFC 5280). Without O(directory) and O(ca_file) it
@@ -60,6 +65,23 @@ options:
     description:
       - Name or full ID of a running container of the managed node to look from. Needs root.
     type: str
+  networks:
+    description:
+      - Whether to compare the names in the served certificate with what M(wormhole.docker.gateway_info) says that it
+        should name now, for the Docker networks of the managed node.
+      - If left out, they are compared when the address is one of the managed node's own, is not looked at from a
+        container, and belongs to the engine at O(docker_host), which can be asked. Else layer V(networks) tells why
+        they are not.
+      - V(true) fails where they cannot be compared. With O(container), they are compared with V(true) only.
+    type: bool
+  server_directory:
+    description:
+      - Absolute path of the directory with the server's C(cert.pem), to tell whether the engine serves what is
+        installed.
+      - If left out, and under the same conditions as with O(networks), the file that C(tlscert) in
+        C(/etc/docker/daemon.json) names, unless O(docker_host) is another engine's socket.
+      - Fails where it is given and there is no certificate, or where the address is not one of the managed node's own.
+    type: path
   step_timeout:
     description:
       - How long each step may take (resolving, connecting, the handshake, each answer), in seconds.
@@ -77,7 +99,12 @@ extends_documentation_fragment:
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
 notes:
-  - The options O(docker_host) and O(timeout), and the Python library C(docker), are needed with O(container) only.
+  - The options O(docker_host) and O(timeout), and the Python library C(docker), are used with O(container) and for
+    O(networks) only. Without the library, the networks are not compared unless O(networks=true) asks for it.
+  - Whether an endpoint of the managed node is that of the engine at O(docker_host) is known only where the engine tells
+    its identity, to a client whose certificate it accepts. Without one, it is taken for granted.
+  - Renewal is due in the last third of a certificate's validity. That M(wormhole.docker.tls_certificates) was told
+    another time is not known here.
   - Each run opens up to four connections, one of them without a certificate. dockerd logs the ones that it refuses.
 seealso:
   - module: wormhole.docker.gateway_info
@@ -100,11 +127,51 @@ EXAMPLES = r"""
     address: 172.17.0.1
   register: listener
 
-- name: Fail if a client of this host does not get through
+- name: Fail if a client does not get through, or an address that containers use is not in the served certificate
   wormhole.docker.endpoint_info:
     address: 172.17.0.1
     directory: /etc/wormhole/clients/ci-runner
+    networks: true
     require: true
+
+# On the host itself, between two runs, without a controller. The exit code is 0 if every layer holds, else 2.
+#
+#   ansible localhost --connection local --module-name wormhole.docker.endpoint_info \
+#       --args 'address=172.17.0.1 require=true'
+
+- name: Let systemd do that every day, on a host with ansible-core and this collection
+  ansible.builtin.copy:
+    dest: /etc/systemd/system/wormhole-check.{{ item.type }}
+    content: "{{ item.content }}"
+    mode: "0644"
+  loop:
+    - type: service
+      content: |
+        [Unit]
+        Description=Check what the Docker engine serves to containers
+
+        [Service]
+        Type=oneshot
+        ExecStart=ansible localhost --connection local --module-name wormhole.docker.endpoint_info \
+            --args "address=172.17.0.1 require=true"
+    - type: timer
+      content: |
+        [Unit]
+        Description=Check every day what the Docker engine serves to containers
+
+        [Timer]
+        OnCalendar=daily
+        Persistent=true
+
+        [Install]
+        WantedBy=timers.target
+
+- name: Start the timer; systemctl --failed names the service once a layer fails
+  ansible.builtin.systemd_service:
+    name: wormhole-check.timer
+    enabled: true
+    state: started
+    daemon_reload: true
 """
 
 RETURN = r"""
@@ -113,7 +180,8 @@ ok:
   returned: success
   type: bool
 text:
-  description: The layers, one a line, and what to do about the first that fails.
+  description:
+    - The layers, one a line, and what to do, about the first that fails and about all that hold for now only.
   returned: success
   type: str
   sample: |-
@@ -126,7 +194,9 @@ layers:
   elements: dict
   contains:
     name:
-      description: V(route), V(port), V(tls), V(chain), V(name), V(validity), V(client_auth) or V(api).
+      description:
+        - V(route), V(port), V(tls), V(chain), V(name), V(validity), V(client_auth), V(api), V(networks) or
+          V(installed).
       type: str
       sample: chain
     ok:
@@ -137,7 +207,7 @@ layers:
       type: str
       sample: the server's certificate, issued by CN=wormhole CA, is trusted by /etc/wormhole/clients/ci/ca.pem
     remedy:
-      description: What to do; empty unless the layer fails.
+      description: What to do; empty unless the layer fails, or holds for now only.
       type: str
       sample: ""
 endpoint:
@@ -236,6 +306,14 @@ certificate:
       description: Whole days until then by the managed node's clock; negative once it has expired.
       type: int
       sample: 364
+    renewal_time:
+      description: From when on it is due for renewal, ISO 8601 in UTC; the last third of its validity.
+      type: str
+      sample: "2027-07-25T05:00:00Z"
+    renewal_due:
+      description: Whether that is past, by the managed node's clock.
+      type: bool
+      sample: false
 client_certificate:
   description: The client's certificate that was presented; empty if there is none.
   returned: success
@@ -278,6 +356,45 @@ server_time:
   returned: success
   type: str
   sample: "2026-11-23T21:00:00Z"
+clock_difference:
+  description: Seconds by which the server's clock is ahead of the managed node's; null if it did not tell.
+  returned: success
+  type: int
+  sample: 0
+missing_names:
+  description:
+    - What the served certificate should name for the Docker networks of the managed node and does not, the urgent
+      first; null if that was not compared.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name or address.
+      type: str
+      sample: IP:172.18.0.1
+    origin:
+      description: Where it comes from.
+      type: str
+      sample: gateway of network ci
+    urgent:
+      description:
+        - Whether containers may need it now, because it is what RV(wormhole.docker.gateway_info#module:subject_alternative_names)
+          calls urgent, or something listens on that address. What is not urgent does not fail.
+      type: bool
+      sample: false
+installed_certificate:
+  description:
+    - The certificate that is installed for the server, which the engine reads at its next start; empty if it was not
+      looked for or is not there.
+  returned: success
+  type: dict
+  contains: *certificate
+loaded:
+  description: Whether the engine serves the installed certificate; null if either is not known.
+  returned: success
+  type: bool
+  sample: true
 """
 
 from datetime import datetime, timezone
@@ -285,6 +402,11 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import DEFAULT_DOCKER_HOST
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine_host import (
+    HostQuestions,
+    observe_engine_host,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import observe_gateways
 from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import (
@@ -308,6 +430,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import (
     first_failure,
     render_layers,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.served_certificate import (
+    describe_host,
+    diagnose_host,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,
@@ -347,6 +473,14 @@ def make_spec(params: Mapping[str, Any]) -> EndpointSpec:
     )
 
 
+def make_questions(params: Mapping[str, Any]) -> HostQuestions:
+    return HostQuestions(
+        networks=params["networks"],
+        server_directory=params["server_directory"] or "",
+        own_config=params["docker_host"] == DEFAULT_DOCKER_HOST,
+    )
+
+
 def find_gateway(container: str, pid: int, timeout: float) -> str:
     gateways = observe_gateways(pid, timeout)
     if not gateways:
@@ -360,11 +494,15 @@ def find_gateway(container: str, pid: int, timeout: float) -> str:
 
 
 def gather(module: AnsibleModule) -> dict[str, Any]:
-    spec = make_spec(module.params)
+    spec, questions = make_spec(module.params), make_questions(module.params)
     state = observe_endpoint(spec)
+    host = observe_engine_host(spec, state, questions, lambda: open_engine(module.params))
     now = datetime.now(timezone.utc)
-    layers = diagnose(spec, state, now)
+    layers = (*diagnose(spec, state, now), *diagnose_host(state.served, host, now))
     failure = first_failure(layers)
+    for layer in layers:
+        if layer.warns:
+            module.warn(f"{spec.text}, layer {layer.name}: {layer.text}. {layer.remedy}")
     if failure and module.params["require"]:
         raise VerificationFailed(
             f"{spec.text}, layer {failure.name}", found=failure.text, remedy=failure.remedy
@@ -382,6 +520,7 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
             "server_name": spec.verified_name,
         },
         **describe_endpoint(state, now),
+        **describe_host(state.served, host, now),
     }
 
 
@@ -396,6 +535,8 @@ def main() -> None:
             "ca_file": {"type": "path"},
             "server_name": {"type": "str"},
             "container": {"type": "str"},
+            "networks": {"type": "bool"},
+            "server_directory": {"type": "path"},
             "step_timeout": {"type": "float", "default": 5.0},
             "require": {"type": "bool", "default": False},
         },

@@ -75,6 +75,11 @@ def can_listen(address: str, port: int) -> bool:
     return True
 
 
+def listening_addresses(port: int) -> tuple[str, ...]:
+    """The addresses on which something listens on a TCP port; ``0.0.0.0`` and ``::`` stand for all."""
+    return tuple(sorted({address for address, held in _listening_sockets().values() if held == port}))
+
+
 def port_holder(port: int) -> Optional[str]:
     """The process that listens on a TCP port, as ``name (pid N)``; None if it cannot be told."""
     inodes = {inode for inode, endpoint in _listening_sockets().items() if endpoint[1] == port}

@@ -5,8 +5,9 @@
 """Looking at an endpoint as its clients do, with sockets and OpenSSL only.
 
 A look takes up to four connections: one without a certificate, which sees what is served and whether it is refused;
-one in plaintext if that one met no TLS; one that verifies the server and presents the client's certificate; and one
-that verifies all but the name, if the name was what failed. The client's key goes to OpenSSL and nowhere else.
+one in plaintext if that one met no TLS; one that verifies the server and presents the client's certificate; one that
+verifies all but the name, if the name was what failed; or one that verifies all but the dates, if these were, and asks
+for the server's clock. The client's key goes to OpenSSL and nowhere else.
 
 Facts that this rests on:
 
@@ -60,6 +61,8 @@ _PLAINTEXT_REFUSED = b"Client sent an HTTP request to an HTTPS server"
 _LARGEST_ANSWER = 1 << 20
 _STEPS = 16  # connections, handshakes and answers that a look waits for at most
 _NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+_OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h); Python's ssl does not name it
 
 # TLS alerts (RFC 8446, 6.2) by which a server refuses a client's certificate or the lack of one.
 _REFUSALS = (
@@ -228,6 +231,8 @@ def _look_verified(spec: EndpointSpec, peer: str) -> tuple[Fields, bytes]:
         seen.update(trusted=False, trust_code=error.verify_code, trust_error=error.verify_message)
         if error.verify_code in _NAME_MISMATCH:
             seen.update(_verify_chain_only(spec, peer, context))
+        elif error.verify_code in _OUT_OF_DATE and spec.directory and not problem:
+            seen.update(_ask_clock(spec, peer, context))
     except OSError as error:
         refusal = _refusal(error)
         if refusal:
@@ -252,6 +257,19 @@ def _verify_chain_only(spec: EndpointSpec, peer: str, context: ssl.SSLContext) -
         return {"trusted": False, "trust_code": error.verify_code, "trust_error": error.verify_message}
     except OSError as error:
         return {"trusted": True} if _refusal(error) else {"trusted": None}
+
+
+def _ask_clock(spec: EndpointSpec, peer: str, context: ssl.SSLContext) -> Fields:
+    """The server's clock, from a server that is verified but for the dates; empty if it does not tell.
+
+    The second opinion on dates that do not hold: they are past, or the clock that judges them here is wrong.
+    """
+    context.verify_flags |= _NO_CHECK_TIME
+    with contextlib.suppress(OSError), _connect(spec, peer) as connection, context.wrap_socket(
+        connection, server_hostname=spec.verified_name
+    ) as tls:
+        return _clock(_get(tls, spec.verified_name, "/_ping"))
+    return {}
 
 
 def _verifying_context(authority: str) -> ssl.SSLContext:

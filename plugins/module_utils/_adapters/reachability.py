@@ -99,6 +99,11 @@ def source_address(spec: EndpointSpec, peer: str) -> str:
         return ""
 
 
+def is_local(spec: EndpointSpec, peer: str) -> bool:
+    """Whether an address is one of this host: to these the kernel connects from the very same address."""
+    return source_address(spec, peer) == peer
+
+
 def kind_of_failure(error: OSError) -> str:
     """One of the failures that EndpointState.tcp can have."""
     if isinstance(error, socket.timeout) or error.errno == errno.ETIMEDOUT:
