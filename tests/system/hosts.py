@@ -27,6 +27,20 @@ def launch_arguments(*wormholes: dict[str, Any]) -> list[str]:
     return ["-e", json.dumps({"wormholes_containers": list(wormholes or (WORMHOLE,))})]
 
 
+BYSTANDER = "docker run -d --name bystander wormhole-lab/busybox:1 sh -c 'trap exit TERM; while :; do sleep 0.2; done'"
+"""Starts a container of somebody else's."""
+
+
+RESTART = "systemctl reset-failed docker.service docker.socket; systemctl restart docker.service"
+"""Restarts the engine, however often that was done in the last seconds."""
+
+
+def configure(host: Any, text: str) -> None:
+    """Gives the host an administrator's daemon.json, which the engine has read."""
+    host.write("/etc/docker/daemon.json", text, 0o640)
+    host.run(RESTART)
+
+
 @dataclass(frozen=True)
 class Engine:
     """The identity of a running dockerd: another process, or the same that was restarted, differs."""

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, launch_arguments
+from hosts import BYSTANDER, GATEWAY, WORMHOLE, configure, engine, footprint, inside, launch_arguments
 
 pytestmark = pytest.mark.parametrize("release", [12, 13])
 
@@ -23,13 +23,6 @@ FOREIGN = {
     "max-concurrent-downloads": 2,
     "shutdown-timeout": 20,
 }
-BYSTANDER = "docker run -d --name bystander wormhole-lab/busybox:1 sh -c 'trap exit TERM; while :; do sleep 0.2; done'"
-
-
-def configure(host, text):
-    """An administrator's daemon.json, which the engine has read."""
-    host.write("/etc/docker/daemon.json", text, 0o640)
-    host.run("systemctl reset-failed docker.service; systemctl restart docker.service")
 
 
 def test_a_foreign_configuration_keeps_every_key_and_a_bystander_runs_on(release, fresh_host, playbook):

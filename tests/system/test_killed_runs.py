@@ -19,7 +19,7 @@ import time
 
 import pytest
 
-from hosts import GATEWAY, WORMHOLE, engine, inside, launch_arguments
+from hosts import BYSTANDER, GATEWAY, WORMHOLE, engine, inside, launch_arguments
 
 KILLS = 25 if os.environ.get("WORMHOLE_THOROUGH") else 2
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
@@ -27,7 +27,6 @@ LONGEST = 6.0
 """Seconds from the start of a run to the latest kill; a run that changes the port takes about as long."""
 PORTS = (2376, 12376)
 FOREIGN = {"labels": ["rack=7"], "max-concurrent-downloads": 2}
-BYSTANDER = "docker run -d --name bystander wormhole-lab/busybox:1 sh -c 'trap exit TERM; while :; do sleep 0.2; done'"
 
 
 def end_with_children(pid):

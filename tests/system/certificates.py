@@ -1,0 +1,79 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates that nobody would issue, and what stands on a host, to see what a run did about them."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+SERVER = "/etc/wormhole/server"
+IDENTITIES = "/etc/wormhole/identities"
+
+DAY = datetime.timedelta(days=1)
+
+
+def reissue(
+    host: Any, directory: str, authority: Path, *, begins: datetime.timedelta, ends: datetime.timedelta
+) -> None:
+    """Replace a certificate by one that differs in its validity and its serial number only.
+
+    Args:
+        host: where it stands.
+        directory: holds its cert.pem, which keeps owner and mode.
+        authority: the directory, on the controller, of the authority that signs; an ECDSA P-256 key.
+        begins: of the validity, from now.
+        ends: of the validity, from now.
+    """
+    former = read_certificate(host, directory)
+    issuer_key: Any = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(former.subject)
+        .issuer_name(former.issuer)
+        .public_key(former.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + begins)
+        .not_valid_after(now + ends)
+    )
+    for extension in former.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    crafted = builder.sign(issuer_key, hashes.SHA256())
+    host.run(f"cat >{directory}/cert.pem", input=crafted.public_bytes(serialization.Encoding.PEM).decode())
+
+
+def read_certificate(host: Any, directory: str) -> x509.Certificate:
+    """A host's certificate."""
+    return x509.load_pem_x509_certificate(host.read(f"{directory}/cert.pem").encode())
+
+
+def contents(host: Any) -> dict[str, str]:
+    """Every file that wormholes and their engine are configured by: owner, mode, time of change and digest, by path."""
+    script = r"""
+        find /etc/wormhole /etc/docker /etc/systemd/system -type f -printf '%U:%G %m %T@ %p\n' |
+            while read -r owner mode time path; do
+                set -- $(sha256sum "$path"); echo "$path $owner $mode $time $1"; done
+    """
+    return dict(line.split(" ", 1) for line in host.run(script).stdout.splitlines())
+
+
+def differing(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Paths of the files that came, went or changed."""
+    return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+
+
+def reasons(run: Any, action: str = "wormhole.docker.tls_certificates") -> list[tuple[str, str, str]]:
+    """Why the run's tasks of this action changed something: code, subject, text."""
+    return [
+        (reason["code"], reason["subject"], reason["text"])
+        for task in run.tasks
+        if task.action == action
+        for reason in task.result.get("reasons", [])
+    ]

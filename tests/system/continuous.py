@@ -1,0 +1,212 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A client inside a wormhole that never pauses: what it saw while something happened to its host.
+
+::
+
+    client = ContinuousClient(host)
+    playbook("provision", host)
+    client.stop().check()
+
+Two programs ask the engine as fast as they can, each one request after the other and each with a new connection, for which
+it reads the files of the wormhole's identity anew: curl (OpenSSL) and the Docker CLI (Go). Both verify the engine and present
+the identity's certificate. Containers have to outlive a restart of the engine for this: `LIVE_RESTORE` in daemon.json.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from hosts import inside
+
+LIVE_RESTORE = '{"live-restore": true}'
+"""A daemon.json with which a restart of the engine does not stop the client."""
+
+PROGRAMS = ("curl", "docker")
+REQUEST_SECONDS = 30
+"""A request that takes longer has failed."""
+
+OK, VERIFICATION, REFUSED, CUT, OTHER = "ok", "verification", "refused", "cut", "other"
+
+_FOLDER = "/tmp/continuous"
+
+# One line a request: when it began and ended (seconds since boot), program, exit code, what was said. `read` and `set`
+# are built in: between two requests no process is started.
+_SCRIPT = f"""
+program=$1
+set -f
+ask() {{
+    case $program in
+        curl) curl -sS --fail --max-time {REQUEST_SECONDS} -o /dev/null --cacert "$DOCKER_CERT_PATH/ca.pem" \
+            --cert "$DOCKER_CERT_PATH/cert.pem" --key "$DOCKER_CERT_PATH/key.pem" "https://${{DOCKER_HOST#tcp://}}/_ping" ;;
+        docker) timeout {REQUEST_SECONDS} docker version --format ok >/dev/null ;;
+    esac
+}}
+while [ ! -e {_FOLDER}/stop ]; do
+    read -r began _ </proc/uptime
+    said=$(ask 2>&1)
+    code=$?
+    read -r ended _ </proc/uptime
+    set -- $said
+    echo "$began $ended $program $code $*" >>{_FOLDER}/$program.log
+done
+touch {_FOLDER}/$program.ended
+"""
+
+# What is said of a certificate or a key by OpenSSL as curl reports it, and by Go's crypto/tls: of the peer's, of the own by
+# the peer (an alert), or of the own by the program itself, which reads files that do not fit each other.
+_ABOUT_CERTIFICATES = re.compile(
+    r"x509|tls:|alert|certificate|private key|PEM|SSL routines|ca\.pem|Failed to initialize", re.IGNORECASE
+)
+_CUT = re.compile(r"reset by peer|\bEOF\b|unexpected eof|broken pipe|Empty reply", re.IGNORECASE)
+_REFUSED = re.compile(r"refused|Couldn't connect|Could not connect|Cannot connect", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request, or the attempt at one.
+
+    Attributes:
+        began, ended: seconds since the host's boot.
+        program: one of `PROGRAMS`.
+        outcome: OK, VERIFICATION (a certificate or key was not accepted, by either side), REFUSED (nobody
+            listened), CUT (the connection ended before the answer) or OTHER.
+        said: by the program; empty if all went well.
+    """
+
+    began: float
+    ended: float
+    program: str
+    outcome: str
+    said: str
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All that the client saw from its start to its stop.
+
+    Attributes:
+        requests: in the order of their beginnings.
+        rejections: what the engine said of handshakes with this container that failed for another reason than a
+            connection that ended. A client whose connection is reset before it reads the engine's alert would not know.
+    """
+
+    requests: tuple[Request, ...]
+    rejections: tuple[str, ...]
+
+    def count(self, outcome: str, program: str | None = None) -> int:
+        """How many requests had this outcome; by one of the programs, or by both."""
+        return sum(
+            request.outcome == outcome and program in (None, request.program) for request in self.requests
+        )
+
+    @property
+    def verification_failures(self) -> list[str]:
+        """What was said of certificates and keys that were not accepted, on either side."""
+        return [request.said for request in self.requests if request.outcome == VERIFICATION] + list(
+            self.rejections
+        )
+
+    @property
+    def longest(self) -> float:
+        """Seconds that the slowest request took."""
+        return max(request.ended - request.began for request in self.requests)
+
+    def __str__(self) -> str:
+        counts = Counter(f"{request.program} {request.outcome}" for request in self.requests)
+        counts["rejected by the engine"] = len(self.rejections)
+        numbers = ", ".join(f"{name} {number}" for name, number in sorted(counts.items()))
+        said = {f"{request.outcome}: {request.said}" for request in self.requests if request.said}
+        said |= {f"rejected: {text}" for text in self.rejections}
+        return "\n  ".join([f"{numbers}; longest {self.longest:.2f} s", *sorted(said)[:10]])
+
+    def check(self, *, cuts: int = 1, requests: int = 20) -> None:
+        """Fail the test unless every request was served by a verified engine that accepted the client.
+
+        Args:
+            cuts: how many requests of each program may have lost their connection: it asks for one thing at a
+                time, so that a restart of the engine can cut off one.
+            requests: how many of each program must have succeeded for this to mean anything.
+        """
+        print(f"continuous client: {self}")
+        assert self.verification_failures == [], str(self)
+        assert self.count(REFUSED) == 0, str(self)
+        assert self.count(OTHER) == 0, str(self)
+        for program in PROGRAMS:
+            assert self.count(CUT, program) <= cuts, str(self)
+            assert self.count(OK, program) >= requests, str(self)
+
+
+class ContinuousClient:
+    """Asks, from its creation until `stop`, from inside a wormhole that has curl and the Docker CLI.
+
+    Args:
+        host: where the container runs, with live-restore.
+        container: a running wormhole with the transport tls, and a writable /tmp.
+    """
+
+    def __init__(self, host: Any, container: str = "agent") -> None:
+        self._host = host
+        self._container = container
+        self._address = host.run(
+            f"docker inspect -f '{{{{range .NetworkSettings.Networks}}}}{{{{.IPAddress}}}}{{{{end}}}}' {container}"
+        ).stdout.strip()
+        self._cursor = host.run("journalctl -n 0 --show-cursor -q").stdout.strip().removeprefix("-- cursor: ")
+        self._inside(f"rm -rf {_FOLDER}; mkdir {_FOLDER}; cat >{_FOLDER}/ask", _SCRIPT)
+        for program in PROGRAMS:
+            host.run(f"docker exec -d {container} sh {_FOLDER}/ask {program}")
+        self.wait_for_requests()
+
+    def wait_for_requests(self, number: int = 5) -> None:
+        """Wait until each program has made so many requests from now on, whatever their outcome."""
+        waiting = "; ".join(
+            f"f={_FOLDER}/{program}.log; touch $f; n=$(($(wc -l <$f) + {number})); "
+            "while [ $(wc -l <$f) -lt $n ]; do sleep 0.1; done"
+            for program in PROGRAMS
+        )
+        self._inside(f"timeout 60 sh -c '{waiting}'")
+
+    def stop(self) -> Observation:
+        """End it, after a last few requests, and return what it saw."""
+        self.wait_for_requests()
+        ended = " ".join(f"-a -e {_FOLDER}/{program}.ended" for program in PROGRAMS)
+        # A container that was restarted meanwhile has lost its programs: this would wait in vain, and fail.
+        self._inside(
+            f"touch {_FOLDER}/stop; timeout {REQUEST_SECONDS + 10} sh -c 'until [ -e {_FOLDER}/stop {ended} ]; do sleep 0.1; done'"
+        )
+        lines = inside(self._host, f"cat {_FOLDER}/*.log", container=self._container).stdout.splitlines()
+        requests = sorted((read_request(line) for line in lines), key=lambda request: request.began)
+        return Observation(tuple(requests), tuple(self._rejections()))
+
+    def _inside(self, command: str, text: str = "") -> None:
+        quoted = command.replace("'", "'\\''")
+        self._host.run(f"docker exec -i {self._container} sh -c '{quoted}'", input=text)
+
+    def _rejections(self) -> list[str]:
+        journal = self._host.run(
+            f"journalctl --no-pager -q -o cat -u docker.service --after-cursor '{self._cursor}'"
+        ).stdout
+        said = re.findall(rf"TLS handshake error from {re.escape(self._address)}:\d+: (.*)", journal)
+        return [text for text in said if not _CUT.search(text)]
+
+
+def read_request(line: str) -> Request:
+    """Make a request of a line of the log."""
+    began, ended, program, code, *said = line.split(" ", 4)
+    text = " ".join(said).strip()
+    return Request(float(began), float(ended), program, judge(int(code), text), text)
+
+
+def judge(code: int, said: str) -> str:
+    """Tell by exit code and text what became of a request."""
+    if code == 0:
+        return OK
+    for outcome, pattern in ((CUT, _CUT), (VERIFICATION, _ABOUT_CERTIFICATES), (REFUSED, _REFUSED)):
+        if pattern.search(said):
+            return outcome
+    return OTHER

@@ -1,0 +1,74 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The client that never pauses notices what it is there to notice; other scenarios rely on its silence."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from certificates import DAY, IDENTITIES, SERVER, reissue
+from continuous import CUT, LIVE_RESTORE, OK, OTHER, PROGRAMS, REFUSED, VERIFICATION, ContinuousClient
+from hosts import RESTART, configure, launch_arguments
+
+
+@pytest.mark.parametrize("release", [12, 13])
+def test_the_continuous_client_tells_failures_apart(release, fresh_host, playbook, controller_ca):
+    host = fresh_host(release)
+    configure(host, LIVE_RESTORE)
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments())
+    host.run("cp -a /etc/wormhole /root/good")
+    expired = {"begins": -2 * DAY, "ends": -datetime.timedelta(hours=1)}
+
+    def watch(harm, heal=f"cp -a /root/good/. /etc/wormhole; {RESTART}"):
+        client = ContinuousClient(host)
+        harm()
+        if heal:
+            client.wait_for_requests()
+            host.run(heal)
+        seen = client.stop()
+        print(f"{harm.__name__}: {seen}")
+        for program in PROGRAMS:
+            # A client that is rejected may see no more than the end of its connection.
+            assert seen.count(CUT, program) <= 1 or seen.rejections
+            assert seen.count(OK, program) >= 5
+        assert seen.count(OTHER) == 0
+        return seen
+
+    def server_expires():
+        reissue(host, SERVER, controller_ca, **expired)
+        host.run(RESTART)
+
+    def client_expires():
+        reissue(host, f"{IDENTITIES}/agent", controller_ca, **expired)
+
+    def key_is_of_another_certificate():
+        host.run(f"cat {SERVER}/key.pem >{IDENTITIES}/agent/key.pem")
+
+    def listener_is_gone():
+        host.run("systemctl stop docker.service docker.socket wormhole-docker.socket; sleep 1")
+        host.run("systemctl start docker.socket wormhole-docker.socket docker.service")
+
+    for harm in (server_expires, client_expires):
+        seen = watch(harm)
+        assert [seen.count(VERIFICATION, program) > 0 for program in PROGRAMS] == [True, True]
+        assert len(seen.rejections) > 0
+        assert seen.count(REFUSED) == 0
+        with pytest.raises(AssertionError, match="expired|certificate"):
+            seen.check(requests=5)
+
+    seen = watch(key_is_of_another_certificate)
+    assert [seen.count(VERIFICATION, program) > 0 for program in PROGRAMS] == [True, True]
+    assert seen.rejections == ()
+    with pytest.raises(AssertionError, match="private key"):
+        seen.check(requests=5)
+
+    seen = watch(listener_is_gone, heal="")
+    assert [seen.count(REFUSED, program) > 0 for program in PROGRAMS] == [True, True]
+    assert seen.verification_failures == []
+    with pytest.raises(AssertionError, match="refused"):
+        seen.check(requests=5)
