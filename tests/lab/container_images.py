@@ -17,7 +17,8 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ _FOLDERS = {
     "etc": (0o755, 0),
 }
 _EXCLUDE = ("/usr/lib/*/gconv/*", "/usr/share/perl5/*", "/usr/share/bash-completion/*", "/var/lib/dpkg/*")
+_BUSYBOX = "./usr/bin/busybox"
 _MERGED_USR = (
     'for d in bin sbin lib lib64; do mkdir -p "$1/usr/$d"; [ -e "$1/$d" ] || ln -s "usr/$d" "$1/$d"; done'
 )
@@ -68,34 +70,27 @@ def ensure_images(paths: LabPaths, progress: cache.Progress) -> Path:
 
 
 def _build(draft: Path) -> None:
+    with work_directory(draft) as work:
+        _build_in(work, draft)
+
+
+@contextmanager
+def work_directory(draft: Path) -> Iterator[Path]:
+    """A directory beside a draft for what it is made of; gone after the `with` block."""
     work = draft.with_name(f"{draft.name}.work")
     cache.remove(work)
     work.mkdir()
     try:
-        _build_in(work, draft)
+        yield work
     finally:
         cache.remove(work)
 
 
 def _build_in(work: Path, archive: Path) -> None:
-    packages = work / "packages.tar"
-    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _EXCLUDE]
-    apt.mmdebstrap(
-        SUITES[RELEASE], packages, CLI_PACKAGES, "--variant=extract", f"--setup-hook={_MERGED_USR}", *options
-    )
+    packages, additions = build_layers(work, CLI_PACKAGES)
     with tarfile.open(packages) as layer:
-        present = {Path(name).name for name in layer.getnames() if "bin/" in name}
-        certificates = b"".join(_read(layer, name) for name in layer.getnames() if name.endswith(".crt"))
-        busybox = _read(layer, "./usr/bin/busybox")
+        busybox = _read(layer, _BUSYBOX)
     applets = _applets(busybox, work)
-
-    additions = work / "additions.tar"
-    with tarfile.open(additions, "w") as layer:
-        _add_common(layer)
-        _add_file(layer, "etc/ssl/certs/ca-certificates.crt", certificates, 0o644)
-        for applet in applets:
-            if applet not in present:
-                _add_link(layer, f"usr/bin/{applet}", "busybox")
 
     small = work / "busybox.tar"
     with tarfile.open(small, "w") as layer:
@@ -112,6 +107,32 @@ def _build_in(work: Path, archive: Path) -> None:
             ImageParts("wormhole-lab/busybox:1", (small,)),
         ],
     )
+
+
+def build_layers(work: Path, packages: Sequence[str], exclude: Sequence[str] = ()) -> tuple[Path, Path]:
+    """Make an image's two layers: Debian packages, unpacked only, and what makes a user land of them.
+
+    Args:
+        work: where the layers are made.
+        packages: with busybox-static and ca-certificates among them, which the second layer is made from.
+        exclude: patterns of paths that the image can do without.
+    """
+    unpacked, additions = work / "packages.tar", work / "additions.tar"
+    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in (*_EXCLUDE, *exclude)]
+    apt.mmdebstrap(
+        SUITES[RELEASE], unpacked, packages, "--variant=extract", f"--setup-hook={_MERGED_USR}", *options
+    )
+    with tarfile.open(unpacked) as layer:
+        present = {Path(name).name for name in layer.getnames() if "bin/" in name}
+        certificates = b"".join(_read(layer, name) for name in layer.getnames() if name.endswith(".crt"))
+        applets = _applets(_read(layer, _BUSYBOX), work)
+    with tarfile.open(additions, "w") as layer:
+        _add_common(layer)
+        _add_file(layer, "etc/ssl/certs/ca-certificates.crt", certificates, 0o644)
+        for applet in applets:
+            if applet not in present:
+                _add_link(layer, f"usr/bin/{applet}", "busybox")
+    return unpacked, additions
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ import time
 from pathlib import Path
 from typing import get_args
 
-from lab import cache, container_images, rootfs
+from lab import cache, client_image, container_images, rootfs
 from lab.engine import Engine, programs
 from lab.errors import LabError
 from lab.paths import LabPaths
 from lab.spec import SUITES, HostSpec, Release, Variant, engine_packages
 
 _SEED_SECONDS = 60
-_CACHED = ("engine-", "images-", "rootfs-", "var-lib-docker-")
+_CACHED = ("clients-", "engine-", "images-", "rootfs-", "var-lib-docker-")
 
 
 def image_name(spec: HostSpec) -> str:
@@ -33,7 +33,7 @@ def remove_stale(engine: Engine, paths: LabPaths) -> None:
     """Remove images and cached files that were made by an older version of this package."""
     specs = [HostSpec(release, variant) for release in SUITES for variant in get_args(Variant)]
     engine.remove_images_except([image_name(spec) for spec in specs])
-    current = {container_images.images_path(paths), programs(paths)}
+    current = {client_image.archive_path(paths), container_images.images_path(paths), programs(paths)}
     for release in SUITES:
         current |= {rootfs.rootfs_path(paths, release), template_path(paths, release)}
     for path in paths.cache.iterdir():
