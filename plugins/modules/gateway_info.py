@@ -16,6 +16,16 @@ description:
   - Names the networks whose containers have no route to the host, with the reason and with what to use instead.
   - Puts together the subject alternative names that the engine's server certificate needs, so that a client verifies
     whichever of these addresses it uses.
+  - These include addresses that are configured in C(/etc/docker/daemon.json) and that no network has yet, also if the
+    engine has not been restarted for them. C(bip) and, with C(ipv6), C(bip6) or the first address of C(fixed-cidr-v6)
+    are where docker0 will be. Each network that the engine makes from C(default-address-pools) gets a subnet of them,
+    and its gateway is the first address there, so that such a network needs no new certificate.
+  - At most 64 addresses of pools are named, the first ones in the order in which the engine takes them, because every
+    handshake carries the certificate. Beyond that, and without pools, a network is named once it exists, by the next run.
+  - The engine was found to do so in Docker 20.10 and 26.1, except for C(bip6), which only newer ones know.
+notes:
+  - With C(default-address-pools) and without C(bip), the engine gives docker0 the first free subnet of the pools whenever
+    it starts, so that docker0 can move when a network has been removed. Set C(bip) to keep it where it is.
 extends_documentation_fragment:
   - wormhole.docker.docker
   - wormhole.docker.attributes
@@ -113,7 +123,7 @@ subject_alternative_names:
     urgent:
       description:
         - Whether a server has to be restarted to have this name. V(false) for the gateways of all networks but the
-          default bridge, whose containers reach the engine at docker0's address.
+          default bridge, whose containers reach the engine at docker0's address, and for the pools.
       type: bool
       sample: false
 """
@@ -123,8 +133,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.daemon_config import (
+    observe_network_config,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import observe_topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import server_names
+from ansible_collections.wormhole.docker.plugins.module_utils._core.network_config import promised_names
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,
     open_engine,
@@ -133,14 +147,16 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute impo
 
 
 def gather(module: AnsibleModule) -> dict[str, Any]:
-    topology = observe_topology(open_engine(module.params).networks())
+    engine = open_engine(module.params)
+    topology = observe_topology(engine.networks())
+    promised = promised_names(observe_network_config(engine))
     return {
         "changed": False,
         "default_gateway": topology.default.address if topology.default else "",
         "gateways": [asdict(gateway) for gateway in topology.gateways],
         # Not "unreachable": Ansible takes a result with that key for a host that cannot be reached.
         "without_gateway": [asdict(network) for network in topology.unreachable],
-        "subject_alternative_names": [asdict(name) for name in server_names(topology)],
+        "subject_alternative_names": [asdict(name) for name in server_names(topology, promised)],
     }
 
 

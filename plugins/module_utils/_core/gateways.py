@@ -97,7 +97,8 @@ class NamedAddress:
         name: in the form ``IP:172.17.0.1`` or ``DNS:localhost``.
         origin: what it is, for messages.
         urgent: False if a server need not be restarted to have it, because whoever would use it reaches the engine
-            at another address that is served and named: the gateway of any network but the default bridge.
+            at another address that is served and named: the gateway of any network but the default bridge, and of
+            networks that do not exist yet.
     """
 
     name: str
@@ -130,8 +131,13 @@ def parse_networks(
     return Topology(tuple(gateways), tuple(unreachable))
 
 
-def server_names(topology: Topology) -> tuple[NamedAddress, ...]:
-    """Every name by which a container may address its engine, for the server certificate's SANs."""
+def server_names(topology: Topology, promised: Iterable[NamedAddress] = ()) -> tuple[NamedAddress, ...]:
+    """Every name by which a container may address its engine, for the server certificate's SANs.
+
+    Args:
+        topology: the host's Docker networks.
+        promised: addresses of networks to come, see :func:`_core.network_config.promised_names`.
+    """
     names = [
         NamedAddress(
             f"IP:{gateway.address}",
@@ -145,6 +151,7 @@ def server_names(topology: Topology) -> tuple[NamedAddress, ...]:
         NamedAddress("DNS:localhost", "loopback"),
         NamedAddress("IP:127.0.0.1", "loopback"),
         NamedAddress("IP:::1", "loopback"),
+        *promised,
     ]
     first: dict[str, NamedAddress] = {}
     for entry in names:
@@ -169,12 +176,9 @@ def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
                 "internal network: no default route is promised to its containers, and newer engines give them none",
                 "transport unix",
             )
-        if options.get(_OPTION + "gateway_mode_ipv4") == _ISOLATED_MODE:
-            return Unreachable(
-                name, driver, "gateway mode isolated: the bridge has no address", "transport unix"
-            )
-        if str(options.get(_OPTION + "inhibit_ipv4", "")).lower() == "true":
-            return Unreachable(name, driver, "inhibit_ipv4: the bridge has no address", "transport unix")
+        without = [_without_address(network, options, family) for family in (4, 6)]
+        if all(without):
+            return Unreachable(name, driver, str(without[0]), "transport unix")
         return None
     known = {
         "host": ("no gateway: its containers share the host's own addresses", "127.0.0.1, or transport unix"),
@@ -190,14 +194,28 @@ def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
     return Unreachable(name, driver, reason, instead)
 
 
+def _without_address(network: Mapping[str, Any], options: Mapping[str, Any], family: int) -> str:
+    """Why the bridge has no address of this family; empty if it has one."""
+    # Engines before Docker 28 have no EnableIPv4 and always give IPv4.
+    enabled = network.get("EnableIPv6") if family == 6 else network.get("EnableIPv4", True)
+    if not enabled:
+        return f"IPv{family} is not enabled"
+    if options.get(f"{_OPTION}gateway_mode_ipv{family}") == _ISOLATED_MODE:
+        return "gateway mode isolated: the bridge has no address"
+    if family == 4 and str(options.get(_OPTION + "inhibit_ipv4", "")).lower() == "true":
+        return "inhibit_ipv4: the bridge has no address"
+    return ""
+
+
 def _gateways_of(network: Mapping[str, Any], interfaces: Mapping[str, Iterable[str]]) -> Iterable[Gateway]:
     name = str(network.get("Name", ""))
     interface = bridge_interface(network)
+    options = network.get("Options") or {}
     for config in (network.get("IPAM") or {}).get("Config") or []:
         if not config.get("Subnet"):
             continue
         subnet = _parse(ipaddress.ip_network, config["Subnet"], f"network {name}", "a subnet")
-        if subnet.version == 6 and not network.get("EnableIPv6"):
+        if subnet.is_link_local or _without_address(network, options, subnet.version):
             continue
         address = _gateway_address(config, subnet, interfaces.get(interface, ()), name)
         yield Gateway(address, subnet.version, name, interface, str(subnet))

@@ -94,6 +94,7 @@ def test_ipv6_counts_where_it_is_enabled_and_loses_its_prefix(enabled, expected)
             ),
             "inhibit",
         ),
+        (network("n", config=[v4("fd00:9::/64")], EnableIPv4=False, EnableIPv6=False), "not enabled"),
     ],
 )
 def test_networks_without_a_way_to_the_host_are_named_with_a_reason_and_an_alternative(unreachable, reason):
@@ -102,6 +103,44 @@ def test_networks_without_a_way_to_the_host_are_named_with_a_reason_and_an_alter
     (found,) = topology.unreachable
     assert reason in found.reason
     assert found.instead
+
+
+@pytest.mark.parametrize(
+    "options, more, expected",
+    [
+        pytest.param({}, {}, ["10.9.0.1", "fd00:9::1"], id="as it comes"),
+        pytest.param(
+            {"name": "docker_gwbridge"}, {}, ["10.9.0.1", "fd00:9::1"], id="docker_gwbridge of Swarm"
+        ),
+        pytest.param(
+            {"gateway_mode_ipv4": "nat-unprotected"}, {}, ["10.9.0.1", "fd00:9::1"], id="nat-unprotected"
+        ),
+        pytest.param({"gateway_mode_ipv6": "routed"}, {}, ["10.9.0.1", "fd00:9::1"], id="routed"),
+        pytest.param({"gateway_mode_ipv6": "isolated"}, {}, ["10.9.0.1"], id="isolated in one family"),
+        pytest.param({"inhibit_ipv4": "true"}, {}, ["fd00:9::1"], id="inhibit_ipv4 leaves IPv6"),
+        pytest.param(
+            {"host_binding_ipv4": "127.0.0.1"}, {}, ["10.9.0.1", "fd00:9::1"], id="about published ports"
+        ),
+        pytest.param({}, {"EnableIPv4": False}, ["fd00:9::1"], id="IPv6 only"),
+    ],
+)
+def test_options_of_a_bridge_count_by_family(options, more, expected):
+    options = {f"com.docker.network.bridge.{key}": value for key, value in options.items()}
+    config = [v4("10.9.0.0/24"), v4("fd00:9::/64")]
+    topology = parse_networks([network("n", config=config, Options=options, EnableIPv6=True, **more)])
+    assert [gateway.address for gateway in topology.gateways] == expected
+
+
+def test_containers_may_have_another_default_route_and_still_find_the_host_at_its_own_address():
+    """``docker network create --aux-address DefaultGatewayIPv4=…``: the host is a neighbour, not the router."""
+    config = {"Subnet": "10.9.0.0/24", "AuxiliaryAddresses": {"DefaultGatewayIPv4": "10.9.0.77"}}
+    (gateway,) = parse_networks([network("n", config=[config])], {"br-1f0c3a5e7b9d": ["10.9.0.1"]}).gateways
+    assert gateway.address == "10.9.0.1"
+
+
+def test_a_link_local_gateway_is_no_name_that_a_client_could_dial():
+    both = network("n", config=[v4("10.9.0.0/24"), v4("fe80::/64", "fe80::1")], EnableIPv6=True)
+    assert [gateway.address for gateway in parse_networks([both]).gateways] == ["10.9.0.1"]
 
 
 def test_an_engine_without_a_default_bridge_has_no_default():
