@@ -20,9 +20,15 @@ DAY = datetime.timedelta(days=1)
 
 
 def reissue(
-    host: Any, directory: str, authority: Path, *, begins: datetime.timedelta, ends: datetime.timedelta
+    host: Any,
+    directory: str,
+    authority: Path,
+    *,
+    begins: datetime.timedelta,
+    ends: datetime.timedelta,
+    without: type[x509.ExtensionType] | None = None,
 ) -> None:
-    """Replace a certificate by one that differs in its validity and its serial number only.
+    """Replace a certificate by one that differs in its validity, its serial number and, if asked for, an extension.
 
     Args:
         host: where it stands.
@@ -30,6 +36,7 @@ def reissue(
         authority: the directory, on the controller, of the authority that signs; an ECDSA P-256 key.
         begins: of the validity, from now.
         ends: of the validity, from now.
+        without: the extension that it lacks.
     """
     former = read_certificate(host, directory)
     issuer_key: Any = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
@@ -44,7 +51,8 @@ def reissue(
         .not_valid_after(now + ends)
     )
     for extension in former.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
+        if without is None or extension.oid != without.oid:
+            builder = builder.add_extension(extension.value, extension.critical)
     crafted = builder.sign(issuer_key, hashes.SHA256())
     host.run(f"cat >{directory}/cert.pem", input=crafted.public_bytes(serialization.Encoding.PEM).decode())
 
