@@ -133,12 +133,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.daemon_config import (
-    observe_network_config,
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.server_names import (
+    observe_server_names,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import observe_topology
-from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import server_names
-from ansible_collections.wormhole.docker.plugins.module_utils._core.network_config import promised_names
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,
     open_engine,
@@ -147,16 +144,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute impo
 
 
 def gather(module: AnsibleModule) -> dict[str, Any]:
-    engine = open_engine(module.params)
-    topology = observe_topology(engine.networks())
-    promised = promised_names(observe_network_config(engine))
+    topology, names = observe_server_names(open_engine(module.params))
     return {
         "changed": False,
         "default_gateway": topology.default.address if topology.default else "",
         "gateways": [asdict(gateway) for gateway in topology.gateways],
         # Not "unreachable": Ansible takes a result with that key for a host that cannot be reached.
         "without_gateway": [asdict(network) for network in topology.unreachable],
-        "subject_alternative_names": [asdict(name) for name in server_names(topology, promised)],
+        "subject_alternative_names": [asdict(name) for name in names],
     }
 
 

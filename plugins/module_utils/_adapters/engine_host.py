@@ -10,12 +10,13 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.daemon_config import read_config_text
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.files import read_file
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
-    listening_addresses,
-    observe_topology,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import listening_addresses
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import is_local
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.server_names import (
+    observe_server_names,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
 from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import CERTIFICATE_FILE
@@ -24,8 +25,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint imp
     EndpointState,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, WormholeError
-from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology, server_names
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    InvalidInput,
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import NamedAddress, Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.served_certificate import EngineHost
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
 
@@ -39,11 +44,13 @@ class HostQuestions:
     Attributes:
         networks: whether to compare its Docker networks; None for where that makes sense and can be done.
         server_directory: of the server's ``cert.pem``; empty for what daemon.json names as ``tlscert``.
-        own_config: whether daemon.json is that of the engine at hand.
+        config_path: the engine's daemon.json.
+        own_config: whether the engine at hand is the one that reads it.
     """
 
     networks: Optional[bool] = None
     server_directory: str = ""
+    config_path: str = daemon_json.PATH
     own_config: bool = True
 
 
@@ -69,10 +76,12 @@ def observe_engine_host(
             raise InvalidInput(f"option {option}", expected="an endpoint of this host", found=elsewhere)
     obstacle = elsewhere or ("looked at from a container" if spec.container_pid else "")
     topology: Optional[Topology] = None
+    names: tuple[NamedAddress, ...] = ()
     not_compared = "not asked for" if questions.networks is False else obstacle
     if questions.networks or not not_compared:
         try:
-            topology, not_compared = _observe_networks(state, connect()), ""
+            topology, names = _observe_networks(state, questions, connect())
+            not_compared = ""
         except WormholeError as error:
             if questions.networks:
                 raise
@@ -82,7 +91,7 @@ def observe_engine_host(
     path, installed, not_installed = _observe_installed(questions, obstacle)
     return EngineHost(
         topology=topology,
-        names=server_names(topology) if topology else (),
+        names=names,
         not_compared=not_compared,
         listening=listening_addresses(spec.port),
         installed=installed,
@@ -91,14 +100,16 @@ def observe_engine_host(
     )
 
 
-def _observe_networks(state: EndpointState, engine: EnginePort) -> Topology:
+def _observe_networks(
+    state: EndpointState, questions: HostQuestions, engine: EnginePort
+) -> tuple[Topology, tuple[NamedAddress, ...]]:
     if state.engine_id and engine.info().get("ID") != state.engine_id:
         raise InvalidInput(
             "option docker_host",
             expected="the engine that answers at the endpoint",
             found="another one, by the identities that both tell",
         )
-    return observe_topology(engine.networks())
+    return observe_server_names(engine, questions.config_path)
 
 
 def _observe_installed(
@@ -114,14 +125,13 @@ def _observe_installed(
         return (
             "",
             None,
-            f"{daemon_json.PATH} may be another engine's; option server_directory says where to look",
+            f"{questions.config_path} may be another engine's",
         )
     try:
-        config = read_file(daemon_json.PATH)
-        text = config.content.decode(errors="replace") if config else ""
-        path = str(daemon_json.parse_config(text).get("tlscert", ""))
+        config = daemon_json.parse_config(read_config_text(questions.config_path), questions.config_path)
+        path = str(config.get("tlscert", ""))
         if not path:
-            return "", None, f"{daemon_json.PATH} names no tlscert"
+            return "", None, f"{questions.config_path} names no tlscert"
         return path, _read_installed(path), ""
     except WormholeError as error:
         return "", None, str(error)
@@ -131,4 +141,7 @@ def _read_installed(path: str) -> CertificateFacts:
     found = read_file(path)
     if found is None:
         raise WormholeError(path, expected="the server's certificate", found="no file")
-    return read_certificate(found.content)
+    try:
+        return read_certificate(found.content)
+    except VerificationFailed as error:
+        raise VerificationFailed(path, expected=error.expected, found=error.found) from error

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Iterable, Optional
+from typing import Any, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
     describe_certificate,
@@ -27,6 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import 
 NETWORKS, INSTALLED = "networks", "installed"
 
 _NO_NETWORKS = Topology((), ())
+_SHOWN = 4  # names in a text; as data they are all there
 _ANY_ADDRESS = ("0.0.0.0", "::")
 _PROVISION = "Run the playbook wormhole.docker.provision, or the role wormhole.docker.listener, for this host"
 _LOAD = (
@@ -154,8 +155,10 @@ def _served_addresses(served: CertificateFacts, host: EngineHost) -> list[str]:
     ]
 
 
-def _listed(names: Iterable[NamedAddress]) -> str:
-    return ", ".join(f"{name.name} ({name.origin})" for name in names)
+def _listed(names: tuple[NamedAddress, ...]) -> str:
+    shown = ", ".join(f"{name.name} ({name.origin})" for name in names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _value(name: NamedAddress) -> str:

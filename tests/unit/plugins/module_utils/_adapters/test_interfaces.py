@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
     can_listen,
     interface_addresses,
+    listening_addresses,
     observe_topology,
     port_holder,
     shared_listeners,
@@ -49,6 +50,19 @@ def test_a_port_is_free_unless_somebody_listens_on_the_address_or_on_all(bound, 
 
 def test_an_address_that_no_interface_has_yet_can_be_bound():
     assert can_listen("198.51.100.1", 2376)
+
+
+@pytest.mark.parametrize(
+    "family, address", [(socket.AF_INET, "127.0.0.2"), (socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")]
+)
+def test_who_listens_on_a_port_is_told_by_the_address_that_is_bound(family, address):
+    with socket.socket(family) as listener:
+        listener.bind((address, 0))
+        port = listener.getsockname()[1]
+        assert listening_addresses(port) == ()
+        listener.listen(1)
+        assert listening_addresses(port) == (address,)
+    assert listening_addresses(port) == ()
 
 
 @pytest.mark.parametrize("family, address", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])

@@ -16,6 +16,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 
 import pytest
 from cryptography import x509
@@ -32,6 +33,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.layers impor
 LOOPBACK = "127.0.0.1"
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
+NONE = datetime.timedelta(0)
 VALID = (NOW - DAY, NOW + 30 * DAY)
 EXPIRED = (NOW - 3 * DAY, NOW - DAY)
 FUTURE = (NOW + DAY, NOW + 3 * DAY)
@@ -137,9 +139,12 @@ def write_identity(directory, authority, leaf, passphrase=None):
 # --- servers ------------------------------------------------------------------------------------------------------
 
 
-def _handler(answers, context):
+def _handler(answers, context, ahead):
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def date_time_string(self, timestamp=None):
+            return super().date_time_string((timestamp or time.time()) + ahead.total_seconds())
 
         def setup(self):
             if context is not None:
@@ -166,9 +171,9 @@ class QuietServer(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def engine(context=None, answers=None):
-    """An HTTP server that answers as dockerd does; yields its port."""
-    server = QuietServer((LOOPBACK, 0), _handler({**ENGINE, **(answers or {})}, context))
+def engine(context=None, answers=None, ahead=NONE):
+    """An HTTP server that answers as dockerd does, by a clock that may be ahead; yields its port."""
+    server = QuietServer((LOOPBACK, 0), _handler({**ENGINE, **(answers or {})}, context, ahead))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
@@ -328,6 +333,60 @@ def test_not_yet_valid(lab):
         state, layers = look(port, directory=lab.identity)
     assert (state.trust_code, failing(layers)) == (9, "validity")
     assert "clock" in layers["validity"].text
+
+
+# By the server's clock the certificate is valid; by ours it has expired, or is not valid yet.
+@pytest.mark.parametrize(("dates", "ahead"), [(EXPIRED, -2 * DAY), (FUTURE, 2 * DAY)])
+def test_whose_clock_is_wrong_is_asked_of_a_server_that_is_verified_but_for_the_dates(lab, dates, ahead):
+    with engine(lab.context(lab.authority.issue("dockerd", [LOOPBACK], dates)), ahead=ahead) as port:
+        state, layers = look(port, directory=lab.identity)
+    assert abs(state.server_time - NOW - ahead) < DAY / 24
+    assert (state.trust_code, state.client, state.api) == (
+        10 if ahead < NONE else 9,
+        "not_tried",
+        "not_tried",
+    )
+    assert failing(layers) == "validity"
+    assert "by the server's clock the certificate is valid" in layers["validity"].remedy
+
+
+@pytest.mark.parametrize("dates", [EXPIRED, FUTURE])
+def test_dates_that_do_not_hold_by_either_clock(lab, dates):
+    with engine(lab.context(lab.authority.issue("dockerd", [LOOPBACK], dates))) as port:
+        state, layers = look(port, directory=lab.identity)
+    assert abs(state.server_time - NOW) < DAY / 24
+    assert "as does the server's" in layers["validity"].text
+    assert "server's clock" not in layers["validity"].remedy
+
+
+def test_the_clock_of_a_server_of_a_foreign_ca_is_not_asked(lab):
+    foreign = Authority("another CA", EXPIRED)
+    identity = write_identity(lab.directory / "client", foreign, lab.authority.client())
+    with engine(lab.context(lab.authority.issue("dockerd", [LOOPBACK], EXPIRED))) as port:
+        state, layers = look(port, directory=identity)
+    assert (state.server_time, failing(layers)) == (None, "chain")
+
+
+def test_clocks_that_differ_are_told_while_the_certificate_holds(lab):
+    with engine(lab.context(), ahead=DAY) as port:
+        _state, layers = look(port, directory=lab.identity)
+    assert failing(layers) is None
+    assert layers["validity"].warns
+    assert "the server's" in layers["validity"].text
+
+
+@pytest.mark.parametrize("who", ["server", "client"])
+def test_renewal_that_is_due(lab, who):
+    dates = (NOW - 20 * DAY, NOW + 10 * DAY - DAY / 24)
+    leaf = lab.authority.issue("dockerd", [LOOPBACK], dates) if who == "server" else None
+    identity = lab.other_identity(lab.authority.client(dates=dates)) if who == "client" else lab.identity
+    with engine(lab.context(leaf)) as port:
+        state, layers = look(port, directory=identity)
+    assert state.client == "accepted"
+    assert [layer.ok for layer in layers.values()] == [True] * 8
+    assert [name for name, layer in layers.items() if layer.warns] == [
+        "validity" if who == "server" else "client_auth"
+    ]
 
 
 @pytest.mark.parametrize("sans", [["10.0.0.1", "host.docker.internal"], ["127.0.0.2"], []])

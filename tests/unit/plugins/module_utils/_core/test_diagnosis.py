@@ -17,7 +17,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint imp
     EndpointState,
     describe_endpoint,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure, render_layers
+from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import (
+    Layer,
+    first_failure,
+    render_layers,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import Route
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
@@ -81,10 +85,11 @@ REFUSED = replace(GOOD, client="refused", client_detail="bad certificate", api="
 
 
 def verdicts(spec, state):
-    return "".join({True: "+", False: "!", None: "."}[layer.ok] for layer in diagnose(spec, state, NOW))
+    marks = {True: "+", False: "!", None: "."}
+    return "".join("w" if layer.warns else marks[layer.ok] for layer in diagnose(spec, state, NOW))
 
 
-# One character a layer, in the order of NAMES: + holds, ! fails, . not reached or not known.
+# One character a layer, in the order of NAMES: + holds, w holds for now only, ! fails, . not reached or not known.
 @pytest.mark.parametrize(
     ("state", "expected", "words"),
     [
@@ -161,6 +166,19 @@ def verdicts(spec, state):
             "++++++!.",
             "it expired on 2026-11-22",
         ),
+        (
+            replace(REFUSED, presented=certificate(not_before=NOW + DAY)),
+            "++++++!.",
+            "it is valid from 2026-11-24",
+        ),
+        # holds for now only
+        (
+            replace(GOOD, served=certificate(not_before=NOW - 60 * DAY)),
+            "+++++w++",
+            "due for renewal since 2026",
+        ),
+        (replace(GOOD, presented=certificate(not_before=NOW - 60 * DAY)), "++++++w+", "identities"),
+        (replace(GOOD, server_time=NOW + DAY), "+++++w++", "Set the clock that is wrong"),
         # api
         (replace(GOOD, api="denied", api_detail="GET /_ping: no"), "+++++++!", "authorization plugin"),
         (replace(GOOD, api="failed", api_detail="timed out"), "+++++++!", "timed out"),
@@ -201,7 +219,7 @@ def test_where_plaintext_is_meant(protocol, api, expected):
 @pytest.mark.parametrize("edge", ["not_before", "not_after"])
 def test_both_ends_of_the_validity_belong_to_it(edge):
     state = replace(GOOD, served=certificate(**{edge: NOW}))
-    assert verdicts(SPEC, state) == "++++++++"
+    assert verdicts(SPEC, state) == ("++++++++" if edge == "not_before" else "+++++w++")
     beyond = NOW + timedelta(seconds=-1 if edge == "not_before" else 1)
     assert diagnose(SPEC, state, beyond)[5].ok is False
 
@@ -218,10 +236,29 @@ def test_text():
     assert len(render_layers(diagnose(SPEC, GOOD, NOW)).splitlines()) == 8
 
 
+def test_text_of_what_holds_for_now_only():
+    layers = (
+        Layer("validity", True, "30 days left", "Renew it"),
+        Layer("client_auth", False, "refused", "Issue another one"),
+        Layer("api", None, "not asked"),
+        Layer("networks", True, "a name is missing", "Renew it"),
+    )
+    assert render_layers(layers).splitlines() == [
+        "validity    warns  30 days left",
+        "client_auth FAILED refused",
+        "api         -      not asked",
+        "networks    warns  a name is missing",
+        "What to do: Issue another one.",
+        "What to do soon: Renew it.",
+    ]
+    assert first_failure(layers) == layers[1]
+    assert first_failure((layers[0], layers[2])) is None
+
+
 certificates = st.none() | st.builds(
     certificate,
     usage=st.sampled_from(["serverAuth", "clientAuth"]),
-    not_before=st.sampled_from([NOW - DAY, NOW + DAY]),
+    not_before=st.sampled_from([NOW - 9 * DAY, NOW - DAY, NOW + DAY]),
     not_after=st.sampled_from([NOW - DAY, NOW + DAY]),
 )
 states = st.builds(
@@ -240,7 +277,7 @@ states = st.builds(
     client=st.sampled_from(["accepted", "refused", "unusable", "not_tried"]),
     presented=certificates,
     api=st.sampled_from(["answered", "denied", "failed", "not_tried"]),
-    server_time=st.sampled_from([None, NOW]),
+    server_time=st.sampled_from([None, NOW, NOW + DAY]),
 )
 specs = st.sampled_from([SPEC, EndpointSpec("172.17.0.1"), EndpointSpec("172.17.0.1", transport="tcp")])
 
@@ -251,7 +288,9 @@ def test_every_state_has_all_layers_and_every_failure_a_remedy(spec, state):
     assert tuple(layer.name for layer in layers) == NAMES
     for layer in layers:
         assert layer.text
-        assert bool(layer.remedy) == (layer.ok is False)
+        assert layer.remedy or layer.ok is not False
+        assert not layer.remedy or layer.ok is not None
+        assert layer.warns == (layer.ok is True and bool(layer.remedy))
     render_layers(layers)
     describe_endpoint(state, NOW)
 

@@ -1,0 +1,234 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the host is asked about the certificate that its engine serves, with real sockets and files."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine_host import (
+    HostQuestions,
+    observe_engine_host,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
+    EndpointSpec,
+    EndpointState,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    InvalidInput,
+    MissingRequirement,
+    Refused,
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
+    FakeEngine,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.test_probe import (
+    Authority,
+    write_identity,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.certificate_facts import (
+    make_facts,
+)
+
+LOOPBACK = "127.0.0.1"
+ELSEWHERE = "198.51.100.1"
+SERVED = make_facts("IP:127.0.0.1")
+
+
+class Engine(FakeEngine):
+    """An engine that tells its identity, and how often it was opened."""
+
+    opened = 0
+
+    def __call__(self):
+        self.opened += 1
+        return self
+
+    def info(self):
+        return {**super().info(), "ID": "this engine"}
+
+
+def unavailable():
+    raise MissingRequirement("Python module docker", remedy="Install python3-docker")
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The place of daemon.json, which is not there."""
+    return tmp_path / "daemon.json"
+
+
+@pytest.fixture
+def look(config):
+    """Looks at an endpoint from the host: its own, if nothing else is said."""
+
+    def call(
+        connect=None, *, address=LOOPBACK, container=0, engine_id="", served=SERVED, port=2376, **questions
+    ):
+        spec = EndpointSpec(address, port, container_pid=container)
+        state = EndpointState(peer=address, served=served, engine_id=engine_id)
+        asked = HostQuestions(config_path=str(config), **questions)
+        return observe_engine_host(spec, state, asked, connect or Engine())
+
+    return call
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server's directory."""
+    authority = Authority()
+    return write_identity(tmp_path / "server", authority, authority.issue("dockerd", [LOOPBACK]))
+
+
+def names(host):
+    return {name.name for name in host.names}
+
+
+@pytest.mark.parametrize("wanted", [None, True])
+@pytest.mark.parametrize("engine_id", ["", "this engine"])
+def test_the_hosts_own_endpoint_is_compared_with_its_networks(look, config, wanted, engine_id):
+    host = look(networks=wanted, engine_id=engine_id)
+    assert {"IP:172.17.0.1", "DNS:localhost"} <= names(host)
+    assert host.topology.default.address == "172.17.0.1"
+    assert host.not_compared == ""
+
+
+# What was looked at; what becomes of it if it was not asked for; what if it was.
+@pytest.mark.parametrize(
+    ("values", "reason", "error"),
+    [
+        ({"address": ELSEWHERE}, "198.51.100.1 is no address of this host", InvalidInput),
+        ({"container": 1}, "looked at from a container", None),
+        ({"container": 1, "address": ELSEWHERE}, "198.51.100.1 is no address of this host", InvalidInput),
+        ({"engine_id": "another engine"}, "another one", InvalidInput),
+        ({"connect": unavailable}, "python3-docker", MissingRequirement),
+    ],
+)
+def test_where_the_networks_cannot_be_compared(look, config, server, values, reason, error):
+    config.write_text(json.dumps({"tlscert": f"{server}/cert.pem"}))
+    host = look(**values)
+    assert (host.topology, host.names) == (None, ())
+    assert reason in host.not_compared
+    # daemon.json is that of the host's own engine; that it cannot be asked does not make it another's.
+    assert (host.installed is None) == ("connect" not in values)
+    if error is None:
+        assert names(look(**values, networks=True))
+    else:
+        with pytest.raises(error, match=reason):
+            look(**values, networks=True)
+
+
+def test_the_engine_is_not_asked_for_what_is_of_no_use(look, config):
+    engine = Engine()
+    for values in ({"address": ELSEWHERE}, {"container": 1}, {"networks": False}, {"served": None}):
+        host = look(engine, **values)
+        assert host.topology is None
+        assert host.not_compared
+    assert engine.opened == 0
+    look(engine)
+    assert engine.opened == 1
+
+
+def test_networks_that_the_configuration_promises_are_named_too(look, config):
+    config.write_text(json.dumps({"default-address-pools": [{"base": "10.1.0.0/23", "size": 24}]}))
+    host = look()
+    assert {(n.name, n.urgent) for n in host.names} >= {("IP:10.1.0.1", False), ("IP:10.1.1.1", False)}
+
+
+def test_networks_that_are_not_asked_for(look, config, server):
+    config.write_text(json.dumps({"tlscert": f"{server}/cert.pem"}))
+    host = look(networks=False)
+    assert (host.topology, host.not_compared) == (None, "not asked for")
+    assert host.installed.common_name == "dockerd"
+
+
+def test_what_is_installed_is_what_daemon_json_names(look, config, server):
+    config.write_text(json.dumps({"tlscert": f"{server}/cert.pem"}))
+    host = look()
+    with open(f"{server}/cert.pem", "rb") as stream:
+        assert host.installed == read_certificate(stream.read())
+    assert (host.installed_path, host.not_installed) == (f"{server}/cert.pem", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (None, "names no tlscert"),
+        ("{}", "names no tlscert"),
+        (
+            '{"tlscert": "/nonexistent/cert.pem"}',
+            "/nonexistent/cert.pem: expected the server's certificate, found no",
+        ),
+        ('{"tlscert": "/"}', "/"),
+    ],
+)
+def test_where_nothing_is_installed(look, config, text, reason):
+    if text is not None:
+        config.write_text(text)
+    host = look()
+    assert host.installed is None
+    assert reason in host.not_installed
+    # The networks are another matter.
+    assert names(host)
+
+
+def test_the_daemon_json_of_another_engine_is_not_read(look, config, server):
+    config.write_text(json.dumps({"tlscert": f"{server}/cert.pem"}))
+    host = look(own_config=False)
+    assert host.installed is None
+    assert "another engine's" in host.not_installed
+
+
+def test_a_broken_daemon_json_leaves_nothing_to_compare_with(look, config):
+    config.write_text("{")
+    host = look()
+    assert (host.topology, host.installed) == (None, None)
+    assert "broken JSON" in host.not_compared
+    assert "broken JSON" in host.not_installed
+    with pytest.raises(Refused, match="broken JSON"):
+        look(networks=True)
+
+
+@pytest.mark.parametrize("values", [{}, {"container": 1}, {"own_config": False}, {"connect": unavailable}])
+def test_a_directory_that_is_given_is_looked_into(look, config, server, values):
+    host = look(**values, server_directory=server)
+    assert host.installed.common_name == "dockerd"
+    assert host.installed_path == f"{server}/cert.pem"
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "words"),
+    [
+        ({"address": ELSEWHERE}, InvalidInput, "option server_directory: expected an endpoint of this host"),
+        ({"server_directory": "/nonexistent"}, WormholeError, "found no file"),
+        ({"content": "no certificate"}, VerificationFailed, "cert.pem"),
+    ],
+)
+def test_a_directory_that_is_given_in_vain(look, config, server, values, error, words):
+    values = {"server_directory": server, **values}
+    if "content" in values:
+        with open(f"{server}/cert.pem", "w", encoding="utf-8") as stream:
+            stream.write(values.pop("content"))
+    with pytest.raises(error, match=words):
+        look(**values)
+
+
+def test_where_it_listens(look, config):
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        assert look(port=listener.getsockname()[1]).listening == (LOOPBACK,)
+
+
+def test_a_refusal_of_the_engine_is_not_swallowed_where_it_was_asked(look, config):
+    engine = Engine()
+    engine.networks = lambda: (_ for _ in ()).throw(Refused("GET /networks"))
+    assert look(engine).not_compared == "GET /networks"
+    with pytest.raises(Refused):
+        look(engine, networks=True)
