@@ -1,0 +1,308 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What becomes of certificates and keys after they were issued: they expire, get lost, are half-written, are renewed."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from certificates import DAY, IDENTITIES, SERVER, contents, differing, reasons, reissue
+from continuous import LIVE_RESTORE, ContinuousClient
+from hosts import (
+    BYSTANDER,
+    GATEWAY,
+    RESTART,
+    WORMHOLE,
+    configure,
+    engine,
+    footprint,
+    inside,
+    launch_arguments,
+)
+
+pytestmark = pytest.mark.parametrize("release", [12, 13])
+
+FOREIGN = {"live-restore": True, "labels": ["rack=7"], "max-concurrent-downloads": 2}
+AGENT = f"{IDENTITIES}/agent"
+LAUNCH = launch_arguments(WORMHOLE, {**WORMHOLE, "name": "other"})
+HOUR = datetime.timedelta(hours=1)
+MINUTE = HOUR / 60
+ASK = "docker version --format '{{.Server.Os}}'"
+
+
+@pytest.fixture
+def host(release, fresh_host, playbook):
+    """A host with two wormholes and with things that are none of our business."""
+    host = fresh_host(release)
+    configure(host, json.dumps(FOREIGN))
+    host.run(BYSTANDER)
+    playbook("provision", host)
+    playbook("launch", host, *LAUNCH)
+    return host
+
+
+@dataclass(frozen=True)
+class Harm:
+    """What happens to a certificate, how one notices, which run mends it, and why it does.
+
+    Attributes:
+        directory: of the certificate.
+        how: "expire", or a shell command in the directory.
+        noticed: what the Docker CLI in the wormhole says; empty if the engine works on with what it has read before.
+        playbook: its name.
+        reason: code, subject, and a part of the text.
+    """
+
+    directory: str
+    how: str
+    noticed: str
+    playbook: str
+    reason: tuple[str, str, str]
+
+
+HARMS = [
+    Harm(SERVER, "expire", "certificate has expired", "provision", ("expired", "dockerd", "expired at ")),
+    Harm(AGENT, "expire", "certificate", "launch", ("expired", "agent", "expired at ")),
+    Harm(
+        SERVER,
+        "truncate -s 100 key.pem",
+        "",
+        "provision",
+        ("unreadable", "dockerd", "cannot be read: key.pem"),
+    ),
+    Harm(
+        AGENT,
+        "truncate -s 100 key.pem",
+        "no valid private key",
+        "launch",
+        ("unreadable", "agent", "cannot be read: key.pem"),
+    ),
+]
+
+
+def test_what_expired_or_is_half_written_is_mended_and_nothing_else_is_touched(
+    release, host, playbook, controller_ca
+):
+    running = engine(host).containers
+    assert {name.split()[1] for name in running} == {"agent", "other", "bystander"}
+    started = "docker inspect -f '{{.State.StartedAt}}' agent other bystander"
+    since = host.run(started).stdout
+    for harm in HARMS:
+        if harm.how == "expire":
+            reissue(host, harm.directory, controller_ca, begins=-2 * DAY, ends=-HOUR)
+        else:
+            host.run(f"cd {harm.directory} && {harm.how}")
+        if harm.how == "expire" and harm.directory == SERVER:
+            host.run(RESTART)
+        asked = inside(host, ASK, check=False)
+        assert asked.returncode == (1 if harm.noticed else 0), harm
+        assert harm.noticed in asked.stderr
+        before = contents(host)
+
+        run = playbook(harm.playbook, host, *(LAUNCH if harm.playbook == "launch" else ()))
+
+        ((code, subject, text),) = reasons(run)
+        assert (code, subject) == harm.reason[:2]
+        assert harm.reason[2] in text
+        assert differing(before, contents(host)) == [
+            f"{harm.directory}/cert.pem",
+            f"{harm.directory}/key.pem",
+        ]
+        for container in ("agent", "other"):
+            assert inside(host, ASK, container=container).stdout.strip() == "linux"
+    assert engine(host).containers == running
+    assert host.run(started).stdout == since
+    config = json.loads(host.read("/etc/docker/daemon.json"))
+    assert {key: config[key] for key in FOREIGN} == FOREIGN
+    assert [playbook("provision", host).changed, playbook("launch", host, *LAUNCH).changed] == [0, 0]
+
+
+def test_without_the_authoritys_key_all_goes_on_that_needs_no_signature(
+    release, host, playbook, controller_ca
+):
+    lost = controller_ca.parent / "ca.key"
+    shutil.move(controller_ca / "ca.key", lost)
+    host.run(f"chmod 0644 {SERVER}/cert.pem {AGENT}/cert.pem && chmod 0440 {AGENT}/key.pem")
+    untouched = contents(host)
+    mended = playbook("launch", host, *LAUNCH)
+    assert {(code, subject) for code, subject, _text in reasons(mended)} == {("mode_drift", "agent")}
+    assert differing(untouched, contents(host)) == [f"{AGENT}/cert.pem", f"{AGENT}/key.pem"]
+    assert playbook("launch", host, *LAUNCH).changed == 0
+
+    host.run(f"rm {AGENT}/cert.pem; chmod 0644 {IDENTITIES}/other/cert.pem")
+    before, running = contents(host), engine(host)
+    refused = playbook("launch", host, *LAUNCH, check=False)
+    assert refused.failures == 1
+    assert "'agent'" in refused.message
+    assert f"{controller_ca}: expected ca.key" in refused.message
+    assert "Restore" in refused.message
+    assert "from a backup" in refused.message
+    assert (contents(host), engine(host)) == (before, running)
+    assert [path.name for path in controller_ca.iterdir() if not path.name.startswith(".")] == ["ca.pem"]
+
+    # Both ways out that the message names: the backup, and a new authority for every host.
+    shutil.move(lost, controller_ca / "ca.key")
+    assert playbook("launch", host, *LAUNCH).changed == 1
+    assert inside(host, ASK).stdout.strip() == "linux"
+    shutil.move(controller_ca, controller_ca.parent / "former")
+    for name, arguments in (("provision", ()), ("launch", LAUNCH)):
+        playbook(name, host, *arguments)
+    assert inside(host, ASK).stdout.strip() == "linux"
+    assert [playbook("provision", host).changed, playbook("launch", host, *LAUNCH).changed] == [0, 0]
+
+
+@pytest.mark.xfail(
+    reason="the role certificate_authority refuses an authority without key, needed or not", strict=True
+)
+def test_without_the_authoritys_key_provision_mends_what_needs_no_signature(
+    release, fresh_host, playbook, controller_ca
+):
+    host = fresh_host(release)
+    playbook("provision", host)
+    (controller_ca / "ca.key").unlink()
+    host.run(f"chmod 0644 {SERVER}/cert.pem")
+    assert reasons(playbook("provision", host))[0][:2] == ("mode_drift", "dockerd")
+
+
+@pytest.mark.xfail(
+    reason="roles engine and listener need an engine that runs before they look at its key", strict=True
+)
+def test_a_half_written_key_with_which_the_engine_does_not_start_is_mended(release, fresh_host, playbook):
+    host = fresh_host(release)
+    playbook("provision", host)
+    host.run(f"truncate -s 100 {SERVER}/key.pem; systemctl stop docker.service")
+    host.run("systemctl start docker.service; ! docker version")
+    playbook("provision", host)
+    host.run("docker version")
+
+
+def test_a_servers_renewal_is_noticed_by_nobody(release, fresh_host, playbook, controller_ca):
+    host = fresh_host(release)
+    configure(host, LIVE_RESTORE)
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments())
+    reissue(host, SERVER, controller_ca, begins=-HOUR, ends=60 * DAY)
+    host.run(RESTART)
+    before = engine(host)
+
+    client = ContinuousClient(host)
+    run = playbook("provision", host)
+    client.stop().check(cuts=1)
+
+    ((code, subject, text),) = reasons(run)
+    assert (code, subject) == ("expires_soon", "dockerd")
+    assert "renewed 122 days before its end" in text
+    assert engine(host).pid != before.pid
+    assert playbook("provision", host).changed == 0
+
+
+def test_a_hundred_identities_take_one_task_and_one_round_trip(release, fresh_host, playbook, tmp_path):
+    host = fresh_host(release)
+    names = [f"agent-{number}" for number in range(100)]
+    certificates = [
+        {"name": name, "profile": "client", "directory": f"{IDENTITIES}/{name}"} for name in names
+    ]
+    authority = {"name": "wormhole.docker.certificate_authority"}
+    tasks = [
+        {"ansible.builtin.import_role": authority},
+        {
+            "wormhole.docker.tls_certificates": {
+                "ca_directory": "~/.wormhole/ca",
+                "certificates": certificates,
+            }
+        },
+    ]
+    path = tmp_path / "identities.json"
+    path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "become": True, "tasks": tasks}]))
+    began = time.monotonic()
+    first = playbook(str(path), host)
+    between = time.monotonic()
+    again = playbook(str(path), host)
+    ended = time.monotonic()
+    print(f"100 identities: issued in {between - began:.1f} s, found unchanged in {ended - between:.1f} s")
+    assert sorted(subject for _code, subject, _text in reasons(first)) == sorted(names)
+    assert (first.round_trips, again.round_trips) == (2, 1)
+    assert again.changed == 0
+    serials = {fact["serial"] for fact in again.tasks[-1].result["certificates"].values()}
+    assert len(serials) == 100
+
+
+def test_controllers_that_make_one_authority_at_once_agree(release, fresh_hosts, new_controller, tmp_path):
+    authority = tmp_path / "shared" / "ca"
+    shared = ("-e", f"certificate_authority_directory={authority}")
+    hosts = fresh_hosts(release, release)
+    controllers = [new_controller("one"), new_controller("two")]
+    started = [
+        controller.start("provision", host, *shared)
+        for controller, host in zip(controllers, hosts, strict=True)
+    ]
+    made = [run.finish() for run in started]
+    assert sum(len(reasons(run, "wormhole.docker.certificate_authority")) for run in made) >= 1
+    certificate = (authority / "ca.pem").read_text()
+    for host in hosts:
+        host.write("/root/ca.pem", certificate)
+        verified = host.run(
+            "openssl verify -x509_strict -purpose sslserver "
+            f"-verify_ip {GATEWAY} -CAfile /root/ca.pem {SERVER}/cert.pem"
+        )
+        assert verified.stdout.strip() == f"{SERVER}/cert.pem: OK"
+        assert host.read(f"{SERVER}/ca.pem") == certificate
+    for controller in controllers:
+        assert controller.playbook("provision", hosts, *shared).changed == 0
+
+
+def test_a_clock_that_is_far_off_is_named_and_nothing_is_issued(release, fresh_host, playbook, tmp_path):
+    host = fresh_host(release)
+    playbook("provision", host)
+    inventory = give_another_clock(host, tmp_path)
+    running = engine(host)
+    for shift in (-800 * DAY, 800 * DAY):
+        set_clock(host, shift)
+        before = footprint(host)
+        refused = playbook("provision", host, "-i", inventory, check=False)
+        assert refused.failures == 1
+        shown = f"{datetime.datetime.now(datetime.UTC) + shift:%Y-%m-}"
+        assert f"found {shown}" in refused.message
+        assert "clock of the host: expected" in refused.message
+        assert "timedatectl set-ntp true" in refused.message
+        assert (footprint(host), engine(host)) == (before, running)
+    set_clock(host, 10 * MINUTE)
+    assert playbook("provision", host, "-i", inventory).changed == 0
+
+
+def give_another_clock(host, folder):
+    """Have modules on the host run by a Python that tells another time; return the inventory that says so.
+
+    The clock itself is the machine's, which its hosts share.
+    """
+    host.write("/opt/clock/python", '#!/bin/sh\nPYTHONPATH=/opt/clock exec /usr/bin/python3 -B "$@"\n', 0o755)
+    path = folder / "clock.json"
+    path.write_text(
+        json.dumps({"all": {"hosts": {host.name: {"ansible_python_interpreter": "/opt/clock/python"}}}})
+    )
+    return str(path)
+
+
+def set_clock(host, shift):
+    """By how much it differs."""
+    host.write(
+        "/opt/clock/sitecustomize.py",
+        f"""
+import datetime
+
+class Shifted(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(seconds={shift.total_seconds()})
+
+datetime.datetime = Shifted
+""",
+    )
