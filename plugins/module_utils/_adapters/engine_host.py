@@ -34,8 +34,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
 from ansible_collections.wormhole.docker.plugins.module_utils._core.served_certificate import EngineHost
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
 
-_UNSEEN = "no certificate was seen"
-
 
 @dataclass(frozen=True)
 class HostQuestions:
@@ -69,7 +67,7 @@ def observe_engine_host(
         WormholeError: it could not be found out.
     """
     if state.served is None:
-        return EngineHost(not_compared=_UNSEEN, not_installed=_UNSEEN)
+        return EngineHost()
     elsewhere = "" if is_local(spec, state.peer) else f"{state.peer} is no address of this host"
     for option, asked in (("networks", questions.networks), ("server_directory", questions.server_directory)):
         if asked and elsewhere:

@@ -27,6 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import 
 NETWORKS, INSTALLED = "networks", "installed"
 
 _NO_NETWORKS = Topology((), ())
+_UNSEEN = "not compared: no certificate was seen"
 _SHOWN = 4  # names in a text; as data they are all there
 _ANY_ADDRESS = ("0.0.0.0", "::")
 _PROVISION = "Run the playbook wormhole.docker.provision, or the role wormhole.docker.listener, for this host"
@@ -43,7 +44,7 @@ class EngineHost:
     Attributes:
         topology: the Docker networks; None if the engine was not asked.
         names: what a server certificate should name for them now; empty if the engine was not asked.
-        not_compared: why the engine was not asked; empty if it was.
+        not_compared: why the engine was not asked; empty if it was, and if no certificate is served.
         listening: addresses on which something listens on the endpoint's port.
         installed: the certificate that the engine reads at its next start; None if it was not looked for.
         installed_path: where that is.
@@ -98,7 +99,7 @@ def diagnose_host(served: Optional[CertificateFacts], host: EngineHost, now: dat
         now: the host's clock; aware.
     """
     if served is None:
-        return Layer(NETWORKS, None, "not reached"), Layer(INSTALLED, None, "not reached")
+        return Layer(NETWORKS, None, _UNSEEN), Layer(INSTALLED, None, _UNSEEN)
     return _networks(served, host), _installed(served, host, now)
 
 

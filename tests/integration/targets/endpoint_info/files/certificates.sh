@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # Makes two authorities and what they issue, by the openssl program: nothing here is made by the code under test.
-# Usage: certificates.sh DIRECTORY GATEWAY
+# Usage: certificates.sh DIRECTORY SERVER_NAMES
 
 set -eu
 umask 077
@@ -25,7 +25,7 @@ keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
 authorityKeyIdentifier = keyid
-subjectAltName = IP:$2, DNS:host.docker.internal
+subjectAltName = $2
 [client]
 basicConstraints = critical, CA:false
 keyUsage = critical, digitalSignature

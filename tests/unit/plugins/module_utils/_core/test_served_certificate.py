@@ -259,7 +259,9 @@ def test_what_was_not_asked_is_told_with_the_reason():
 
 def test_without_a_served_certificate_nothing_is_compared():
     here = host(DOCKER0, installed=another(*ONE))
-    assert [(layer.ok, layer.text) for layer in diagnose_host(None, here, NOW)] == [(None, "not reached")] * 2
+    assert [(layer.ok, layer.text) for layer in diagnose_host(None, here, NOW)] == [
+        (None, "not compared: no certificate was seen")
+    ] * 2
     described = describe_host(None, here, NOW)
     assert (described["missing_names"], described["loaded"]) == (None, None)
     assert described["installed_certificate"]
