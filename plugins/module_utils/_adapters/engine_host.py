@@ -101,12 +101,14 @@ def observe_engine_host(
 def _observe_networks(
     state: EndpointState, questions: HostQuestions, engine: EnginePort
 ) -> tuple[Topology, tuple[NamedAddress, ...]]:
-    if state.engine_id and engine.info().get("ID") != state.engine_id:
-        raise InvalidInput(
-            "option docker_host",
-            expected="the engine that answers at the endpoint",
-            found="another one, by the identities that both tell",
-        )
+    if state.engine_id:
+        told = engine.info()
+        if (told.get("ID"), told.get("DockerRootDir")) != (state.engine_id, state.engine_root):
+            raise InvalidInput(
+                "option docker_host",
+                expected=f"the engine that answers at the endpoint, whose data is in {state.engine_root}",
+                found=f"another one, whose data is in {told.get('DockerRootDir')}",
+            )
     return observe_server_names(engine, questions.config_path)
 
 

@@ -330,6 +330,7 @@ def _ask(connection: socket.socket, host: str, ping: _Answer) -> Fields:
         "engine_version": str(version.get("Version", "")),
         "engine_id": str(info.get("ID", "")),
         "engine_name": str(info.get("Name", "")),
+        "engine_root": str(info.get("DockerRootDir", "")),
     }
 
 

@@ -127,6 +127,7 @@ class EndpointState:
         api: ``answered``, ``denied`` (the engine's authorization says no), ``failed`` or ``not_tried``.
         api_detail: the engine's words.
         api_version, engine_version, engine_id, engine_name: what the engine says of itself; empty if it does not.
+        engine_root: its data directory, which tells engines of one host apart: before Docker 23 they share an ID.
         server_time: the server's clock by its ``Date`` header.
     """
 
@@ -156,6 +157,7 @@ class EndpointState:
     engine_version: str = ""
     engine_id: str = ""
     engine_name: str = ""
+    engine_root: str = ""
     server_time: Optional[datetime] = None
 
 

@@ -38,6 +38,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.c
     make_facts,
 )
 
+ROOT = "/var/lib/docker"
 LOOPBACK = "127.0.0.1"
 ELSEWHERE = "198.51.100.1"
 SERVED = make_facts("IP:127.0.0.1")
@@ -53,7 +54,7 @@ class Engine(FakeEngine):
         return self
 
     def info(self):
-        return {**super().info(), "ID": "this engine"}
+        return {**super().info(), "ID": "this engine", "DockerRootDir": ROOT}
 
 
 def unavailable():
@@ -71,10 +72,18 @@ def look(config):
     """Looks at an endpoint from the host: its own, if nothing else is said."""
 
     def call(
-        connect=None, *, address=LOOPBACK, container=0, engine_id="", served=SERVED, port=2376, **questions
+        connect=None,
+        *,
+        address=LOOPBACK,
+        container=0,
+        engine_id="",
+        engine_root=ROOT,
+        served=SERVED,
+        port=2376,
+        **questions,
     ):
         spec = EndpointSpec(address, port, container_pid=container)
-        state = EndpointState(peer=address, served=served, engine_id=engine_id)
+        state = EndpointState(peer=address, served=served, engine_id=engine_id, engine_root=engine_root)
         asked = HostQuestions(config_path=str(config), **questions)
         return observe_engine_host(spec, state, asked, connect or Engine())
 
@@ -109,6 +118,11 @@ def test_the_hosts_own_endpoint_is_compared_with_its_networks(look, config, want
         ({"container": 1}, "looked at from a container", None),
         ({"container": 1, "address": ELSEWHERE}, "198.51.100.1 is no address of this host", InvalidInput),
         ({"engine_id": "another engine"}, "another one", InvalidInput),
+        (
+            {"engine_id": "this engine", "engine_root": "/srv/docker"},
+            "whose data is in /srv/docker",
+            InvalidInput,
+        ),
         ({"connect": unavailable}, "python3-docker", MissingRequirement),
     ],
 )

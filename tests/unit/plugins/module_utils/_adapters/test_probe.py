@@ -41,7 +41,7 @@ FUTURE = (NOW + DAY, NOW + 3 * DAY)
 ENGINE = {
     "/_ping": (200, "OK"),
     "/version": (200, {"Version": "26.1.5", "ApiVersion": "1.45"}),
-    "/info": (200, {"ID": "4f1c-engine", "Name": "host1"}),
+    "/info": (200, {"ID": "4f1c-engine", "Name": "host1", "DockerRootDir": "/var/lib/docker"}),
 }
 DENIED = (403, {"message": "authorization denied by plugin gate"})
 
@@ -273,7 +273,11 @@ def test_mutual_tls_holds_at_every_layer(lab, maximum):
     assert (state.trusted, state.trust_code, state.matched_san) == (True, 0, f"IP:{LOOPBACK}")
     assert (state.anonymous, state.client, state.presented.common_name) == ("refused", "accepted", "ci")
     assert (state.api, state.api_version, state.engine_version) == ("answered", "1.45", "26.1.5")
-    assert (state.engine_id, state.engine_name) == ("4f1c-engine", "host1")
+    assert (state.engine_id, state.engine_name, state.engine_root) == (
+        "4f1c-engine",
+        "host1",
+        "/var/lib/docker",
+    )
     assert abs(state.server_time - NOW) < DAY
 
 
