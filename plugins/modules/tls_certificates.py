@@ -21,6 +21,9 @@ description:
     has other names or another usage than the task says, or is due for renewal; together with its key, unless
     only names came or went. Drift of owner, mode or C(ca.pem) is mended without issuing anything. Each change comes with its
     reasons.
+  - While one authority takes over from another, what the former one has issued stays as it is; playbook
+    C(wormhole.docker.rotate) reissues it in an order that cuts no connection. Should it have to be issued anew for another
+    reason, the task is refused until that playbook has run.
   - A new certificate is verified on the host before it is installed, by the rules that judge the one that is
     there. Each file is replaced atomically. A client that reads the files one after the other in the very
     moment of a renewal can get the new key with the old certificate, and has to read again.
@@ -28,17 +31,8 @@ author:
   - Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
   - wormhole.docker.attributes
+  - wormhole.docker.authority
 options:
-  ca_directory:
-    description:
-      - Absolute path of the authority's directory B(on the controller); C(~) is the home directory of the
-        user who runs Ansible there. See M(wormhole.docker.certificate_authority).
-    type: str
-    required: true
-  ca_passphrase:
-    description:
-      - Opens the authority's private key, if it is encrypted. Does not travel to the host.
-    type: str
   certificates:
     description:
       - The certificates of this host. One that is not listed is left alone.
@@ -133,15 +127,6 @@ options:
           - How many days before its end it is replaced. By default a third of
             O(certificates[].validity_days).
         type: int
-  _authority:
-    description:
-      - Not for playbooks, where it is refused. What the action plugin tells the module about the authority.
-    type: dict
-    default: {}
-  _issued:
-    description:
-      - Not for playbooks, where it is refused. The certificates that the action plugin has signed.
-    type: dict
 requirements:
   - Python library cryptography 38 or newer, on the host and on the controller (Debian package
     python3-cryptography)
@@ -155,6 +140,8 @@ notes:
     -x509_strict) and in handshakes of Python's ssl module with C(VERIFY_X509_STRICT), for every key type.
 seealso:
   - module: wormhole.docker.certificate_authority
+  - module: wormhole.docker.certificate_signature
+  - module: wormhole.docker.certificate_rotation
   - module: wormhole.docker.gateway_info
   - module: wormhole.docker.dockerd_listener
 """
@@ -181,6 +168,17 @@ EXAMPLES = r"""
         directory: /etc/wormhole/identities/backup
   become: true
 
+- name: Sign by a corporate intermediate from a vault, with its chain
+  wormhole.docker.tls_certificates:
+    ca_certificate_content: "{{ vault_ca_chain }}"
+    ca_private_key_content: "{{ vault_ca_key }}"
+    ca_passphrase: "{{ vault_ca_passphrase }}"
+    certificates:
+      - name: jenkins
+        profile: client
+        directory: /etc/wormhole/identities/jenkins
+  become: true
+
 - name: Remove an identity
   wormhole.docker.tls_certificates:
     ca_directory: ~/.wormhole/ca
@@ -193,6 +191,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+requests:
+  description:
+    - Certificate signing requests in PEM form, by the certificates' names, if O(authority) is given and something has to
+      be issued. The keys wait on the host. Nothing else is returned then but C(changed).
+  type: dict
+  returned: with O(authority), if something has to be issued and O(issued) is not given
+  sample:
+    dockerd: "-----BEGIN CERTIFICATE REQUEST-----\nMIHuMIGV..."
 certificates:
   description: What stands on the host after the task (in check mode, before it), by the certificates' names.
   type: dict
@@ -261,46 +267,25 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
     CertificateAction,
     HostState,
-    IssueCertificate,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import unpack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
-    ARGUMENT_SPEC,
-    PROTOCOL_SPEC,
-    REQUESTS,
-    unpack_authority,
+    CERTIFICATES_ARGUMENT,
+    SIGNING_ARGUMENTS,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
-
-
-class SignaturesNeeded(Exception):
-    """Not a failure: the plan goes on once the controller has signed these requests (PEM form, by name)."""
-
-    def __init__(self, requests: dict[str, str]) -> None:
-        super().__init__(", ".join(requests))
-        self.requests = requests
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.issue import execute_issuing
 
 
 def manage(module: AnsibleModule) -> dict[str, Any]:
-    """Parse, observe, plan, execute; or, half-way, ask the controller for certificates."""
+    """Parse, observe, plan, execute; or, half-way, ask for certificates."""
     x509.require()
     specs = [
         certificate_store.look_up_owner(spec) for spec in parse_certificates(module.params["certificates"])
     ]
-    authority = unpack_authority(module.params["_authority"])
-    issued = module.params["_issued"]
+    authority = unpack_authority(module.params["authority"] or {})
     now = datetime.datetime.now(datetime.timezone.utc)
-
-    def apply(plan: Plan[CertificateAction]) -> None:
-        wanted = [action for action in plan.actions if isinstance(action, IssueCertificate)]
-        if wanted and issued is None:
-            raise SignaturesNeeded(
-                {
-                    action.spec.name: certificate_store.make_request(action.spec, keep_key=action.keep_key)
-                    for action in wanted
-                }
-            )
-        certificate_store.apply_certificates(plan, authority, issued or {}, now)
 
     def describe(state: HostState, first: Plan[CertificateAction]) -> dict[str, Any]:
         facts = {
@@ -308,21 +293,23 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
         }
         return {"certificates": facts, "restart_required": restart_required(first)}
 
-    try:
-        return execute(
-            check_mode=module.check_mode,
-            subject=", ".join(spec.name for spec in specs),
-            observe=lambda: certificate_store.observe_certificates(specs, authority),
-            plan=lambda state: plan_certificates(specs, state, authority, now),
-            apply=apply,
-            describe=describe,
-        )
-    except SignaturesNeeded as needed:
-        return {"changed": True, REQUESTS: needed.requests}
+    return execute_issuing(
+        check_mode=module.check_mode,
+        subject=", ".join(spec.name for spec in specs),
+        observe=lambda: certificate_store.observe_certificates(specs, authority),
+        plan=lambda state: plan_certificates(specs, state, authority, now),
+        describe=describe,
+        request=lambda action: certificate_store.make_request(action.spec, keep_key=action.keep_key),
+        authority=authority,
+        issued=module.params["issued"],
+        now=now,
+    )
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={**ARGUMENT_SPEC, **PROTOCOL_SPEC}, supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec={**SIGNING_ARGUMENTS, **CERTIFICATES_ARGUMENT}, supports_check_mode=True
+    )
     run(module, manage)
 
 

@@ -17,11 +17,12 @@ import grp
 import os
 import pwd
 from dataclasses import replace
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, x509
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_deviations import (
     find_deviations,
+    make_reason,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
@@ -48,6 +49,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     WormholeError,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import (
+    FORMER,
+    ISSUING,
+    RETIRED,
+    SUCCESSOR,
+    Bundle,
+    Trust,
+)
 
 
 def look_up_owner(spec: CertificateSpec) -> CertificateSpec:
@@ -72,32 +81,60 @@ def look_up_owner(spec: CertificateSpec) -> CertificateSpec:
 
 def observe_certificates(specs: Sequence[CertificateSpec], authority: Authority) -> HostState:
     """Reads what stands where the certificates belong, without changing anything."""
-    return {spec.name: observe_certificate(spec, authority) for spec in specs}
+    return {spec.name: observe_directory(spec.directory, authority) for spec in specs}
 
 
-def observe_certificate(spec: CertificateSpec, authority: Authority) -> CertificateState:
+def find_certificates(roots: Iterable[str], authority: Authority) -> dict[str, CertificateState]:
+    """Reads every directory below these that holds a ``cert.pem``; does not follow symbolic links.
+
+    Raises:
+        WormholeError: something cannot be read.
+    """
+    found = {}
+    for root in roots:
+        for directory, below, names in os.walk(root):
+            below[:] = [name for name in below if not name.startswith(".")]
+            if CERTIFICATE_FILE in names:
+                found[directory] = observe_directory(directory, authority)
+    return found
+
+
+def observe_directory(place: str, authority: Authority) -> CertificateState:
     """Reads one directory.
 
     Raises:
         WormholeError: something other than a directory or a regular file is in the way.
     """
-    pending = [path for path in (_pending_directory(spec),) if os.path.lexists(path)]
-    directory = files.read_directory(spec.directory)
+    pending = [path for path in (_pending_directory(place),) if os.path.lexists(path)]
+    directory = files.read_directory(place)
     if directory is None:
         return CertificateState(leftovers=tuple(pending))
     contents: dict[str, bytes] = {}
     entries = {DIRECTORY: Entry(directory.mode, directory.uid, directory.gid)}
     for name in FILES:
-        found = files.read_file(os.path.join(spec.directory, name))
+        found = files.read_file(os.path.join(place, name))
         if found is not None:
             contents[name] = found.content
             entries[name] = Entry(found.mode, found.uid, found.gid)
-    temporaries = _temporaries(spec)
-    others = set(os.listdir(spec.directory)) - set(FILES) - {os.path.basename(path) for path in temporaries}
+    temporaries = _temporaries(place)
+    others = set(os.listdir(place)) - set(FILES) - {os.path.basename(path) for path in temporaries}
     state = CertificateState(
         entries=entries, foreign=tuple(sorted(others)), leftovers=(*pending, *temporaries)
     )
     return _decode(state, contents, authority)
+
+
+def read_certificate_text(directory: str) -> str:
+    """The certificate in a directory, in PEM form, to be shown to whoever signed it.
+
+    Raises:
+        ApplyFailed: it was taken away since it was looked at.
+    """
+    path = os.path.join(directory, CERTIFICATE_FILE)
+    found = files.read_file(path)
+    if found is None:
+        raise ApplyFailed(path, expected="the certificate that was there a moment ago", found="no file")
+    return found.content.decode("utf-8", "replace")
 
 
 def make_request(spec: CertificateSpec, *, keep_key: bool = False) -> str:
@@ -112,7 +149,7 @@ def make_request(spec: CertificateSpec, *, keep_key: bool = False) -> str:
     """
     uid, gid = os.geteuid(), os.getegid()
     key = _present_key(spec) if keep_key else x509.make_key(spec.key_type)
-    files.make_directory(_pending_directory(spec), mode=0o700, uid=uid, gid=gid)
+    files.make_directory(_pending_directory(spec.directory), mode=0o700, uid=uid, gid=gid)
     files.write_file(_pending_key(spec), x509.write_key(key), mode=0o400, uid=uid, gid=gid)
     return x509.make_request(key, spec.common_name)
 
@@ -146,16 +183,16 @@ def apply_certificates(
         ApplyFailed: a file could not be written, or another run took the key away.
     """
     keys = {
-        action.spec.name: _verify(action.spec, issued.get(action.spec.name, ""), authority, now)
+        action.spec.name: _verify(action, issued.get(action.spec.name, ""), authority, now)
         for action in plan.actions
         if isinstance(action, IssueCertificate)
     }
     for action in plan.actions:
         spec = action.spec
         if isinstance(action, IssueCertificate):
-            _install(spec, keys[spec.name], issued[spec.name], authority)
+            _install(action, keys[spec.name], issued[spec.name])
         elif isinstance(action, InstallTrustBundle):
-            _write(spec, CA_FILE, authority.bundle.encode())
+            _write_bundle(spec, action.bundle)
         elif isinstance(action, RemoveCertificate):
             _remove(spec)
         elif isinstance(action, RemoveLeftovers):
@@ -167,14 +204,12 @@ def apply_certificates(
 def _decode(state: CertificateState, contents: Mapping[str, bytes], authority: Authority) -> CertificateState:
     """Adds what the files say to what is known about them."""
     unreadable: dict[str, str] = {}
-    certificate = key = None
-    signed = False
+    certificate = key = bundle = None
+    issued_by = ""
     if CERTIFICATE_FILE in contents:
         try:
             certificate = x509.read_certificate(contents[CERTIFICATE_FILE])
-            signed = bool(authority.bundle) and x509.is_signed_by(
-                contents[CERTIFICATE_FILE], authority.bundle.encode()
-            )
+            issued_by = find_issuer(contents[CERTIFICATE_FILE], authority.trust)
         except WormholeError as error:
             unreadable[CERTIFICATE_FILE] = str(error)
     if KEY_FILE in contents:
@@ -182,19 +217,38 @@ def _decode(state: CertificateState, contents: Mapping[str, bytes], authority: A
             key = x509.key_facts(x509.read_key(contents[KEY_FILE]))
         except WormholeError as error:
             unreadable[KEY_FILE] = str(error)
-    bundle = contents.get(CA_FILE)
+    if CA_FILE in contents:
+        try:
+            bundle = x509.read_bundle(contents[CA_FILE])
+        except WormholeError:
+            bundle = ()
     return replace(
         state,
-        trust_bundle=None if bundle is None else bundle.decode("utf-8", "replace"),
+        trust_bundle=bundle,
         certificate=certificate,
         key=key,
         unreadable=unreadable,
-        issued_by_authority=signed,
+        issued_by=issued_by,
     )
 
 
-def _verify(spec: CertificateSpec, issued: str, authority: Authority, now: datetime.datetime) -> bytes:
+def find_issuer(certificate: bytes, trust: Trust) -> str:
+    """The part of the authority whose key made a certificate's signature; empty if it is none of ours."""
+    parts = (
+        (ISSUING, trust.issuing[:1]),
+        (SUCCESSOR, trust.successor),
+        (FORMER, trust.former[:1]),
+        (RETIRED, trust.retired),
+    )
+    for part, anchors in parts:
+        if any(x509.is_signed_by(certificate, anchor.pem.encode()) for anchor in anchors):
+            return part
+    return ""
+
+
+def _verify(action: IssueCertificate, issued: str, authority: Authority, now: datetime.datetime) -> bytes:
     """Judges a new certificate as if it were installed; returns the key that waits for it."""
+    spec = action.spec
     waiting = files.read_file(_pending_key(spec))
     if not issued or waiting is None:
         raise ApplyFailed(
@@ -206,10 +260,12 @@ def _verify(spec: CertificateSpec, issued: str, authority: Authority, now: datet
     contents = {
         CERTIFICATE_FILE: issued.encode(),
         KEY_FILE: waiting.content,
-        CA_FILE: authority.bundle.encode(),
+        CA_FILE: action.bundle.text.encode(),
     }
     state = _decode(CertificateState(entries=wanted_entries(spec)), contents, authority)
-    wrong = find_deviations(spec, state, authority, now)
+    wrong = [*find_deviations(spec, state, authority, now)]
+    if state.issued_by != ISSUING:
+        wrong.append(make_reason(spec, "wrong_issuer", "not issued by the authority that issues now"))
     if wrong:
         raise VerificationFailed(
             f"new certificate {spec.name!r}",
@@ -220,15 +276,25 @@ def _verify(spec: CertificateSpec, issued: str, authority: Authority, now: datet
     return waiting.content
 
 
-def _install(spec: CertificateSpec, key: bytes, certificate: str, authority: Authority) -> None:
+def _install(action: IssueCertificate, key: bytes, certificate: str) -> None:
+    spec = action.spec
     attributes = wanted_entries(spec)[DIRECTORY]
     files.make_directory(spec.directory, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
     # The bundle first, so that no certificate is there before the authority that vouches for it; then key and
     # certificate next to each other: whoever reads in between finds a pair that does not fit.
-    _write(spec, CA_FILE, authority.bundle.encode())
+    _write_bundle(spec, action.bundle)
     _write(spec, KEY_FILE, key)
     _write(spec, CERTIFICATE_FILE, certificate.encode())
     _remove_leftovers(spec)
+
+
+def _write_bundle(spec: CertificateSpec, bundle: Bundle) -> None:
+    """Writes ``ca.pem``; one that only grows keeps its age, so that a server is not taken for outdated."""
+    path = os.path.join(spec.directory, CA_FILE)
+    former = files.read_file(path)
+    _write(spec, CA_FILE, bundle.text.encode())
+    if former is not None and bundle.only_grows:
+        os.utime(path, (former.mtime, former.mtime))
 
 
 def _write(spec: CertificateSpec, name: str, content: bytes) -> None:
@@ -271,31 +337,30 @@ def _remove(spec: CertificateSpec) -> None:
 
 
 def _remove_leftovers(spec: CertificateSpec) -> None:
-    for path in (_pending_key(spec), *_temporaries(spec), *_temporaries(spec, _pending_directory(spec))):
+    pending = _pending_directory(spec.directory)
+    for path in (_pending_key(spec), *_temporaries(spec.directory), *_temporaries(pending)):
         files.remove_file(path)
     try:
-        os.rmdir(_pending_directory(spec))
+        os.rmdir(pending)
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise ApplyFailed(
-            _pending_directory(spec), expected="to be removed", found=error.strerror or str(error)
-        ) from error
+        raise ApplyFailed(pending, expected="to be removed", found=error.strerror or str(error)) from error
 
 
-def _temporaries(spec: CertificateSpec, directory: Optional[str] = None) -> list[str]:
+def _temporaries(directory: str) -> list[str]:
     """Files that a killed process was writing; see :func:`_adapters.files.write_file` for their names."""
-    prefix = glob.escape(spec.directory if directory is None else directory)
+    prefix = glob.escape(directory)
     return sorted(path for name in FILES for path in glob.glob(os.path.join(prefix, f".{name}.*.new")))
 
 
-def _pending_directory(spec: CertificateSpec) -> str:
-    parent, name = os.path.split(spec.directory)
+def _pending_directory(directory: str) -> str:
+    parent, name = os.path.split(directory)
     return os.path.join(parent, f".{name}.pending")
 
 
 def _pending_key(spec: CertificateSpec) -> str:
-    return os.path.join(_pending_directory(spec), KEY_FILE)
+    return os.path.join(_pending_directory(spec.directory), KEY_FILE)
 
 
 def _number(spec: CertificateSpec, option: str, text: str) -> int:

@@ -149,6 +149,21 @@ def make_directory(path: str, *, mode: int, uid: int = 0, gid: int = 0, parents_
         ) from error
 
 
+def rename(path: str, target: str) -> None:
+    """Moves a file over another one in the same directory, durably (rename(2), fsync(2)).
+
+    Raises:
+        ApplyFailed: it could not be moved; both are as they were.
+    """
+    try:
+        os.replace(path, target)
+        sync_directory(os.path.dirname(target))
+    except OSError as error:
+        raise ApplyFailed(
+            path, expected=f"to be renamed to {target}", found=error.strerror or str(error)
+        ) from error
+
+
 def remove_file(path: str) -> None:
     """Removes a file; no error if it is gone already.
 

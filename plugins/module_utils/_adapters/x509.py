@@ -12,8 +12,9 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+import re
 import sys
-from typing import Any, Optional
+from typing import Any, Optional, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.authority import (
     AuthoritySpec,
@@ -30,6 +31,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import Anchor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import (
     CLIENT_AUTH,
     SERVER_AUTH,
@@ -47,6 +49,8 @@ try:
     IMPORT_ERROR = ""
 except ImportError as error:
     IMPORT_ERROR = str(error)
+
+_PEM_BLOCK = re.compile(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 _USAGES = {
     "digital_signature": "digitalSignature",
@@ -85,6 +89,41 @@ def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     """
     require()
     return _facts(_load(pem_or_der))
+
+
+def read_bundle(pem: bytes) -> tuple[Anchor, ...]:
+    """The certificates in a file of several, in order and in a normal form, so that equal ones compare equal.
+
+    Raises:
+        VerificationFailed: there is none, or one of them is not an X.509 certificate.
+    """
+    require()
+    blocks = _PEM_BLOCK.findall(pem)
+    if not blocks:
+        _load(pem or b"-----BEGIN")
+        raise VerificationFailed("trust bundle", expected="certificates in PEM form", found="none")
+    loaded = [_load(block) for block in blocks]
+    return tuple(
+        Anchor(
+            hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest(),
+            certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        )
+        for certificate in loaded
+    )
+
+
+def chain_fault(chain: Sequence[Anchor]) -> str:
+    """What is wrong with a chain, each certificate the issuer of the one before, the last its own; empty if nothing is.
+
+    Raises:
+        VerificationFailed: one of them is not an X.509 certificate.
+    """
+    pems = [anchor.pem.encode() for anchor in chain]
+    for certificate, issuer in zip(pems, [*pems[1:], pems[-1]]):
+        if not is_signed_by(certificate, issuer):
+            facts = read_certificate(certificate)
+            return f"{facts.subject} without its issuer, {facts.issuer}"
+    return ""
 
 
 def make_key(key_type: str) -> Any:
@@ -147,6 +186,15 @@ def make_authority(spec: AuthoritySpec, key: Any, now: datetime.datetime) -> byt
     return _sign(authority_certificate(spec, now), public, key, identifier.digest)
 
 
+def request_key(request: str) -> str:
+    """SHA-256 of the public key in a certificate signing request, as in :class:`_core.x509.KeyFacts`.
+
+    Raises:
+        VerificationFailed: it is not one.
+    """
+    return _public_key_sha256(_load_request("certificate signing request", request).public_key())
+
+
 def sign_certificate(
     spec: CertificateSpec, request: str, issuer_pem: bytes, issuer_key: Any, now: datetime.datetime
 ) -> str:
@@ -156,10 +204,7 @@ def sign_certificate(
         VerificationFailed: the request is not signed by its own key, or the key is of another type.
     """
     subject = f"certificate signing request for {spec.name!r}"
-    try:
-        parsed = x509.load_pem_x509_csr(request.encode())
-    except ValueError as error:
-        raise VerificationFailed(subject, expected="PKCS#10 in PEM form", found="something else") from error
+    parsed = _load_request(subject, request)
     public = parsed.public_key()
     if not parsed.is_signature_valid:
         raise VerificationFailed(subject, expected="a signature by its own key", found="a wrong one")
@@ -256,6 +301,13 @@ def _general_name(name: SubjectAlternativeName) -> x509.GeneralName:
     return x509.DNSName(name.value)
 
 
+def _load_request(subject: str, request: str) -> x509.CertificateSigningRequest:
+    try:
+        return x509.load_pem_x509_csr(request.encode())
+    except ValueError as error:
+        raise VerificationFailed(subject, expected="PKCS#10 in PEM form", found="something else") from error
+
+
 def _load(pem_or_der: bytes) -> x509.Certificate:
     try:
         if b"-----BEGIN" in pem_or_der:
@@ -276,6 +328,7 @@ def _facts(certificate: x509.Certificate) -> CertificateFacts:
         purposes = _extension(certificate, x509.ExtendedKeyUsage)
         subject_key = _extension(certificate, x509.SubjectKeyIdentifier)
         authority_key = _extension(certificate, x509.AuthorityKeyIdentifier)
+        constraints_of_names = _extension(certificate, x509.NameConstraints)
         return CertificateFacts(
             subject=certificate.subject.rfc4514_string(),
             common_name=_common_name(certificate.subject),
@@ -297,6 +350,8 @@ def _facts(certificate: x509.Certificate) -> CertificateFacts:
             critical_extensions=tuple(sorted(_oid_name(e.oid) for e in certificate.extensions if e.critical)),
             subject_key_identifier=subject_key.digest.hex() if subject_key else "",
             authority_key_identifier=(authority_key.key_identifier or b"").hex() if authority_key else "",
+            permitted_names=_subtrees(constraints_of_names, "permitted_subtrees"),
+            excluded_names=_subtrees(constraints_of_names, "excluded_subtrees"),
         )
     except (ValueError, x509.DuplicateExtension) as error:
         raise VerificationFailed(
@@ -323,6 +378,14 @@ def _names(certificate: x509.Certificate) -> tuple[SubjectAlternativeName, ...]:
             names.add(_address(name.value))
         else:
             names.add(SubjectAlternativeName(type(name).__name__, str(name.value)))
+    return tuple(sorted(names))
+
+
+def _subtrees(constraints: Any, which: str) -> tuple[str, ...]:
+    """Name constraints as text; kinds that no certificate of ours has are left out."""
+    found = getattr(constraints, which, None) or ()
+    names = [f"DNS:{name.value}" for name in found if isinstance(name, x509.DNSName)]
+    names += [f"IP:{name.value}" for name in found if isinstance(name, x509.IPAddress)]
     return tuple(sorted(names))
 
 

@@ -2,20 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A certificate authority in a directory: what it must be, and when to make one.
+"""A certificate authority in a directory: what it must be.
 
-An authority is made once. One that is there is used or refused, never overwritten: every host that trusts it
-would have to be provisioned again.
+An authority is made once. One that is there is used or refused, never overwritten: every host that trusts it would have to
+be provisioned again. It hands over to a successor by a rotation, see :mod:`_core.trust`; ``next.*`` and ``former.*`` beside
+it are the other authority in that, and ``retired.pem`` remembers the certificates of those that are trusted no more.
 """
 
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, replace
-from typing import Optional, Union
+import re
+from dataclasses import dataclass, field
+from typing import Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
-from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import (
     ONE_DAY,
     CertificateFacts,
@@ -28,54 +29,100 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import 
 
 KEY_FILE = "ca.key"
 CERTIFICATE_FILE = "ca.pem"
+NEXT_KEY_FILE = "next.key"
+NEXT_CERTIFICATE_FILE = "next.pem"
+FORMER_KEY_FILE = "former.key"
+FORMER_CERTIFICATE_FILE = "former.pem"
+RETIRED_FILE = "retired.pem"
 
+DIRECTORY = ""
 DIRECTORY_MODE = 0o700
 KEY_MODE = 0o400
 CERTIFICATE_MODE = 0o444
 
+MODES = {
+    DIRECTORY: DIRECTORY_MODE,
+    **dict.fromkeys((KEY_FILE, NEXT_KEY_FILE, FORMER_KEY_FILE), KEY_MODE),
+    **dict.fromkeys(
+        (CERTIFICATE_FILE, NEXT_CERTIFICATE_FILE, FORMER_CERTIFICATE_FILE, RETIRED_FILE), CERTIFICATE_MODE
+    ),
+}
+"""Of the directory, by its empty name, and of the files that are its own."""
+
 # Hosts whose clocks run late accept the authority all the same; nothing is issued under it before it exists.
 BACKDATE = ONE_DAY
+
+TRUST, REISSUE, DROP = "trust", "reissue", "drop"
+"""The stages of a rotation: what holds afterwards is told by :mod:`_core.trust`."""
 
 
 @dataclass(frozen=True)
 class AuthoritySpec:
-    """The authority to make where there is none.
+    """The authority to make where there is none, or to make as the successor of the one that is there.
 
     Attributes:
         directory: absolute path of its own directory.
         common_name: of the subject; 64 characters at most.
         key_type: one of :data:`_core.x509.KEY_TYPES`.
         validity: how long from now.
+        stage: of a rotation; None to leave it where it is.
+        waits_for: hosts that have not been through the stage before; nothing is dropped as long as there are any.
     """
 
     directory: str
     common_name: str
     key_type: str
     validity: datetime.timedelta
+    stage: Optional[str] = None
+    waits_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class AuthorityState:
-    """What stands in the directory; None for what is not there.
+    """What an authority consists of; None or empty for what is not there.
 
     Attributes:
-        directory_mode, key_mode, certificate_mode: permission bits.
+        modes: permission bits of the directory, by its empty name, and of its own files.
         key: the private key, told by its public half.
         certificate: the certificate.
-        foreign: sorted names of other entries.
+        chain: the certificates above it, each the issuer of the one before.
+        chain_fault: what is wrong with that order; empty if nothing is.
+        successor, former: the other authority's certificate in a rotation.
+        unfinished: a rotation was interrupted while it handed over; all that is left is to rename a file.
+        foreign: sorted names of other entries of the directory.
     """
 
-    directory_mode: Optional[int] = None
-    key_mode: Optional[int] = None
+    modes: Mapping[str, int] = field(default_factory=dict)
     key: Optional[KeyFacts] = None
-    certificate_mode: Optional[int] = None
     certificate: Optional[CertificateFacts] = None
+    chain: tuple[CertificateFacts, ...] = ()
+    chain_fault: str = ""
+    successor: Optional[CertificateFacts] = None
+    former: Optional[CertificateFacts] = None
+    unfinished: bool = False
     foreign: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class CreateAuthority:
     """Make the directory, the key and the certificate."""
+
+
+@dataclass(frozen=True)
+class CreateSuccessor:
+    """Make another authority beside the one that is there."""
+
+    spec: AuthoritySpec
+
+
+@dataclass(frozen=True)
+class Promote:
+    """Let the successor issue; the one that has issued until now becomes the former."""
+
+
+@dataclass(frozen=True)
+class DropFormer:
+    """Remember the former one's certificate as retired, and remove its key."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +133,18 @@ class SetMode:
     mode: int
 
 
-AuthorityAction = Union[CreateAuthority, SetMode]
+AuthorityAction = Union[CreateAuthority, CreateSuccessor, Promote, DropFormer, SetMode]
 
 
-def parse_authority(*, directory: str, common_name: str, key_type: str, validity_days: int) -> AuthoritySpec:
+def parse_authority(
+    *,
+    directory: str,
+    common_name: str,
+    key_type: str,
+    validity_days: int,
+    stage: Optional[str] = None,
+    waits_for: tuple[str, ...] = (),
+) -> AuthoritySpec:
     """Checks the options of the module.
 
     Raises:
@@ -98,44 +153,29 @@ def parse_authority(*, directory: str, common_name: str, key_type: str, validity
     check_directory("directory", directory)
     check_common_name("common_name", common_name)
     check_validity_days("validity_days", validity_days)
-    return AuthoritySpec(directory.rstrip("/"), common_name, key_type, validity_days * ONE_DAY)
-
-
-def plan_authority(
-    spec: AuthoritySpec, state: AuthorityState, now: datetime.datetime
-) -> Plan[AuthorityAction]:
-    """Decides whether an authority has to be made, or its modes mended.
-
-    Raises:
-        Refused: what is there is no usable authority.
-    """
-    if state.key is None and state.certificate is None:
-        if state.foreign:
-            raise Refused(
-                spec.directory,
-                expected="a directory of the authority's own",
-                found=f"other files, such as {state.foreign[0]}",
-                remedy="Name a directory that is empty or does not exist",
-            )
-        return Plan(
-            before={},
-            after=_describe_new(spec),
-            reasons=(Reason("missing", f"no certificate authority in {spec.directory}", spec.directory),),
-            actions=(CreateAuthority(),),
-        )
-    check_authority(spec.directory, state, now)
-    observed = {"": state.directory_mode, KEY_FILE: state.key_mode, CERTIFICATE_FILE: state.certificate_mode}
-    drift = [SetMode(name, mode) for name, mode in _MODES.items() if observed[name] != mode]
-    return Plan(
-        before={_mode_label(action.name): _octal(observed[action.name]) for action in drift},
-        after={_mode_label(action.name): _octal(action.mode) for action in drift},
-        reasons=tuple(_drift_reason(spec.directory, action, observed[action.name]) for action in drift),
-        actions=tuple(drift),
+    return AuthoritySpec(
+        directory.rstrip("/"), common_name, key_type, validity_days * ONE_DAY, stage, waits_for
     )
 
 
-def check_authority(directory: str, state: AuthorityState, now: datetime.datetime) -> CertificateFacts:
-    """Makes sure that what stands in a directory can issue certificates.
+def successor_name(common_name: str) -> str:
+    """The next generation's name: ``wormhole CA`` is followed by ``wormhole CA G2``, that by ``wormhole CA G3``.
+
+    Two authorities of one name make clients guess which of them has issued a certificate.
+    """
+    match = re.fullmatch(r"(.*) G(\d+)", common_name)
+    name, generation = (match.group(1), int(match.group(2))) if match else (common_name, 1)
+    suffix = f" G{generation + 1}"
+    return name[: 64 - len(suffix)].rstrip() + suffix
+
+
+def check_authority(place: str, state: AuthorityState, now: datetime.datetime) -> CertificateFacts:
+    """Makes sure that an authority can issue certificates.
+
+    Args:
+        place: where it is, for messages: a directory, or what the options call it.
+        state: what it consists of.
+        now: the controller's clock.
 
     Returns:
         the authority's certificate.
@@ -145,28 +185,43 @@ def check_authority(directory: str, state: AuthorityState, now: datetime.datetim
     """
     if state.certificate is None:
         raise _unusable(
-            directory, f"{KEY_FILE} and {CERTIFICATE_FILE}", f"{KEY_FILE} without {CERTIFICATE_FILE}"
+            place, "a key with its certificate", f"a key alone ({KEY_FILE} without {CERTIFICATE_FILE})"
         )
     if state.key is None:
         raise _unusable(
-            directory, f"{KEY_FILE} and {CERTIFICATE_FILE}", f"{CERTIFICATE_FILE} without {KEY_FILE}"
+            place,
+            "a certificate with its key",
+            f"a certificate alone ({CERTIFICATE_FILE} without {KEY_FILE})",
         )
     if state.key.public_key_sha256 != state.certificate.public_key_sha256:
-        raise _unusable(
-            directory, f"{KEY_FILE} to belong to {CERTIFICATE_FILE}", "the key of another certificate"
-        )
-    check_issuer(directory, state.certificate, now)
+        raise _unusable(place, "the key to belong to the certificate", "the key of another certificate")
+    check_issuer(place, state, now)
     return state.certificate
 
 
-def check_issuer(directory: str, certificate: CertificateFacts, now: datetime.datetime) -> None:
-    """Makes sure that a certificate may issue others at this time (RFC 5280, 4.2.1.3, 4.2.1.9 and 6.1.4).
+def check_issuer(place: str, state: AuthorityState, now: datetime.datetime) -> None:
+    """Makes sure that a certificate, and the chain above it, may issue at this time (RFC 5280, 4.2.1.3, 4.2.1.9 and 6.1.4).
 
     Raises:
         Refused: it may not.
     """
-    path = f"{directory}/{CERTIFICATE_FILE}"
-    another = "Name the directory of another authority"
+    if state.certificate is None:
+        return
+    for depth, certificate in enumerate((state.certificate, *state.chain)):
+        _check_member(place, certificate, depth, now)
+    if state.chain_fault:
+        raise Refused(
+            place,
+            expected="a certificate that is its own issuer, or followed by its chain up to such a one",
+            found=state.chain_fault,
+            remedy="Append the missing certificates in order, the issuer of each after it: OpenSSL's clients need the root",
+        )
+
+
+def _check_member(place: str, certificate: CertificateFacts, depth: int, now: datetime.datetime) -> None:
+    """Checks one certificate of a chain; the issuing one has depth 0."""
+    path = f"{place}: {certificate.subject}"
+    another = "Name another authority"
     if not certificate.is_ca:
         raise Refused(
             path, expected="basicConstraints CA:TRUE", found="a certificate of no authority", remedy=another
@@ -176,12 +231,20 @@ def check_issuer(directory: str, certificate: CertificateFacts, now: datetime.da
         raise Refused(path, expected="key usage keyCertSign", found=found, remedy=another)
     if not certificate.subject_key_identifier:
         raise Refused(path, expected="a subject key identifier", found="none", remedy=another)
+    if certificate.path_length is not None and certificate.path_length < depth:
+        raise Refused(
+            path,
+            expected=f"a path length of {depth} at least, as many authorities as are below it",
+            found=str(certificate.path_length),
+            remedy=another,
+        )
     if now > certificate.not_after:
         raise Refused(
             path,
             expected="a valid certificate",
             found=f"one that expired at {timestamp(certificate.not_after)}",
-            remedy=f"Move {directory} away, make a new authority, and provision every host anew",
+            remedy="Move it away, make a new authority, and provision every host anew; "
+            "before its end, the playbook wormhole.docker.rotate does that without an interruption",
         )
     if now < certificate.not_before:
         raise Refused(
@@ -190,25 +253,6 @@ def check_issuer(directory: str, certificate: CertificateFacts, now: datetime.da
             found=f"valid from {timestamp(certificate.not_before)}, and the clock says {timestamp(now)}",
             remedy="Check the controller's clock",
         )
-
-
-def simulate_authority(
-    spec: AuthoritySpec, state: AuthorityState, plan: Plan[AuthorityAction], now: datetime.datetime
-) -> AuthorityState:
-    """The state that a plan leads to."""
-    for action in plan.actions:
-        if isinstance(action, CreateAuthority):
-            certificate = authority_certificate(spec, now)
-            key = KeyFacts(spec.key_type, certificate.public_key_sha256)
-            state = AuthorityState(DIRECTORY_MODE, KEY_MODE, key, CERTIFICATE_MODE, certificate)
-        else:
-            state = replace(
-                state,
-                directory_mode=action.mode if action.name == "" else state.directory_mode,
-                key_mode=action.mode if action.name == KEY_FILE else state.key_mode,
-                certificate_mode=action.mode if action.name == CERTIFICATE_FILE else state.certificate_mode,
-            )
-    return state
 
 
 def authority_certificate(
@@ -238,56 +282,11 @@ def authority_certificate(
     )
 
 
-def describe_authority(
-    spec: AuthoritySpec, state: AuthorityState, now: datetime.datetime
-) -> dict[str, object]:
-    """The module's return values; those of a certificate that is not there are left out."""
-    if state.certificate is None:
-        return {"directory": spec.directory}
-    return {
-        "directory": spec.directory,
-        "subject": state.certificate.subject,
-        "fingerprint_sha256": state.certificate.fingerprint_sha256,
-        "not_before": timestamp(state.certificate.not_before),
-        "not_after": timestamp(state.certificate.not_after),
-        "days_left": state.certificate.days_left(now),
-        "key_type": state.certificate.key_type,
-    }
-
-
-_MODES = {"": DIRECTORY_MODE, KEY_FILE: KEY_MODE, CERTIFICATE_FILE: CERTIFICATE_MODE}
-
-
-def _describe_new(spec: AuthoritySpec) -> dict[str, object]:
-    return {
-        "directory": spec.directory,
-        "subject": f"CN={spec.common_name}",
-        "key_type": spec.key_type,
-        "validity_days": spec.validity // ONE_DAY,
-        **{_mode_label(name): _octal(mode) for name, mode in _MODES.items()},
-    }
-
-
-def _mode_label(name: str) -> str:
-    return f"mode of {name or 'directory'}"
-
-
-def _octal(mode: Optional[int]) -> str:
-    return "none" if mode is None else f"{mode:04o}"
-
-
-def _drift_reason(directory: str, action: SetMode, found: Optional[int]) -> Reason:
-    path = f"{directory}/{action.name}".rstrip("/")
-    return Reason(
-        "mode_drift", f"mode of {path}: expected {_octal(action.mode)}, found {_octal(found)}", path
-    )
-
-
-def _unusable(directory: str, expected: str, found: str) -> Refused:
+def _unusable(place: str, expected: str, found: str) -> Refused:
     return Refused(
-        directory,
+        place,
         expected=expected,
         found=found,
-        remedy=f"Restore {KEY_FILE} and {CERTIFICATE_FILE} from a backup; without one, move {directory} "
+        remedy=f"Restore {KEY_FILE} and {CERTIFICATE_FILE} from a backup; without one, move {place} "
         "away, make a new authority and provision every host anew",
     )

@@ -23,6 +23,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     wanted_entries,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Reason
+from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import (
+    FORMER,
+    ISSUING,
+    RETIRED,
+    SUCCESSOR,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import (
     ONE_DAY,
     CertificateFacts,
@@ -66,8 +72,14 @@ def _issuer_deviations(
                 spec, "wrong_issuer", f"issued by {certificate.issuer}, and the authority does not exist yet"
             )
         ]
-    if state.issued_by_authority and certificate.authority_key_identifier == issuer.subject_key_identifier:
+    # Moving what another authority of ours has issued is the business of a rotation, which knows the order.
+    if state.issued_by in (SUCCESSOR, FORMER):
         return []
+    if state.issued_by == ISSUING and certificate.authority_key_identifier == issuer.subject_key_identifier:
+        return []
+    if state.issued_by == RETIRED:
+        text = f"issued by {certificate.issuer}, which is retired; wanted {issuer.subject}"
+        return [make_reason(spec, "wrong_issuer", text)]
     namesake = ", an earlier authority of the same name" if certificate.issuer == issuer.subject else ""
     return [
         make_reason(
@@ -86,7 +98,9 @@ def _content_deviations(spec: CertificateSpec, certificate: CertificateFacts) ->
         origin = f" ({spec.origins[name]})" if name in spec.origins else ""
         reasons.append(make_reason(spec, SAN_MISSING, f"SAN missing: {name.kind} {name.value}{origin}"))
     for name in sorted(found - wanted):
-        reasons.append(make_reason(spec, SAN_SURPLUS, f"SAN not asked for: {name.kind} {name.value}"))
+        gone = " (no longer a gateway of this host, or no longer listed)" if name.kind == "IP" else ""
+        text = f"SAN not asked for: {name.kind} {name.value}{gone}"
+        reasons.append(make_reason(spec, SAN_SURPLUS, text))
     if certificate.key_type != spec.key_type:
         text = f"key type: expected {spec.key_type}, found {certificate.key_type}"
         reasons.append(make_reason(spec, "wrong_key_type", text))
@@ -132,12 +146,13 @@ def find_drift(
     """What differs beside the certificate and its key; without an authority, nobody knows the bundle."""
     reasons: list[Reason] = []
     actions: list[CertificateAction] = []
-    if authority.bundle and state.trust_bundle != authority.bundle and DIRECTORY in state.entries:
-        problem = "another one than the authority's" if CA_FILE in state.entries else "missing"
-        reasons.append(
-            make_reason(spec, "trust_bundle_outdated", f"trust bundle {spec.directory}/{CA_FILE}: {problem}")
-        )
-        actions.append(InstallTrustBundle(spec))
+    if (
+        authority.certificate
+        and DIRECTORY in state.entries
+        and not authority.trust.is_current(spec.profile, state.trust_bundle)
+    ):
+        reasons.append(outdated_bundle(spec, state))
+        actions.append(InstallTrustBundle(spec, authority.trust.renewed(spec.profile, state.trust_bundle)))
     for name, wanted in wanted_entries(spec).items():
         found = state.entries.get(name)
         if found is None or found == wanted:
@@ -151,6 +166,11 @@ def find_drift(
             reasons.append(make_reason(spec, "owner_drift", text))
         actions.append(SetAttributes(spec, name))
     return reasons, actions
+
+
+def outdated_bundle(spec: CertificateSpec, state: CertificateState) -> Reason:
+    problem = "does not hold what it should" if CA_FILE in state.entries else "missing"
+    return make_reason(spec, "trust_bundle_outdated", f"trust bundle {spec.directory}/{CA_FILE}: {problem}")
 
 
 def leftover(spec: CertificateSpec, state: CertificateState) -> Reason:

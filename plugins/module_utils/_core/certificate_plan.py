@@ -45,8 +45,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     leaf_certificate,
     wanted_entries,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.constraints import check_constraints
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused, VerificationFailed
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
+from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import FORMER, ISSUING, RETIRED
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import ONE_DAY, KeyFacts, timestamp
 
 
@@ -73,8 +75,8 @@ def plan_certificates(
         found = state[spec.name]
         why, what = _plan_one(spec, found, authority, now)
         if what:
-            before[spec.name] = _describe_found(found, authority, now)
-            after[spec.name] = _describe_wanted(spec)
+            before[spec.name] = describe_found(spec, found, authority)
+            after[spec.name] = describe_wanted(spec)
             reasons += why
             actions += what
     return Plan(before, after, tuple(reasons), tuple(actions))
@@ -88,19 +90,45 @@ def _plan_one(
     wrong = find_deviations(spec, state, authority, now)
     reasons, actions = find_drift(spec, state, authority)
     if wrong:
-        _check_can_issue(spec, authority, now)
-        return [*wrong, *reasons], [_issue(spec, state, {reason.code for reason in wrong})]
+        check_can_issue(spec, authority, now)
+        _refuse_to_overtake_a_rotation(spec, state, now)
+        return [*wrong, *reasons], [_issue(spec, state, {reason.code for reason in wrong}, authority)]
     if state.leftovers:
         reasons.append(leftover(spec, state))
         actions.append(RemoveLeftovers(spec, state.leftovers))
     return reasons, actions
 
 
-def _issue(spec: CertificateSpec, state: CertificateState, codes: set[str]) -> IssueCertificate:
+def _issue(
+    spec: CertificateSpec, state: CertificateState, codes: set[str], authority: Authority
+) -> IssueCertificate:
+    bundle = authority.trust.renewed(spec.profile, state.trust_bundle)
     if state.certificate is None or not codes <= {SAN_MISSING, SAN_SURPLUS}:
-        return IssueCertificate(spec)
+        return IssueCertificate(spec, bundle)
     missing = set(spec.subject_alternative_names) - set(state.certificate.subject_alternative_names)
-    return IssueCertificate(spec, keep_key=True, deferrable=missing <= spec.deferrable)
+    trusted_already = bundle.only_grows or authority.trust.is_current(spec.profile, state.trust_bundle)
+    return IssueCertificate(
+        spec, bundle, keep_key=True, deferrable=trusted_already and missing <= spec.deferrable
+    )
+
+
+def _refuse_to_overtake_a_rotation(
+    spec: CertificateSpec, state: CertificateState, now: datetime.datetime
+) -> None:
+    """A host's server and clients change their issuer in a certain order, of which this task sees a part only.
+
+    Raises:
+        Refused: what is there and in use comes from an authority that has handed over to another one.
+    """
+    found = state.certificate
+    if found is None or state.issued_by not in (FORMER, RETIRED) or now > found.not_after:
+        return
+    raise Refused(
+        f"certificate {spec.name!r} has to be issued anew, and this host has missed a rotation of its authority",
+        expected="a certificate by the authority that issues now",
+        found=f"one by {found.issuer}, which is {'trusted still' if state.issued_by == FORMER else 'retired'}",
+        remedy="Run the playbook wormhole.docker.rotate with --tags reissue for this host first; nothing was changed",
+    )
 
 
 def _plan_removal(
@@ -127,8 +155,13 @@ def _plan_removal(
     return [], []
 
 
-def _check_can_issue(spec: CertificateSpec, authority: Authority, now: datetime.datetime) -> None:
-    """An authority that cannot sign, or whose own end is near, is told before a key is made."""
+def check_can_issue(spec: CertificateSpec, authority: Authority, now: datetime.datetime) -> None:
+    """An authority that cannot sign this, or whose own end is near, is told before a key is made.
+
+    Raises:
+        Refused: the authority cannot, or may not, issue this certificate.
+        VerificationFailed: the clocks of host and controller are too far apart.
+    """
     if authority.obstacle:
         raise Refused(
             f"certificate {spec.name!r} has to be issued, and the authority cannot: {authority.obstacle}"
@@ -138,8 +171,10 @@ def _check_can_issue(spec: CertificateSpec, authority: Authority, now: datetime.
             f"certificate {spec.name!r}",
             expected="an authority that outlives the renewal window",
             found=f"one that expires at {timestamp(authority.certificate.not_after)}",
-            remedy="Provision with a new authority in another directory, or shorten validity_days",
+            remedy="Run the playbook wormhole.docker.rotate, or shorten validity_days and renew_before_days",
         )
+    if authority.certificate:
+        check_constraints(spec, (authority.certificate, *authority.chain))
     if authority.clock is not None:
         _check_clock(now, authority.clock)
 
@@ -171,7 +206,7 @@ def restart_required(plan: Plan[CertificateAction]) -> bool:
     return any(
         action.spec.profile == SERVER
         and (
-            isinstance(action, InstallTrustBundle)
+            (isinstance(action, InstallTrustBundle) and not action.bundle.only_grows)
             or (isinstance(action, IssueCertificate) and not action.deferrable)
         )
         for action in plan.actions
@@ -199,10 +234,10 @@ def _simulate_one(
         certificate = leaf_certificate(spec, authority.certificate, now)
         return CertificateState(
             entries=wanted_entries(spec),
-            trust_bundle=authority.bundle,
+            trust_bundle=action.bundle.anchors,
             certificate=certificate,
             key=KeyFacts(spec.key_type, certificate.public_key_sha256),
-            issued_by_authority=True,
+            issued_by=ISSUING,
             foreign=state.foreign,
         )
     if isinstance(action, RemoveCertificate):
@@ -213,7 +248,7 @@ def _simulate_one(
     name = CA_FILE if isinstance(action, InstallTrustBundle) else action.name
     entries = {**state.entries, name: wanted_entries(spec)[name]}
     if isinstance(action, InstallTrustBundle):
-        return replace(state, entries=entries, trust_bundle=authority.bundle)
+        return replace(state, entries=entries, trust_bundle=action.bundle.anchors)
     return replace(state, entries=entries)
 
 
@@ -247,7 +282,7 @@ def describe_certificate(
 _OWN_ISSUER = "the authority in ca_directory"
 
 
-def _describe_found(state: CertificateState, authority: Authority, now: datetime.datetime) -> dict[str, Any]:
+def describe_found(spec: CertificateSpec, state: CertificateState, authority: Authority) -> dict[str, Any]:
     """For the diff: decoded fields, no time, no serial, nothing that a second run would write differently."""
     if not any(name in state.entries for name in FILES):
         return {"state": "absent"}
@@ -256,17 +291,18 @@ def _describe_found(state: CertificateState, authority: Authority, now: datetime
     if certificate is not None:
         fields.update(
             subject=certificate.subject,
-            issuer=_OWN_ISSUER if state.issued_by_authority else certificate.issuer,
+            issuer=_OWN_ISSUER if state.issued_by == ISSUING else certificate.issuer,
             subject_alternative_names=[str(name) for name in certificate.subject_alternative_names],
             extended_key_usage=list(certificate.extended_key_usage),
             key_type=certificate.key_type,
             validity_days=(certificate.not_after - certificate.not_before) // ONE_DAY,
         )
-    fields["trust_bundle"] = _OWN_ISSUER if state.trust_bundle == authority.bundle else "another one"
+    current = authority.trust.is_current(spec.profile, state.trust_bundle)
+    fields["trust_bundle"] = _OWN_ISSUER if current else "another one"
     return {**fields, **_describe_entries(state.entries)}
 
 
-def _describe_wanted(spec: CertificateSpec) -> dict[str, Any]:
+def describe_wanted(spec: CertificateSpec) -> dict[str, Any]:
     if not spec.present:
         return {"state": "absent"}
     return {

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import Anchor, Bundle, Trust
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts, KeyFacts
 
 CA_FILE = "ca.pem"
@@ -37,14 +38,16 @@ class Authority:
     """Who issues, as the host sees it.
 
     Attributes:
-        bundle: what ``ca.pem`` has to hold: certificates in PEM form; empty if there is no authority yet.
-        certificate: the issuing one of them; None if there is no authority yet.
+        trust: whom to trust: the one that issues, and those that take part in a rotation.
+        certificate: the one that issues, decoded; None if there is no authority yet.
+        chain: the certificates above it, decoded.
         obstacle: why it cannot sign at present; empty if it can.
         clock: what time it is where it signs; None if nobody said.
     """
 
-    bundle: str = ""
+    trust: Trust = Trust()
     certificate: Optional[CertificateFacts] = None
+    chain: tuple[CertificateFacts, ...] = ()
     obstacle: str = ""
     clock: Optional[datetime.datetime] = None
 
@@ -65,21 +68,22 @@ class CertificateState:
     Attributes:
         entries: owner and mode by file name; the empty name means the directory.
         foreign: sorted names of what else lies in the directory.
-        trust_bundle: the content of ``ca.pem``.
+        trust_bundle: the certificates in ``ca.pem``, in order; empty if none can be read.
         certificate: ``cert.pem``, decoded.
         key: ``key.pem``, told by its public half.
         unreadable: why a file could not be read, by file name.
-        issued_by_authority: whether the authority's key made the certificate's signature.
+        issued_by: the part that the authority plays whose key made the certificate's signature, such as
+            :data:`_core.trust.ISSUING`; empty if it is none of ours.
         leftovers: paths that an interrupted run left behind: a pending key, temporary files.
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     foreign: tuple[str, ...] = ()
-    trust_bundle: Optional[str] = None
+    trust_bundle: Optional[tuple[Anchor, ...]] = None
     certificate: Optional[CertificateFacts] = None
     key: Optional[KeyFacts] = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    issued_by_authority: bool = False
+    issued_by: str = ""
     leftovers: tuple[str, ...] = ()
 
 
@@ -92,12 +96,15 @@ class IssueCertificate:
 
     Attributes:
         spec: what is asked for.
-        keep_key: certify the key that is there, because nothing but the names has changed. A server that has the
-            former certificate in memory then still speaks with the right key.
+        bundle: what ``ca.pem`` has to hold.
+        keep_key: certify the key that is there, because nothing but the names or the issuer has changed. A server that
+            has the former certificate in memory then still speaks with the right key, and a client that reads the
+            files in this moment finds a pair that fits.
         deferrable: a server that has the former certificate in memory need not be restarted for the new one.
     """
 
     spec: CertificateSpec
+    bundle: Bundle = Bundle()
     keep_key: bool = False
     deferrable: bool = False
 
@@ -107,6 +114,7 @@ class InstallTrustBundle:
     """Write ``ca.pem``."""
 
     spec: CertificateSpec
+    bundle: Bundle
 
 
 @dataclass(frozen=True)

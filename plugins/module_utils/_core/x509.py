@@ -45,6 +45,8 @@ class CertificateFacts:
         extended_key_usage: sorted names such as ``serverAuth``, else dotted object identifiers.
         critical_extensions: sorted names of extensions marked critical, such as ``keyUsage``.
         subject_key_identifier, authority_key_identifier: hexadecimal digits; empty if missing.
+        permitted_names, excluded_names: name constraints of an authority (RFC 5280, 4.2.1.10), such as
+            ``DNS:example.com`` or ``IP:10.0.0.0/8``.
     """
 
     subject: str
@@ -65,6 +67,13 @@ class CertificateFacts:
     critical_extensions: tuple[str, ...]
     subject_key_identifier: str
     authority_key_identifier: str
+    permitted_names: tuple[str, ...] = ()
+    excluded_names: tuple[str, ...] = ()
+
+    @property
+    def is_self_issued(self) -> bool:
+        """Whether subject and issuer are the same, as they are in the root of a chain."""
+        return self.subject == self.issuer
 
     def days_left(self, now: datetime.datetime) -> int:
         """Whole days until it expires, rounded down; negative once it has expired."""

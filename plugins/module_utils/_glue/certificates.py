@@ -2,16 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the two halves of ``tls_certificates``, on the controller and on the host, agree on."""
+"""The options of tls_certificates, which its halves on the controller and on the host share with others."""
 
 from __future__ import annotations
 
-import datetime
-from typing import Any, Mapping
+from typing import Any
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import x509
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import Authority
+from ansible_collections.wormhole.docker.plugins.module_utils._core.rotation_plan import STEPS
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KEY_TYPES
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import (
+    authority_arguments,
+    authority_constraints,
+)
 
 CERTIFICATE_OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -30,36 +32,21 @@ CERTIFICATE_OPTIONS: dict[str, Any] = {
     "renew_before_days": {"type": "int"},
 }
 
-ARGUMENT_SPEC: dict[str, Any] = {
-    "ca_directory": {"type": "str", "required": True},
-    "ca_passphrase": {"type": "str", "no_log": True},
+CERTIFICATES_ARGUMENT: dict[str, Any] = {
     "certificates": {"type": "list", "elements": "dict", "required": True, "options": CERTIFICATE_OPTIONS},
 }
 
-# What the action plugin adds to what the task says. Not for tasks, hence not documented.
-PROTOCOL_SPEC: dict[str, Any] = {
-    # Who issues: bundle, obstacle and clock, see pack_authority().
-    "_authority": {"type": "dict", "default": {}},
-    # Certificates in PEM form by name: the answer to the requests. None in the first round trip.
-    "_issued": {"type": "dict"},
+ROTATION_ARGUMENTS: dict[str, Any] = {
+    "step": {"type": "str", "required": True, "choices": list(STEPS)},
+    "directories": {"type": "list", "elements": "str", "default": ["/etc/wormhole"]},
 }
 
-# The result's key that carries requests from the host to the controller, in PEM form by name.
-REQUESTS = "_requests"
+# How the half on the host is told about the authority, and what it is answered.
+HOST_ARGUMENTS: dict[str, Any] = {"authority": {"type": "dict"}, "issued": {"type": "dict"}}
 
+# All that a module has that needs signatures, beside its own options.
+SIGNING_ARGUMENTS: dict[str, Any] = {**authority_arguments(), **HOST_ARGUMENTS}
+SIGNING_CONSTRAINTS: dict[str, Any] = authority_constraints("ca_", "authority")
 
-def pack_authority(authority: Authority) -> dict[str, str]:
-    """What travels to the host."""
-    clock = "" if authority.clock is None else authority.clock.isoformat()
-    return {"bundle": authority.bundle, "obstacle": authority.obstacle, "clock": clock}
-
-
-def unpack_authority(packed: Mapping[str, str]) -> Authority:
-    """What arrived there."""
-    bundle, clock = packed.get("bundle", ""), packed.get("clock", "")
-    return Authority(
-        bundle=bundle,
-        certificate=x509.read_certificate(bundle.encode()) if bundle else None,
-        obstacle=packed.get("obstacle", ""),
-        clock=datetime.datetime.fromisoformat(clock) if clock else None,
-    )
+# The result's key that carries requests from the host to whoever signs.
+REQUESTS = "requests"

@@ -37,7 +37,7 @@ def run_module(module, arguments, check_mode=False):
 
 
 class Fleet:
-    """A controller with one host: runs the task, and records what went over the wire."""
+    """A controller with one host: runs tasks, and records what went over the wire."""
 
     def __init__(self, home):
         self.authority = home / "ca"

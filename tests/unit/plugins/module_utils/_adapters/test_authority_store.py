@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime
 import multiprocessing
 import os
 import shutil
 import stat
+import subprocess
 
 import pytest
 
@@ -19,8 +21,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters import a
 from ansible_collections.wormhole.docker.plugins.module_utils._core.authority import (
     AuthoritySpec,
     check_authority,
-    plan_authority,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.authority_plan import plan_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     InvalidInput,
     Refused,
@@ -68,7 +70,7 @@ def test_an_authority_is_made_once(directory):
 
 
 def test_to_look_is_not_to_touch(directory):
-    assert authority_store.read_material(str(directory), None).state.directory_mode is None
+    assert authority_store.read_material(str(directory), None).state.modes == {}
     assert not directory.parent.exists()
     directory.mkdir(parents=True)
     authority_store.read_material(str(directory), None)
@@ -205,10 +207,10 @@ def offer(directory, **options):
 def test_a_good_authority_is_offered_with_its_certificate(directory):
     converge(directory)
     offered = offer(directory)
-    assert offered.bundle == (directory / "ca.pem").read_text(encoding="utf-8")
+    assert offered.trust.exact("client").text == (directory / "ca.pem").read_text(encoding="utf-8")
     assert offered.certificate.common_name == "CA"
     assert offered.obstacle == ""
-    assert "PRIVATE" not in offered.bundle
+    assert "PRIVATE" not in str(offered)
 
 
 def test_a_missing_authority_is_an_obstacle_unless_it_is_going_to_be_made(directory):
@@ -220,7 +222,7 @@ def test_a_lost_key_is_an_obstacle_and_no_failure(directory):
     converge(directory)
     (directory / "ca.key").unlink()
     offered = offer(directory)
-    assert offered.bundle
+    assert offered.trust.issuing
     assert "without ca.key" in offered.obstacle
 
 
@@ -238,3 +240,168 @@ def test_a_lost_key_does_not_hide_that_the_authority_has_expired(directory):
     assert authority_store.offer_authority(str(directory), material, NOW).obstacle
     with pytest.raises(Refused, match="expired"):
         authority_store.offer_authority(str(directory), material, NOW + 100 * DAY)
+
+
+# --- another authority takes over ---------------------------------------------------------------------------------
+
+
+def rotate(directory, stage, passphrase=None, key_type="ecdsa-p256"):
+    """What the module does for a stage; returns the reasons for a change."""
+    spec = AuthoritySpec(str(directory), "unused", key_type, 3650 * DAY, stage)
+    plan = plan_authority(spec, authority_store.read_material(spec.directory, passphrase).state, NOW)
+    authority_store.apply_authority(spec, plan, passphrase, NOW)
+    assert plan_authority(spec, authority_store.read_material(spec.directory, passphrase).state, NOW).is_empty
+    return [reason.code for reason in plan.reasons]
+
+
+def names_of(anchors):
+    return [x509.read_certificate(anchor.pem.encode()).common_name for anchor in anchors]
+
+
+def parts(directory, passphrase=None):
+    """The common names of who issues, of its successor, of its former, and of who is retired."""
+    trust = authority_store.read_material(str(directory), passphrase).trust
+    return [names_of(part) for part in (trust.issuing, trust.successor, trust.former, trust.retired)]
+
+
+def test_a_rotation_goes_through_its_stages_and_leaves_one_authority(directory):
+    converge(directory, "sesame")
+    first = (directory / "ca.key").read_bytes()
+    assert rotate(directory, "trust", "sesame", key_type="ecdsa-p384") == ["no_successor"]
+    assert parts(directory, "sesame") == [["CA"], ["CA G2"], [], []]
+    assert (directory / "ca.key").read_bytes() == first
+    assert rotate(directory, "reissue", "sesame") == ["not_issuing"]
+    assert parts(directory, "sesame") == [["CA G2"], [], ["CA"], []]
+    assert (directory / "former.key").read_bytes() == first
+    assert rotate(directory, "trust", "sesame") == []
+    assert rotate(directory, "drop", "sesame") == ["former_trusted"]
+    assert parts(directory, "sesame") == [["CA G2"], [], [], ["CA"]]
+    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "retired.pem", ".lock"}
+    material = authority_store.read_material(str(directory), "sesame")
+    assert check_authority(str(directory), material.state, NOW).key_type == "ecdsa-p384"
+    assert b"ENCRYPTED" in (directory / "ca.key").read_bytes()
+    for path, wanted in (("ca.key", 0o400), ("ca.pem", 0o444), ("retired.pem", 0o444)):
+        assert mode(directory / path) == wanted
+
+
+def test_another_rotation_remembers_all_who_are_retired(directory):
+    converge(directory)
+    for _round in range(2):
+        for stage in ("trust", "reissue", "drop"):
+            rotate(directory, stage)
+    assert parts(directory) == [["CA G3"], [], [], ["CA", "CA G2"]]
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def counting(function, left):
+    """The same function, until it and others were called so many times."""
+
+    def counted(*arguments, **options):
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        return function(*arguments, **options)
+
+    return counted
+
+
+@pytest.mark.parametrize("stage", ["trust", "reissue", "drop"])
+@pytest.mark.parametrize("moment", range(4))
+def test_a_stage_that_is_killed_between_two_files_is_resumed(directory, monkeypatch, stage, moment):
+    converge(directory)
+    for earlier in {"trust": (), "reissue": ("trust",), "drop": ("trust", "reissue")}[stage]:
+        rotate(directory, earlier)
+    issued_before = check_authority("", authority_store.read_material(str(directory), None).state, NOW)
+    left = [moment]
+    for name in ("write_file", "rename", "remove_file"):
+        monkeypatch.setattr(files, name, counting(getattr(files, name), left))
+    with contextlib.suppress(Killed):
+        rotate(directory, stage)
+    monkeypatch.undo()
+    # Whatever was reached, there is an authority that issues, and hosts that trust it.
+    state = authority_store.read_material(str(directory), None).state
+    assert check_authority(str(directory), state, NOW).common_name in (issued_before.common_name, "CA G2")
+    rotate(directory, stage)
+    rotate(directory, stage)
+    expected = {
+        "trust": [["CA"], ["CA G2"], [], []],
+        "reissue": [["CA G2"], [], ["CA"], []],
+        "drop": [["CA G2"], [], [], ["CA"]],
+    }
+    assert parts(directory) == expected[stage]
+
+
+def test_a_successor_whose_key_is_lost_is_made_again(directory):
+    converge(directory)
+    rotate(directory, "trust")
+    (directory / "next.key").unlink()
+    assert parts(directory) == [["CA"], [], [], []]
+    assert rotate(directory, "trust") == ["no_successor"]
+    assert rotate(directory, "reissue") == ["not_issuing"]
+
+
+# --- an authority that somebody brings along ----------------------------------------------------------------------
+
+
+# openssl has no certificate begin before it is made.
+LATER = NOW + DAY
+
+
+def corporate(tmp_path, **options):
+    """A root and an intermediate, made by openssl as a corporate PKI makes them; returns the intermediate's files."""
+    pki = tmp_path / "corporate"
+    pki.mkdir()
+    extensions = pki / "extensions"
+    extensions.write_text(
+        "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n"
+        f"subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n{options.get('extensions', '')}"
+    )
+    commands = [
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -days 3650 -subj /O=Corp/CN=Root "
+        "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign",
+        "openssl req -newkey rsa:2048 -nodes -keyout ca.key -out ca.csr -subj /O=Corp/CN=Issuing",
+        "openssl x509 -req -in ca.csr -CA root.pem -CAkey root.key -CAcreateserial -days 1000 -out ca.pem -extfile extensions",
+    ]
+    for command in commands:
+        subprocess.run(command.split(), cwd=pki, check=True, capture_output=True)
+    return pki
+
+
+def test_a_corporate_intermediate_is_used_with_its_chain(tmp_path):
+    pki = corporate(tmp_path)
+    chain = (pki / "ca.pem").read_bytes() + (pki / "root.pem").read_bytes()
+    material = authority_store.parse_material(chain, (pki / "ca.key").read_bytes(), None)
+    assert check_authority("mine", material.state, LATER).subject == "CN=Issuing,O=Corp"
+    offered = authority_store.offer_authority("mine", material, LATER)
+    assert names_of(offered.trust.exact("client").anchors) == ["Issuing", "Root"]
+    # What else the root has issued must not open an engine.
+    assert names_of(offered.trust.exact("server").anchors) == ["Issuing"]
+
+
+@pytest.mark.parametrize(
+    ("files_in_order", "complaint"),
+    [
+        (("ca.pem",), "CN=Issuing,O=Corp without its issuer, CN=Root,O=Corp"),
+        (("root.pem", "ca.pem"), "the key of another certificate"),
+        (("ca.pem", "ca.pem", "root.pem"), "path length of 1"),
+    ],
+)
+def test_a_chain_that_is_none_is_refused(tmp_path, files_in_order, complaint):
+    pki = corporate(tmp_path)
+    chain = b"".join((pki / name).read_bytes() for name in files_in_order)
+    material = authority_store.parse_material(chain, (pki / "ca.key").read_bytes(), None)
+    with pytest.raises(Refused, match=complaint):
+        authority_store.offer_authority("mine", material, LATER)
+
+
+def test_an_authority_without_its_key_can_be_trusted_and_cannot_issue(tmp_path):
+    pki = corporate(tmp_path)
+    chain = (pki / "ca.pem").read_bytes() + (pki / "root.pem").read_bytes()
+    offered = authority_store.offer_authority(
+        "mine", authority_store.parse_material(chain, None, None), LATER
+    )
+    assert "without ca.key" in offered.obstacle
+    assert offered.certificate

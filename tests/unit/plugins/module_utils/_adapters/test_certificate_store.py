@@ -29,12 +29,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     VerificationFailed,
     WormholeError,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import Trust
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
 CA_KEY = x509.make_key("ecdsa-p256")
 CA_PEM = x509.make_authority(AuthoritySpec("/ca", "CA", "ecdsa-p256", 3650 * DAY), CA_KEY, NOW - 1000 * DAY)
-AUTHORITY = Authority(CA_PEM.decode(), x509.read_certificate(CA_PEM), clock=NOW)
+AUTHORITY = Authority(Trust(x509.read_bundle(CA_PEM)), x509.read_certificate(CA_PEM), clock=NOW)
 FILES = {"ca.pem", "cert.pem", "key.pem"}
 
 

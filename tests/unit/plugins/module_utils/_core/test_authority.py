@@ -15,13 +15,20 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.authority im
     AuthoritySpec,
     AuthorityState,
     CreateAuthority,
+    CreateSuccessor,
+    DropFormer,
+    Promote,
     SetMode,
     authority_certificate,
     check_authority,
-    describe_authority,
     parse_authority,
+    successor_name,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.authority_plan import (
+    describe_authority,
     plan_authority,
     simulate_authority,
+    waiting_text,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KeyFacts
@@ -30,7 +37,8 @@ NOW = datetime.datetime(2026, 11, 23, 12, 0, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
 SPEC = AuthoritySpec("/ca", "CA", "ecdsa-p256", 3650 * DAY)
 CERTIFICATE = authority_certificate(SPEC, NOW)
-GOOD = AuthorityState(0o700, 0o400, KeyFacts("ecdsa-p256", CERTIFICATE.public_key_sha256), 0o444, CERTIFICATE)
+MODES = {"": 0o700, "ca.key": 0o400, "ca.pem": 0o444}
+GOOD = AuthorityState(MODES, KeyFacts("ecdsa-p256", CERTIFICATE.public_key_sha256), CERTIFICATE)
 
 
 def certificate(**fields):
@@ -53,8 +61,8 @@ def test_one_that_is_there_stays_whatever_the_options_say():
 @pytest.mark.parametrize(
     ("state", "complaint"),
     [
-        (dataclasses.replace(GOOD, certificate=None), "found ca.key without ca.pem"),
-        (dataclasses.replace(GOOD, key=None), "found ca.pem without ca.key"),
+        (dataclasses.replace(GOOD, certificate=None), "ca.key without ca.pem"),
+        (dataclasses.replace(GOOD, key=None), "ca.pem without ca.key"),
         (dataclasses.replace(GOOD, key=KeyFacts("ecdsa-p256", "ff" * 32)), "the key of another certificate"),
         (certificate(is_ca=False), "a certificate of no authority"),
         (
@@ -65,7 +73,7 @@ def test_one_that_is_there_stays_whatever_the_options_say():
         (certificate(subject_key_identifier=""), "expected a subject key identifier"),
         (certificate(not_after=NOW - DAY), "one that expired at 2026-11-22T12:00:00Z"),
         (certificate(not_before=NOW + DAY), "valid from 2026-11-24T12:00:00Z"),
-        (AuthorityState(directory_mode=0o755, foreign=("notes.txt",)), "such as notes.txt"),
+        (AuthorityState(modes={"": 0o755}, foreign=("notes.txt",)), "such as notes.txt"),
     ],
 )
 def test_what_cannot_issue_is_refused_and_the_remedy_named(state, complaint):
@@ -80,41 +88,152 @@ def test_a_good_one_can_issue():
 
 
 @pytest.mark.parametrize(
-    ("fields", "action", "text"),
+    ("name", "mode", "action", "text"),
     [
-        ({"directory_mode": 0o755}, SetMode("", 0o700), "mode of /ca: expected 0700, found 0755"),
-        ({"key_mode": 0o644}, SetMode("ca.key", 0o400), "mode of /ca/ca.key: expected 0400, found 0644"),
+        ("", 0o755, SetMode("", 0o700), "mode of /ca: expected 0700, found 0755"),
+        ("ca.key", 0o644, SetMode("ca.key", 0o400), "mode of /ca/ca.key: expected 0400, found 0644"),
         (
-            {"certificate_mode": 0o600},
+            "ca.pem",
+            0o600,
             SetMode("ca.pem", 0o444),
             "mode of /ca/ca.pem: expected 0444, found 0600",
         ),
     ],
 )
-def test_modes_are_mended(fields, action, text):
-    plan = plan_authority(SPEC, dataclasses.replace(GOOD, **fields), NOW)
+def test_modes_are_mended(name, mode, action, text):
+    plan = plan_authority(SPEC, dataclasses.replace(GOOD, modes={**MODES, name: mode}), NOW)
     assert plan.actions == (action,)
     assert plan.texts() == [text]
     assert plan.before != plan.after
 
 
-modes = st.sampled_from([0o400, 0o444, 0o600, 0o700, 0o755])
+def test_a_chain_has_to_be_complete_and_each_member_of_it_an_authority():
+    issuing = dataclasses.replace(CERTIFICATE, issuer="CN=root")
+    root = dataclasses.replace(CERTIFICATE, subject="CN=root", issuer="CN=root", path_length=1)
+    good = dataclasses.replace(GOOD, certificate=issuing, chain=(root,))
+    assert check_authority("/ca", good, NOW) == issuing
+    with pytest.raises(Refused, match="followed by its chain"):
+        check_authority(
+            "/ca", dataclasses.replace(good, chain=(), chain_fault="CN=CA without its issuer"), NOW
+        )
+    short = dataclasses.replace(root, path_length=0)
+    with pytest.raises(Refused, match="CN=root: expected a path length of 1 at least"):
+        check_authority("/ca", dataclasses.replace(good, chain=(short,)), NOW)
+    expired = dataclasses.replace(root, not_after=NOW - DAY)
+    with pytest.raises(Refused, match="CN=root: .* expired"):
+        check_authority("/ca", dataclasses.replace(good, chain=(expired,)), NOW)
+
+
+def at(stage, **fields):
+    return dataclasses.replace(SPEC, stage=stage, **fields)
+
+
+SUCCESSOR = dataclasses.replace(
+    CERTIFICATE, subject="CN=CA G2", issuer="CN=CA G2", common_name="CA G2", public_key_sha256="22" * 32
+)
+TRUSTED = dataclasses.replace(GOOD, successor=SUCCESSOR)
+HANDED_OVER = dataclasses.replace(
+    GOOD, certificate=SUCCESSOR, key=KeyFacts("ecdsa-p256", "22" * 32), former=CERTIFICATE
+)
+
+
+@pytest.mark.parametrize(
+    ("stage", "state", "code", "action"),
+    [
+        ("trust", GOOD, "no_successor", CreateSuccessor),
+        ("reissue", TRUSTED, "not_issuing", Promote),
+        ("drop", HANDED_OVER, "former_trusted", DropFormer),
+        (None, dataclasses.replace(HANDED_OVER, unfinished=True), "rotation_unfinished", Promote),
+    ],
+)
+def test_each_stage_of_a_rotation_takes_one_step(stage, state, code, action):
+    plan = plan_authority(at(stage), state, NOW)
+    assert [reason.code for reason in plan.reasons] == [code]
+    assert [type(each) for each in plan.actions] == [action]
+    if stage is not None:
+        assert plan.before["rotation"] != plan.after["rotation"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "state"),
+    [
+        (None, TRUSTED),
+        (None, HANDED_OVER),
+        ("trust", TRUSTED),
+        # A run that is repeated as a whole does not begin another rotation.
+        ("trust", HANDED_OVER),
+        ("reissue", GOOD),
+        ("reissue", HANDED_OVER),
+        ("drop", GOOD),
+        ("drop", TRUSTED),
+    ],
+)
+def test_a_stage_that_is_reached_changes_nothing(stage, state):
+    assert plan_authority(at(stage), state, NOW).is_empty
+
+
+def test_a_successor_takes_key_type_and_validity_from_the_options_and_a_name_of_its_own():
+    spec = at("trust", key_type="rsa-4096", validity=100 * DAY, common_name="ignored")
+    (action,) = plan_authority(spec, GOOD, NOW).actions
+    assert (action.spec.key_type, action.spec.validity, action.spec.common_name) == (
+        "rsa-4096",
+        100 * DAY,
+        "CA G2",
+    )
+
+
+def test_nothing_is_dropped_while_hosts_are_waited_for():
+    spec = at("drop", waits_for=("web3",))
+    assert plan_authority(spec, HANDED_OVER, NOW).is_empty
+    assert "web3" in waiting_text(spec, HANDED_OVER)
+    assert waiting_text(at("drop"), HANDED_OVER) == ""
+    assert waiting_text(spec, GOOD) == ""
+
+
+def test_what_is_not_its_own_issuer_gets_no_successor_of_another_kind():
+    state = dataclasses.replace(GOOD, certificate=dataclasses.replace(CERTIFICATE, issuer="CN=root"))
+    with pytest.raises(Refused, match=r"next.key and next.pem"):
+        plan_authority(at("trust"), state, NOW)
+
+
+def test_a_rotation_needs_an_authority():
+    with pytest.raises(Refused, match="provision"):
+        plan_authority(at("trust"), AuthorityState(), NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "follows"),
+    [("CA", "CA G2"), ("CA G2", "CA G3"), ("CA G9", "CA G10"), ("x" * 64, "x" * 61 + " G2"), ("G2", "G2 G2")],
+)
+def test_generations_are_counted(name, follows):
+    assert successor_name(name) == follows
+    assert len(follows) <= 64
+
+
+numbers = st.sampled_from([0o400, 0o444, 0o600, 0o700, 0o755])
 
 
 @given(
-    st.one_of(
-        st.just(AuthorityState()),
-        st.builds(AuthorityState, modes, modes, st.just(GOOD.key), modes, st.just(CERTIFICATE)),
-    )
+    st.sampled_from([None, "trust", "reissue", "drop"]),
+    st.sampled_from(
+        [AuthorityState(), GOOD, TRUSTED, HANDED_OVER, dataclasses.replace(HANDED_OVER, unfinished=True)]
+    ),
+    st.dictionaries(st.sampled_from(sorted(MODES)), numbers),
 )
-def test_after_a_plan_nothing_is_left_to_do(state):
-    after = simulate_authority(SPEC, state, plan_authority(SPEC, state, NOW), NOW)
-    assert plan_authority(SPEC, after, NOW).is_empty
+def test_after_a_plan_nothing_is_left_to_do(stage, state, modes):
+    if state.certificate is None:
+        stage = None
+    else:
+        state = dataclasses.replace(state, modes={**state.modes, **modes})
+    spec = at(stage)
+    for _run in range(2 if state.unfinished else 1):
+        state = simulate_authority(spec, state, plan_authority(spec, state, NOW), NOW)
+    assert plan_authority(spec, state, NOW).is_empty
 
 
 def test_what_is_not_there_has_no_facts():
-    assert describe_authority(SPEC, AuthorityState(), NOW) == {"directory": "/ca"}
-    assert describe_authority(SPEC, GOOD, NOW)["days_left"] == 3650
+    assert describe_authority("/ca", AuthorityState(), NOW) == {"directory": "/ca"}
+    assert describe_authority("/ca", GOOD, NOW)["days_left"] == 3650
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,18 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused, VerificationFailed
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import parse_san
+from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import Anchor, Bundle, Trust
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KEY_TYPES, KeyFacts
 
 NOW = datetime.datetime(2026, 11, 23, 12, 0, tzinfo=datetime.timezone.utc)
 DAY = datetime.timedelta(days=1)
 CA = authority_certificate(AuthoritySpec("/ca", "CA", "ecdsa-p256", 3650 * DAY), NOW - 30 * DAY)
-AUTHORITY = Authority("the bundle", CA, clock=NOW)
+ANCHOR, NEXT, BEFORE, OLD, FOREIGN = (
+    Anchor(name, f"-----{name}-----") for name in ("ca", "next", "before", "old", "foreign")
+)
+TRUST = Trust(issuing=(ANCHOR,))
+AUTHORITY = Authority(TRUST, CA, clock=NOW)
+BUNDLE = Bundle((ANCHOR,))
 NOBODY = Authority(clock=NOW)
 
 SERVER = CertificateSpec(
@@ -79,10 +85,10 @@ def installed(spec, *, at=NOW, **certificate):
     facts = dataclasses.replace(leaf_certificate(spec, CA, at), **certificate)
     return CertificateState(
         entries=wanted_entries(spec),
-        trust_bundle=AUTHORITY.bundle,
+        trust_bundle=(ANCHOR,),
         certificate=facts,
         key=KeyFacts(facts.key_type, facts.public_key_sha256),
-        issued_by_authority=True,
+        issued_by="issuing",
     )
 
 
@@ -117,7 +123,7 @@ def test_a_virgin_host_gets_everything():
         ("dockerd", "missing"),
         ("jenkins", "missing"),
     ]
-    assert plan.actions == (IssueCertificate(SERVER), IssueCertificate(CLIENT))
+    assert plan.actions == (IssueCertificate(SERVER, BUNDLE), IssueCertificate(CLIENT, BUNDLE))
     assert plan.before == {"dockerd": {"state": "absent"}, "jenkins": {"state": "absent"}}
     assert plan.after["dockerd"]["subject_alternative_names"] == ["DNS:localhost", "IP:172.17.0.1"]
 
@@ -135,7 +141,7 @@ def test_what_is_right_is_left_alone():
         (change(GOOD, certificate=None, unreadable={"cert.pem": "x"}), ["unreadable"]),
         (change(GOOD, key=None, unreadable={"key.pem": "x"}), ["unreadable"]),
         (change(GOOD, key=KeyFacts("ecdsa-p256", "22" * 32)), ["key_mismatch"]),
-        (change(GOOD, issued_by_authority=False), ["wrong_issuer"]),
+        (change(GOOD, issued_by=""), ["wrong_issuer"]),
         (installed(SERVER, authority_key_identifier="ff" * 20), ["wrong_issuer"]),
         (
             installed(
@@ -166,7 +172,7 @@ def test_what_is_right_is_left_alone():
 def test_a_certificate_that_is_wrong_is_replaced_and_its_key_with_it(state, expected):
     plan = plan_one(SERVER, state)
     assert codes(plan) == expected
-    assert plan.actions == ((IssueCertificate(SERVER),) if expected else ())
+    assert plan.actions == ((IssueCertificate(SERVER, BUNDLE),) if expected else ())
     assert restart_required(plan) == bool(expected)
 
 
@@ -196,7 +202,7 @@ def test_for_names_alone_the_key_stays_and_the_engine_restarts_only_for_urgent_o
 ):
     plan = plan_one(spec, state)
     assert codes(plan) == expected
-    assert plan.actions == (IssueCertificate(spec, keep_key=True, deferrable=not restart),)
+    assert plan.actions == (IssueCertificate(spec, BUNDLE, keep_key=True, deferrable=not restart),)
     assert restart_required(plan) is restart
 
 
@@ -206,9 +212,9 @@ def test_for_names_alone_the_key_stays_and_the_engine_restarts_only_for_urgent_o
         (
             change(without(GOOD, "ca.pem"), trust_bundle=None),
             "trust_bundle_outdated",
-            InstallTrustBundle(SERVER),
+            InstallTrustBundle(SERVER, BUNDLE),
         ),
-        (change(GOOD, trust_bundle="an old one"), "trust_bundle_outdated", InstallTrustBundle(SERVER)),
+        (change(GOOD, trust_bundle=(FOREIGN,)), "trust_bundle_outdated", InstallTrustBundle(SERVER, BUNDLE)),
         (with_entry(GOOD, "key.pem", Entry(0o444, 0, 0)), "mode_drift", SetAttributes(SERVER, "key.pem")),
         (with_entry(GOOD, "cert.pem", Entry(0o444, 1, 0)), "owner_drift", SetAttributes(SERVER, "cert.pem")),
         (with_entry(GOOD, "ca.pem", Entry(0o444, 0, 1)), "owner_drift", SetAttributes(SERVER, "ca.pem")),
@@ -230,7 +236,7 @@ def test_owner_and_mode_of_one_file_are_two_reasons_and_one_action():
 
 
 def test_reasons_say_what_a_person_can_act_on():
-    state = change(installed(SERVER, subject_alternative_names=()), issued_by_authority=False)
+    state = change(installed(SERVER, subject_alternative_names=()), issued_by="")
     assert plan_one(SERVER, state).texts() == [
         "wrong issuer: CN=CA, an earlier authority of the same name, wanted CN=CA",
         "SAN missing: DNS localhost",
@@ -288,7 +294,7 @@ def test_a_server_is_never_removed_as_a_client():
 
 def test_without_an_authority_everything_is_planned_and_nothing_else_known():
     assert codes(plan_one(SERVER, CertificateState(), NOBODY)) == ["missing"]
-    assert codes(plan_one(SERVER, change(GOOD, issued_by_authority=False), NOBODY)) == ["wrong_issuer"]
+    assert codes(plan_one(SERVER, change(GOOD, issued_by=""), NOBODY)) == ["wrong_issuer"]
 
 
 def test_the_prediction_for_a_virgin_host_does_not_depend_on_the_authority():
@@ -385,11 +391,11 @@ def states(draw):
     return CertificateState(
         entries=found,
         foreign=draw(st.sampled_from([(), ("notes.txt",)])),
-        trust_bundle=draw(st.sampled_from(["the bundle", "another"])) if "ca.pem" in found else None,
+        trust_bundle=draw(st.sampled_from([(ANCHOR,), (FOREIGN,), ()])) if "ca.pem" in found else None,
         certificate=facts if "cert.pem" in found and "cert.pem" not in broken else None,
         key=KeyFacts(facts.key_type, "11" * 32) if "key.pem" in found and "key.pem" not in broken else None,
         unreadable=dict.fromkeys(broken, "broken"),
-        issued_by_authority=draw(st.booleans()),
+        issued_by=draw(st.sampled_from(["issuing", ""])),
         leftovers=draw(st.sampled_from([(), ("/x",)])),
     )
 
@@ -438,4 +444,107 @@ def test_no_result_holds_pem_or_the_bundle(spec, state):
     plan = planned(spec, state)
     text = f"{plan.before}{plan.after}{describe_certificate(spec, state, plan.reasons, NOW)}"
     assert "BEGIN" not in text
-    assert AUTHORITY.bundle not in text
+    assert ANCHOR.pem not in text
+
+
+# --- while one authority takes over from another ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["former", "successor"])
+def test_what_another_authority_of_ours_has_issued_stays_as_it_is(part):
+    assert plan_one(SERVER, change(GOOD, issued_by=part)).is_empty
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (change(GOOD, issued_by="retired"), "retired"),
+        (change(installed(SERVER, common_name="other"), issued_by="former"), "trusted still"),
+        (change(installed(SERVER, at=NOW - 300 * DAY), issued_by="former"), "trusted still"),
+    ],
+)
+def test_a_task_does_not_overtake_a_rotation(state, said):
+    with pytest.raises(Refused, match=said) as caught:
+        plan_one(SERVER, state)
+    assert "rotate" in caught.value.remedy
+
+
+@pytest.mark.parametrize("part", ["former", "retired"])
+def test_what_nobody_can_use_is_replaced_even_then(part):
+    state = change(installed(SERVER, at=NOW - 700 * DAY), issued_by=part)
+    assert "expired" in codes(plan_one(SERVER, state))
+
+
+IN_ROTATION = Authority(Trust(issuing=(ANCHOR,), successor=(NEXT,), retired=(OLD,)), CA, clock=NOW)
+HANDED_OVER = Authority(Trust(issuing=(ANCHOR,), former=(BEFORE,)), CA, clock=NOW)
+
+
+@pytest.mark.parametrize(
+    ("authority", "present", "wanted", "restart"),
+    [
+        # It grows: the engine need not read it before the successor has issued something.
+        (IN_ROTATION, (ANCHOR,), (ANCHOR, NEXT), False),
+        (IN_ROTATION, (ANCHOR, FOREIGN), (ANCHOR, NEXT), True),
+        (IN_ROTATION, (ANCHOR, OLD), (ANCHOR, NEXT, OLD), False),
+        (IN_ROTATION, (), (ANCHOR, NEXT), True),
+        (HANDED_OVER, (FOREIGN,), (ANCHOR, BEFORE), True),
+        (HANDED_OVER, (BEFORE,), (ANCHOR, BEFORE), False),
+    ],
+)
+def test_a_bundle_gains_who_is_to_be_trusted_and_keeps_who_was(authority, present, wanted, restart):
+    plan = plan_one(SERVER, change(GOOD, trust_bundle=present), authority)
+    (action,) = plan.actions
+    assert action.bundle.anchors == wanted
+    assert restart_required(plan) == restart
+
+
+@pytest.mark.parametrize("present", [(ANCHOR, NEXT), (NEXT, ANCHOR), (ANCHOR, NEXT, OLD)])
+def test_a_bundle_that_holds_who_is_to_be_trusted_stays(present):
+    assert plan_one(SERVER, change(GOOD, trust_bundle=present), IN_ROTATION).is_empty
+
+
+@pytest.mark.parametrize("present", [(ANCHOR,), (ANCHOR, BEFORE)])
+def test_a_former_authority_is_not_put_back_where_it_was_dropped(present):
+    assert plan_one(SERVER, change(GOOD, trust_bundle=present), HANDED_OVER).is_empty
+
+
+# --- what an authority may vouch for ------------------------------------------------------------------------------
+
+
+def limited(**fields):
+    return dataclasses.replace(AUTHORITY, certificate=dataclasses.replace(CA, **fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"extended_key_usage": ("clientAuth",)},
+        {"permitted_names": ("DNS:example.com",)},
+        {"permitted_names": ("DNS:localhost", "IP:10.0.0.0/8")},
+        {"permitted_names": ("IP:fd00::/8",)},
+        {"excluded_names": ("IP:172.16.0.0/12",)},
+    ],
+)
+def test_what_clients_would_not_accept_is_not_issued(fields):
+    with pytest.raises(Refused, match="CN=CA"):
+        plan_one(SERVER, CertificateState(), limited(**fields))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"extended_key_usage": ("clientAuth", "serverAuth")},
+        {"extended_key_usage": ("anyExtendedKeyUsage",)},
+        {"permitted_names": ("DNS:localhost",)},
+        {"permitted_names": ("DNS:localhost", "IP:172.16.0.0/12")},
+        {"excluded_names": ("DNS:example.com", "IP:10.0.0.0/8")},
+    ],
+)
+def test_limits_that_leave_room_do_not_matter(fields):
+    assert codes(plan_one(SERVER, CertificateState(), limited(**fields))) == ["missing"]
+
+
+def test_a_limit_further_up_the_chain_counts_too():
+    root = dataclasses.replace(CA, subject="CN=root", permitted_names=("IP:10.0.0.0/8",))
+    with pytest.raises(Refused, match="CN=root"):
+        plan_one(SERVER, CertificateState(), dataclasses.replace(AUTHORITY, chain=(root,)))
