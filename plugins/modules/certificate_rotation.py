@@ -91,6 +91,11 @@ left_alone:
   elements: str
   returned: success
   sample: []
+has_server:
+  description: Whether a server's certificate is among them.
+  type: bool
+  returned: success
+  sample: true
 restart_required:
   description: Whether the engine has to be restarted for the step to have an effect.
   type: bool
@@ -136,6 +141,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_
     describe_certificate,
     restart_required,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import SERVER
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
     CertificateAction,
     HostState,
@@ -170,6 +176,7 @@ def rotate(module: AnsibleModule) -> dict[str, Any]:
         return {
             "certificates": facts,
             "left_alone": sorted(set(state) - set(specs)),
+            "has_server": any(spec.profile == SERVER for spec in specs.values()),
             "restart_required": restart_required(first),
         }
 
