@@ -13,9 +13,9 @@ description:
   - Makes a certificate authority in a directory, once. Its certificate follows RFC 5280 as the strictest
     clients want it.
   - An authority that is there already is used, and never overwritten, whatever the options say about its
-    name, its key type or its validity. If what is there cannot issue certificates (one of the two files is
-    missing, they do not belong together, the key cannot be read, the certificate has expired or is not an
-    authority's, its chain does not end in a root), the module fails and says what to do.
+    name, its key type or its validity. If what is there cannot issue certificates (there is no certificate, the key is
+    another one's or cannot be read, the certificate has expired or is not an authority's, its chain does not end in a root),
+    the module fails and says what to do. If the key alone is missing, it warns: what was issued is good as before.
   - An authority of your own, such as a corporate intermediate, is used as it is. Put its key and its certificate with the
     chain above it into O(directory), or name them by path or by content; then they are checked, and nothing is written.
   - Lets another authority take over, in the three stages of O(rotation).
@@ -215,6 +215,12 @@ waiting:
   type: str
   returned: with O(directory)
   sample: ""
+obstacle:
+  description: Why it cannot issue anything although it is there, which is that its key is lost; empty if it can. Nothing fails
+    for that before something has to be issued.
+  type: str
+  returned: with O(directory)
+  sample: ""
 reasons:
   description: Why something had to change; empty if nothing had.
   type: list
@@ -251,6 +257,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.authority im
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.authority_plan import (
     describe_authority,
+    lost_key_text,
     plan_authority,
     waiting_text,
 )
@@ -303,10 +310,12 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
         describe=lambda material, plan: {
             **describe(place, material, now),
             "waiting": waiting_text(spec, material.state),
+            "obstacle": lost_key_text(spec, material.state),
         },
     )
-    if result["waiting"]:
-        module.warn(result["waiting"])
+    for text in (result["waiting"], result["obstacle"]):
+        if text:
+            module.warn(text)
     return result
 
 

@@ -31,8 +31,11 @@ options:
         authority than the one that issues now.
       - V(drop) takes every other authority out of every C(ca.pem). Refused as long as a certificate of another one is in use.
         The engine has to be restarted afterwards.
+      - V(repair) has nothing to do with a rotation. It gives a server whose key or C(ca.pem) cannot be used, so that the engine
+        does not start, a new one. The names are those of the certificate that is there, because only an engine that runs can
+        tell its networks.
     type: str
-    choices: [trust, servers, clients, drop]
+    choices: [trust, servers, clients, drop, repair]
     required: true
   directories:
     description:
@@ -108,7 +111,7 @@ reasons:
   returned: success
   contains:
     code:
-      description: V(trust_bundle_outdated), V(wrong_issuer) or V(former_trusted).
+      description: V(trust_bundle_outdated), V(wrong_issuer), V(former_trusted) or V(unreadable).
       type: str
       sample: wrong_issuer
     text:
@@ -183,7 +186,7 @@ def rotate(module: AnsibleModule) -> dict[str, Any]:
     def request(action: IssueCertificate) -> dict[str, str]:
         return {
             "certificate": certificate_store.read_certificate_text(action.spec.directory),
-            "request": certificate_store.make_request(action.spec, keep_key=True),
+            "request": certificate_store.make_request(action.spec, keep_key=action.keep_key),
         }
 
     return execute_issuing(

@@ -12,7 +12,10 @@ from typing import Iterable, Mapping
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import x509
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.authority_store import Material
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.certificate_store import find_issuer
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
+    CLIENT,
+    CertificateSpec,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     InvalidInput,
     VerificationFailed,
@@ -53,7 +56,7 @@ def sign_requests(
 def sign_again(
     requests: Mapping[str, Mapping[str, str]], material: Material, now: datetime.datetime
 ) -> dict[str, str]:
-    """Signs what is there already: the same key, names and usage, by the authority that issues now.
+    """Signs what is there already: the same names and usage, for a client the same key, by the authority that issues now.
 
     Args:
         requests: by directory, ``certificate`` and ``request`` in PEM form.
@@ -64,7 +67,8 @@ def sign_again(
         certificates in PEM form, by directory.
 
     Raises:
-        VerificationFailed: no authority of ours has signed that certificate, or the request is for another key.
+        VerificationFailed: no authority of ours has signed that certificate, or the request is for another key than a
+            client's own.
     """
     return {directory: _sign_again(directory, pair, material, now) for directory, pair in requests.items()}
 
@@ -81,7 +85,9 @@ def _sign_again(directory: str, pair: Mapping[str, str], material: Material, now
             found=f"{facts.subject} by {facts.issuer}",
             remedy="Nothing was signed",
         )
-    if x509.request_key(request) != facts.public_key_sha256:
+    # A server of this name may have another key: which names a host's server needs is told by that host alone, always. The
+    # name of a client is who it is: to certify it for another key would give it away.
+    if spec.profile == CLIENT and x509.request_key(request) != facts.public_key_sha256:
         raise VerificationFailed(
             subject,
             expected="a request for its own key",

@@ -188,11 +188,7 @@ def check_authority(place: str, state: AuthorityState, now: datetime.datetime) -
             place, "a key with its certificate", f"a key alone ({KEY_FILE} without {CERTIFICATE_FILE})"
         )
     if state.key is None:
-        raise _unusable(
-            place,
-            "a certificate with its key",
-            f"a certificate alone ({CERTIFICATE_FILE} without {KEY_FILE})",
-        )
+        raise lost_key(place)
     if state.key.public_key_sha256 != state.certificate.public_key_sha256:
         raise _unusable(place, "the key to belong to the certificate", "the key of another certificate")
     check_issuer(place, state, now)
@@ -279,6 +275,13 @@ def authority_certificate(
         critical_extensions=("basicConstraints", "keyUsage"),
         subject_key_identifier="00" * 20,
         authority_key_identifier="00" * 20,
+    )
+
+
+def lost_key(place: str) -> Refused:
+    """The error that an authority without its key is to whoever needs it."""
+    return _unusable(
+        place, "a certificate with its key", f"a certificate alone ({CERTIFICATE_FILE} without {KEY_FILE})"
     )
 
 

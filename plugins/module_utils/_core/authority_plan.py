@@ -33,6 +33,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.authority im
     SetMode,
     authority_certificate,
     check_authority,
+    check_issuer,
+    lost_key,
     successor_name,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
@@ -55,7 +57,7 @@ def plan_authority(
     """
     if state.key is None and state.certificate is None:
         return _plan_creation(spec, state)
-    certificate = check_authority(spec.directory, state, now)
+    certificate = _check(spec, state, now)
     observed = {name: state.modes.get(name) for name in MODES}
     drift = [SetMode(name, mode) for name, mode in MODES.items() if observed[name] not in (None, mode)]
     reasons = [_drift_reason(spec.directory, action, observed[action.name]) for action in drift]
@@ -70,6 +72,21 @@ def plan_authority(
         before["rotation"] = _describe_rotation(state)
         after["rotation"] = _describe_rotation(_simulate_step(state, action, certificate))
     return Plan(before=before, after=after, reasons=tuple(reasons), actions=tuple(actions))
+
+
+def _check(spec: AuthoritySpec, state: AuthorityState, now: datetime.datetime) -> CertificateFacts:
+    """A lost key is an obstacle to whoever has to issue something, and to a rotation; hosts are mended without it."""
+    if state.certificate is None or state.key is not None or spec.stage is not None:
+        return check_authority(spec.directory, state, now)
+    check_issuer(spec.directory, state, now)
+    return state.certificate
+
+
+def lost_key_text(spec: AuthoritySpec, state: AuthorityState) -> str:
+    """What to do about a key that is lost; empty if it is there, or if there is no authority."""
+    if state.certificate is None or state.key is not None:
+        return ""
+    return str(lost_key(spec.directory))
 
 
 def _plan_creation(spec: AuthoritySpec, state: AuthorityState) -> Plan[AuthorityAction]:

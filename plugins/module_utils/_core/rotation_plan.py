@@ -47,9 +47,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.trust import ISSUING
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import ONE_DAY, CertificateFacts
 
-TRUST, SERVERS, CLIENTS, DROP = "trust", "servers", "clients", "drop"
-STEPS = (TRUST, SERVERS, CLIENTS, DROP)
-"""What a host goes through, in this order; each one may be repeated."""
+TRUST, SERVERS, CLIENTS, DROP, REPAIR = "trust", "servers", "clients", "drop", "repair"
+STEPS = (TRUST, SERVERS, CLIENTS, DROP, REPAIR)
+"""What a host goes through, in this order, each of them repeatable; the last one stands alone."""
 
 
 def reissue_spec(
@@ -123,22 +123,64 @@ def plan_rotation(
     Raises:
         Refused: the step before has not been taken, so that a connection would fail; or the authority cannot issue.
     """
+    if step == REPAIR:
+        return _plan_repair(found, authority, now)
     if authority.certificate is None:
         raise Refused(f"rotation: {authority.obstacle or 'there is no authority'}")
     specs = select_certificates(found, authority, now)
     _check_order(step, specs, found)
+    decided = {
+        directory: _plan_one(step, spec, found[directory], authority, now)
+        for directory, spec in specs.items()
+    }
+    return _assemble(specs, found, authority, decided)
+
+
+def _plan_repair(
+    found: Mapping[str, CertificateState], authority: Authority, now: datetime.datetime
+) -> Plan[CertificateAction]:
+    """Decides about servers whose engine cannot start: their key or their trust bundle is of no use.
+
+    As long as it does not run, nobody can tell its networks: the certificate that is there tells the names.
+    """
+    specs = {}
+    decided: dict[str, Optional[tuple[Reason, CertificateAction]]] = {}
+    for directory, state in sorted(found.items()):
+        certificate = state.certificate
+        if certificate is None or not state.issued_by or now > certificate.not_after:
+            continue
+        spec = reissue_spec(directory, certificate, state.entries)
+        if spec is None or spec.profile != SERVER:
+            continue
+        specs[directory] = spec
+        bundle = authority.trust.renewed(SERVER, state.trust_bundle)
+        if not _is_usable(state, certificate, now):
+            check_can_issue(spec, authority, now)
+            problem = state.unreadable.get(KEY_FILE, "not there, or not the certificate's")
+            reason = make_reason(spec, "unreadable", f"{directory}/{KEY_FILE}: {problem}")
+            decided[directory] = reason, IssueCertificate(spec, bundle)
+        elif not state.trust_bundle:
+            decided[directory] = outdated_bundle(spec, state), InstallTrustBundle(spec, bundle)
+    return _assemble(specs, found, authority, decided)
+
+
+def _assemble(
+    specs: Mapping[str, CertificateSpec],
+    found: Mapping[str, CertificateState],
+    authority: Authority,
+    decided: Mapping[str, Optional[tuple[Reason, CertificateAction]]],
+) -> Plan[CertificateAction]:
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     reasons: list[Reason] = []
     actions: list[CertificateAction] = []
-    for directory, spec in specs.items():
-        decided = _plan_one(step, spec, found[directory], authority, now)
-        if decided is not None:
-            reason, action = decided
+    for directory, decision in decided.items():
+        if decision is not None:
+            reason, action = decision
             reasons.append(reason)
             actions.append(action)
-            before[directory] = describe_found(spec, found[directory], authority)
-            after[directory] = describe_wanted(spec)
+            before[directory] = describe_found(specs[directory], found[directory], authority)
+            after[directory] = describe_wanted(specs[directory])
     # A server's certificate comes when its clients trust the authority that has issued it.
     actions.sort(key=lambda action: isinstance(action, IssueCertificate))
     return Plan(before, after, tuple(reasons), tuple(actions))

@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.authority im
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.authority_plan import (
     describe_authority,
+    lost_key_text,
     plan_authority,
     simulate_authority,
     waiting_text,
@@ -62,7 +63,6 @@ def test_one_that_is_there_stays_whatever_the_options_say():
     ("state", "complaint"),
     [
         (dataclasses.replace(GOOD, certificate=None), "ca.key without ca.pem"),
-        (dataclasses.replace(GOOD, key=None), "ca.pem without ca.key"),
         (dataclasses.replace(GOOD, key=KeyFacts("ecdsa-p256", "ff" * 32)), "the key of another certificate"),
         (certificate(is_ca=False), "a certificate of no authority"),
         (
@@ -81,6 +81,18 @@ def test_what_cannot_issue_is_refused_and_the_remedy_named(state, complaint):
         plan_authority(SPEC, state, NOW)
     assert complaint in str(caught.value)
     assert caught.value.remedy
+
+
+def test_a_lost_key_is_told_and_stops_what_needs_it_only():
+    lost = dataclasses.replace(GOOD, key=None, modes={**MODES, "ca.pem": 0o600})
+    assert [type(action) for action in plan_authority(SPEC, lost, NOW).actions] == [SetMode]
+    assert "backup" in lost_key_text(SPEC, lost)
+    assert lost_key_text(SPEC, GOOD) == ""
+    with pytest.raises(Refused, match=r"ca.pem without ca.key"):
+        check_authority("/ca", lost, NOW)
+    for stage in ("trust", "reissue", "drop"):
+        with pytest.raises(Refused, match="backup"):
+            plan_authority(dataclasses.replace(SPEC, stage=stage), lost, NOW)
 
 
 def test_a_good_one_can_issue():
