@@ -159,9 +159,6 @@ def test_without_the_authoritys_key_all_goes_on_that_needs_no_signature(
     assert [playbook("provision", host).changed, playbook("launch", host, *LAUNCH).changed] == [0, 0]
 
 
-@pytest.mark.xfail(
-    reason="the role certificate_authority refuses an authority without key, needed or not", strict=True
-)
 def test_without_the_authoritys_key_provision_mends_what_needs_no_signature(
     release, fresh_host, playbook, controller_ca
 ):
@@ -172,9 +169,6 @@ def test_without_the_authoritys_key_provision_mends_what_needs_no_signature(
     assert reasons(playbook("provision", host))[0][:2] == ("mode_drift", "dockerd")
 
 
-@pytest.mark.xfail(
-    reason="roles engine and listener need an engine that runs before they look at its key", strict=True
-)
 def test_a_half_written_key_with_which_the_engine_does_not_start_is_mended(release, fresh_host, playbook):
     host = fresh_host(release)
     playbook("provision", host)

@@ -46,6 +46,14 @@ def prepare(hosts, playbook, *arguments):
     playbook("launch", hosts, *launch_arguments(), *arguments)
 
 
+def last_rejection(host):
+    """What the engine said of the last handshake that failed: a client may not live to read its alert."""
+    said = host.run(
+        "journalctl --no-pager -q -o cat -u docker.service | grep 'TLS handshake error' | tail -n 1"
+    )
+    return said.stdout
+
+
 def verify_by_openssl(host):
     """The independent oracle for what a rotation leaves."""
     for directory, purpose in ((SERVER, f"sslserver -verify_ip {GATEWAY}"), (AGENT, "sslclient")):
@@ -97,9 +105,8 @@ def test_three_hosts_rotate_and_no_request_fails(fresh_hosts, playbook, controll
         # Who was let in by the former authority is not any more.
         asked = "curl -sS --cacert {0}/ca.pem --cert {1}/cert.pem --key {1}/key.pem https://{2}:2376/_ping"
         assert host.run(asked.format(AGENT, AGENT, GATEWAY)).stdout == "OK"
-        refused = host.run(asked.format(AGENT, "/root/former", GATEWAY), check=False)
-        assert refused.returncode != 0
-        assert "alert" in refused.stderr
+        assert host.run(asked.format(AGENT, "/root/former", GATEWAY), check=False).returncode != 0
+        assert "certificate signed by unknown authority" in last_rejection(host)
     assert sorted(path.name for path in controller_ca.iterdir() if not path.name.startswith(".")) == [
         "ca.key",
         "ca.pem",
