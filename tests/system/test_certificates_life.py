@@ -142,7 +142,8 @@ def test_without_the_authoritys_key_all_goes_on_that_needs_no_signature(
     refused = playbook("launch", host, *LAUNCH, check=False)
     assert refused.failures == 1
     assert "'agent'" in refused.message
-    assert f"{controller_ca}: expected ca.key" in refused.message
+    assert f"{controller_ca}: expected a certificate with its key" in refused.message
+    assert "ca.pem without ca.key" in refused.message
     assert "Restore" in refused.message
     assert "from a backup" in refused.message
     assert (contents(host), engine(host)) == (before, running)
