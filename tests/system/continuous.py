@@ -17,8 +17,10 @@ the identity's certificate. Containers have to outlive a restart of the engine f
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,8 +94,8 @@ class Observation:
 
     Attributes:
         requests: in the order of their beginnings.
-        rejections: what the engine said of handshakes with this container that failed for another reason than a
-            connection that ended. A client whose connection is reset before it reads the engine's alert would not know.
+        rejections: what the engine said of the client's handshakes that failed for another reason than a connection
+            that ended. A client whose connection is reset before it reads the engine's alert would not know.
     """
 
     requests: tuple[Request, ...]
@@ -181,18 +183,33 @@ class ContinuousClient:
         )
         lines = inside(self._host, f"cat {_FOLDER}/*.log", container=self._container).stdout.splitlines()
         requests = sorted((read_request(line) for line in lines), key=lambda request: request.began)
-        return Observation(tuple(requests), tuple(self._rejections()))
+        return Observation(tuple(requests), tuple(self._rejections(requests)))
 
     def _inside(self, command: str, text: str = "") -> None:
         quoted = command.replace("'", "'\\''")
         self._host.run(f"docker exec -i {self._container} sh -c '{quoted}'", input=text)
 
-    def _rejections(self) -> list[str]:
+    def _rejections(self, requests: Sequence[Request]) -> Iterator[str]:
+        """What the engine said of handshakes with this container.
+
+        A playbook that proves the wormhole from its inside knocks there without a certificate, too. The client does so
+        only where Go finds that its certificate is of no authority that the engine names, and that request fails.
+        """
         journal = self._host.run(
-            f"journalctl --no-pager -q -o cat -u docker.service --after-cursor '{self._cursor}'"
+            f"journalctl -q -o json --output-fields=MESSAGE -u docker.service --after-cursor '{self._cursor}'"
         ).stdout
-        said = re.findall(rf"TLS handshake error from {re.escape(self._address)}:\d+: (.*)", journal)
-        return [text for text in said if not _CUT.search(text)]
+        for entry in map(json.loads, journal.splitlines()):
+            said = re.search(
+                rf"TLS handshake error from {re.escape(self._address)}:\d+: (.*)", str(entry["MESSAGE"])
+            )
+            if not said or _CUT.search(said[1]):
+                continue
+            moment = int(entry["__MONOTONIC_TIMESTAMP"]) / 1e6
+            if "provide a certificate" not in said[1] or any(
+                request.outcome != OK and request.began - 0.1 <= moment <= request.ended + 0.1
+                for request in requests
+            ):
+                yield said[1]
 
 
 def read_request(line: str) -> Request:

@@ -46,6 +46,12 @@ def test_the_continuous_client_tells_failures_apart(release, fresh_host, playboo
     def client_expires():
         reissue(host, f"{IDENTITIES}/agent", controller_ca, **expired)
 
+    def client_is_of_another_authority():
+        host.run(
+            f"cd {IDENTITIES}/agent && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+            "-subj /CN=agent -keyout key.pem -out cert.pem"
+        )
+
     def key_is_of_another_certificate():
         host.run(f"cat {SERVER}/key.pem >{IDENTITIES}/agent/key.pem")
 
@@ -53,13 +59,16 @@ def test_the_continuous_client_tells_failures_apart(release, fresh_host, playboo
         host.run("systemctl stop docker.service docker.socket wormhole-docker.socket; sleep 1")
         host.run("systemctl start docker.socket wormhole-docker.socket docker.service")
 
-    for harm in (server_expires, client_expires):
+    for harm in (server_expires, client_expires, client_is_of_another_authority):
         seen = watch(harm)
         assert [seen.count(VERIFICATION, program) > 0 for program in PROGRAMS] == [True, True]
         assert len(seen.rejections) > 0
         assert seen.count(REFUSED) == 0
         with pytest.raises(AssertionError, match="expired|certificate"):
             seen.check(requests=5)
+
+    # Go's answer to an engine that names other authorities than its own.
+    assert any("provide a certificate" in said for said in seen.rejections)
 
     seen = watch(key_is_of_another_certificate)
     assert [seen.count(VERIFICATION, program) > 0 for program in PROGRAMS] == [True, True]
