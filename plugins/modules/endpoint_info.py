@@ -69,9 +69,9 @@ options:
     description:
       - Whether to compare the names in the served certificate with what M(wormhole.docker.gateway_info) says that it
         should name now, for the Docker networks of the managed node.
-      - If left out, they are compared when the address is one of the managed node's own, is not looked at from a
-        container, and belongs to the engine at O(docker_host), which can be asked. Else layer V(networks) tells why
-        they are not.
+      - If left out, they are compared when the managed node looks itself, not from O(container), at an address of its
+        own, and the engine at O(docker_host) can be asked and is the one that answers there. Else layer V(networks)
+        tells why they are not.
       - V(true) fails where they cannot be compared. With O(container), they are compared with V(true) only.
     type: bool
   server_directory:
@@ -101,8 +101,8 @@ requirements:
 notes:
   - The options O(docker_host) and O(timeout), and the Python library C(docker), are used with O(container) and for
     O(networks) only. Without the library, the networks are not compared unless O(networks=true) asks for it.
-  - Whether an endpoint of the managed node is that of the engine at O(docker_host) is known only where the engine tells
-    its identity, to a client whose certificate it accepts. Without one, it is taken for granted.
+  - Whether the engine at O(docker_host) is the one that answers at the address is known only where that one tells who it
+    is, to a client whose certificate it accepts. Without such a certificate, it is taken for granted.
   - Renewal is due in the last third of a certificate's validity. That M(wormhole.docker.tls_certificates) was told
     another time is not known here.
   - Each run opens up to four connections, one of them without a certificate. dockerd logs the ones that it refuses.

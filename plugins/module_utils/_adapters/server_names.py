@@ -6,18 +6,19 @@
 
 from __future__ import annotations
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.daemon_config import (
-    observe_network_config,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.daemon_config import read_config_text
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import observe_topology
-from ansible_collections.wormhole.docker.plugins.module_utils._core.daemon_json import PATH
+from ansible_collections.wormhole.docker.plugins.module_utils._core.daemon_json import PATH, parse_config
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
     NamedAddress,
     Topology,
     server_names,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.network_config import promised_names
+from ansible_collections.wormhole.docker.plugins.module_utils._core.network_config import (
+    parse_network_config,
+    promised_names,
+)
 
 
 def observe_server_names(engine: EnginePort, path: str = PATH) -> tuple[Topology, tuple[NamedAddress, ...]]:
@@ -32,4 +33,6 @@ def observe_server_names(engine: EnginePort, path: str = PATH) -> tuple[Topology
         Refused: the configuration is broken, or dockerd would not start with a value in it.
     """
     topology = observe_topology(engine.networks())
-    return topology, server_names(topology, promised_names(observe_network_config(engine, path)))
+    pools = engine.info().get("DefaultAddressPools") or ()
+    config = parse_network_config(parse_config(read_config_text(path), path), pools, path)
+    return topology, server_names(topology, promised_names(config))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.renewal import renewal_window
 from ansible_collections.wormhole.docker.plugins.module_utils._core.subject_alternative_names import (
     SubjectAlternativeName,
     parse_san,
@@ -202,7 +203,7 @@ def _parse_mode(subject: str, text: str, *, forbidden: int) -> int:
 
 def _parse_renewal(subject: str, days: Optional[int], validity: datetime.timedelta) -> datetime.timedelta:
     if days is None:
-        return validity / 3
+        return renewal_window(validity)
     renew_before = days * ONE_DAY
     if not ONE_DAY <= renew_before < validity:
         raise InvalidInput(

@@ -1,0 +1,177 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a host tells of itself between two runs, without a controller: by the timer of the module's own examples."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from certificates import DAY, SERVER, reissue
+from hosts import GATEWAY, RESTART, engine
+from playbooks import ansible_directory
+
+pytestmark = pytest.mark.parametrize("release", [12, 13])
+
+SERVICE = "wormhole-check.service"
+PROGRAM = '#!/bin/sh\nPYTHONPATH=/opt/ansible-core exec python3 -m ansible adhoc "$@"\n'
+LIBRARIES = """
+import importlib.metadata, json, pathlib, ansible
+names = ("ansible-core", "Jinja2", "MarkupSafe", "packaging", "PyYAML", "resolvelib")
+tops = {file.parts[0] for name in names for file in importlib.metadata.distribution(name).files}
+print(json.dumps([str(pathlib.Path(ansible.__file__).parents[1]), *sorted(tops - {".."})]))
+"""
+"""Where ansible-core and what it imports on its way to a module are, and their names there."""
+
+FAR = 60 * DAY
+
+
+@pytest.fixture
+def host(release, fresh_host, playbook, collections, tmp_path):
+    """A host with a listener, with ansible-core and the collection, and with the timer of the module's examples."""
+    host = fresh_host(release)
+    playbook("provision", host)
+    libraries = subprocess.run(
+        [ansible_directory() / "python", "-c", LIBRARIES], check=True, capture_output=True, text=True
+    )
+    source, *names = json.loads(libraries.stdout)
+    copy(host, source, names, "/opt/ansible-core")
+    copy(host, collections, ["ansible_collections/wormhole"], "/usr/share/ansible/collections")
+    host.write("/usr/local/bin/ansible", PROGRAM, 0o755)
+    module = collections / "ansible_collections/wormhole/docker/plugins/modules/endpoint_info.py"
+    examples = yaml.safe_load(module.read_text().split('EXAMPLES = r"""')[1].split('"""')[0])
+    play = tmp_path / "timer.yml"
+    play.write_text(yaml.safe_dump([{"hosts": "all", "gather_facts": False, "tasks": examples[-2:]}]))
+    playbook(str(play), host)
+    assert host.run("systemctl is-active wormhole-check.timer").stdout == "active\n"
+    return host
+
+
+def copy(host: Any, source: str | Path, names: Sequence[str], target: str) -> None:
+    """Copies directories to a host."""
+    with subprocess.Popen(["tar", "-C", source, "-cf-", *names], stdout=subprocess.PIPE) as packed:
+        unpack = host.ssh_argv(f"mkdir -p {target} && tar -C {target} -xf -")
+        subprocess.run(unpack, stdin=packed.stdout, check=True)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What the service left: whether it is counted as failed, the module's result, and what the journal shows."""
+
+    failed: bool
+    result: dict[str, Any]
+    journal: str
+
+    def layer(self, name: str) -> dict[str, Any]:
+        return next(layer for layer in self.result["layers"] if layer["name"] == name)
+
+
+def check(host: Any) -> Check:
+    """Runs what the timer runs."""
+    status = host.run(f"systemctl start {SERVICE}", check=False).returncode
+    shown = host.run(f"systemctl list-units --failed --plain --no-legend {SERVICE}").stdout
+    assert bool(status) == (SERVICE in shown)
+    run = host.run(f"systemctl show -P InvocationID {SERVICE}").stdout.strip()
+    journal = host.run(f"journalctl --sync; journalctl -q -o cat _SYSTEMD_INVOCATION_ID={run}").stdout
+    print(journal)
+    # localhost | SUCCESS => { … }
+    start = journal.index("=> {") + 3
+    result, _end = json.JSONDecoder().raw_decode(journal[start:])
+    host.run(f"systemctl reset-failed {SERVICE}", check=False)
+    return Check(bool(status), result, journal)
+
+
+def test_a_network_that_comes_is_told_until_the_engine_has_its_name(host, playbook):
+    first = check(host)
+    assert not first.failed
+    assert (first.result["ok"], first.result["loaded"], first.result["missing_names"]) == (True, True, [])
+    assert not [layer for layer in first.result["layers"] if layer["remedy"]]
+
+    gateway = add_network(host, "ci")
+    added = check(host)
+    assert not added.failed
+    assert added.result["missing_names"] == [
+        {"name": f"IP:{gateway}", "origin": "gateway of network ci", "urgent": False}
+    ]
+    assert f"their containers reach the engine at {GATEWAY}" in added.layer("networks")["text"]
+    assert "wormhole.docker.provision" in added.layer("networks")["remedy"]
+    assert "What to do soon" in added.result["text"]
+
+    # It does what it was told; the engine is not restarted for it.
+    running = engine(host)
+    playbook("provision", host)
+    assert engine(host) == running
+    issued = check(host)
+    assert not issued.failed
+    assert issued.result["loaded"] is False
+    assert issued.result["missing_names"] == added.result["missing_names"]
+    assert [issued.layer(name)["remedy"] for name in ("networks", "installed")] == ["", ""]
+
+    host.run(RESTART)
+    loaded = check(host)
+    assert (loaded.failed, loaded.result["loaded"], loaded.result["missing_names"]) == (False, True, [])
+
+
+@pytest.mark.parametrize(
+    ("ends", "failed", "words"),
+    [(20 * DAY, False, "due for renewal since"), (-DAY, True, "the certificate expired on")],
+)
+def test_dates_are_told_until_the_engine_has_a_new_certificate(
+    host, playbook, controller_ca, ends, failed, words
+):
+    reissue(host, SERVER, controller_ca, begins=-FAR, ends=ends)
+    host.run(RESTART)
+    told = check(host)
+    assert told.failed is failed
+    assert words in (told.result["msg"] if failed else told.layer("validity")["text"])
+    assert "wormhole.docker." in (told.result["error"] if failed else told.layer("validity"))["remedy"]
+
+    playbook("provision", host)
+    mended = check(host)
+    assert (mended.failed, mended.result["loaded"]) == (False, True)
+    assert not [layer for layer in mended.result["layers"] if layer["remedy"]]
+
+
+def test_what_is_renewed_and_not_loaded_is_told(host, playbook, controller_ca):
+    reissue(host, SERVER, controller_ca, begins=-FAR, ends=20 * DAY)
+    host.run(RESTART)
+    reissue(host, SERVER, controller_ca, begins=-datetime.timedelta(hours=1), ends=90 * DAY)
+    told = check(host)
+    assert (told.failed, told.result["loaded"]) == (False, False)
+    assert told.result["certificate"]["renewal_due"]
+    assert not told.result["installed_certificate"]["renewal_due"]
+    assert "restarts the engine once" in told.layer("installed")["remedy"]
+
+    running = engine(host)
+    playbook("provision", host)
+    assert engine(host) != running
+    assert check(host).result["loaded"]
+
+
+def test_an_address_that_docker0_gets_at_the_next_start_is_urgent(host):
+    """Every container of the default bridge will depend on it, while those of another network have a choice."""
+    add_network(host, "ci")
+    configuration = json.loads(host.read("/etc/docker/daemon.json"))
+    host.write("/etc/docker/daemon.json", json.dumps({**configuration, "bip": "172.29.0.1/16"}))
+    told = check(host)
+    assert told.failed
+    assert told.result["error"]["subject"].endswith("layer networks")
+    assert "lacks IP:172.29.0.1 (bip of /etc/docker/daemon.json)" in told.result["msg"]
+
+
+def add_network(host: Any, name: str) -> str:
+    """Creates a network; its gateway."""
+    host.run(f"docker network create {name}")
+    return str(
+        host.run(f"docker network inspect {name} -f '{{{{(index .IPAM.Config 0).Gateway}}}}'").stdout.strip()
+    )
