@@ -21,6 +21,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint imp
     EndpointState,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    EngineUnavailable,
     InvalidInput,
     MissingRequirement,
     Refused,
@@ -238,9 +239,14 @@ def test_where_it_listens(look, config):
         assert look(port=listener.getsockname()[1]).listening == (LOOPBACK,)
 
 
-def test_a_refusal_of_the_engine_is_not_swallowed_where_it_was_asked(look, config):
-    engine = Engine()
-    engine.networks = lambda: (_ for _ in ()).throw(Refused("GET /networks"))
-    assert look(engine).not_compared == "GET /networks"
-    with pytest.raises(Refused):
-        look(engine, networks=True)
+class SpeechlessEngine(FakeEngine):
+    """An engine that can be opened and does not answer."""
+
+    def networks(self):
+        raise EngineUnavailable("GET /networks", found="timed out")
+
+
+def test_an_engine_that_does_not_answer_fails_where_it_was_asked_for(look):
+    assert look(SpeechlessEngine).not_compared == "GET /networks: found timed out"
+    with pytest.raises(EngineUnavailable):
+        look(SpeechlessEngine, networks=True)
