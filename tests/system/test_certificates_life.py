@@ -78,6 +78,14 @@ HARMS = [
         "provision",
         ("unreadable", "dockerd", "cannot be read: key.pem"),
     ),
+    # Started like this, the engine ends at once; its containers run on.
+    Harm(
+        SERVER,
+        "truncate -s 100 key.pem; systemctl stop docker.socket docker.service; ! systemctl start docker.service",
+        "Cannot connect to the Docker daemon",
+        "provision",
+        ("unreadable", SERVER, f"{SERVER}/key.pem: private key"),
+    ),
     Harm(
         AGENT,
         "truncate -s 100 key.pem",
@@ -109,8 +117,8 @@ def test_what_expired_or_is_half_written_is_mended_and_nothing_else_is_touched(
 
         run = playbook(harm.playbook, host, *(LAUNCH if harm.playbook == "launch" else ()))
 
-        ((code, subject, text),) = reasons(run)
-        assert (code, subject) == harm.reason[:2]
+        ((code, subject, text),) = reasons(run) + reasons(run, "wormhole.docker.certificate_rotation")
+        assert (code, subject) == harm.reason[:2], text
         assert harm.reason[2] in text
         assert differing(before, contents(host)) == [
             f"{harm.directory}/cert.pem",
@@ -132,10 +140,16 @@ def test_without_the_authoritys_key_all_goes_on_that_needs_no_signature(
     shutil.move(controller_ca / "ca.key", lost)
     host.run(f"chmod 0644 {SERVER}/cert.pem {AGENT}/cert.pem && chmod 0440 {AGENT}/key.pem")
     untouched = contents(host)
-    mended = playbook("launch", host, *LAUNCH)
-    assert {(code, subject) for code, subject, _text in reasons(mended)} == {("mode_drift", "agent")}
-    assert differing(untouched, contents(host)) == [f"{AGENT}/cert.pem", f"{AGENT}/key.pem"]
-    assert playbook("launch", host, *LAUNCH).changed == 0
+    mended = [playbook("provision", host), playbook("launch", host, *LAUNCH)]
+    assert [{reason[:2] for reason in reasons(run)} for run in mended] == [
+        {("mode_drift", "dockerd")},
+        {("mode_drift", "agent")},
+    ]
+    assert differing(untouched, contents(host)) == [
+        f"{AGENT}/cert.pem",
+        f"{AGENT}/key.pem",
+        f"{SERVER}/cert.pem",
+    ]
 
     host.run(f"rm {AGENT}/cert.pem; chmod 0644 {IDENTITIES}/other/cert.pem")
     before, running = contents(host), engine(host)
@@ -158,25 +172,6 @@ def test_without_the_authoritys_key_all_goes_on_that_needs_no_signature(
         playbook(name, host, *arguments)
     assert inside(host, ASK).stdout.strip() == "linux"
     assert [playbook("provision", host).changed, playbook("launch", host, *LAUNCH).changed] == [0, 0]
-
-
-def test_without_the_authoritys_key_provision_mends_what_needs_no_signature(
-    release, fresh_host, playbook, controller_ca
-):
-    host = fresh_host(release)
-    playbook("provision", host)
-    (controller_ca / "ca.key").unlink()
-    host.run(f"chmod 0644 {SERVER}/cert.pem")
-    assert reasons(playbook("provision", host))[0][:2] == ("mode_drift", "dockerd")
-
-
-def test_a_half_written_key_with_which_the_engine_does_not_start_is_mended(release, fresh_host, playbook):
-    host = fresh_host(release)
-    playbook("provision", host)
-    host.run(f"truncate -s 100 {SERVER}/key.pem; systemctl stop docker.service")
-    host.run("systemctl start docker.service; ! docker version")
-    playbook("provision", host)
-    host.run("docker version")
 
 
 def test_a_servers_renewal_is_noticed_by_nobody(release, fresh_host, playbook, controller_ca):
@@ -251,7 +246,7 @@ def test_controllers_that_make_one_authority_at_once_agree(release, fresh_hosts,
         task.result["fingerprint_sha256"]
         for run in made
         for task in run.tasks
-        if task.action == "wormhole.docker.certificate_authority"
+        if task.action == "wormhole.docker.certificate_authority" and task.status == "ok"
     ]
     assert len(told) == 2
     assert len(set(told)) == 1
