@@ -15,7 +15,7 @@ description:
   - An authority that is there already is used, and never overwritten, whatever the options say about its
     name, its key type or its validity. If what is there cannot issue certificates (there is no certificate, the key is
     another one's or cannot be read, the certificate has expired or is not an authority's, its chain does not end in a root),
-    the module fails and says what to do. If the key alone is missing, it warns: what was issued is good as before.
+    the module fails and says what to do. If the key alone is missing, it warns, since what was issued is good as before.
   - An authority of your own, such as a corporate intermediate, is used as it is. Put its key and its certificate with the
     chain above it into O(directory), or name them by path or by content; then they are checked, and nothing is written.
   - Lets another authority take over, in the three stages of O(rotation).

@@ -25,7 +25,7 @@ def authority_arguments(prefix: str = "ca_") -> dict[str, Any]:
         "directory": {"type": "str"},
         "certificate_path": {"type": "str"},
         "certificate_content": {"type": "str"},
-        "private_key_path": {"type": "str"},
+        "private_key_path": {"type": "str", "no_log": False},
         "private_key_content": {"type": "str", "no_log": True},
         "trusted_content": {"type": "str"},
         "passphrase": {"type": "str", "no_log": True},

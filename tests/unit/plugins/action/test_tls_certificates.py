@@ -2,101 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Both halves of tls_certificates together; only the transport between them is replaced, by a call in this process.
-
-The modules are the real ones, run through AnsibleModule with arguments that went through JSON.
-"""
+"""Both halves of tls_certificates together."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import types
 
 import pytest
-from ansible.module_utils.common.parameters import PASS_VARS
-from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.wormhole.docker.plugins.action.tls_certificates import ActionModule
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import x509
-from ansible_collections.wormhole.docker.plugins.modules import certificate_authority, tls_certificates
-
-PASSPHRASE = "sesame-open-thyself"
-
-
-def run_module(module, arguments, check_mode=False):
-    """Runs a module's main() and returns its result, as it would travel."""
-    output = io.StringIO()
-    # From ansible-core 2.21 on, what a module was called with is in its result only on demand.
-    demanded = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
-    arguments = json.loads(json.dumps({**arguments, **demanded, "_ansible_check_mode": check_mode}))
-    with patch_module_args(arguments), contextlib.redirect_stdout(output), pytest.raises(SystemExit):
-        module.main()
-    return json.loads(output.getvalue())
-
-
-class Fleet:
-    """A controller with one host: runs tasks, and records what went over the wire."""
-
-    def __init__(self, home):
-        self.authority = home / "ca"
-        self.etc = home / "etc"
-        self.sent = []
-        self.answers = []
-        self.interrupt = False
-
-    def make_authority(self, check_mode=False, **options):
-        arguments = {"directory": str(self.authority), **options}
-        return run_module(certificate_authority, arguments, check_mode)
-
-    def server(self, **options):
-        names = ["IP:172.17.0.1", {"name": "IP:172.18.0.1", "origin": "gateway of network ci"}]
-        return self.entry("dockerd", profile="server", subject_alternative_names=names, **options)
-
-    def client(self, name="jenkins", **options):
-        return self.entry(name, profile="client", **options)
-
-    def entry(self, name, **options):
-        return {"name": name, "directory": str(self.etc / name), **options}
-
-    def run(self, *certificates, check_mode=False, **options):
-        arguments = {"ca_directory": str(self.authority), "certificates": list(certificates), **options}
-        task = types.SimpleNamespace(
-            args=arguments,
-            check_mode=check_mode,
-            async_val=0,
-            action="wormhole.docker.tls_certificates",
-            diff=True,
-        )
-        connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None))
-        action = ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
-        action._execute_module = self.execute_module
-        self.sent, self.answers = [], []
-        return action.run(task_vars={})
-
-    def execute_module(self, module_name, module_args, task_vars):
-        assert module_name == "wormhole.docker.tls_certificates"
-        self.sent.append(module_args)
-        if self.interrupt and len(self.sent) > 1:
-            return {"unreachable": True, "msg": "the line is dead"}
-        answer = run_module(tls_certificates, module_args, self.check_mode)
-        self.answers.append(json.dumps(answer))
-        return answer
-
-    check_mode = False
-
-    def check(self, *certificates, **options):
-        self.check_mode = True
-        try:
-            return self.run(*certificates, check_mode=True, **options)
-        finally:
-            self.check_mode = False
-
-    def tree(self):
-        return (
-            {str(path.relative_to(self.etc)) for path in self.etc.rglob("*")} if self.etc.exists() else set()
-        )
+from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import PASSPHRASE, Fleet
 
 
 @pytest.fixture

@@ -1,0 +1,333 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Another authority takes over; and authorities that sign elsewhere, or come by path or by content."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import x509
+from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import PASSPHRASE, Fleet
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    return Fleet(tmp_path)
+
+
+@pytest.fixture
+def provisioned(fleet):
+    fleet.make_authority()
+    fleet.run(fleet.server(), fleet.client())
+    return fleet
+
+
+def issuer(fleet, name):
+    return x509.read_certificate((fleet.etc / name / "cert.pem").read_bytes()).issuer_common_name
+
+
+def trusted(fleet, name):
+    bundle = x509.read_bundle((fleet.etc / name / "ca.pem").read_bytes())
+    return [x509.read_certificate(anchor.pem.encode()).common_name for anchor in bundle]
+
+
+def pem(fleet, *names):
+    return "".join((fleet.authority / name).read_text(encoding="utf-8") for name in names)
+
+
+def shake_hands(fleet):
+    """Server and client meet with what is in their directories, in memory; raises if either does not accept the other."""
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.verify_mode = ssl.CERT_REQUIRED
+    # As Go does: what is in the bundle is trusted, whatever issued it.
+    server.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for context, name in ((server, "dockerd"), (client, "jenkins")):
+        context.load_verify_locations(fleet.etc / name / "ca.pem")
+        context.load_cert_chain(fleet.etc / name / "cert.pem", fleet.etc / name / "key.pem")
+    client.verify_flags |= ssl.VERIFY_X509_STRICT
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname="172.17.0.1"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for _turn in range(4):
+        for end in list(ends):
+            try:
+                end.do_handshake()
+                ends.remove(end)
+            except ssl.SSLWantReadError:
+                pass
+    assert ends == []
+
+
+def stage(fleet, name, **options):
+    return fleet.make_authority(rotation=name, **options)
+
+
+def test_a_host_follows_through_all_stages_and_every_connection_holds(provisioned):
+    fleet = provisioned
+    keys = {name: (fleet.etc / name / "key.pem").read_bytes() for name in ("dockerd", "jenkins")}
+    stage(fleet, "trust")
+    bundle = fleet.etc / "dockerd" / "ca.pem"
+    age = bundle.stat().st_mtime
+    result = fleet.rotate("trust")
+    assert (result["changed"], result["restart_required"], len(fleet.sent)) == (True, False, 1)
+    # An engine compares it with its own start: it need not read a bundle that has only grown.
+    assert bundle.stat().st_mtime == pytest.approx(age, abs=1e-5, rel=0)
+    assert (
+        trusted(fleet, "dockerd")
+        == trusted(fleet, "jenkins")
+        == ["wormhole.docker CA", "wormhole.docker CA G2"]
+    )
+    shake_hands(fleet)
+
+    stage(fleet, "reissue")
+    result = fleet.rotate("servers")
+    assert (result["restart_required"], len(fleet.sent)) == (True, 2)
+    assert (issuer(fleet, "dockerd"), issuer(fleet, "jenkins")) == (
+        "wormhole.docker CA G2",
+        "wormhole.docker CA",
+    )
+    shake_hands(fleet)
+    result = fleet.rotate("clients")
+    assert not result["restart_required"]
+    assert issuer(fleet, "jenkins") == "wormhole.docker CA G2"
+    shake_hands(fleet)
+
+    result = fleet.rotate("drop")
+    assert (result["restart_required"], len(fleet.sent)) == (True, 1)
+    stage(fleet, "drop")
+    assert trusted(fleet, "dockerd") == trusted(fleet, "jenkins") == ["wormhole.docker CA G2"]
+    shake_hands(fleet)
+    assert {name: (fleet.etc / name / "key.pem").read_bytes() for name in keys} == keys
+    for step in ("trust", "servers", "clients", "drop"):
+        assert not fleet.rotate(step)["changed"]
+        assert len(fleet.sent) == 1
+    assert not fleet.run(fleet.server(), fleet.client())["changed"]
+
+
+def test_what_the_wire_carries_is_public(provisioned):
+    fleet = provisioned
+    stage(fleet, "trust")
+    stage(fleet, "reissue")
+    result = fleet.rotate("servers")
+    wire = json.dumps(fleet.sent) + "".join(fleet.answers) + json.dumps(result)
+    assert len(fleet.sent) == 2
+    assert "PRIVATE" not in wire
+    assert "BEGIN" not in json.dumps(result)
+
+
+def test_check_mode_predicts_a_step_and_touches_nothing(provisioned):
+    fleet = provisioned
+    stage(fleet, "trust")
+    stage(fleet, "reissue")
+    before = {path: path.read_bytes() for path in fleet.etc.rglob("*.pem")}
+    predicted = fleet.rotate("servers", check_mode=True)
+    assert {path: path.read_bytes() for path in fleet.etc.rglob("*.pem")} == before
+    done = fleet.rotate("servers")
+    for key in ("changed", "reasons", "diff", "restart_required"):
+        assert done[key] == predicted[key]
+
+
+def test_a_host_that_missed_a_rotation_is_not_cut_off_by_an_ordinary_task_and_catches_up(provisioned):
+    fleet = provisioned
+    for name in ("trust", "reissue", "drop"):
+        stage(fleet, name)
+    before = {path: path.read_bytes() for path in fleet.etc.rglob("*.pem")}
+    refused = fleet.run(fleet.server())
+    assert refused["failed"]
+    assert "rotate" in refused["msg"]
+    assert {path: path.read_bytes() for path in fleet.etc.rglob("*.pem")} == before
+    for step in ("servers", "clients", "drop"):
+        assert not fleet.rotate(step).get("failed")
+        shake_hands(fleet)
+    assert trusted(fleet, "dockerd") == trusted(fleet, "jenkins") == ["wormhole.docker CA G2"]
+    assert not fleet.run(fleet.server(), fleet.client())["changed"]
+
+
+def test_the_authority_signs_again_only_what_it_has_signed_before(provisioned, tmp_path):
+    fleet = provisioned
+    mine = (fleet.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
+    key = x509.read_key((fleet.etc / "jenkins" / "key.pem").read_bytes())
+    request = x509.make_request(key, "anything")
+    issued = fleet.sign(requests={"/j": {"certificate": mine, "request": request}})["issued"]["/j"]
+    assert x509.read_certificate(issued.encode()).common_name == "jenkins"
+
+    # Somebody else's name is not to be had for a key of one's own.
+    other = x509.make_request(x509.make_key("ecdsa-p256"), "jenkins")
+    refused = fleet.sign(requests={"/j": {"certificate": mine, "request": other}})
+    assert "another key" in refused["msg"]
+    stranger = Fleet(tmp_path / "stranger")
+    (tmp_path / "stranger").mkdir()
+    stranger.make_authority()
+    stranger.run(stranger.client())
+    theirs = (stranger.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
+    key = x509.read_key((stranger.etc / "jenkins" / "key.pem").read_bytes())
+    foreign = {"certificate": theirs, "request": x509.make_request(key, "jenkins")}
+    refused = fleet.sign(requests={"/j": foreign})
+    assert "has issued" in refused["msg"]
+
+
+def test_a_server_whose_key_is_of_no_use_gets_another_one_with_its_names(provisioned):
+    fleet = provisioned
+    assert not fleet.rotate("repair")["changed"]
+    key = fleet.etc / "dockerd" / "key.pem"
+    key.chmod(0o600)
+    key.write_bytes(key.read_bytes()[:100])
+    key.chmod(0o400)
+    client = (fleet.etc / "jenkins" / "key.pem").read_bytes()
+    result = fleet.rotate("repair")
+    assert [reason["code"] for reason in result["reasons"]] == ["unreadable"]
+    assert (fleet.etc / "jenkins" / "key.pem").read_bytes() == client
+    shake_hands(fleet)
+    assert not fleet.run(fleet.server(), fleet.client())["changed"]
+
+
+# --- where the authority comes from -------------------------------------------------------------------------------
+
+
+def test_an_authority_comes_by_content_or_by_path(fleet):
+    fleet.make_authority(passphrase=PASSPHRASE)
+    content = {
+        "ca_certificate_content": pem(fleet, "ca.pem"),
+        "ca_private_key_content": pem(fleet, "ca.key"),
+        "ca_passphrase": PASSPHRASE,
+    }
+    result = fleet.run(fleet.server(), fleet.client(), **content)
+    assert result["changed"]
+    wire = json.dumps(fleet.sent) + "".join(fleet.answers) + json.dumps(result)
+    assert "PRIVATE" not in wire
+    assert PASSPHRASE not in wire
+    shake_hands(fleet)
+    path = {
+        "ca_certificate_path": str(fleet.authority / "ca.pem"),
+        "ca_private_key_path": str(fleet.authority / "ca.key"),
+        "ca_passphrase": PASSPHRASE,
+    }
+    for source in (content, path, {"ca_passphrase": PASSPHRASE}):
+        assert not fleet.run(fleet.server(), fleet.client(), **source)["changed"]
+
+
+def test_authorities_by_content_take_over_from_each_other(fleet, tmp_path):
+    (tmp_path / "next").mkdir()
+    successor = Fleet(tmp_path / "next")
+    for each, name in ((fleet, "First"), (successor, "Second")):
+        each.make_authority(common_name=name)
+
+    def by_content(one, trusted):
+        return {
+            "ca_certificate_content": pem(one, "ca.pem"),
+            "ca_private_key_content": pem(one, "ca.key"),
+            **({"ca_trusted_content": pem(trusted, "ca.pem")} if trusted else {}),
+        }
+
+    fleet.run(fleet.server(), fleet.client(), **by_content(fleet, None))
+    for step, source in (
+        ("trust", by_content(fleet, successor)),
+        ("servers", by_content(successor, fleet)),
+        ("clients", by_content(successor, fleet)),
+        ("drop", by_content(successor, None)),
+    ):
+        assert not fleet.rotate(step, **source).get("failed")
+        shake_hands(fleet)
+    assert trusted(fleet, "dockerd") == trusted(fleet, "jenkins") == ["Second"]
+
+
+def test_without_its_key_an_authority_is_trusted_and_issues_nothing(fleet):
+    fleet.make_authority()
+    fleet.run(fleet.server())
+    source = {"ca_certificate_content": pem(fleet, "ca.pem")}
+    (fleet.etc / "dockerd" / "key.pem").chmod(0o440)
+    assert [reason["code"] for reason in fleet.run(fleet.server(), **source)["reasons"]] == ["mode_drift"]
+    refused = fleet.run(fleet.client(), **source)
+    assert "without ca.key" in refused["msg"]
+
+
+def test_an_authority_elsewhere_signs_what_the_task_asks_for(fleet):
+    fleet.make_authority()
+    certificates = [fleet.server(), fleet.client()]
+    authority = fleet.sign()["authority"]
+    assert "PRIVATE" not in json.dumps(authority)
+    wanted = fleet.run(*certificates, authority=authority)
+    assert set(wanted["requests"]) == {"dockerd", "jenkins"}
+    signed = fleet.sign(certificates=certificates, requests=wanted["requests"])
+    done = fleet.run(*certificates, authority=authority, issued=signed["issued"])
+    assert done["changed"]
+    shake_hands(fleet)
+    again = fleet.run(*certificates, authority=authority)
+    assert not again["changed"]
+    assert "requests" not in again
+
+
+def test_what_comes_back_from_elsewhere_is_verified(fleet, tmp_path):
+    fleet.make_authority()
+    (tmp_path / "stranger").mkdir()
+    stranger = Fleet(tmp_path / "stranger")
+    stranger.make_authority()
+    authority = fleet.sign()["authority"]
+    wanted = fleet.run(fleet.server(), authority=authority)
+    for signer, asked in ((stranger, fleet.server()), (fleet, {**fleet.server(), "common_name": "other"})):
+        signed = signer.sign(certificates=[asked], requests=wanted["requests"])
+        refused = fleet.run(fleet.server(), authority=authority, issued=signed["issued"])
+        assert refused["failed"]
+        assert "not installed" in refused["msg"]
+        assert not (fleet.etc / "dockerd").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ca_directory": "/ca", "ca_certificate_content": "x"}, "mutually exclusive"),
+        ({"ca_directory": "/ca", "ca_private_key_content": "x"}, "mutually exclusive"),
+        (
+            {"ca_certificate_content": "x", "ca_private_key_content": "x", "ca_private_key_path": "/x"},
+            "mutually exclusive",
+        ),
+        ({}, "one of the following is required"),
+        ({"ca_certificate_content": "no certificate"}, "certificate of the authority"),
+        ({"ca_certificate_path": "/does/not/exist"}, "none at /does/not/exist"),
+        ({"authority": {"issuing": "", "key": "x"}}, "authority: expected"),
+        ({"ca_directory": "/ca", "issued": {}}, "issued: expected"),
+    ],
+)
+def test_sources_that_contradict_each_other_are_refused(fleet, options, said):
+    from ansible_collections.wormhole.docker.plugins.action import tls_certificates
+
+    result = fleet.run_task(tls_certificates, {"certificates": [fleet.server()], **options})
+    assert result["failed"]
+    assert said in result["msg"]
+
+
+def test_a_corporate_intermediate_is_checked_and_not_written_anywhere(fleet, tmp_path):
+    extensions = "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\n"
+    (tmp_path / "ca.ext").write_text(
+        extensions + "nameConstraints=permitted;DNS:corp.example,permitted;IP:10.0.0.0/255.0.0.0"
+    )
+    for command in (
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.pem -days 3650 -subj /CN=Root "
+        "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign",
+        "openssl req -newkey rsa:2048 -nodes -keyout i.key -out i.csr -subj /CN=Issuing",
+        "openssl x509 -req -in i.csr -CA root.pem -CAkey root.key -CAcreateserial -days 1000 -out i.pem -extfile ca.ext",
+    ):
+        subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True)
+    chain = (tmp_path / "i.pem").read_text() + (tmp_path / "root.pem").read_text()
+    source = {"certificate_content": chain, "private_key_path": str(tmp_path / "i.key")}
+    before = sorted(tmp_path.rglob("*"))
+    checked = fleet.make_authority(directory=None, **source)
+    assert (checked["changed"], checked["subject"]) == (False, "CN=Issuing")
+    assert checked["trust_bundle"] == chain
+    # Its name constraints do not admit a bridge's gateway: clients would refuse it.
+    refused = fleet.run(fleet.server(), **{f"ca_{name}": value for name, value in source.items()})
+    assert "IP:172.17.0.1" in refused["msg"]
+    assert "name constraints" in refused["msg"]
+    assert sorted(tmp_path.rglob("*")) == before
+    alone = {**source, "certificate_content": (tmp_path / "i.pem").read_text()}
+    refused = fleet.make_authority(directory=None, **alone)
+    assert "without its issuer, CN=Root" in refused["msg"]
