@@ -119,13 +119,12 @@ class Host:
     def cut_off(self) -> Iterator[None]:
         """Make the host unreachable by SSH from the lab's network, for the length of a `with` block.
 
-        What runs behind `lab.netns.enter_argv` finds "No route to host", at once. This object still reaches the host:
+        What runs behind `lab.netns.enter_argv` finds "Connection refused", at once. This object still reaches the host:
         it comes from the machine's own network. A reboot ends the cut.
         """
+        # A reset and no ICMP error: those come at most once a second.
         subnet = network.Subnet(ipaddress.IPv4Network(f"{self.address}/24", strict=False))
-        rule = (
-            f"INPUT -s {subnet.gateway} -p tcp --dport 22 --syn -j REJECT --reject-with icmp-host-unreachable"
-        )
+        rule = f"INPUT -s {subnet.gateway} -p tcp --dport 22 --syn -j REJECT --reject-with tcp-reset"
         self.run(f"iptables -I {rule}")
         # The lab's shared connection is open already; it cannot be opened again until the cut ends.
         ssh, *rest = self.ssh_argv()
