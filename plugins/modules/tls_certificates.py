@@ -18,15 +18,16 @@ description:
   - A task that issues nothing takes one round trip to the host, otherwise two, whatever the number of
     certificates.
   - A certificate is replaced if it is missing or unreadable, does not fit its key, comes from another issuer,
-    has other names or another usage than the task says, or is due for renewal; together with its key, unless
-    only names came or went. Drift of owner, mode or C(ca.pem) is mended without issuing anything. Each change comes with its
+    has other names or another usage than the task says, or is due for renewal. Drift of owner, mode or C(ca.pem) is mended without issuing anything. Each change comes with its
     reasons.
   - While one authority takes over from another, what the former one has issued stays as it is; playbook
     C(wormhole.docker.rotate) reissues it in an order that cuts no connection. Should it have to be issued anew for another
     reason, the task is refused until that playbook has run.
   - A new certificate is verified on the host before it is installed, by the rules that judge the one that is
-    there. Each file is replaced atomically. A client that reads the files one after the other in the very
-    moment of a renewal can get the new key with the old certificate, and has to read again.
+    there. Each file is replaced atomically.
+  - A new certificate comes with a new key, unless only names came or went, or a client is renewed in time; a client reads its
+    files one after the other and at any moment, and has to find a pair that fits. To give a client another key, remove its
+    C(key.pem).
 author:
   - Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
@@ -137,7 +138,8 @@ notes:
     directory, readable for root only. The next run removes it.
   - Nothing is issued while the clocks of host and controller are more than 30 minutes apart.
   - Tested with cryptography 38 and the newest one. What is issued is verified by C(openssl verify
-    -x509_strict) and in handshakes of Python's ssl module with C(VERIFY_X509_STRICT), for every key type.
+    -x509_strict), in handshakes of Python's ssl module with C(VERIFY_X509_STRICT), and by Docker's CLI, Node.js, curl, GnuTLS
+    and Java from inside containers, for every key type.
 seealso:
   - module: wormhole.docker.certificate_authority
   - module: wormhole.docker.certificate_signature

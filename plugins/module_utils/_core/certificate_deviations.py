@@ -35,7 +35,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import 
     timestamp,
 )
 
-SAN_MISSING, SAN_SURPLUS = "san_missing", "san_surplus"
+SAN_MISSING, SAN_SURPLUS, EXPIRES_SOON = "san_missing", "san_surplus", "expires_soon"
 
 
 def find_deviations(
@@ -136,7 +136,7 @@ def _validity_deviations(
         return [make_reason(spec, "expired", f"expired at {end}")]
     if certificate.not_after - now <= spec.renew_before:
         window = f"{spec.renew_before / ONE_DAY:.3g} days before its end"
-        return [make_reason(spec, "expires_soon", f"expires at {end}, and is renewed {window}")]
+        return [make_reason(spec, EXPIRES_SOON, f"expires at {end}, and is renewed {window}")]
     return []
 
 

@@ -4,8 +4,8 @@
 
 """What to do about the leaf certificates of one host.
 
-A deviation of the certificate or its key calls for a new one; with a new key, unless only names came or went. Drift of owner, mode or
-trust bundle is mended in place. Whatever else lies in a certificate's directory belongs to somebody else and
+A deviation of the certificate or its key calls for a new one; with a new key, unless only names came or went or a client is
+renewed. Drift of owner, mode or trust bundle is mended in place. Whatever else lies in a certificate's directory belongs to somebody else and
 stays.
 """
 
@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_deviations import (
+    EXPIRES_SOON,
     SAN_MISSING,
     SAN_SURPLUS,
     find_deviations,
@@ -24,6 +25,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_
     make_reason,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
+    CLIENT,
     EXTENDED_KEY_USAGE,
     SERVER,
     CertificateSpec,
@@ -103,12 +105,18 @@ def _issue(
     spec: CertificateSpec, state: CertificateState, codes: set[str], authority: Authority
 ) -> IssueCertificate:
     bundle = authority.trust.renewed(spec.profile, state.trust_bundle)
-    if state.certificate is None or not codes <= {SAN_MISSING, SAN_SURPLUS}:
+    names = {SAN_MISSING, SAN_SURPLUS}
+    # A client reads its files at any time, one after the other: a renewal must not give it a key that does not fit.
+    kept = names | {EXPIRES_SOON} if spec.profile == CLIENT else names
+    if state.certificate is None or not codes <= kept:
         return IssueCertificate(spec, bundle)
     missing = set(spec.subject_alternative_names) - set(state.certificate.subject_alternative_names)
     trusted_already = bundle.only_grows or authority.trust.is_current(spec.profile, state.trust_bundle)
     return IssueCertificate(
-        spec, bundle, keep_key=True, deferrable=trusted_already and missing <= spec.deferrable
+        spec,
+        bundle,
+        keep_key=True,
+        deferrable=codes <= names and trusted_already and missing <= spec.deferrable,
     )
 
 

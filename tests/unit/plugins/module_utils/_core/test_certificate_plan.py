@@ -447,6 +447,22 @@ def test_no_result_holds_pem_or_the_bundle(spec, state):
     assert ANCHOR.pem not in text
 
 
+@pytest.mark.parametrize(
+    ("spec", "fields", "kept"),
+    [
+        # A client reads its files at any time; an engine at its start, which follows the renewal.
+        (CLIENT, {"not_after": NOW + 50 * DAY}, True),
+        (SERVER, {"not_after": NOW + 50 * DAY}, False),
+        (CLIENT, {"not_after": NOW - DAY}, False),
+        (CLIENT, {"common_name": "other"}, False),
+        (CLIENT, {"not_after": NOW + 50 * DAY, "common_name": "other"}, False),
+    ],
+)
+def test_a_client_that_is_renewed_in_time_keeps_its_key(spec, fields, kept):
+    (action,) = plan_one(spec, installed(spec, **fields)).actions
+    assert action.keep_key == kept
+
+
 # --- while one authority takes over from another ------------------------------------------------------------------
 
 
