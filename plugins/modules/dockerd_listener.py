@@ -24,9 +24,16 @@ description:
 options:
   addresses:
     description:
-      - Where to listen. Each must be the gateway of a bridge network of this host, or loopback.
+      - Where to listen. Each must be the gateway of a bridge network of this host, or loopback, or the word
+        V(gateways).
       - By default the IPv4 gateway of the default bridge (docker0), which containers on every bridge network with a
-        route to the host can reach.
+        route to the host can reach. Then a network that somebody adds is no reason to restart the engine.
+      - V(gateways) stands for the gateway of every bridge network with a route to the host, IPv4 and IPv6. A network that
+        is added is then listened on after the next run, which restarts the engine once for it. A network that was
+        removed costs no restart. Until there is one for another reason, dockerd keeps a socket that is bound to an
+        address which the host has no longer.
+      - When an engine that has to be restarted will have another address for docker0 afterwards, because C(bip) or
+        C(default-address-pools) of C(daemon.json) say so, it listens on that one, in the same restart.
     type: list
     elements: str
   port:
@@ -58,6 +65,10 @@ extends_documentation_fragment:
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
   - systemd on the managed node, with a docker.service that starts dockerd by C(-H fd://), as the vendors' do
+notes:
+  - An IPv6 gateway cannot be dialled while no container is attached to its network. What the engine serves there is then
+    judged by another address on which it listens.
+  - Tested with Docker 20.10 and systemd 252, and with Docker 26.1 and systemd 257.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.gateway_info
@@ -72,6 +83,10 @@ EXAMPLES = r"""
   wormhole.docker.dockerd_listener:
     port: 12376
     running_containers: refuse
+
+- name: Listen on the gateway of every network, as containers on it see their host
+  wormhole.docker.dockerd_listener:
+    addresses: [gateways]
 """
 
 RETURN = r"""
@@ -88,7 +103,7 @@ reasons:
     text:
       description: A sentence.
       type: str
-      sample: 172.17.0.1:2376 serves another certificate
+      sample: 172.17.0.1:2376 serves outdated certificates
     subject:
       description: The object concerned.
       type: str
@@ -121,9 +136,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     RestartEngine,
     parse_spec,
     render_endpoint,
-    resolve_addresses,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import (
+    plan_endpoints,
+    plan_listener,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,
@@ -140,7 +157,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     def describe(state: ListenerState, plan: Plan[Any]) -> dict[str, Any]:
         restarts = [action for action in plan.actions if isinstance(action, RestartEngine)]
         return {
-            "endpoints": [render_endpoint(a, spec.port) for a in resolve_addresses(spec, state.topology)],
+            "endpoints": [render_endpoint(*endpoint) for endpoint in plan_endpoints(spec, state)],
             "restarted": bool(restarts),
             "interrupted": [name for action in restarts for name in action.containers],
         }

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 import os
+from typing import Any, Mapping
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files
 from ansible_collections.wormhole.docker.plugins.module_utils._core.daemon_json import PATH, parse_config
-from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.network_config import (
     NetworkConfig,
@@ -32,12 +32,15 @@ def read_config_text(path: str = PATH) -> str:
         raise Refused(path, expected="UTF-8 text", found=str(error)) from error
 
 
-def observe_network_config(engine: EnginePort, path: str = PATH) -> NetworkConfig:
+def read_network_config(info: Mapping[str, Any], path: str = PATH) -> NetworkConfig:
     """What the file and the running engine say about networks to come.
+
+    Args:
+        info: as the engine tells it (``GET /info``).
+        path: of the file.
 
     Raises:
         Refused: the file is broken, or dockerd would not start with a value in it.
     """
-    return parse_network_config(
-        parse_config(read_config_text(path), path), engine.info().get("DefaultAddressPools") or (), path
-    )
+    config = parse_config(read_config_text(path), path)
+    return parse_network_config(config, info.get("DefaultAddressPools") or (), path)

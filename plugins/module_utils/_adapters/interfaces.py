@@ -46,14 +46,39 @@ def interface_addresses(name: str) -> tuple[str, ...]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
         answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, struct.pack("256s", name.encode()[:15]))
         addresses.append(socket.inet_ntoa(answer[20:24]))
-    with contextlib.suppress(FileNotFoundError), open("/proc/net/if_inet6", encoding="ascii") as table:
-        for line in table:
-            fields = line.split()
-            if fields[-1] == name:
-                address = ipaddress.IPv6Address(int(fields[0], 16))
-                if not address.is_link_local:
-                    addresses.append(str(address))
-    return tuple(addresses)
+    return (*addresses, *(address for address, interface in _ipv6_addresses().items() if interface == name))
+
+
+def is_usable(address: str) -> bool:
+    """Whether programs on this host can dial an address of its own.
+
+    An IPv6 address whose bridge has no carrier, because no container is attached, cannot be dialled: it is tentative
+    (RFC 4862, 5.4) until the first container comes, and packets to it are dropped after the last one has gone.
+    """
+    if ":" in address and not _has_carrier(_ipv6_addresses().get(address, "")):
+        return False
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError as error:
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            return False
+        raise
+    return True
+
+
+def _has_carrier(interface: str) -> bool:
+    with contextlib.suppress(OSError), open(
+        f"/sys/class/net/{interface}/carrier", encoding="ascii"
+    ) as carrier:
+        return carrier.read().strip() == "1"
+    return False
+
+
+def is_assigned(address: str) -> bool:
+    """Whether an interface of this host has an address, be it usable or tentative."""
+    return is_usable(address) or (":" in address and address in _ipv6_addresses())
 
 
 def can_listen(address: str, port: int) -> bool:
@@ -95,8 +120,28 @@ def shared_listeners(first: int, second: int) -> tuple[tuple[str, int], ...]:
 
     This is what is bound; systemd's own property Listen tells what the unit's file asks for.
     """
-    inodes = _sockets_of(first) & _sockets_of(second)
+    return _listeners(_sockets_of(first) & _sockets_of(second))
+
+
+def sole_listeners(first: int, second: int) -> tuple[tuple[str, int], ...]:
+    """The TCP endpoints on which the first of two processes listens and the second does not."""
+    return _listeners(_sockets_of(first) - _sockets_of(second))
+
+
+def _listeners(inodes: set[str]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(endpoint for inode, endpoint in _listening_sockets().items() if inode in inodes))
+
+
+def _ipv6_addresses() -> dict[str, str]:
+    """Interfaces by their IPv6 addresses, tentative ones included, link-local ones left out (proc(5), if_inet6)."""
+    found = {}
+    with contextlib.suppress(FileNotFoundError), open("/proc/net/if_inet6", encoding="ascii") as table:
+        for line in table:
+            fields = line.split()
+            address = ipaddress.IPv6Address(int(fields[0], 16))
+            if not address.is_link_local:
+                found[str(address)] = fields[-1]
+    return found
 
 
 def _listening_sockets() -> dict[str, tuple[str, int]]:

@@ -11,14 +11,21 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, systemd
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.daemon_config import (
+    read_config_text,
+    read_network_config,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
     can_listen,
+    is_assigned,
+    is_usable,
     observe_topology,
     port_holder,
     shared_listeners,
+    sole_listeners,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_checks import (
     check_material,
@@ -27,6 +34,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener
     validate_config,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import read_routes
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
 from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, listener
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
@@ -34,12 +42,19 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
     EngineUnavailable,
-    Refused,
     VerificationFailed,
     WormholeError,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import is_adequate
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import NamedAddress, Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import (
+    is_adequate,
+    plan_endpoints,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.network_config import (
+    NetworkConfig,
+    promised_names,
+    topology_after_restart,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 
 _WANTS = tuple(
@@ -78,6 +93,7 @@ class ListenerHost:
         self._spec = spec
         self._connect = connect
         self._restarted = False
+        self._promised: tuple[NamedAddress, ...] = ()
         # Configuration management may keep the real file elsewhere; a rename must not replace the link to it.
         self._config_path = os.path.realpath(daemon_json.PATH)
 
@@ -88,35 +104,43 @@ class ListenerHost:
             WormholeError: the engine or systemd does not answer, or an address is not of this host.
         """
         engine = self._connect()
+        info = engine.info()
         topology = observe_topology(engine.networks())
+        network_config = read_network_config(info)
+        self._promised = promised_names(network_config)
+        after_restart = _after_restart(topology, network_config, info)
         unit = files.read_file(listener.UNIT_PATH)
-        config = files.read_file(self._config_path)
         shown = systemd.show(listener.UNIT, ["ActiveState", "NeedDaemonReload"])
         active = shown.get("ActiveState") == "active"
         pid = int(systemd.show(listener.ENGINE_UNIT, ["MainPID"]).get("MainPID") or 0)
         listening = shared_listeners(1, pid) if active else ()
+        lingering = tuple(e for e in sole_listeners(pid, 1) if e[1] == self._spec.port)
+        ours = [address for address, port in listening if port == self._spec.port]
         served, occupied = {}, {}
-        for address in listener.resolve_addresses(self._spec, topology):
-            if (address, self._spec.port) in listening:
-                served[address] = self._served(address, topology)
+        for address in listener.candidate_addresses(self._spec, topology, after_restart):
+            if address in ours:
+                served[address] = self._served(address, ours, topology)
             elif not can_listen(address, self._spec.port):
                 holder = port_holder(self._spec.port) or "another process"
-                # What systemd holds while our unit is active is ours, bound otherwise than it should be.
-                if not (active and holder.endswith("(pid 1)")):
+                # What dockerd holds, or systemd while our unit is active, is ours, bound otherwise than it should be.
+                if not holder.endswith((f"(pid {pid})", "(pid 1)" if active else f"(pid {pid})")):
                     occupied[address] = holder
         return listener.ListenerState(
             topology=topology,
+            after_restart=after_restart,
             unit_text=None if unit is None else unit.content.decode(errors="replace"),
             enabled=all(os.path.islink(path) for path in _WANTS),
             active=active,
             stale=shown.get("NeedDaemonReload") == "yes",
             listening=listening,
+            lingering=lingering,
+            absent=tuple(address for address, port in (*listening, *lingering) if not is_assigned(address)),
             engine_arguments=engine_command_line(pid),
             foreign_sockets=foreign_sockets(),
-            config_text=_decode(config),
+            config_text=read_config_text(),
             served=served,
             occupied=occupied,
-            containers=_interrupted_containers(engine),
+            containers=_interrupted_containers(engine, info),
             stranded=_stranded_containers(engine),
             restarted=self._restarted,
         )
@@ -129,8 +153,8 @@ class ListenerHost:
             ApplyFailed: something failed; the message says whether the former state is back.
         """
         state = self.observe()
-        endpoints = [(a, self._spec.port) for a in listener.resolve_addresses(self._spec, state.topology)]
-        check_material(self._spec.directory, [address for address, port in endpoints])
+        addresses = [address for address, port in plan_endpoints(self._spec, state)]
+        check_material(self._spec.directory, addresses)
         snapshot = _Snapshot(
             unit=files.read_file(listener.UNIT_PATH),
             config=files.read_file(self._config_path),
@@ -140,8 +164,10 @@ class ListenerHost:
         try:
             for action in plan.actions:
                 self._perform(action)
-            for address, port in endpoints:
-                self._prove(address, port, state.topology)
+            for address in addresses:
+                if state.topology.find(address) is None:
+                    _check_assigned(address)
+                self._prove(address, addresses, state.after_restart or state.topology)
         except WormholeError as error:
             raise self._roll_back(snapshot, error) from error
 
@@ -173,19 +199,29 @@ class ListenerHost:
         mode = present.mode if present else 0o644
         files.write_file(self._config_path, text.encode(), mode=mode, uid=owner[0], gid=owner[1])
 
-    def _served(self, address: str, topology: Topology) -> str:
+    def _served(self, address: str, listening: Sequence[str], topology: Topology) -> str:
         """What a client without a certificate meets, as one of the SERVED constants.
 
         Silence is believed only when it lasts: a busy engine must not be restarted for being slow.
+
+        Args:
+            address: whose clients matter.
+            listening: where else the same engine serves the same: asked where nobody can dial the address itself.
+            topology: the host's Docker networks.
         """
+        dialled = next((candidate for candidate in (address, *listening) if is_usable(candidate)), None)
+        if dialled is None:
+            # IPv6 gateways only, and no container at any of them: nobody meets anything. The next run that finds one
+            # looks, and what this run issued is known to the plan by itself.
+            return listener.SERVED_CURRENT
         for _attempt in range(_ATTEMPTS):
-            served = self._look(address, topology)
+            served = self._look(address, dialled, topology)
             if served != listener.SERVED_SILENT:
                 break
         return served
 
-    def _look(self, address: str, topology: Topology) -> str:
-        state = observe_endpoint(EndpointSpec(address=address, port=self._spec.port))
+    def _look(self, address: str, dialled: str, topology: Topology) -> str:
+        state = observe_endpoint(EndpointSpec(address=dialled, port=self._spec.port))
         if state.protocol == "plaintext":
             return listener.SERVED_PLAINTEXT
         if state.anonymous == "accepted":
@@ -193,26 +229,22 @@ class ListenerHost:
         if state.served is None or state.anonymous != "refused":
             return listener.SERVED_SILENT if state.tcp == "open" else listener.SERVED_NOTHING
         installed = files.read_file(f"{self._spec.directory}/cert.pem")
-        addresses = listener.resolve_addresses(self._spec, topology)
-        now = datetime.now(timezone.utc)
-        if (
-            installed is None
-            or self._trust_is_outdated()
-            or not is_adequate(state.served, read_certificate(installed.content), addresses, topology, now)
-        ):
+        if installed is None or self._trust_is_outdated():
             return listener.SERVED_OUTDATED
-        return listener.SERVED_CURRENT
+        facts, now = read_certificate(installed.content), datetime.now(timezone.utc)
+        # Whether the other addresses are named is what their own clients meet, and is asked for them.
+        adequate = is_adequate(state.served, facts, [address], topology, now, self._promised)
+        return listener.SERVED_CURRENT if adequate else listener.SERVED_OUTDATED
 
-    def _prove(self, address: str, port: int, topology: Topology) -> None:
+    def _prove(self, address: str, addresses: Sequence[str], topology: Topology) -> None:
         deadline = time.monotonic() + _PROOF_PATIENCE
         while True:
-            served = self._served(address, topology)
+            served = self._served(address, addresses, topology)
             if served == listener.SERVED_CURRENT:
                 return
             if time.monotonic() > deadline:
-                raise VerificationFailed(
-                    listener.render_endpoint(address, port), expected=listener.SERVED_CURRENT, found=served
-                )
+                endpoint = listener.render_endpoint(address, self._spec.port)
+                raise VerificationFailed(endpoint, expected=listener.SERVED_CURRENT, found=served)
             time.sleep(0.2)
 
     def _trust_is_outdated(self) -> bool:
@@ -246,6 +278,16 @@ class ListenerHost:
         if self._restarted:
             systemd.restart(listener.ENGINE_UNIT)
         _start_again(self._connect(), snapshot.containers)
+
+
+def _check_assigned(address: str) -> None:
+    if not is_assigned(address):
+        raise VerificationFailed(
+            f"address {address}",
+            expected="to be docker0's, now that the engine has been restarted",
+            found="no interface that has it",
+            remedy=f"Run again: dockerd has chosen another one than {daemon_json.PATH} let expect",
+        )
 
 
 def _put_back(path: str, former: Optional[files.FileState]) -> None:
@@ -283,19 +325,26 @@ def _stranded_containers(engine: EnginePort) -> tuple[str, ...]:
     return tuple(name for name, container in found.items() if container and not container["State"]["Running"])
 
 
-def _interrupted_containers(engine: EnginePort) -> tuple[str, ...]:
-    if engine.info().get("LiveRestoreEnabled"):
-        return ()
-    return _names(engine)
+def _interrupted_containers(engine: EnginePort, info: Mapping[str, Any]) -> tuple[str, ...]:
+    return () if info.get("LiveRestoreEnabled") else _names(engine)
+
+
+def _after_restart(topology: Topology, config: NetworkConfig, info: Mapping[str, Any]) -> Optional[Topology]:
+    """The networks as a restart leaves them; None if it leaves them as they are.
+
+    With live-restore, dockerd does not touch docker0 while a container uses its networks.
+    """
+    if topology.default is None or (info.get("LiveRestoreEnabled") and info.get("ContainersRunning")):
+        return None
+    taken = [
+        route.destination
+        for route in read_routes()
+        if not route.is_default and route.interface != topology.default.interface
+    ]
+    expected = topology_after_restart(topology, config, taken)
+    return None if expected == topology else expected
 
 
 def _names(engine: EnginePort) -> tuple[str, ...]:
     running: list[dict[str, Any]] = engine.containers(labels={}, running_only=True)
     return tuple(sorted(container["Names"][0].lstrip("/") for container in running))
-
-
-def _decode(config: Optional[files.FileState]) -> str:
-    try:
-        return "" if config is None else config.content.decode()
-    except UnicodeDecodeError as error:
-        raise Refused(daemon_json.PATH, expected="UTF-8 text", found=str(error)) from error

@@ -28,6 +28,9 @@ UNIT = "wormhole-docker.socket"
 UNIT_PATH = "/etc/systemd/system/" + UNIT
 ENGINE_UNIT = "docker.service"
 
+EVERY_GATEWAY = "gateways"
+"""The word that stands for the gateway of every bridge network with a route to the host."""
+
 SERVED_CURRENT = "current certificates"
 SERVED_OUTDATED = "outdated certificates"
 SERVED_TO_ANYONE = "clients without a certificate too"
@@ -41,7 +44,7 @@ class ListenerSpec:
     """What is asked for.
 
     Attributes:
-        addresses: where to listen; empty for the default bridge's IPv4 gateway.
+        addresses: where to listen, each an address or EVERY_GATEWAY; empty for the default bridge's IPv4 gateway.
         port: TCP port.
         directory: of the server's ca.pem, cert.pem and key.pem.
         material_changed: whether an earlier task of this run has replaced the server's certificate, or will.
@@ -61,10 +64,15 @@ class ListenerState:
 
     Attributes:
         topology: the host's Docker networks.
+        after_restart: what they are once the engine has been restarted; None if that changes nothing.
         unit_text: the socket unit's file; None if there is none.
         enabled, active: the socket unit's state in systemd.
         stale: systemd has not read the present unit file yet.
         listening: where systemd holds TCP sockets that it has handed to dockerd, as (address, port).
+        lingering: where dockerd alone still listens on the port: systemd closes its socket when the unit's file no
+            longer names it, does not take it back, and opens no new one before the unit is started again (measured on
+            systemd 252 and 257).
+        absent: the addresses of these that no interface of the host has.
         engine_arguments: the running dockerd's command line.
         foreign_sockets: other socket units that hand dockerd TCP sockets.
         config_text: content of daemon.json; empty if there is none.
@@ -76,11 +84,14 @@ class ListenerState:
     """
 
     topology: Topology
+    after_restart: Optional[Topology] = None
     unit_text: Optional[str] = None
     enabled: bool = False
     active: bool = False
     stale: bool = False
     listening: tuple[tuple[str, int], ...] = ()
+    lingering: tuple[tuple[str, int], ...] = ()
+    absent: tuple[str, ...] = ()
     engine_arguments: str = "dockerd -H fd://"
     foreign_sockets: tuple[str, ...] = ()
     config_text: str = ""
@@ -148,12 +159,15 @@ def parse_spec(
     """
     parsed = []
     for text in addresses or []:
+        if text == EVERY_GATEWAY:
+            parsed.append(text)
+            continue
         try:
             address = ipaddress.ip_address(text)
         except ValueError as error:
             raise InvalidInput(
                 "option addresses",
-                expected="IP addresses, without a port or a prefix length",
+                expected=f"IP addresses, without a port or a prefix length, or the word {EVERY_GATEWAY}",
                 found=repr(text),
             ) from error
         if address.is_unspecified or address.is_multicast or address.is_link_local:
@@ -189,15 +203,41 @@ def resolve_addresses(spec: ListenerSpec, topology: Topology) -> tuple[str, ...]
                 remedy="Name the gateways to listen on: " + _known(topology),
             )
         return (topology.default.address,)
+    addresses: list[str] = []
     for address in spec.addresses:
-        if topology.find(address) is None and not ipaddress.ip_address(address).is_loopback:
+        if address == EVERY_GATEWAY:
+            addresses += _every_gateway(topology)
+        elif topology.find(address) is None and not ipaddress.ip_address(address).is_loopback:
             raise Refused(
                 "option addresses",
                 expected="gateways of bridge networks of this host, or loopback",
                 found=address,
                 remedy="Nothing may listen beyond the bridges; choose of: " + _known(topology),
             )
-    return spec.addresses
+        else:
+            addresses.append(address)
+    return tuple(dict.fromkeys(addresses))
+
+
+def candidate_addresses(
+    spec: ListenerSpec, topology: Topology, after_restart: Optional[Topology]
+) -> tuple[str, ...]:
+    """Where to listen now, and after a restart.
+
+    Raises:
+        Refused: what is asked for is in neither.
+    """
+    found: list[str] = []
+    refusals = []
+    topologies = [topology] if after_restart is None else [topology, after_restart]
+    for candidate in topologies:
+        try:
+            found += resolve_addresses(spec, candidate)
+        except Refused as refusal:
+            refusals.append(refusal)
+    if len(refusals) == len(topologies):
+        raise refusals[0]
+    return tuple(dict.fromkeys(found))
 
 
 def wanted_keys(spec: ListenerSpec) -> dict[str, Any]:
@@ -252,6 +292,17 @@ def parse_listen(value: str) -> tuple[tuple[str, int], ...]:
 def _parse_endpoint(text: str) -> Optional[tuple[str, int]]:
     match = re.fullmatch(r"\[?([0-9a-fA-F:.]+)\]?:(\d+)", text.strip())
     return (match.group(1), int(match.group(2))) if match else None
+
+
+def _every_gateway(topology: Topology) -> list[str]:
+    if not topology.gateways:
+        raise Refused(
+            "option addresses",
+            expected="a bridge network with a route to the host",
+            found="none on this host",
+            remedy="Create one, or name an address",
+        )
+    return [gateway.address for gateway in topology.gateways]
 
 
 def _known(topology: Topology) -> str:

@@ -9,11 +9,15 @@ from __future__ import annotations
 import dataclasses
 import re
 from datetime import datetime
-from typing import Any, Collection, Mapping
+from typing import Any, Collection, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
-from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
+    DEFAULT_BRIDGE,
+    NamedAddress,
+    Topology,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     ENGINE_UNIT,
     SERVED_CURRENT,
@@ -46,8 +50,8 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     Raises:
         Refused: what stands on the host contradicts it and belongs to somebody else.
     """
-    addresses = resolve_addresses(spec, state.topology)
-    endpoints = tuple((address, spec.port) for address in addresses)
+    endpoints = plan_endpoints(spec, state)
+    addresses = tuple(address for address, port in endpoints)
     _refuse_foreign_listeners(state)
     _refuse_foreign_keys(spec, state)
     _refuse_occupied(spec, state, addresses)
@@ -63,10 +67,7 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
         actions.append(WriteConfig(daemon_json.add_keys(state.config_text, missing)))
     unit_text = render_socket_unit(endpoints)
     if state.unit_text != unit_text:
-        code, text = (
-            ("unit_missing", "is missing") if state.unit_text is None else ("unit_changed", "differs")
-        )
-        reasons.append(Reason(code, f"socket unit {UNIT} {text}", UNIT))
+        reasons.append(_unit_reason(state, endpoints))
     elif state.stale:
         reasons.append(Reason("unit_stale", f"systemd has not read the present {UNIT}", UNIT))
     if state.unit_text != unit_text or state.stale:
@@ -76,7 +77,7 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
             Reason("unit_disabled", f"{UNIT} is not enabled: it would be gone after a reboot", UNIT)
         )
         actions.append(EnableUnit())
-    restart = _restart_reasons(spec, state, endpoints)
+    restart = _restart_reasons(spec, state)
     if restart:
         reasons += restart
         if state.containers and not spec.interrupt_containers:
@@ -99,21 +100,62 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     return Plan(before=before, after=after, reasons=tuple(reasons), actions=tuple(actions))
 
 
+def plan_endpoints(spec: ListenerSpec, state: ListenerState) -> tuple[tuple[str, int], ...]:
+    """Where to listen: on the gateways as they are, or, if the engine is restarted, as they are then.
+
+    Raises:
+        Refused: what is asked for is no gateway of this host.
+    """
+    present = _present_endpoints(spec, state)
+    if state.after_restart is None or (present is not None and not _restart_reasons(spec, state)):
+        return present or _endpoints(spec, state.topology)
+    try:
+        return _endpoints(spec, state.after_restart)
+    except Refused as refusal:
+        if present is not None:
+            refusal.found += f", which is one only until the engine is restarted, by {daemon_json.PATH}"
+        raise
+
+
+def _present_endpoints(spec: ListenerSpec, state: ListenerState) -> Optional[tuple[tuple[str, int], ...]]:
+    """Where to listen with the gateways as they are; None if only a restart makes what is asked for a gateway."""
+    try:
+        return _endpoints(spec, state.topology)
+    except Refused:
+        if state.after_restart is None:
+            raise
+        return None
+
+
+def _endpoints(spec: ListenerSpec, topology: Topology) -> tuple[tuple[str, int], ...]:
+    return tuple((address, spec.port) for address in resolve_addresses(spec, topology))
+
+
 def simulate_listener(state: ListenerState, plan: Plan[Action]) -> ListenerState:
     """The state that the plan's actions lead to, where nothing interferes."""
     for action in plan.actions:
         if isinstance(action, WriteConfig):
             state = dataclasses.replace(state, config_text=action.text)
         elif isinstance(action, WriteUnit):
-            state = dataclasses.replace(state, unit_text=action.text, stale=False)
+            named = parse_socket_unit(action.text)
+            state = dataclasses.replace(
+                state,
+                unit_text=action.text,
+                stale=False,
+                listening=tuple(endpoint for endpoint in state.listening if endpoint in named),
+                lingering=(*state.lingering, *(e for e in state.listening if e not in named)),
+            )
         elif isinstance(action, EnableUnit):
             state = dataclasses.replace(state, enabled=True)
         elif isinstance(action, RestartEngine):
             endpoints = parse_socket_unit(state.unit_text or "")
             state = dataclasses.replace(
                 state,
+                topology=state.after_restart or state.topology,
                 active=True,
                 listening=endpoints,
+                lingering=(),
+                absent=(),
                 served={address: SERVED_CURRENT for address, port in endpoints},
                 stranded=(),
                 restarted=True,
@@ -123,21 +165,65 @@ def simulate_listener(state: ListenerState, plan: Plan[Action]) -> ListenerState
     return state
 
 
-def _restart_reasons(
-    spec: ListenerSpec, state: ListenerState, endpoints: tuple[tuple[str, int], ...]
-) -> list[Reason]:
+def _unit_reason(state: ListenerState, endpoints: tuple[tuple[str, int], ...]) -> Reason:
+    if state.unit_text is None:
+        return Reason("unit_missing", f"socket unit {UNIT} is missing", UNIT)
+    named = parse_socket_unit(state.unit_text)
+    lacks = [_describe(endpoint, state) for endpoint in endpoints if endpoint not in named]
+    surplus = [_describe(endpoint, state) for endpoint in named if endpoint not in endpoints]
+    differences = ["lacks " + ", ".join(lacks)] if lacks else []
+    differences += ["is not to name " + ", ".join(surplus)] if surplus else []
+    return Reason("unit_changed", f"socket unit {UNIT} {' and '.join(differences) or 'differs'}", UNIT)
+
+
+def _restart_reasons(spec: ListenerSpec, state: ListenerState) -> list[Reason]:
+    endpoints = _present_endpoints(spec, state) or _endpoints(spec, state.after_restart or state.topology)
     reasons = []
     if not state.active:
         reasons.append(Reason("unit_inactive", f"{UNIT} is not active", UNIT))
-    elif set(state.listening) != set(endpoints):
-        held = ", ".join(render_endpoint(*endpoint) for endpoint in state.listening) or "nothing"
+    elif set(endpoints) - set(state.listening) or _surplus(state, endpoints):
+        held = ", ".join(render_endpoint(*e) for e in (*state.listening, *state.lingering)) or "nothing"
         reasons.append(Reason("listening_elsewhere", f"{UNIT} holds {held}", UNIT))
     for address, port in endpoints:
         served = _served(spec, state, address)
         if served != SERVED_CURRENT:
-            endpoint = render_endpoint(address, port)
-            reasons.append(Reason("served_differs", f"{endpoint} serves {served}", endpoint))
-    return reasons
+            text = f"{_describe((address, port), state)} serves {served}"
+            reasons.append(Reason("served_differs", text, render_endpoint(address, port)))
+    return reasons + (_moves(state) if reasons else [])
+
+
+def _surplus(state: ListenerState, endpoints: tuple[tuple[str, int], ...]) -> set[tuple[str, int]]:
+    """Where dockerd listens and should not.
+
+    An address that the host has no longer, because its network was removed, is none: nobody reaches it, so that it
+    can wait for the next restart. Should the host get it again, it counts.
+    """
+    held = {*state.listening, *state.lingering}
+    return {(address, port) for address, port in held - set(endpoints) if address not in state.absent}
+
+
+def _moves(state: ListenerState) -> list[Reason]:
+    """What the restart itself changes, because dockerd reads about its networks then."""
+    if state.after_restart is None:
+        return []
+    return [
+        Reason(
+            "gateway_moves",
+            f"{gateway.interface} gets the address {gateway.address} with the restart, by {daemon_json.PATH}",
+            gateway.interface,
+        )
+        for gateway in state.after_restart.gateways
+        if state.topology.find(gateway.address) is None
+    ]
+
+
+def _describe(endpoint: tuple[str, int], state: ListenerState) -> str:
+    """An endpoint with its network, which is not told of the default one."""
+    gateway = state.topology.find(endpoint[0])
+    rendered = render_endpoint(*endpoint)
+    return (
+        rendered if gateway is None or gateway.network == DEFAULT_BRIDGE else f"{rendered} ({gateway.origin})"
+    )
 
 
 def is_adequate(
@@ -146,6 +232,7 @@ def is_adequate(
     addresses: Collection[str],
     topology: Topology,
     now: datetime,
+    promised: Collection[NamedAddress] = (),
 ) -> bool:
     """Whether the engine may go on with the certificate that it has in memory, although another one is installed.
 
@@ -158,6 +245,7 @@ def is_adequate(
         addresses: where it listens.
         topology: the host's Docker networks.
         now: the host's clock.
+        promised: addresses of networks to come.
     """
     if served.fingerprint_sha256 == installed.fingerprint_sha256:
         # Whatever is to be said against it, a restart would not change it.
@@ -170,9 +258,11 @@ def is_adequate(
         return False
     if is_renewal_due(served, now):
         return False
-    can_wait = {g.address for g in topology.gateways} - set(addresses)
+    can_wait = {f"IP:{gateway.address}" for gateway in topology.gateways}
+    can_wait |= {name.name for name in promised if not name.urgent}
+    can_wait -= {f"IP:{address}" for address in addresses}
     missing = set(installed.subject_alternative_names) - set(served.subject_alternative_names)
-    return all(name.kind == "IP" and name.value in can_wait for name in missing)
+    return can_wait.issuperset(map(str, missing))
 
 
 def _served(spec: ListenerSpec, state: ListenerState, address: str) -> str:

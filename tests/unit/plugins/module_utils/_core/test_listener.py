@@ -213,6 +213,59 @@ def test_bad_options_are_refused(options, message):
         parse_spec(**{**valid, **options})
 
 
+NETWORKS = Topology((*TOPOLOGY.gateways, Gateway("172.19.0.1", 4, "new", "br-2", "172.19.0.0/16")), ())
+EVERY = ListenerSpec(addresses=(listener.EVERY_GATEWAY,))
+ON_EVERY = simulate_listener(VIRGIN, plan_listener(EVERY, VIRGIN))
+
+
+def test_every_gateway_is_listened_on_in_both_families():
+    assert ON_EVERY.listening == (("172.17.0.1", 2376), ("172.18.0.1", 2376), ("fd00::1", 2376))
+    assert plan_listener(EVERY, ON_EVERY).is_empty
+    with pytest.raises(Refused, match="none on this host"):
+        plan_listener(EVERY, dataclasses.replace(VIRGIN, topology=Topology((), ())))
+
+
+def test_a_network_that_is_added_costs_one_restart_where_every_gateway_was_asked_for_and_says_so():
+    added = dataclasses.replace(ON_EVERY, topology=NETWORKS)
+    plan = plan_listener(EVERY, added)
+    assert tuple(plan.texts()) == (
+        "socket unit wormhole-docker.socket lacks 172.19.0.1:2376 (gateway of network new)",
+        "wormhole-docker.socket holds 172.17.0.1:2376, 172.18.0.1:2376, [fd00::1]:2376",
+        "172.19.0.1:2376 (gateway of network new) serves nothing",
+    )
+    assert plan.actions[-1] == RestartEngine(rebind=True, containers=())
+    assert plan_listener(EVERY, simulate_listener(added, plan)).is_empty
+    assert plan_listener(ListenerSpec(), dataclasses.replace(RIGHT, topology=NETWORKS)).is_empty
+
+
+@pytest.mark.parametrize("absent, restarts", [(("172.18.0.1", "fd00::1"), False), ((), True)])
+def test_a_network_that_was_removed_costs_no_restart_unless_the_host_has_its_address(absent, restarts):
+    removed = dataclasses.replace(ON_EVERY, topology=Topology((TOPOLOGY.gateways[0],), ()), absent=absent)
+    plan = plan_listener(EVERY, removed)
+    assert codes(plan)[0] == "unit_changed"
+    assert any(isinstance(action, RestartEngine) for action in plan.actions) is restarts
+    after = simulate_listener(removed, plan)
+    assert plan_listener(EVERY, after).is_empty
+    assert bool(after.lingering) is not restarts
+    back = plan_listener(EVERY, dataclasses.replace(after, topology=TOPOLOGY, absent=()))
+    assert any(isinstance(action, RestartEngine) for action in back.actions)
+
+
+def test_a_restart_listens_where_docker0_is_afterwards():
+    moved = Topology(
+        (dataclasses.replace(TOPOLOGY.gateways[0], address="10.1.0.1"), *TOPOLOGY.gateways[1:]), ()
+    )
+    state = dataclasses.replace(VIRGIN, after_restart=moved)
+    plan = plan_listener(ListenerSpec(), state)
+    assert "docker0 gets the address 10.1.0.1 with the restart, by /etc/docker/daemon.json" in plan.texts()
+    assert list(plan.after["serves"]) == ["10.1.0.1:2376"]
+    assert plan_listener(ListenerSpec(), simulate_listener(state, plan)).is_empty
+    assert plan_listener(ListenerSpec(), dataclasses.replace(RIGHT, after_restart=moved)).is_empty
+    assert plan_listener(ListenerSpec(addresses=("10.1.0.1",)), state).actions == plan.actions
+    with pytest.raises(Refused, match="172.17.0.1, which is one only until the engine is restarted"):
+        plan_listener(ListenerSpec(addresses=("172.17.0.1",)), state)
+
+
 def test_loopback_may_be_served():
     assert not plan_listener(ListenerSpec(addresses=("127.0.0.1",)), VIRGIN).is_empty
 
@@ -339,7 +392,7 @@ def test_a_restart_that_would_serve_the_same_certificate_is_never_asked_for(age)
 specs = st.builds(
     ListenerSpec,
     addresses=st.lists(
-        st.sampled_from(["172.17.0.1", "172.18.0.1", "fd00::1", "127.0.0.1"]), unique=True
+        st.sampled_from(["172.17.0.1", "172.18.0.1", "fd00::1", "127.0.0.1", "gateways"]), unique=True
     ).map(tuple),
     port=st.integers(1, 65535),
     directory=st.sampled_from(["/etc/wormhole/server", "/srv/tls"]),
@@ -354,6 +407,9 @@ served = st.sampled_from(
 states = st.builds(
     ListenerState,
     topology=st.just(TOPOLOGY),
+    after_restart=st.sampled_from([None, NETWORKS]),
+    lingering=st.lists(st.tuples(st.sampled_from(["172.18.0.1", "0.0.0.0"]), st.just(2376))).map(tuple),
+    absent=st.lists(st.sampled_from(["172.17.0.1", "172.18.0.1"])).map(tuple),
     unit_text=st.none()
     | st.text(max_size=20)
     | specs.map(lambda s: render_socket_unit((("172.17.0.1", s.port),))),
