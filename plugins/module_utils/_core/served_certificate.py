@@ -139,7 +139,7 @@ def _installed(served: CertificateFacts, host: EngineHost, now: datetime) -> Lay
     if host.topology is None:
         # Without the networks nobody knows which names can wait, so names are left out of it.
         installed = replace(installed, subject_alternative_names=served.subject_alternative_names)
-    if is_adequate(served, installed, host.listening, host.topology or _NO_NETWORKS, now):
+    if is_adequate(served, installed, host.listening, host.topology or _NO_NETWORKS, now, host.names):
         return Layer(INSTALLED, True, f"{text}; until then what it serves is good enough")
     return Layer(INSTALLED, True, text, _LOAD)
 

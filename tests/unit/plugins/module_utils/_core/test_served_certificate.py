@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
+    NamedAddress,
     parse_networks,
     server_names,
 )
@@ -173,6 +174,24 @@ def test_names_that_the_installed_certificate_has_need_no_other_one(listening, o
     assert bool(remedy) == bool(networks.remedy)
     # What the next run of dockerd_listener would do is told alike by both.
     assert (installed.ok, bool(installed.remedy)) == (True, bool(remedy))
+
+
+def test_a_promised_address_is_nothing_to_restart_for():
+    """As dockerd_listener sees it: the addresses of networks to come can wait."""
+    promise = NamedAddress(
+        "IP:10.200.0.1", "first address of 10.200.0.0/24, of default-address-pools", urgent=False
+    )
+    served = make_facts(*ONE)
+    wider = replace(
+        make_facts(*ONE, promise.name),
+        fingerprint_sha256="ab" * 32,
+        public_key_sha256=served.public_key_sha256,
+        authority_key_identifier=served.authority_key_identifier,
+    )
+    known = replace(host(DOCKER0, installed=wider), names=(*server_names(parse_networks([DOCKER0])), promise))
+    for each, remedied in ((known, False), (replace(known, names=known.names[:-1]), True)):
+        _networks, installed = diagnose_host(served, each, NOW)
+        assert bool(installed.remedy) == remedied
 
 
 def test_names_that_the_installed_certificate_lacks_too_need_another_one():
