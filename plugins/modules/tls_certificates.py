@@ -18,8 +18,8 @@ description:
   - A task that issues nothing takes one round trip to the host, otherwise two, whatever the number of
     certificates.
   - A certificate is replaced if it is missing or unreadable, does not fit its key, comes from another issuer,
-    has other names or another usage than the task says, or is due for renewal. Drift of owner, mode or C(ca.pem) is mended without issuing anything. Each change comes with its
-    reasons.
+    has other names or another usage than the task says, or is due for renewal. Drift of owner, mode or C(ca.pem) is mended
+    without issuing anything. Each change comes with its reasons.
   - While one authority takes over from another, what the former one has issued stays as it is; playbook
     C(wormhole.docker.rotate) reissues it in an order that cuts no connection. Should it have to be issued anew for another
     reason, the task is refused until that playbook has run.

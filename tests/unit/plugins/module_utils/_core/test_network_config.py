@@ -87,8 +87,8 @@ def test_what_is_configured_is_named_with_its_origin(config, expected):
 
 def test_pools_of_the_engines_command_line_count_where_the_file_names_none():
     running = [{"Base": "10.210.0.0/24", "Size": 24}]
-    assert [name for name, _, _ in names({}, running_pools=running)] == ["IP:10.210.0.1"]
-    assert [name for name, _, _ in names({"default-address-pools": [POOL]}, running_pools=running)] == [
+    assert [entry[0] for entry in names({}, running_pools=running)] == ["IP:10.210.0.1"]
+    assert [entry[0] for entry in names({"default-address-pools": [POOL]}, running_pools=running)] == [
         f"IP:10.200.{third}.1" for third in range(4)
     ]
 

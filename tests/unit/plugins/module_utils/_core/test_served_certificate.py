@@ -184,7 +184,7 @@ def test_a_promised_address_is_nothing_to_restart_for():
     served = make_facts(*ONE)
     wider = replace(
         make_facts(*ONE, promise.name),
-        fingerprint_sha256="ab" * 32,
+        fingerprint_sha256="5e" * 32,
         public_key_sha256=served.public_key_sha256,
         authority_key_identifier=served.authority_key_identifier,
     )
