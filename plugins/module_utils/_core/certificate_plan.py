@@ -44,6 +44,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     IssueCertificate,
     RemoveCertificate,
     RemoveLeftovers,
+    is_usable,
     leaf_certificate,
     wanted_entries,
 )
@@ -129,13 +130,13 @@ def _refuse_to_overtake_a_rotation(
         Refused: what is there and in use comes from an authority that has handed over to another one.
     """
     found = state.certificate
-    if found is None or state.issued_by not in (FORMER, RETIRED) or now > found.not_after:
+    if found is None or state.issued_by not in (FORMER, RETIRED) or not is_usable(state, now):
         return
     raise Refused(
         f"certificate {spec.name!r} has to be issued anew, and this host has missed a rotation of its authority",
         expected="a certificate by the authority that issues now",
         found=f"one by {found.issuer}, which is {'trusted still' if state.issued_by == FORMER else 'retired'}",
-        remedy="Run the playbook wormhole.docker.rotate with --tags reissue for this host first; nothing was changed",
+        remedy="Run the playbook wormhole.docker.rotate with --tags reissue,drop for this host first; nothing was changed",
     )
 
 

@@ -158,6 +158,17 @@ def wanted_entries(spec: CertificateSpec) -> dict[str, Entry]:
     return {name: Entry(mode, spec.uid, spec.gid) for name, mode in modes.items()}
 
 
+def is_usable(state: CertificateState, now: datetime.datetime) -> bool:
+    """Whether somebody could be using a certificate: it is valid, and its key is there."""
+    certificate, key = state.certificate, state.key
+    return (
+        certificate is not None
+        and key is not None
+        and key.public_key_sha256 == certificate.public_key_sha256
+        and certificate.not_before <= now <= certificate.not_after
+    )
+
+
 def leaf_certificate(
     spec: CertificateSpec,
     issuer: CertificateFacts,

@@ -41,6 +41,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     Entry,
     InstallTrustBundle,
     IssueCertificate,
+    is_usable,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
@@ -99,7 +100,7 @@ def select_certificates(
     """Those directories of a host that a rotation is about: usable, and of this authority or one that it knows."""
     selected = {}
     for directory, state in sorted(found.items()):
-        if state.certificate is None or not _is_usable(state, state.certificate, now):
+        if state.certificate is None or not is_usable(state, now):
             continue
         if not state.issued_by and not authority.trust.knows(state.trust_bundle):
             continue
@@ -154,7 +155,7 @@ def _plan_repair(
             continue
         specs[directory] = spec
         bundle = authority.trust.renewed(SERVER, state.trust_bundle)
-        if not _is_usable(state, certificate, now):
+        if not is_usable(state, now):
             check_can_issue(spec, authority, now)
             problem = state.unreadable.get(KEY_FILE, "not there, or not the certificate's")
             reason = make_reason(spec, "unreadable", f"{directory}/{KEY_FILE}: {problem}")
@@ -233,12 +234,3 @@ def _check_order(
 
 def _issuer(state: CertificateState) -> str:
     return state.certificate.issuer if state.certificate else "nobody"
-
-
-def _is_usable(state: CertificateState, certificate: CertificateFacts, now: datetime.datetime) -> bool:
-    """Whether somebody could be using it: what has expired or lost its key needs more than another issuer."""
-    return (
-        state.key is not None
-        and state.key.public_key_sha256 == certificate.public_key_sha256
-        and certificate.not_before <= now <= certificate.not_after
-    )

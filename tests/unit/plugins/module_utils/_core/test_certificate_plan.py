@@ -489,6 +489,13 @@ def test_a_task_does_not_overtake_a_rotation(state, said):
 def test_what_nobody_can_use_is_replaced_even_then(part):
     state = change(installed(SERVER, at=NOW - 700 * DAY), issued_by=part)
     assert "expired" in codes(plan_one(SERVER, state))
+    for broken in (
+        change(without(GOOD, "key.pem"), key=None),
+        change(GOOD, key=None, unreadable={"key.pem": "half of it"}),
+        change(GOOD, key=KeyFacts("ecdsa-p256", "99" * 32)),
+    ):
+        (action,) = plan_one(SERVER, change(broken, issued_by=part)).actions
+        assert isinstance(action, IssueCertificate)
 
 
 IN_ROTATION = Authority(Trust(issuing=(ANCHOR,), successor=(NEXT,), retired=(OLD,)), CA, clock=NOW)
