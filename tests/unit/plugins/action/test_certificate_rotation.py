@@ -281,6 +281,26 @@ def test_what_comes_back_from_elsewhere_is_verified(fleet, tmp_path):
         assert not (fleet.etc / "dockerd").exists()
 
 
+def test_a_former_authority_does_not_issue_any_more(provisioned, tmp_path):
+    """Whoever restored the authority's directory from a backup signs by a key that has handed over."""
+    fleet = provisioned
+    former = {
+        "certificate_content": pem(fleet, "ca.pem"),
+        "private_key_content": pem(fleet, "ca.key"),
+    }
+    stage(fleet, "trust")
+    stage(fleet, "reissue")
+    authority = fleet.sign()["authority"]
+    wanted = fleet.run(fleet.client("new"), authority=authority)
+    (tmp_path / "backup").mkdir()
+    signed = Fleet(tmp_path / "backup").sign(
+        directory=None, certificates=[fleet.client("new")], requests=wanted["requests"], **former
+    )
+    refused = fleet.run(fleet.client("new"), authority=authority, issued=signed["issued"])
+    assert "not issued by the authority that issues now" in refused["msg"]
+    assert not (fleet.etc / "new").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

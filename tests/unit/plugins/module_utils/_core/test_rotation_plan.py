@@ -135,6 +135,15 @@ def test_a_host_that_missed_everything_gets_clients_that_trust_before_a_server_t
     assert set(bundles(found).values()) == {(N,)}
 
 
+def test_bundles_come_first_wherever_the_server_is():
+    found = {"/a": state(SERVER, by="former"), CLIENT: state(CLIENT, by="former")}
+    plan = plan_rotation("servers", found, REISSUING, NOW)
+    assert [(type(action), action.spec.directory) for action in plan.actions] == [
+        (InstallTrustBundle, CLIENT),
+        (IssueCertificate, "/a"),
+    ]
+
+
 def test_what_is_reissued_is_the_same_but_for_its_issuer():
     before = leaf(SERVER, names=("IP:172.17.0.1", "DNS:localhost"))
     spec = reissue_spec(SERVER, before, state(SERVER).entries)
