@@ -114,7 +114,9 @@ class Fleet:
 
     def sign(self, **options):
         """Runs certificate_signature where the authority is."""
-        return run_module(certificate_signature, {"directory": str(self.authority), **options})
+        given = {"directory": str(self.authority), **options}
+        arguments = {name: value for name, value in given.items() if value is not None}
+        return run_module(certificate_signature, arguments)
 
     def check(self, *certificates, **options):
         return self.run(*certificates, check_mode=True, **options)
