@@ -175,7 +175,7 @@ def _pytest(
             **tools.plain_environment(python.parent),
             **{name: str(value) for name, value in variables.items()},
         },
-        timeout=7200 if settings.thorough else 1500,
+        timeout=7200 if settings.thorough else 2100,
     )
     return ansible_test.judge(status, ansible_test.count([report] if report.exists() else []))
 

@@ -16,11 +16,11 @@ from cryptography import x509
 
 from certificates import IDENTITIES, SERVER, read_certificate, reasons
 from continuous import LIVE_RESTORE, ContinuousClient
-from hosts import GATEWAY, configure, engine, inside, launch_arguments
+from hosts import GATEWAY, configure, engine, inside, launch_arguments, one_release
 from test_killed_runs import end_with_children
 
 AGENT = f"{IDENTITIES}/agent"
-KILLS = 8 if os.environ.get("WORMHOLE_THOROUGH") else 2
+KILLS = 8 if os.environ.get("WORMHOLE_THOROUGH") else 1
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
 RESTARTS = 2
 """Of the engine in a rotation: for the new server certificate, and to forget the former authority."""
@@ -64,7 +64,7 @@ def verify_by_openssl(host):
 
 
 # In the lane of the other release than the scenarios below, which take as long.
-@pytest.mark.parametrize("release", [12])
+@pytest.mark.parametrize("release", one_release(12))
 def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook, controller_ca):
     """One of them cannot be reached at first, and catches up. The inventory knows nothing of its wormholes."""
     hosts = fresh_hosts(release, 13, 13)
