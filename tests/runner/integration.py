@@ -235,7 +235,9 @@ def _system(release: Release, core: Core) -> Action:
             "WORMHOLE_ANSIBLE": binaries,
             "WORMHOLE_COLLECTIONS": _install_artefact(settings, log, binaries, release),
         }
-        return _pytest(settings, log, Path(sys.executable), "tests/system", options, variables)
+        # From outside of the lab's network, which its playbooks enter by themselves: a scenario reaches a host that it has
+        # cut off from its controller, and makes the images that it alone needs.
+        return _pytest(settings, log, Path(sys.executable), "tests/system", options, variables, outside=True)
 
     return action
 
