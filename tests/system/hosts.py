@@ -90,3 +90,11 @@ def listening(host: Any) -> list[str]:
 def inside(host: Any, command: str, *, container: str = "agent", check: bool = True) -> Any:
     """Runs a shell command in a wormholed container."""
     return host.run(f"docker exec {container} sh -c {shlex.quote(command)}", check=check)
+
+
+def last_rejection(host: Any) -> str:
+    """What the engine said of the last handshake that failed: a client may not live to read its alert."""
+    said = host.run(
+        "journalctl --no-pager -q -o cat -u docker.service | grep 'TLS handshake error' | tail -n 1"
+    )
+    return str(said.stdout)

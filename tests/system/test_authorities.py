@@ -12,8 +12,8 @@ import subprocess
 import pytest
 
 from certificates import IDENTITIES, SERVER
-from hosts import GATEWAY, inside, launch_arguments, one_release
-from test_rotation import issuer, last_rejection, trusted
+from hosts import GATEWAY, inside, last_rejection, launch_arguments, one_release
+from test_rotation import issuer, trusted
 
 AGENT = f"{IDENTITIES}/agent"
 PASSPHRASE = "open-the-corporate-key"

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from certificates import IDENTITIES, SERVER, read_certificate, reasons
 from continuous import LIVE_RESTORE, ContinuousClient
-from hosts import GATEWAY, configure, engine, inside, launch_arguments, one_release
+from hosts import GATEWAY, configure, engine, inside, last_rejection, launch_arguments, one_release
 from test_killed_runs import end_with_children
 
 AGENT = f"{IDENTITIES}/agent"
@@ -45,14 +45,6 @@ def prepare(hosts, playbook, *arguments):
         configure(host, LIVE_RESTORE)
     playbook("provision", hosts, *arguments)
     playbook("launch", hosts, *launch_arguments(), *arguments)
-
-
-def last_rejection(host):
-    """What the engine said of the last handshake that failed: a client may not live to read its alert."""
-    said = host.run(
-        "journalctl --no-pager -q -o cat -u docker.service | grep 'TLS handshake error' | tail -n 1"
-    )
-    return said.stdout
 
 
 def verify_by_openssl(host):
