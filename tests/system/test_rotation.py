@@ -175,6 +175,30 @@ def test_a_certificate_that_would_be_cut_off_stops_the_last_stage_by_name(fresh_
     assert (host.run("sha256sum /etc/wormhole/*/*.pem").stdout, engine(host)) == (before, running)
 
 
+def test_a_host_that_missed_a_whole_rotation_is_refused_and_caught_up_with(
+    fresh_host, playbook, controller_ca
+):
+    host = fresh_host(13)
+    prepare([host], playbook)
+    # The rotation ends without this host: nothing of it is where it is looked for.
+    playbook("rotate", host, "-e", '{"rotation_directories": ["/nowhere"]}')
+    assert (controller_ca / "retired.pem").exists()
+    client, running = ContinuousClient(host), engine(host)
+    for name, arguments in (("provision", []), ("launch", launch_arguments())):
+        refused = playbook(name, host, *arguments, check=False)
+        assert "this host has missed a rotation" in refused.message
+        assert "--tags reissue,drop" in refused.message
+    assert engine(host) == running
+    playbook("rotate", host, "--tags", "reissue,drop", "--limit", host.name)
+    client.stop().check(cuts=RESTARTS)
+    assert issuer(host, SERVER) == issuer(host, AGENT) == "wormhole CA G2"
+    assert trusted(host, SERVER) == trusted(host, AGENT) == ["wormhole CA G2"]
+    assert [playbook("provision", host).changed, playbook("launch", host, *launch_arguments()).changed] == [
+        0,
+        0,
+    ]
+
+
 @pytest.mark.parametrize("release", [12, 13])
 def test_a_rotation_that_is_killed_goes_on_and_no_request_fails(
     release, fresh_host, playbook, start_playbook, controller_ca
