@@ -7,10 +7,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.daemon_json import add_keys, parse_config
+from ansible_collections.wormhole.docker.plugins.module_utils._core.daemon_json import (
+    add_keys,
+    edit_keys,
+    parse_config,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 
 
@@ -32,6 +36,54 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 )
 def test_keys_are_appended_and_every_other_byte_stays(text, expected):
     assert add_keys(text, {"tls": True}) == expected
+
+
+@pytest.mark.parametrize(
+    "text, keys, remove, expected",
+    [
+        # Another value takes the former one's place; an equal one keeps its text.
+        ('{"a": 1, "b": [1 ,2], "c": 3}', {"b": [2], "a": 1}, [], '{"a": 1, "b": [2], "c": 3}'),
+        ('{"b":  [1 ,2] }', {"b": [1, 2]}, [], '{"b":  [1 ,2] }'),
+        ('{"b": {"x": 1, "y": 2}}', {"b": {"y": 2, "x": 1}}, [], '{"b": {"x": 1, "y": 2}}'),
+        ('{"tls": 1}', {"tls": True}, [], '{"tls": true}'),
+        ('{"tls": true}', {"tls": 1}, [], '{"tls": 1}'),
+        ('{"a": {\n  "tls": 1\n}}', {"tls": 2}, [], '{"a": {\n  "tls": 1\n},\n  "tls": 2}'),
+        ('{"\\u0061": 1, "b": "}"}', {"a": 2}, [], '{"\\u0061": 2, "b": "}"}'),
+        # Removed: first, middle, last, some, all.
+        ('{"a": 1, "b": 2, "c": 3}', {}, ["a"], '{"b": 2, "c": 3}'),
+        ('{"a": 1, "b": 2, "c": 3}', {}, ["b"], '{"a": 1, "c": 3}'),
+        ('{"a": 1, "b": 2, "c": 3}', {}, ["c"], '{"a": 1, "b": 2}'),
+        ('{"a":1,"b":2,"c":3}\n', {}, ["a", "b"], '{"c":3}\n'),
+        ('{ "a": 1, "b": 2 }', {}, ["b"], '{ "a": 1 }'),
+        ('{ "a": 1, "b": 2 }', {}, ["a", "b"], "{}"),
+        ('{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n', {}, ["a"], '{\n  "b": 2,\n  "c": 3\n}\n'),
+        ('{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n', {}, ["b"], '{\n  "a": 1,\n  "c": 3\n}\n'),
+        ('{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n', {}, ["c"], '{\n  "a": 1,\n  "b": 2\n}\n'),
+        ('{\n  "a": 1,\n  "b": 2,\n  "c": 3\n}\n', {}, ["c", "a"], '{\n  "b": 2\n}\n'),
+        ('{\n  "a": 1,\n  "b": 2\n}\n\n', {}, ["a", "b"], "{}\n\n"),
+        ('{\r\n\t"a": 1,\r\n\t"b": 2\r\n}\r\n', {}, ["b"], '{\r\n\t"a": 1\r\n}\r\n'),
+        ('{\n  "a": 1\n, "b": 2\n, "c": 3\n}', {}, ["b"], '{\n  "a": 1\n, "c": 3\n}'),
+        ('{"a": 1,\n  "b": 2\n}', {}, ["b"], '{"a": 1}'),
+        ('{"s": "},\\"{[", "b": {"b": 1}, "c": "\\\\"}', {}, ["b"], '{"s": "},\\"{[", "c": "\\\\"}'),
+        ('{"b": {"b": 1}, "c": {"b": 2}}', {}, ["b", "x"], '{"c": {"b": 2}}'),
+        (' \n{"a": 1}\n', {}, ["a"], " \n{}\n"),
+        ("", {}, ["a"], ""),
+        # Appended, in the file's own hand.
+        ('{\r\n\t"a": 1\r\n}', {"b": 2}, [], '{\r\n\t"a": 1,\r\n\t"b": 2\r\n}'),
+        ('{\n    "a": 1}', {"b": 2, "c": []}, [], '{\n    "a": 1,\n    "b": 2,\n    "c": []}'),
+        (
+            '{\n   "a": {\n     "x": 1\n}\n\n}\n',
+            {"b": 2},
+            [],
+            '{\n   "a": {\n     "x": 1\n},\n   "b": 2\n\n}\n',
+        ),
+        # All at once; what is to be removed and to be set is set.
+        ('{"a": 1, "b": 2, "c": 3}', {"c": 4, "d": 5}, ["a", "c"], '{"b": 2, "c": 4,\n  "d": 5\n}'),
+        ('{\n\t"a": 1\n}\n', {"b": 2}, ["a"], '{\n\t"b": 2\n}\n'),
+    ],
+)
+def test_only_the_bytes_that_are_concerned_change(text, keys, remove, expected):
+    assert edit_keys(text, keys, remove) == expected
 
 
 @pytest.mark.parametrize(
@@ -67,3 +119,64 @@ def test_no_foreign_key_is_lost_or_changed_and_the_order_stays(config, keys, ind
     assert list(json.loads(result))[: len(config)] == list(config)
     assert result.endswith(ending)
     assert add_keys(result, keys) == result
+
+
+@st.composite
+def texts(draw):
+    """JSON objects as hands and programs write them."""
+    config = draw(configs)
+    style = draw(st.sampled_from(["one line", "compact", "lines", "loose", "blank"]))
+    if style == "blank":
+        return draw(st.sampled_from(["", "\n", " ", "{ }", "{\n}\n"]))
+    if style == "loose":
+        space = st.text(" \t\n", max_size=2)
+        members = [
+            f"{draw(space)}{json.dumps(key)}{draw(space)}:{draw(space)}{json.dumps(value, indent=draw(indents))}{draw(space)}"
+            for key, value in config.items()
+        ]
+        text = "{" + ",".join(members) + "}"
+    elif style == "compact":
+        text = json.dumps(config, separators=(",", ":"))
+    else:
+        text = json.dumps(
+            config, indent=draw(indents) if style == "lines" else None, ensure_ascii=draw(st.booleans())
+        )
+    text = draw(st.sampled_from(["", "\n", " "])) + text + draw(st.sampled_from(["", "\n", "\n\n"]))
+    return text.replace("\n", "\r\n") if draw(st.booleans()) else text
+
+
+indents = st.sampled_from([0, 2, 4, "\t"])
+
+
+@given(texts(), configs, st.lists(st.text(max_size=6), max_size=2), st.data())
+def test_what_is_edited_reads_as_the_edited_object_in_its_order(text, keys, others, data):
+    former = parse_config(text)
+    remove = data.draw(st.lists(st.sampled_from(sorted(former)), unique=True)) if former else []
+    keys = {**keys, **{key: data.draw(values) for key in former if data.draw(st.booleans())}}
+    result = edit_keys(text, keys, [*remove, *others])
+    gone = {*remove, *others} - set(keys)
+    expected = {**{key: value for key, value in former.items() if key not in gone}, **keys}
+    assert json.dumps(parse_config(result)) == json.dumps(expected)
+    assert edit_keys(result, keys, [*remove, *others]) == result
+    assert edit_keys(text, former) == text
+
+
+@given(texts(), configs)
+@example('{\n  "a": 1}', {"b": 1})
+@example('{ "a": [] }', {"b": 1, "c": 2})
+@example('{"a": 1,\r\n"x": 1\r\n\r\n}', {"b": 1, "c": 2})
+def test_what_was_appended_can_be_removed_without_a_trace(text, keys):
+    former = parse_config(text)
+    new = {key: value for key, value in keys.items() if key not in former}
+    result = edit_keys(edit_keys(text, new), {}, new)
+    body = text.strip()
+    if not former:
+        exact = body == "{}"
+    else:
+        inner = body[1:-1]
+        opening, tail = inner[: len(inner) - len(inner.lstrip())], inner[len(inner.rstrip()) :]
+        exact = "\n" in inner.rstrip() or opening == tail
+    if exact or not new:
+        assert result == text
+    else:
+        assert "".join(result.split()) == ("".join(text.split()) or "{}")
