@@ -14,7 +14,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.signing 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
     parse_certificates,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import CERTIFICATES_ARGUMENT
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
+    CERTIFICATES_ARGUMENT,
+    SIGNING_ARGUMENTS,
+    check_state,
+)
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 
@@ -25,7 +29,15 @@ class ActionModule(SigningAction):
     ARGUMENTS = CERTIFICATES_ARGUMENT
 
     def check(self, options: dict[str, Any]) -> None:
-        parse_certificates(options["certificates"])
+        parse_certificates(check_state(options))
+
+    def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        if self._task.args.get("state") != "absent":
+            return super()._manage(task_vars)
+        # What goes needs no signature: no authority has to be there, and none is read.
+        _validation, options = self.validate_argument_spec({**SIGNING_ARGUMENTS, **self.ARGUMENTS})
+        self.check(options)
+        return self._run_module({name: options[name] for name in ("state", "directories")}, task_vars)
 
     def sign(
         self,

@@ -34,12 +34,32 @@ extends_documentation_fragment:
   - wormhole.docker.attributes
   - wormhole.docker.authority
 options:
+  state:
+    description:
+      - V(present) looks after the certificates that are listed.
+      - V(absent) removes every certificate that this module has made on this host, listed anywhere or not, with its private
+        key, its C(ca.pem), and the directories that were made for it. It needs no authority, none of the ones listed below, and no
+        Python library.
+      - What is there and was not made by this module stays, also a file that somebody has changed since, and a directory that
+        holds such. It is told as RV(left) and in a warning.
+      - Refused as long as C(/etc/docker/daemon.json) names one of the files, because the engine would not start again. Let
+        M(wormhole.docker.dockerd_listener) take its keys out first. In check mode the reason tells it, since an earlier task may have
+        only said that it would.
+    type: str
+    choices: [present, absent]
+    default: present
+  directories:
+    description:
+      - With O(state=absent), only certificates in or below these absolute paths; by default all, wherever they are.
+    type: list
+    elements: str
+    default: []
   certificates:
     description:
       - The certificates of this host. One that is not listed is left alone.
+      - Required with O(state=present), to be left out with O(state=absent).
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description:
@@ -132,6 +152,11 @@ requirements:
   - Python library cryptography 38 or newer, on the host and on the controller (Debian package
     python3-cryptography)
 notes:
+  - What was made is recorded on the host, as places and digests, in C(/var/lib/wormhole/certificates.json), or in
+    C(~/.local/state/wormhole) of another user than root. The record goes with the last certificate. A certificate that is in
+    order and has no record, for instance because the file was lost, is recorded by the next run.
+  - A certificate of somebody else's that was replaced because the task names its directory is not put back by O(state=absent), nor
+    are owner and mode of a directory that was there before.
   - In check mode nothing is signed and no key is made. If the authority does not exist yet, check mode
     assumes that another task is going to make it.
   - A task that is interrupted between its two round trips leaves a key in C(.NAME.pending) beside the
@@ -190,6 +215,12 @@ EXAMPLES = r"""
         directory: /etc/wormhole/identities/backup
         state: absent
   become: true
+
+- name: Remove every identity that was ever made in its usual place, also those that no inventory names any more
+  wormhole.docker.tls_certificates:
+    state: absent
+    directories: [/etc/wormhole/identities]
+  become: true
 """
 
 RETURN = r"""
@@ -204,7 +235,7 @@ requests:
 certificates:
   description: What stands on the host after the task (in check mode, before it), by the certificates' names.
   type: dict
-  returned: success
+  returned: success, with O(state=present)
   sample:
     dockerd:
       directory: /etc/wormhole/server
@@ -225,8 +256,16 @@ restart_required:
       Drift of owner or mode does not count, nor do names that are not urgent or that are no longer wanted; for
       a change of names alone the key stays the same.
   type: bool
-  returned: success
+  returned: success, with O(state=present)
   sample: true
+left:
+  description:
+    - What stays because this module did not write it, or somebody has changed it since, by directory; names of files and
+      directories. Directories that are not empty for it stay too. In check mode, what would stay.
+  type: dict
+  returned: success, with O(state=absent)
+  sample:
+    /etc/wormhole/server: ["notes.txt"]
 reasons:
   description: Why something had to change; empty if nothing had.
   type: list
@@ -238,8 +277,8 @@ reasons:
         - V(missing), V(unreadable), V(key_mismatch), V(wrong_issuer), V(wrong_common_name), V(san_missing),
           V(san_surplus), V(wrong_key_type), V(wrong_key_usage), V(not_yet_valid), V(expires_soon) and
           V(expired) made a new certificate necessary.
-        - V(trust_bundle_outdated), V(owner_drift), V(mode_drift) and V(leftover) did not.
-        - V(not_wanted) stands for a certificate that had to go.
+        - V(trust_bundle_outdated), V(owner_drift), V(mode_drift), V(leftover) and V(not_recorded) did not.
+        - V(not_wanted) stands for a certificate or a directory that had to go.
       type: str
       sample: san_missing
     text:
@@ -247,7 +286,7 @@ reasons:
       type: str
       sample: "SAN missing: IP 172.18.0.1 (gateway of network ci)"
     subject:
-      description: The certificate's name.
+      description: The certificate's name; with O(state=absent) its directory, or the directory that goes.
       type: str
       sample: dockerd
 """
@@ -257,11 +296,21 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store, x509
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import (
+    certificate_removal,
+    certificate_store,
+    x509,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_plan import (
     describe_certificate,
     plan_certificates,
     restart_required,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_removal import (
+    RemovalAction,
+    RemovalState,
+    find_kept,
+    plan_removal,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
     parse_certificates,
@@ -275,17 +324,19 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority im
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
     CERTIFICATES_ARGUMENT,
     SIGNING_ARGUMENTS,
+    check_state,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.issue import execute_issuing
 
 
 def manage(module: AnsibleModule) -> dict[str, Any]:
     """Parse, observe, plan, execute; or, half-way, ask for certificates."""
+    wanted = check_state(module.params)
+    if module.params["state"] == "absent":
+        return remove(module)
     x509.require()
-    specs = [
-        certificate_store.look_up_owner(spec) for spec in parse_certificates(module.params["certificates"])
-    ]
+    specs = [certificate_store.look_up_owner(spec) for spec in parse_certificates(wanted)]
     authority = unpack_authority(module.params["authority"] or {})
     now = datetime.datetime.now(datetime.timezone.utc)
 
@@ -305,6 +356,33 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
         authority=authority,
         issued=module.params["issued"],
         now=now,
+    )
+
+
+def remove(module: AnsibleModule) -> dict[str, Any]:
+    """Takes away what was made."""
+    directories = [path.rstrip("/") for path in module.params["directories"]]
+
+    seen: list[RemovalState] = []
+
+    def observe() -> RemovalState:
+        seen.append(certificate_removal.observe_removal())
+        return seen[-1]
+
+    def describe(state: RemovalState, first: Plan[RemovalAction]) -> dict[str, Any]:
+        # As it was before: what stays of a certificate's files is forgotten with it.
+        kept = find_kept(directories, seen[0])
+        for path, names in kept.items():
+            module.warn(f"{path} stays with what was not made by this module: {', '.join(names)}")
+        return {"left": kept}
+
+    return execute(
+        check_mode=module.check_mode,
+        subject=", ".join(directories) or "the certificates that were made on this host",
+        observe=observe,
+        plan=lambda state: plan_removal(directories, state),
+        apply=certificate_removal.apply_removal,
+        describe=describe,
     )
 
 

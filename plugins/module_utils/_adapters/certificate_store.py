@@ -19,7 +19,7 @@ import pwd
 from dataclasses import replace
 from typing import Any, Iterable, Mapping, Sequence
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, x509
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_record, files, x509
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_deviations import (
     find_deviations,
     make_reason,
@@ -38,8 +38,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     HostState,
     InstallTrustBundle,
     IssueCertificate,
+    RecordCertificate,
     RemoveCertificate,
     RemoveLeftovers,
+    SetAttributes,
     wanted_entries,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
@@ -80,8 +82,22 @@ def look_up_owner(spec: CertificateSpec) -> CertificateSpec:
 
 
 def observe_certificates(specs: Sequence[CertificateSpec], authority: Authority) -> HostState:
-    """Reads what stands where the certificates belong, without changing anything."""
-    return {spec.name: observe_directory(spec.directory, authority) for spec in specs}
+    """Reads what stands where the certificates belong, without changing anything.
+
+    Raises:
+        WormholeError: something cannot be read.
+    """
+    record = certificate_record.read()
+    found = {}
+    for spec in specs:
+        state = observe_directory(spec.directory, authority)
+        unrecorded = [
+            name
+            for name, digest in certificate_record.digests(spec.directory).items()
+            if not record.knows(spec.directory, name, digest)
+        ]
+        found[spec.name] = replace(state, unrecorded=tuple(unrecorded))
+    return found
 
 
 def find_certificates(roots: Iterable[str], authority: Authority) -> dict[str, CertificateState]:
@@ -149,6 +165,7 @@ def make_request(spec: CertificateSpec, *, keep_key: bool = False) -> str:
     """
     uid, gid = os.geteuid(), os.getegid()
     key = _present_key(spec) if keep_key else x509.make_key(spec.key_type)
+    certificate_record.note({spec.directory: {}})
     files.make_directory(_pending_directory(spec.directory), mode=0o700, uid=uid, gid=gid)
     files.write_file(_pending_key(spec), x509.write_key(key), mode=0o400, uid=uid, gid=gid)
     return x509.make_request(key, spec.common_name)
@@ -187,6 +204,7 @@ def apply_certificates(
         for action in plan.actions
         if isinstance(action, IssueCertificate)
     }
+    certificate_record.note(_contents(plan, keys, issued))
     for action in plan.actions:
         spec = action.spec
         if isinstance(action, IssueCertificate):
@@ -196,9 +214,28 @@ def apply_certificates(
         elif isinstance(action, RemoveCertificate):
             _remove(spec)
         elif isinstance(action, RemoveLeftovers):
-            _remove_leftovers(spec)
-        else:
+            remove_leftovers(spec.directory)
+        elif isinstance(action, SetAttributes):
             _set_attributes(spec, action.name)
+
+
+def _contents(
+    plan: Plan[CertificateAction], keys: Mapping[str, bytes], issued: Mapping[str, str]
+) -> dict[str, dict[str, bytes]]:
+    """What the record has to know before a plan is carried out: contents by file name, by directory."""
+    written: dict[str, dict[str, bytes]] = {}
+    for action in plan.actions:
+        spec = action.spec
+        if isinstance(action, IssueCertificate):
+            pair = {KEY_FILE: keys[spec.name], CERTIFICATE_FILE: issued[spec.name].encode()}
+            written[spec.directory] = {**pair, CA_FILE: action.bundle.text.encode()}
+        elif isinstance(action, InstallTrustBundle):
+            written.setdefault(spec.directory, {})[CA_FILE] = action.bundle.text.encode()
+        elif isinstance(action, RecordCertificate):
+            found = {name: files.read_file(os.path.join(spec.directory, name)) for name in FILES}
+            present = {name: file.content for name, file in found.items() if file is not None}
+            written[spec.directory] = {**present, **written.get(spec.directory, {})}
+    return written
 
 
 def _decode(state: CertificateState, contents: Mapping[str, bytes], authority: Authority) -> CertificateState:
@@ -285,7 +322,7 @@ def _install(action: IssueCertificate, key: bytes, certificate: str) -> None:
     _write_bundle(spec, action.bundle)
     _write(spec, KEY_FILE, key)
     _write(spec, CERTIFICATE_FILE, certificate.encode())
-    _remove_leftovers(spec)
+    remove_leftovers(spec.directory)
 
 
 def _write_bundle(spec: CertificateSpec, bundle: Bundle) -> None:
@@ -330,16 +367,33 @@ def _remove(spec: CertificateSpec) -> None:
     # The key first: without it the rest is of no use to anybody.
     for name in reversed(FILES):
         files.remove_file(os.path.join(spec.directory, name))
-    _remove_leftovers(spec)
+    remove_leftovers(spec.directory)
     # Not empty: what is left is not ours.
     with contextlib.suppress(OSError):
         os.rmdir(spec.directory)
+    gone = [] if os.path.lexists(spec.directory) else [spec.directory]
+    certificate_record.update(
+        lambda record: record.without_certificate(spec.directory).without_directories(gone)
+    )
 
 
-def _remove_leftovers(spec: CertificateSpec) -> None:
-    pending = _pending_directory(spec.directory)
-    for path in (_pending_key(spec), *_temporaries(spec.directory), *_temporaries(pending)):
-        files.remove_file(path)
+def find_leftovers(directory: str) -> tuple[str, ...]:
+    """Paths that an interrupted run left in a certificate's directory or beside it, in the order of their removal."""
+    pending = _pending_directory(directory)
+    files_of_it = (os.path.join(pending, KEY_FILE), *_temporaries(directory), *_temporaries(pending))
+    return tuple(path for path in (*files_of_it, pending) if os.path.lexists(path))
+
+
+def remove_leftovers(directory: str) -> None:
+    """Removes them.
+
+    Raises:
+        ApplyFailed: something cannot be removed, or somebody has put a file of his own there.
+    """
+    pending = _pending_directory(directory)
+    for path in find_leftovers(directory):
+        if path != pending:
+            files.remove_file(path)
     try:
         os.rmdir(pending)
     except FileNotFoundError:

@@ -42,6 +42,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     HostState,
     InstallTrustBundle,
     IssueCertificate,
+    RecordCertificate,
     RemoveCertificate,
     RemoveLeftovers,
     is_usable,
@@ -80,6 +81,8 @@ def plan_certificates(
         if what:
             before[spec.name] = describe_found(spec, found, authority)
             after[spec.name] = describe_wanted(spec)
+            if any(isinstance(action, RecordCertificate) for action in what):
+                before[spec.name]["recorded"], after[spec.name]["recorded"] = False, True
             reasons += why
             actions += what
     return Plan(before, after, tuple(reasons), tuple(actions))
@@ -99,6 +102,13 @@ def _plan_one(
     if state.leftovers:
         reasons.append(leftover(spec, state))
         actions.append(RemoveLeftovers(spec, state.leftovers))
+    rewritten = {CA_FILE} if any(isinstance(action, InstallTrustBundle) for action in actions) else set()
+    unrecorded = [name for name in state.unrecorded if name not in rewritten]
+    if unrecorded:
+        files = ", ".join(f"{spec.directory}/{name}" for name in unrecorded)
+        text = f"in order, but this host has no record that they were made here: {files}"
+        reasons.append(make_reason(spec, "not_recorded", text))
+        actions.append(RecordCertificate(spec))
     return reasons, actions
 
 
@@ -254,10 +264,13 @@ def _simulate_one(
         return CertificateState(entries=kept, foreign=state.foreign)
     if isinstance(action, RemoveLeftovers):
         return replace(state, leftovers=())
+    if isinstance(action, RecordCertificate):
+        return replace(state, unrecorded=())
     name = CA_FILE if isinstance(action, InstallTrustBundle) else action.name
     entries = {**state.entries, name: wanted_entries(spec)[name]}
     if isinstance(action, InstallTrustBundle):
-        return replace(state, entries=entries, trust_bundle=action.bundle.anchors)
+        unrecorded = tuple(unknown for unknown in state.unrecorded if unknown != CA_FILE)
+        return replace(state, entries=entries, trust_bundle=action.bundle.anchors, unrecorded=unrecorded)
     return replace(state, entries=entries)
 
 

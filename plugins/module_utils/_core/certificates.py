@@ -75,6 +75,7 @@ class CertificateState:
         issued_by: the part that the authority plays whose key made the certificate's signature, such as
             :data:`_core.trust.ISSUING`; empty if it is none of ours.
         leftovers: paths that an interrupted run left behind: a pending key, temporary files.
+        unrecorded: names of files that the host's record does not know with this content, if it was looked at.
     """
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class CertificateState:
     unreadable: Mapping[str, str] = field(default_factory=dict)
     issued_by: str = ""
     leftovers: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...] = ()
 
 
 HostState = Mapping[str, CertificateState]
@@ -140,8 +142,20 @@ class RemoveLeftovers:
     paths: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class RecordCertificate:
+    """Record the three files as made here, as they are."""
+
+    spec: CertificateSpec
+
+
 CertificateAction = Union[
-    IssueCertificate, InstallTrustBundle, SetAttributes, RemoveCertificate, RemoveLeftovers
+    IssueCertificate,
+    InstallTrustBundle,
+    SetAttributes,
+    RemoveCertificate,
+    RemoveLeftovers,
+    RecordCertificate,
 ]
 
 

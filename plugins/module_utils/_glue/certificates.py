@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.rotation_plan import STEPS
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KEY_TYPES
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KEY_TYPES, check_directory
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import (
     authority_arguments,
     authority_constraints,
@@ -33,7 +34,9 @@ CERTIFICATE_OPTIONS: dict[str, Any] = {
 }
 
 CERTIFICATES_ARGUMENT: dict[str, Any] = {
-    "certificates": {"type": "list", "elements": "dict", "required": True, "options": CERTIFICATE_OPTIONS},
+    "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE_OPTIONS},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    "directories": {"type": "list", "elements": "str", "default": []},
 }
 
 ROTATION_ARGUMENTS: dict[str, Any] = {
@@ -50,3 +53,28 @@ SIGNING_CONSTRAINTS: dict[str, Any] = authority_constraints("ca_", "authority")
 
 # The result's key that carries requests from the host to whoever signs.
 REQUESTS = "requests"
+
+
+def check_state(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Checks what goes with option ``state`` of tls_certificates; returns the certificates that are asked for.
+
+    Raises:
+        InvalidInput: an option is missing, or cannot be meant together with another.
+    """
+    certificates, directories = options["certificates"], options["directories"]
+    if options["state"] == "present":
+        if certificates is None:
+            raise InvalidInput("certificates", expected="a list, with state present", found="nothing")
+        if directories:
+            raise InvalidInput("directories", expected="to go with state absent", found="it with present")
+        return list(certificates)
+    if certificates:
+        raise InvalidInput(
+            "certificates",
+            expected="to be left out with state absent, which is about all that were made",
+            found=", ".join(str(certificate["name"]) for certificate in certificates),
+            remedy="To remove one, give it a state of its own",
+        )
+    for directory in directories:
+        check_directory("directories", directory)
+    return []

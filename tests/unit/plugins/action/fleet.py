@@ -54,6 +54,7 @@ class Fleet:
     def __init__(self, home):
         self.authority = home / "ca"
         self.etc = home / "etc"
+        self.state = home / "state"
         self.sent = []
         self.answers = []
         self.interrupt = False

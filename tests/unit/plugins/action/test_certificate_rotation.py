@@ -12,13 +12,15 @@ import subprocess
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import x509
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_record, x509
 from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import PASSPHRASE, Fleet
 
 
 @pytest.fixture
-def fleet(tmp_path):
-    return Fleet(tmp_path)
+def fleet(tmp_path, monkeypatch):
+    fleet = Fleet(tmp_path)
+    monkeypatch.setattr(certificate_record, "directory", lambda: str(fleet.state))
+    return fleet
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import stat
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_record, x509
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store as store
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import x509
 from ansible_collections.wormhole.docker.plugins.module_utils._core.authority import AuthoritySpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_plan import plan_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
@@ -84,6 +84,13 @@ def contents(directory):
 
 def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(autouse=True)
+def record(tmp_path, monkeypatch):
+    """Where the host's record is, instead of this machine's own."""
+    monkeypatch.setattr(certificate_record, "directory", lambda: str(tmp_path / "state"))
+    return tmp_path / "state" / "certificates.json"
 
 
 @pytest.fixture

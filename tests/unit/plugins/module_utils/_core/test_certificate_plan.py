@@ -29,6 +29,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     Entry,
     InstallTrustBundle,
     IssueCertificate,
+    RecordCertificate,
     RemoveCertificate,
     RemoveLeftovers,
     SetAttributes,
@@ -220,6 +221,13 @@ def test_for_names_alone_the_key_stays_and_the_engine_restarts_only_for_urgent_o
         (with_entry(GOOD, "ca.pem", Entry(0o444, 0, 1)), "owner_drift", SetAttributes(SERVER, "ca.pem")),
         (with_entry(GOOD, "", Entry(0o700, 0, 0)), "mode_drift", SetAttributes(SERVER, "")),
         (change(GOOD, leftovers=("/etc/x",)), "leftover", RemoveLeftovers(SERVER, ("/etc/x",))),
+        (change(GOOD, unrecorded=("cert.pem",)), "not_recorded", RecordCertificate(SERVER)),
+        # What is written anew is recorded with it.
+        (
+            change(GOOD, trust_bundle=(FOREIGN,), unrecorded=("ca.pem",)),
+            "trust_bundle_outdated",
+            InstallTrustBundle(SERVER, BUNDLE),
+        ),
     ],
 )
 def test_drift_is_mended_without_a_new_certificate(state, code, action):
@@ -397,6 +405,7 @@ def states(draw):
         unreadable=dict.fromkeys(broken, "broken"),
         issued_by=draw(st.sampled_from(["issuing", ""])),
         leftovers=draw(st.sampled_from([(), ("/x",)])),
+        unrecorded=draw(st.sampled_from([(), ("ca.pem",), ("ca.pem", "key.pem")])),
     )
 
 

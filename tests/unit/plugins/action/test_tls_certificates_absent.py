@@ -1,0 +1,242 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""tls_certificates with state absent: a host is given back as it was, and what is somebody else's stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.action import tls_certificates as tls_certificates_action
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import (
+    certificate_record,
+    certificate_removal,
+    x509,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import Fleet
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The engine's configuration."""
+    return tmp_path / "daemon.json"
+
+
+@pytest.fixture
+def fleet(tmp_path, config, monkeypatch):
+    fleet = Fleet(tmp_path)
+    observe = certificate_removal.observe_removal
+    monkeypatch.setattr(certificate_record, "directory", lambda: str(fleet.state))
+    monkeypatch.setattr(certificate_removal, "observe_removal", lambda: observe(str(config)))
+    fleet.make_authority()
+    return fleet
+
+
+@pytest.fixture
+def provisioned(fleet):
+    fleet.run(fleet.server(), fleet.client(), fleet.client("backup"))
+    return fleet
+
+
+def absent(fleet, *, check_mode=False, **options):
+    return fleet.run_task(tls_certificates_action, {"state": "absent", **options}, check_mode)
+
+
+def snapshot(home):
+    """Everything below a directory, with content, mode and time."""
+    found = {}
+    for path in sorted(home.rglob("*")):
+        info = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(info.st_mode) else b""
+        found[str(path)] = (info.st_mode, content, info.st_mtime_ns if content else 0)
+    return found
+
+
+def test_a_host_is_given_back_as_it_was(fleet, tmp_path):
+    before = snapshot(tmp_path)
+    fleet.run(fleet.server(), fleet.client(directory=str(fleet.etc / "deep/er/jenkins")))
+    predicted = absent(fleet, check_mode=True)
+    assert fleet.tree() > {"dockerd/key.pem", "deep/er/jenkins/key.pem"}
+    done = absent(fleet)
+    assert done["changed"]
+    assert {key: done[key] for key in ("changed", "reasons", "diff", "left")} == {
+        key: predicted[key] for key in ("changed", "reasons", "diff", "left")
+    }
+    assert done["left"] == {}
+    assert snapshot(tmp_path) == before
+    assert not absent(fleet)["changed"]
+    assert snapshot(tmp_path) == before
+
+
+def test_a_host_on_which_nothing_was_made_stays_as_it_is(fleet, tmp_path):
+    before = snapshot(tmp_path)
+    assert not absent(fleet)["changed"]
+    assert not absent(fleet, check_mode=True)["changed"]
+    assert snapshot(tmp_path) == before
+
+
+def test_neither_an_authority_nor_a_library_is_needed(provisioned, monkeypatch):
+    monkeypatch.setattr(x509, "require", lambda: pytest.fail("the library was asked for"))
+    for path in provisioned.authority.iterdir():
+        path.unlink()
+    assert absent(provisioned, ca_directory=str(provisioned.authority))["changed"]
+    assert provisioned.tree() == set()
+    assert "ca_directory" not in json.dumps(provisioned.sent)
+
+
+def test_only_what_is_below_the_directories_goes(provisioned):
+    done = absent(provisioned, directories=[str(provisioned.etc / "jenkins") + "/"])
+    assert [reason["subject"] for reason in done["reasons"]] == [str(provisioned.etc / "jenkins")] * 2
+    assert not any(name.startswith("jenkins") for name in provisioned.tree())
+    assert {"dockerd/key.pem", "backup/key.pem"} < provisioned.tree()
+    assert absent(provisioned)["changed"]
+    assert provisioned.tree() == set()
+
+
+def test_what_is_somebody_elses_stays_and_is_named(provisioned):
+    etc = provisioned.etc
+    (etc / "dockerd/notes.txt").write_text("mine")
+    (etc / "theirs").mkdir()
+    (etc / "theirs/cert.pem").write_bytes((etc / "jenkins/cert.pem").read_bytes())
+    (etc / "backup/cert.pem").unlink()
+    (etc / "backup/cert.pem").write_text("another authority's")
+    done = absent(provisioned)
+    expected = {
+        str(etc): ["theirs"],
+        str(etc / "dockerd"): ["notes.txt"],
+        str(etc / "backup"): ["cert.pem"],
+    }
+    assert done["left"] == expected
+    left = {
+        "dockerd",
+        "dockerd/notes.txt",
+        "theirs",
+        "theirs/cert.pem",
+        "backup",
+        "backup/cert.pem",
+    }
+    assert provisioned.tree() == left
+    again = absent(provisioned)
+    assert not again["changed"]
+    assert again["left"] == expected
+    (etc / "dockerd/notes.txt").unlink()
+    assert absent(provisioned)["changed"]
+    assert provisioned.tree() == left - {"dockerd", "dockerd/notes.txt"}
+
+
+def test_a_directory_that_was_there_before_stays(fleet):
+    (fleet.etc / "jenkins").mkdir(parents=True)
+    fleet.run(fleet.client(), fleet.server())
+    assert absent(fleet)["left"] == {}
+    assert fleet.tree() == {"jenkins"}
+    assert not fleet.state.exists()
+
+
+def test_a_link_that_somebody_put_there_is_not_followed(provisioned, tmp_path):
+    key = provisioned.etc / "jenkins/key.pem"
+    key.rename(tmp_path / "key.pem")
+    key.symlink_to(tmp_path / "key.pem")
+    assert absent(provisioned)["left"] == {str(key.parent): ["key.pem"]}
+    assert key.is_symlink()
+    assert (tmp_path / "key.pem").exists()
+
+
+@pytest.mark.parametrize(("key", "name"), [("tlscert", "cert.pem"), ("tlscacert", "ca.pem")])
+def test_what_the_engine_names_is_refused_before_anything_goes(provisioned, config, key, name):
+    before = provisioned.tree()
+    config.write_text(json.dumps({key: str(provisioned.etc / "dockerd" / name)}))
+    refused = absent(provisioned)
+    assert refused["failed"]
+    assert key in refused["msg"]
+    assert "would not start" in refused["msg"]
+    assert provisioned.tree() == before
+    # An earlier task of a play in check mode has not taken the key out: what is going to be is predicted all the same.
+    predicted = absent(provisioned, check_mode=True)
+    assert predicted["changed"]
+    assert key in json.dumps(predicted["reasons"])
+    assert not absent(provisioned, directories=[str(provisioned.etc / "jenkins")]).get("failed")
+    config.write_text('{"tlscert": "/elsewhere/cert.pem"}')
+    assert not absent(provisioned).get("failed")
+    assert provisioned.tree() == set()
+
+
+def test_what_an_interrupted_run_left_goes_too(fleet):
+    fleet.interrupt = True
+    fleet.run(fleet.server(), fleet.client())
+    assert {".dockerd.pending/key.pem", ".jenkins.pending/key.pem"} < fleet.tree()
+    assert absent(fleet)["changed"]
+    assert not fleet.etc.exists()
+    assert not fleet.state.exists()
+
+
+def test_a_certificate_without_a_record_is_recorded_by_the_next_run(provisioned):
+    certificates = provisioned.server(), provisioned.client(), provisioned.client("backup")
+    (provisioned.state / "certificates.json").unlink()
+    assert not absent(provisioned)["changed"]
+    assert len(provisioned.tree()) == 12
+    mended = provisioned.run(*certificates)
+    assert {reason["code"] for reason in mended["reasons"]} == {"not_recorded"}
+    assert not mended["restart_required"]
+    assert not provisioned.run(*certificates)["changed"]
+    absent(provisioned)
+    # Whether the directories were there before, nobody knows any more.
+    assert provisioned.tree() == {"dockerd", "jenkins", "backup"}
+
+
+def test_what_is_renewed_reissued_and_removed_by_name_is_recorded_too(provisioned):
+    fleet = provisioned
+    fleet.run(fleet.server(key_type="ed25519"), fleet.client(common_name="other"))
+    fleet.run(fleet.client("backup", state="absent"))
+    assert not any(name.startswith("backup") for name in fleet.tree())
+    fleet.make_authority(rotation="trust")
+    fleet.rotate("trust")
+    fleet.make_authority(rotation="reissue")
+    fleet.rotate("servers")
+    fleet.rotate("clients")
+    fleet.make_authority(rotation="drop")
+    fleet.rotate("drop")
+    assert absent(fleet)["left"] == {}
+    assert not fleet.etc.exists()
+    assert not fleet.state.exists()
+
+
+def test_the_record_is_for_root_and_holds_no_key(provisioned):
+    record = provisioned.state / "certificates.json"
+    assert stat.S_IMODE(record.stat().st_mode) == 0o600
+    assert "PRIVATE" not in record.read_text()
+
+
+def test_what_others_keep_beside_the_record_stays(provisioned):
+    (provisioned.state / "listener").mkdir()
+    absent(provisioned)
+    assert os.listdir(provisioned.state) == ["listener"]
+
+
+def test_a_record_that_is_something_else_is_named(provisioned):
+    (provisioned.state / "certificates.json").write_text("oops")
+    refused = absent(provisioned)
+    assert refused["failed"]
+    assert "certificates.json" in refused["msg"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"state": "absent", "certificates": [{"name": "a", "profile": "client", "directory": "/d"}]}, "a"),
+        ({"state": "absent", "directories": ["relative"]}, "absolute"),
+        ({"state": "present", "certificates": [], "directories": ["/d"], "ca_directory": "/ca"}, "absent"),
+        ({"state": "present", "ca_directory": "/ca"}, "certificates"),
+        ({"certificates": []}, "one of the following is required"),
+        ({"state": "gone"}, "state"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(fleet, options, complaint):
+    refused = fleet.run_task(tls_certificates_action, options)
+    assert refused["failed"]
+    assert complaint in refused["msg"]
+    assert not fleet.sent
