@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import glob
 import os
 import stat
 import tempfile
@@ -26,14 +27,19 @@ class FileState:
         content: the bytes.
         mode: permission bits, such as 0o400.
         uid, gid: numeric owner and group.
-        mtime: seconds since the epoch.
+        mtime_ns: time of the last change of the content, in nanoseconds since the epoch.
     """
 
     content: bytes
     mode: int
     uid: int
     gid: int
-    mtime: float
+    mtime_ns: int
+
+    @property
+    def mtime(self) -> float:
+        """The same in seconds, as a float has it: to compare, not to put back."""
+        return self.mtime_ns / 1e9
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ def read_file(path: str) -> Optional[FileState]:
             if not stat.S_ISREG(info.st_mode):
                 raise WormholeError(path, expected="a regular file", found=_kind(info.st_mode))
             return FileState(
-                stream.read(), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime
+                stream.read(), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns
             )
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -80,11 +86,20 @@ def read_directory(path: str) -> Optional[DirectoryState]:
     return DirectoryState(stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
 
 
-def write_file(path: str, content: bytes, *, mode: int, uid: int = 0, gid: int = 0) -> None:
+def write_file(
+    path: str, content: bytes, *, mode: int, uid: int = 0, gid: int = 0, mtime_ns: Optional[int] = None
+) -> None:
     """Writes a file so that a reader sees the old content or the new one, never a part of it.
 
     The temporary file is created readable to nobody but its owner, gets its owner and mode, then its content, is
     flushed to the disk and renamed over the target; then the directory entry is flushed too (rename(2), fsync(2)).
+
+    Args:
+        path: absolute path.
+        content: the bytes.
+        mode: permission bits.
+        uid, gid: owner and group.
+        mtime_ns: the time that a former file had, in nanoseconds since the epoch; without it, now.
 
     Raises:
         ApplyFailed: the file could not be written; the former one is untouched.
@@ -100,6 +115,8 @@ def write_file(path: str, content: bytes, *, mode: int, uid: int = 0, gid: int =
             os.fchmod(stream.fileno(), mode)
             stream.write(content)
             stream.flush()
+            if mtime_ns is not None:
+                os.utime(stream.fileno(), ns=(mtime_ns, mtime_ns))
             os.fsync(stream.fileno())
         os.replace(temporary, path)
         temporary = ""
@@ -115,6 +132,77 @@ def write_file(path: str, content: bytes, *, mode: int, uid: int = 0, gid: int =
         if temporary:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary)
+
+
+def leftovers(path: str) -> list[str]:
+    """Temporary files that :func:`write_file` left beside a file, because its process was killed."""
+    directory, name = os.path.split(path)
+    pattern = f".{glob.escape(name)}.*.new"
+    return sorted(glob.glob(os.path.join(glob.escape(directory), pattern)))
+
+
+def link_file(path: str, link: str) -> bool:
+    """Gives a file a second name in the same file system, durably (link(2), fsync(2)).
+
+    Returns:
+        False if the file system, or its policy, has no such links.
+
+    Raises:
+        ApplyFailed: it could not be done for another reason, such as a full or read-only file system.
+    """
+    directory = os.path.dirname(link)
+    try:
+        os.link(path, link)
+        sync_directory(directory)
+    except OSError as error:
+        if error.errno in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EMLINK):
+            return False
+        raise ApplyFailed(
+            path,
+            expected=f"to be secured as {link}",
+            found=error.strerror or str(error),
+            remedy=_remedy(error, directory),
+        ) from error
+    return True
+
+
+def set_metadata(path: str, *, mode: int, uid: int, gid: int, mtime_ns: int) -> None:
+    """Gives a file owner, mode and time; symbolic links are not followed.
+
+    Raises:
+        ApplyFailed: it could not be done.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchown(handle, uid, gid)
+            os.fchmod(handle, mode)
+            os.utime(handle, ns=(mtime_ns, mtime_ns))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise ApplyFailed(
+            path,
+            expected="its owner, mode and time to be set",
+            found=error.strerror or str(error),
+            remedy=_remedy(error, os.path.dirname(path)),
+        ) from error
+
+
+def remove_directory(path: str) -> None:
+    """Removes a directory if it is empty; what is left in another one is somebody else's.
+
+    Raises:
+        ApplyFailed: it could not be removed.
+    """
+    try:
+        os.rmdir(path)
+        sync_directory(os.path.dirname(path))
+    except OSError as error:
+        # Busy: something is mounted there. A read-only file system refuses before it looks.
+        if os.path.isdir(path) and error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+            raise ApplyFailed(path, expected="to be removed", found=error.strerror or str(error)) from error
 
 
 def make_directory(path: str, *, mode: int, uid: int = 0, gid: int = 0, parents_mode: int = 0o755) -> None:
@@ -173,9 +261,10 @@ def remove_file(path: str) -> None:
     try:
         os.unlink(path)
         sync_directory(os.path.dirname(path))
-    except FileNotFoundError:
-        pass
     except OSError as error:
+        # A read-only file system refuses before it looks.
+        if not os.path.lexists(path):
+            return
         raise ApplyFailed(path, expected="to be removed", found=error.strerror or str(error)) from error
 
 

@@ -1,0 +1,220 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import (
+    FormerFile,
+    Journal,
+    Origin,
+    OriginEntry,
+    digest,
+    former_of,
+    parse_journal,
+    parse_origin,
+    render_journal,
+    render_origin,
+    updated_origin,
+    with_directories,
+)
+
+PATH = "/etc/docker/daemon.json"
+OURS = b"+ours"
+
+
+def strip(path, content):
+    """Our part is a word; a file that is nothing else is ours."""
+    assert path == PATH
+    return None if content == OURS else content.replace(OURS, b"")
+
+
+def put(content):
+    """What our transactions make of a content."""
+    return (content or b"").replace(OURS, b"") + OURS
+
+
+def a_file(content, mode=0o644, mtime_ns=1):
+    return FormerFile(content, mode, 7, 8, mtime_ns)
+
+
+def transact(origin, before):
+    after = a_file(put(before and before.content), mtime_ns=2)
+    if before is not None and after.content == before.content:
+        after = before
+    return updated_origin(origin, PATH, before, after.content, strip), after
+
+
+def edit(content):
+    """Somebody else writes, with other metadata."""
+    return a_file(content, 0o600, 3)
+
+
+@pytest.mark.parametrize("original", [None, a_file(b""), a_file(b"theirs")])
+def test_what_nobody_else_has_touched_comes_back_exactly_however_often_we_wrote(original):
+    origin, after = transact(Origin(), original)
+    assert former_of(PATH, after, origin, strip) == original
+    second = a_file(b"something else of ours", mtime_ns=5)
+    origin = updated_origin(origin, PATH, after, second.content, strip)
+    assert former_of(PATH, second, origin, strip) == original
+
+
+def test_what_somebody_has_written_since_comes_back_without_our_part_as_it_is_now():
+    origin, after = transact(Origin(), a_file(b"theirs"))
+    now = edit(b"more " + after.content)
+    assert former_of(PATH, now, origin, strip) == edit(b"more theirs")
+    assert former_of(PATH, edit(b"all theirs"), origin, strip) == edit(b"all theirs")
+    assert former_of(PATH, edit(OURS), origin, strip) is None
+
+
+def test_an_edit_between_two_transactions_is_part_of_the_original():
+    origin, after = transact(Origin(), a_file(b"theirs"))
+    between = edit(b"more " + after.content)
+    origin, after = transact(origin, between)
+    assert former_of(PATH, after, origin, strip) == edit(b"more theirs")
+
+
+def test_a_file_that_somebody_removed_stays_removed():
+    origin, after = transact(Origin(), a_file(b"theirs"))
+    assert former_of(PATH, None, origin, strip) is None
+    origin, after = transact(origin, None)
+    assert former_of(PATH, after, origin, strip) is None
+
+
+def test_a_file_that_we_removed_comes_back_unless_there_is_another():
+    original = a_file(b"theirs")
+    origin = updated_origin(Origin(), PATH, original, None, strip)
+    assert origin.files[PATH].written == ""
+    assert former_of(PATH, None, origin, strip) == original
+    assert former_of(PATH, edit(b"another"), origin, strip) == edit(b"another")
+
+
+def test_an_installation_older_than_the_record_is_stripped():
+    assert former_of(PATH, edit(b"theirs+ours"), Origin(), strip) == edit(b"theirs")
+    assert former_of(PATH, None, Origin(), strip) is None
+    origin, after = transact(Origin(), a_file(b"+ours of old+theirs"))
+    assert former_of(PATH, after, origin, strip) == a_file(b" of old+theirs")
+
+
+def test_a_path_that_did_not_change_is_not_recorded():
+    assert updated_origin(Origin(), PATH, a_file(b"x"), b"x", strip) == Origin()
+    assert updated_origin(Origin(), PATH, None, None, strip) == Origin()
+    origin, after = transact(Origin(), a_file(b"theirs"))
+    between = edit(b"more " + after.content)
+    assert updated_origin(origin, PATH, between, between.content, strip) == origin
+
+
+contents = st.none() | st.binary(max_size=6).filter(lambda content: OURS not in content)
+
+
+@given(
+    contents,
+    st.lists(st.sampled_from(["transact", "edit", "remove", "replace"]), max_size=6),
+    st.binary(max_size=3),
+)
+def test_an_undo_leaves_their_text_and_nothing_of_ours(original, events, text):
+    origin, current = Origin(), None if original is None else a_file(original)
+    theirs = original
+    touched = False
+    for event in events:
+        if event == "transact":
+            origin, current = transact(origin, current)
+            continue
+        touched = True
+        if event == "edit" and current is not None:
+            current, theirs = edit(text + current.content), text + (theirs or b"")
+        elif event == "replace":
+            current, theirs = edit(text), text
+        elif event == "remove":
+            current, theirs = None, None
+    back = former_of(PATH, current, origin, strip)
+    assert (b"" if back is None else back.content) == (theirs or b"")
+    if not touched:
+        assert back == (None if original is None else a_file(original))
+
+
+files = st.builds(
+    FormerFile,
+    st.binary(max_size=8),
+    st.integers(0, 0o7777),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**32 - 1),
+    st.integers(-(2**62), 2**62),
+)
+paths = st.text(max_size=8)
+directories = st.lists(paths, max_size=3, unique=True).map(tuple)
+
+
+@given(
+    st.builds(
+        Origin,
+        st.dictionaries(paths, st.builds(OriginEntry, st.none() | files, st.text(max_size=4))),
+        directories,
+    )
+)
+def test_an_origin_survives_its_text(origin):
+    assert parse_origin(render_origin(origin), PATH) == origin
+
+
+@given(
+    st.builds(
+        Journal,
+        st.dictionaries(paths, st.none() | files),
+        st.dictionaries(paths, st.booleans() | st.lists(paths)),
+        directories,
+        st.none() | files,
+    )
+)
+def test_a_journal_survives_its_text(journal):
+    assert parse_journal(render_journal(journal), PATH) == journal
+
+
+BROKEN = [
+    "",
+    "[]",
+    "{}",
+    "null",
+    '{"version": "x"}',
+    '{"version": 1}',
+    '{"version": 1, "files": [], "directories": []}',
+    '{"version": 1, "files": {"/a": 3}, "directories": [], "notes": {}, "origin": null}',
+    '{"version": 1, "files": {"/a": {"content": "?", "former": {}}}, "directories": [], "notes": {}, "origin": null}',
+]
+
+
+@pytest.mark.parametrize("parse", [parse_origin, parse_journal])
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_broken_record_is_refused_with_its_path_and_what_to_do(parse, text):
+    with pytest.raises(Refused, match="broken text") as caught:
+        parse(text, "/var/lib/x.json")
+    assert caught.value.subject == "/var/lib/x.json"
+    assert "remove it" in caught.value.remedy.lower()
+
+
+@pytest.mark.parametrize(
+    "parse, text", [(parse_origin, render_origin(Origin())), (parse_journal, render_journal(Journal({})))]
+)
+def test_a_newer_record_is_refused_with_what_to_do(parse, text):
+    newer = json.dumps({**json.loads(text), "version": 2})
+    with pytest.raises(
+        Refused, match="found version 2. Run with the version of wormhole.docker that wrote it"
+    ) as caught:
+        parse(newer, "/var/lib/x.json")
+    assert caught.value.subject == "/var/lib/x.json"
+
+
+def test_directories_are_recorded_once_the_highest_first():
+    origin = with_directories(with_directories(Origin(), ("/a/b",)), ("/a/b", "/a"))
+    assert origin.directories == ("/a", "/a/b")
+
+
+def test_the_digest_of_no_file_is_no_digest():
+    assert digest(None) == ""
+    assert digest(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
