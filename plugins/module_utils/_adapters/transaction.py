@@ -120,8 +120,6 @@ class Transaction:
         linked: list[str] = []
         try:
             files.make_directory(self._directory, mode=0o700, uid=os.geteuid(), gid=os.getegid())
-            for path in files.leftovers(self._journal_path):
-                files.remove_file(path)
             self._write(self._journal_path, render_journal(journal))
             for path, content in self._secured(journal):
                 if content is not None and self._secure(path, content):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import stat
@@ -115,6 +116,100 @@ def test_removing_twice_is_no_error(tmp_path):
     files.remove_file(str(path))
     files.remove_file(str(path))
     assert not path.exists()
+
+
+def test_a_former_time_is_given_back(tmp_path):
+    path = str(tmp_path / "f")
+    files.write_file(path, b"x", mode=0o600, mtime_ns=1_111_111_111_123_456_789, **ME)
+    assert files.read_file(path).mtime_ns == 1_111_111_111_123_456_789
+    assert files.read_file(path).mtime == pytest.approx(1_111_111_111.123457)
+    files.set_metadata(path, mode=0o640, mtime_ns=5, **ME)
+    assert files.read_file(path) == files.FileState(b"x", 0o640, ME["uid"], ME["gid"], 5)
+
+
+def test_metadata_is_not_set_through_a_link(tmp_path):
+    (tmp_path / "f").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "f")
+    with pytest.raises(ApplyFailed, match="expected its owner, mode and time to be set"):
+        files.set_metadata(str(tmp_path / "link"), mode=0o777, mtime_ns=5, **ME)
+    assert files.read_file(str(tmp_path / "f")).mtime_ns != 5
+
+
+def test_what_a_killed_write_leaves_is_found_and_nothing_else(tmp_path, monkeypatch):
+    directory = tmp_path / "[a]*"
+    directory.mkdir()
+    path = str(directory / "f[1]")
+    left = []
+
+    class Killed(BaseException):
+        pass
+
+    def die(source, _target):
+        left.append(source)
+        monkeypatch.setattr(os, "unlink", die)
+        raise Killed
+
+    monkeypatch.setattr(os, "replace", die)
+    with pytest.raises(Killed):
+        files.write_file(path, b"x", mode=0o600, **ME)
+    for name in ("f[1]", ".f1.abc.new", ".f[1].abc", ".other.abc.new"):
+        (directory / name).write_text("")
+    assert files.leftovers(path) == left[:1]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EXDEV])
+def test_a_file_system_without_links_is_no_error(tmp_path, monkeypatch, number):
+    (tmp_path / "f").write_text("x")
+    assert files.link_file(str(tmp_path / "f"), str(tmp_path / "g")) is True
+    assert os.path.samefile(tmp_path / "f", tmp_path / "g")
+
+    def fail(*_paths):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", fail)
+    assert files.link_file(str(tmp_path / "f"), str(tmp_path / "h")) is False
+
+
+def test_a_link_that_finds_no_space_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "f").write_text("x")
+
+    def fail(*_paths):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "link", fail)
+    with pytest.raises(
+        ApplyFailed, match="Read-only file system. The file system of .* is mounted read-only"
+    ):
+        files.link_file(str(tmp_path / "f"), str(tmp_path / "g"))
+
+
+def test_on_a_read_only_file_system_only_what_is_there_cannot_be_removed(tmp_path, monkeypatch):
+    """Linux refuses before it looks whether there is anything."""
+    (tmp_path / "f").write_text("x")
+    (tmp_path / "d").mkdir()
+
+    def fail(_path):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "unlink", fail)
+    monkeypatch.setattr(os, "rmdir", fail)
+    files.remove_file(str(tmp_path / "absent"))
+    files.remove_directory(str(tmp_path / "absent"))
+    with pytest.raises(ApplyFailed, match="f: expected to be removed, found Read-only file system"):
+        files.remove_file(str(tmp_path / "f"))
+    with pytest.raises(ApplyFailed, match="d: expected to be removed, found Read-only file system"):
+        files.remove_directory(str(tmp_path / "d"))
+
+
+def test_a_directory_with_something_in_it_stays(tmp_path):
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "f").write_text("x")
+    files.remove_directory(str(tmp_path / "d"))
+    assert (tmp_path / "d" / "f").exists()
+    files.remove_file(str(tmp_path / "d" / "f"))
+    files.remove_directory(str(tmp_path / "d"))
+    assert not (tmp_path / "d").exists()
+    files.remove_directory(str(tmp_path / "d"))
 
 
 def _hold(lock, log, name):
