@@ -34,7 +34,7 @@ MISSING, ALWAYS, NEVER = PULLS = ("missing", "always", "never")
 IDENTITIES = "/etc/wormhole/identities"
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-_FORMER_SUFFIX = ".wormhole-former"
+FORMER_SUFFIX = ".wormhole-former"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class WormholeSpec:
     @property
     def former_name(self) -> str:
         """The name that the former container has while its successor is not proved."""
-        return self.name + _FORMER_SUFFIX
+        return self.name + FORMER_SUFFIX
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import WormholeSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_list import (
+    FoundWormhole,
+    list_wormholes,
+)
+
+
+def summary(identifier, *names, **labels):
+    return {
+        "Id": identifier,
+        "Names": [f"/{name}" for name in names],
+        "Image": "image:1",
+        "State": "running",
+        "Labels": {f"wormhole.docker.{name}": value for name, value in labels.items()},
+    }
+
+
+AGENT = summary("a", "agent", managed="true", transport="tls", identity="ci")
+SOCKET = summary("s", "socket", managed="true", transport="unix")
+ASIDE = summary("f", WormholeSpec("agent").former_name, managed="true", transport="tls", identity="ci")
+FOUND = FoundWormhole("agent", "a", "image:1", "running", "tls", "ci")
+
+
+@pytest.mark.parametrize("summaries", list(itertools.permutations([AGENT, SOCKET, ASIDE])))
+def test_a_wormhole_is_listed_once_whatever_the_order(summaries):
+    assert list_wormholes(summaries) == (FOUND, FoundWormhole("socket", "s", "image:1", "running", "unix"))
+
+
+def test_one_that_was_put_aside_has_the_name_that_it_had():
+    (found,) = list_wormholes([ASIDE])
+    assert (found.name, found.id, found.put_aside) == ("agent", "f", True)
+
+
+@pytest.mark.parametrize("names", [("web/db", "agent"), ("agent", "web/db")])
+def test_names_that_links_add_are_not_its_own(names):
+    (found,) = list_wormholes([summary("a", *names)])
+    assert found.name == "agent"
+
+
+def test_a_container_without_labels_and_names_is_told_by_its_id():
+    """The engine leaves out the names of a container that it is removing."""
+    assert list_wormholes([{"Id": "a", "Names": None, "Labels": None}]) == (FoundWormhole("a", "a"),)
