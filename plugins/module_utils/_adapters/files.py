@@ -202,7 +202,7 @@ def remove_directory(path: str) -> None:
     except OSError as error:
         # Busy: something is mounted there. A read-only file system refuses before it looks.
         if os.path.isdir(path) and error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
-            raise ApplyFailed(path, expected="to be removed", found=error.strerror or str(error)) from error
+            raise _not_removed(path, error) from error
 
 
 def make_directory(path: str, *, mode: int, uid: int = 0, gid: int = 0, parents_mode: int = 0o755) -> None:
@@ -248,7 +248,10 @@ def rename(path: str, target: str) -> None:
         sync_directory(os.path.dirname(target))
     except OSError as error:
         raise ApplyFailed(
-            path, expected=f"to be renamed to {target}", found=error.strerror or str(error)
+            path,
+            expected=f"to be renamed to {target}",
+            found=error.strerror or str(error),
+            remedy=_remedy(error, os.path.dirname(target)),
         ) from error
 
 
@@ -265,7 +268,7 @@ def remove_file(path: str) -> None:
         # A read-only file system refuses before it looks.
         if not os.path.lexists(path):
             return
-        raise ApplyFailed(path, expected="to be removed", found=error.strerror or str(error)) from error
+        raise _not_removed(path, error) from error
 
 
 def sync_directory(path: str) -> None:
@@ -290,6 +293,15 @@ def locked(path: str) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _not_removed(path: str, error: OSError) -> ApplyFailed:
+    return ApplyFailed(
+        path,
+        expected="to be removed",
+        found=error.strerror or str(error),
+        remedy=_remedy(error, os.path.dirname(path)),
+    )
 
 
 def _kind(mode: int) -> str:

@@ -147,25 +147,25 @@ class Transaction:
             ApplyFailed: some could not be put back; the others are.
         """
         journal = self._opened()
-        failures: list[WormholeError] = []
+        failures: dict[str, WormholeError] = {}
         for path, former in self._secured(journal):
             try:
                 for leftover in files.leftovers(path):
                     files.remove_file(leftover)
                 _put_back(path, former)
             except WormholeError as error:
-                failures.append(error)
+                failures[path] = error
         for directory in reversed(journal.directories):
             try:
                 files.remove_directory(directory)
             except WormholeError as error:
-                failures.append(error)
+                failures[directory] = error
         if failures:
             raise ApplyFailed(
-                ", ".join(error.subject for error in failures),
+                ", ".join(failures),
                 expected="to be put back",
-                found="; ".join(dict.fromkeys(error.found for error in failures)),
-                remedy=". ".join(dict.fromkeys(error.remedy for error in failures if error.remedy)),
+                found="; ".join(dict.fromkeys(error.found for error in failures.values())),
+                remedy=". ".join(dict.fromkeys(error.remedy for error in failures.values() if error.remedy)),
             )
 
     def commit(self, strip: Strip) -> None:
