@@ -20,8 +20,9 @@ description:
     the engine has not loaded. It needs no controller for that, see the examples.
   - What holds for now only (renewal is due, a network is not named yet, the clocks differ) does not fail; it comes with
     what to do about it, and as a warning.
-  - Looks from the managed node, or from inside the network of a running container, with that container's own
-    certificates. No program is needed in the container.
+  - Looks from the managed node; or from inside the network of a running container, with that container's own
+    certificates; or from a Docker network, as a container on it would. No program is needed in the container, and
+    for a Docker network neither a container nor an image.
   - The server is always verified, as strictly as Python 3.13 does (RFC 5280). Without O(directory) and O(ca_file) it
     looks as a client without a certificate, which cannot verify anything.
   - A client's private key is given to OpenSSL on the managed node and to nothing else.
@@ -31,7 +32,9 @@ options:
       - IP address or name to connect to, without scheme and port.
       - If left out with O(container), the address in the container's C(DOCKER_HOST); if that is not set either, the
         container's default gateway.
-      - Required without O(container).
+      - If left out with O(network), the network's gateway, the IPv4 one if there are two; V(127.0.0.1) for the host's own
+        network.
+      - Required without O(container) and O(network).
       - A name is looked up in the container's C(/etc/hosts), then by the resolver of the managed node. Names that only
         Docker's own DNS knows cannot be looked up.
     type: str
@@ -65,14 +68,28 @@ options:
     description:
       - Name or full ID of a running container of the managed node to look from. Needs root.
     type: str
+  network:
+    description:
+      - Name or full ID of a Docker network of the managed node to look from, whether or not a container is on it. Needs
+        root, and the program C(ip) (Debian package iproute2).
+      - For as long as the look takes, a network namespace of its own is on the network's bridge, with an address of the
+        network and the default route of its containers. The host's firewall takes it for a container. Nothing of it is
+        left behind, also if the task is killed.
+      - The address is one that no container has and nobody answers for, outside of the network's C(ip_range) or, without
+        one, from the top of its subnet, where the engine comes to last. The engine does not know that it is in use - if
+        it gave the same address to a new container in these seconds, or somebody else took it, one of both would not be
+        reached by then.
+      - A network whose containers have no path to the host fails at layer V(route), with the reason and with what to use
+        instead. From the host's own network (C(host)), the managed node itself looks.
+    type: str
   networks:
     description:
       - Whether to compare the names in the served certificate with what M(wormhole.docker.gateway_info) says that it
         should name now, for the Docker networks of the managed node.
-      - If left out, they are compared when the managed node looks itself, not from O(container), at an address of its
-        own, and the engine at O(docker_host) can be asked and is the one that answers there. Else layer V(networks)
+      - If left out, they are compared when the managed node looks itself, not from O(container) or O(network), at an address
+        of its own, and the engine at O(docker_host) can be asked and is the one that answers there. Else layer V(networks)
         tells why they are not.
-      - V(true) fails where they cannot be compared. With O(container), they are compared with V(true) only.
+      - V(true) fails where they cannot be compared. With O(container) or O(network), they are compared with V(true) only.
     type: bool
   server_directory:
     description:
@@ -99,8 +116,8 @@ extends_documentation_fragment:
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
 notes:
-  - The options O(docker_host) and O(timeout), and the Python library C(docker), are used with O(container) and for
-    O(networks) only. Without the library, the networks are not compared unless O(networks=true) asks for it.
+  - The options O(docker_host) and O(timeout), and the Python library C(docker), are used with O(container), with
+    O(network) and for O(networks) only. Without the library, the networks are not compared unless O(networks=true) asks for it.
   - Whether the engine at O(docker_host) is the one that answers at the address is known only where that one tells who it
     is, to a client whose certificate it accepts. Without such a certificate, it is taken for granted.
   - Renewal is due in the last third of a certificate's validity. That M(wormhole.docker.tls_certificates) was told
@@ -126,6 +143,12 @@ EXAMPLES = r"""
   wormhole.docker.endpoint_info:
     address: 172.17.0.1
   register: listener
+
+- name: See what a container on a network would meet, with the certificates of a client, before there is such a container
+  wormhole.docker.endpoint_info:
+    network: ci
+    directory: /etc/wormhole/identities/ci-runner
+    require: true
 
 - name: Fail if a client does not get through, or an address that containers use is not in the served certificate
   wormhole.docker.endpoint_info:
@@ -235,6 +258,10 @@ endpoint:
       description: What the server's certificate has to be valid for.
       type: str
       sample: 172.17.0.1
+    network:
+      description: The Docker network that was looked from; empty without O(network).
+      type: str
+      sample: ci
 gateways:
   description: Next hops of the default routes where it was looked from, IPv4 first.
   returned: success
@@ -397,8 +424,9 @@ loaded:
   sample: true
 """
 
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -407,6 +435,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine_h
     HostQuestions,
     observe_engine_host,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import observe_topology
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import observe_gateways
 from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import (
@@ -427,6 +456,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     VerificationFailed,
     WormholeError,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Unreachable
+from ansible_collections.wormhole.docker.plugins.module_utils._core.guests import (
+    HOST_DRIVER,
+    Guest,
+    find_network,
+    find_obstacle,
+    plan_guest,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import (
     first_failure,
     render_layers,
@@ -442,40 +479,86 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection i
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
 
 
-def make_spec(params: Mapping[str, Any]) -> EndpointSpec:
-    pid, defaults = 0, ClientSettings("", 0, TLS, "")
+@dataclass(frozen=True)
+class Place:
+    """Where it is looked from, and what a client there uses unless it is told otherwise.
+
+    Attributes:
+        client: the client's settings; empty where there are none.
+        pid: a process in the network to look from; 0 for where we are.
+        guest: what looks from a Docker network; None for elsewhere.
+        obstacle: why there is nothing to look at from a Docker network; None if there is.
+    """
+
+    client: ClientSettings = ClientSettings("", 0, TLS, "")
+    pid: int = 0
+    guest: Optional[Guest] = None
+    obstacle: Optional[Unreachable] = None
+
+
+def find_place(params: Mapping[str, Any]) -> Place:
     if params["container"]:
-        inspection = open_engine(params).find_container(params["container"])
-        if inspection is None:
-            raise InvalidInput(
-                f"container {params['container']}",
-                expected="to exist",
-                remedy="Give its whole name, or its full ID",
-            )
-        pid = running_pid(inspection)
-        defaults = parse_client_settings(
-            inspection, address=params["address"] or "", directory=params["directory"] or ""
+        return in_container(params)
+    return on_network(params) if params["network"] else Place()
+
+
+def in_container(params: Mapping[str, Any]) -> Place:
+    inspection = open_engine(params).find_container(params["container"])
+    if inspection is None:
+        raise InvalidInput(
+            f"container {params['container']}",
+            expected="to exist",
+            remedy="Give its whole name, or its full ID",
         )
-    transport = params["transport"] or defaults.transport
+    pid = running_pid(inspection)
+    client = parse_client_settings(
+        inspection, address=params["address"] or "", directory=params["directory"] or ""
+    )
+    if not (params["address"] or client.address):
+        client = replace(client, address=find_gateway(params["container"], pid, params["step_timeout"]))
+    return Place(client, pid=pid)
+
+
+def on_network(params: Mapping[str, Any]) -> Place:
+    engine = open_engine(params)
+    networks = engine.networks()
+    topology, network = observe_topology(networks), find_network(networks, params["network"])
+    if network["Driver"] == HOST_DRIVER:
+        return Place(ClientSettings("127.0.0.1", 0, TLS, ""))
+    obstacle = find_obstacle(topology, network)
+    if obstacle:
+        # What its containers would be told to use, could they.
+        address = topology.default.address if topology.default else "host.docker.internal"
+        return Place(ClientSettings(address, 0, TLS, ""), obstacle=obstacle)
+    guest = plan_guest(topology, network, engine.containers(labels={}))
+    return Place(ClientSettings(guest.addresses[0].gateway, 0, TLS, ""), guest=guest)
+
+
+def make_spec(params: Mapping[str, Any]) -> EndpointSpec:
+    place = find_place(params)
+    transport = params["transport"] or place.client.transport
     port = params["port"]
     if port is None:
-        port = defaults.port or DEFAULT_PORTS[transport]
-    address = params["address"] or defaults.address
+        port = place.client.port or DEFAULT_PORTS[transport]
     return EndpointSpec(
-        address=address or find_gateway(params["container"], pid, params["step_timeout"]),
+        address=params["address"] or place.client.address,
         port=port,
-        directory=params["directory"] or ("" if transport == TCP else defaults.directory),
+        directory=params["directory"] or ("" if transport == TCP else place.client.directory),
         server_name=params["server_name"] or "",
         timeout=params["step_timeout"],
-        container_pid=pid,
+        container_pid=place.pid,
         transport=transport,
         ca_file=params["ca_file"] or "",
+        guest=place.guest,
+        obstacle=place.obstacle,
     )
 
 
 def make_questions(params: Mapping[str, Any]) -> HostQuestions:
+    networks = params["networks"]
     return HostQuestions(
-        networks=params["networks"],
+        # From a network, what a container meets is asked for, and not what the host's other networks need.
+        networks=False if networks is None and params["network"] else networks,
         server_directory=params["server_directory"] or "",
         own_config=params["docker_host"] == DEFAULT_DOCKER_HOST,
     )
@@ -518,6 +601,7 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
             "transport": spec.transport,
             "directory": spec.directory,
             "server_name": spec.verified_name,
+            "network": module.params["network"] or "",
         },
         **describe_endpoint(state, now),
         **describe_host(state.served, host, now),
@@ -535,12 +619,14 @@ def main() -> None:
             "ca_file": {"type": "path"},
             "server_name": {"type": "str"},
             "container": {"type": "str"},
+            "network": {"type": "str"},
             "networks": {"type": "bool"},
             "server_directory": {"type": "path"},
             "step_timeout": {"type": "float", "default": 5.0},
             "require": {"type": "bool", "default": False},
         },
-        required_one_of=[("address", "container")],
+        required_one_of=[("address", "container", "network")],
+        mutually_exclusive=[("container", "network")],
         supports_check_mode=True,
     )
     run(module, gather)

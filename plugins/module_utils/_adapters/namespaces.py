@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a function inside another process's network namespace, such as a container's.
+"""Running a function inside another network namespace, such as a container's.
 
-Only the network is the container's; files, and so certificates, are still the host's. A child process is forked for
-it, because setns(2) moves the thread that calls it and the caller has to stay where it is. Source: setns(2),
-namespaces(7), prctl(2).
+Only the network is another one; files, and so certificates, are still the host's. A child process is forked for
+it, because setns(2) and unshare(2) move the thread that calls them and the caller has to stay where it is. Source:
+setns(2), unshare(2), network_namespaces(7), prctl(2).
 """
 
 from __future__ import annotations
@@ -44,34 +44,87 @@ def call_in_network_namespace(pid: int, function: Callable[[], Any], *, timeout:
         WormholeError: what the function raised, of the same class; or the namespace could not be entered.
         VerificationFailed: it took too long, died, or raised something else.
     """
+
+    def enter_and_call() -> Any:
+        _enter(pid)
+        return function()
+
+    return call_in_child(enter_and_call, timeout=timeout, subject=f"network namespace of process {pid}")
+
+
+def call_in_child(
+    function: Callable[[], Any],
+    *,
+    timeout: float,
+    subject: str,
+    clean_up: Callable[[int], None] = lambda _child: None,
+) -> Any:
+    """Calls a function in a child process, which ends with this one however that ends, and returns what it returned.
+
+    Args:
+        function: takes nothing, returns what JSON can hold (tuples arrive as lists).
+        timeout: seconds until the child is killed.
+        subject: what messages call it.
+        clean_up: given the child's process id, once the child has ended, however it did.
+
+    Raises:
+        WormholeError: what the function raised, of the same class.
+        VerificationFailed: it took too long, died, or raised something else.
+    """
     reader, writer = os.pipe()
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         os.close(reader)
-        _run_child(pid, parent, function, writer)
+        _run_child(parent, function, writer)
     os.close(writer)
     try:
         answer = _read_until_closed(reader, time.monotonic() + timeout)
     except TimeoutError as error:
-        raise VerificationFailed(
-            f"network namespace of process {pid}", expected=f"an answer within {timeout:g} s", found="none"
-        ) from error
+        raise VerificationFailed(subject, expected=f"an answer within {timeout:g} s", found="none") from error
     finally:
         os.close(reader)
         # An answer is complete before the child ends, so this ends at most a child that is of no more use.
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    return _unpack(pid, answer)
+        clean_up(child)
+    return _unpack(subject, answer)
 
 
-def _run_child(pid: int, parent: int, function: Callable[[], Any], writer: int) -> NoReturn:
+def enter_own_network() -> int:
+    """Gives this process an empty network namespace of its own; returns the one that it leaves, as a descriptor.
+
+    The namespace lasts as long as a process or a descriptor holds it, and its interfaces with it.
+
+    Raises:
+        WormholeError: this takes root.
+    """
+    left = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    if _libc().unshare(_CLONE_NEWNET) != 0:
+        os.close(left)
+        raise _not_entered("a network namespace", _last_error())
+    return left
+
+
+def enter_network(namespace: int) -> None:
+    """Moves this process to a network namespace; for a forked child only.
+
+    Args:
+        namespace: a descriptor of it.
+
+    Raises:
+        WormholeError: it may not.
+    """
+    if _libc().setns(namespace, _CLONE_NEWNET) != 0:
+        raise _not_entered("a network namespace", _last_error())
+
+
+def _run_child(parent: int, function: Callable[[], Any], writer: int) -> NoReturn:
     """The child's whole life. It must not return, nor run what the parent has registered for its own end."""
     try:
         try:
             _die_with(parent)
-            _enter(pid)
             message = json.dumps({"value": function()})
         except WormholeError as error:
             message = json.dumps({"error": error.as_dict()})
@@ -100,9 +153,7 @@ def _enter(pid: int) -> None:
     try:
         # os.setns exists from Python 3.12 on only.
         if _libc().setns(namespace, _CLONE_NEWNET) != 0:
-            number = ctypes.get_errno()
-            failure = OSError(number, os.strerror(number))
-            raise _not_entered(subject, failure) from failure
+            raise _not_entered(subject, _last_error())
     finally:
         os.close(namespace)
 
@@ -115,6 +166,11 @@ def _not_entered(subject: str, error: OSError) -> WormholeError:
         errno.EPERM: "Run the task with become: true",
     }.get(error.errno or 0, "")
     return WormholeError(subject, expected="to be entered", found=error.strerror or str(error), remedy=remedy)
+
+
+def _last_error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
 
 
 def _libc() -> ctypes.CDLL:
@@ -133,8 +189,7 @@ def _read_until_closed(reader: int, deadline: float) -> bytes:
         chunks.append(chunk)
 
 
-def _unpack(pid: int, answer: bytes) -> Any:
-    subject = f"network namespace of process {pid}"
+def _unpack(subject: str, answer: bytes) -> Any:
     try:
         message = json.loads(answer)
     except ValueError as error:

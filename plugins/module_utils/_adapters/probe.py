@@ -33,10 +33,12 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.guests import call_as_guest
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
     call_in_network_namespace,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import (
+    is_listened,
     kind_of_failure,
     read_routes,
     resolve,
@@ -105,16 +107,12 @@ def observe_endpoint(spec: EndpointSpec) -> EndpointState:
     """Looks at an endpoint. What is wrong with it is in the state returned and never an exception.
 
     Raises:
-        WormholeError: the namespace to look from could not be entered.
-        MissingRequirement: the library that decodes certificates is missing.
+        WormholeError: the namespace to look from could not be entered or made.
+        MissingRequirement: the library that decodes certificates is missing, or the program that makes a namespace.
     """
-    if spec.container_pid:
-        seen = call_in_network_namespace(
-            spec.container_pid, lambda: _to_json(_look(spec)), timeout=_STEPS * spec.timeout
-        )
-        sight = _from_json(seen)
-    else:
-        sight = _look(spec)
+    sight = _look_from_there(spec)
+    if sight.fields.get("tcp", "open") != "open" and sight.fields.get("peer"):
+        sight.fields["listened"] = is_listened(spec, sight.fields["peer"])
     served = _decode(sight.certificate) if sight.certificate else None
     matched = match_san(served.subject_alternative_names, spec.verified_name) if served else None
     return EndpointState(
@@ -124,6 +122,18 @@ def observe_endpoint(spec: EndpointSpec) -> EndpointState:
         matched_san=str(matched) if matched else "",
         presented=_read_presented(spec.directory),
     )
+
+
+def _look_from_there(spec: EndpointSpec) -> _Sight:
+    if spec.obstacle:
+        return _Sight({})
+    timeout = _STEPS * spec.timeout
+    if spec.guest:
+        return _from_json(call_as_guest(spec.guest, lambda: _to_json(_look(spec)), timeout=timeout))
+    if spec.container_pid:
+        seen = call_in_network_namespace(spec.container_pid, lambda: _to_json(_look(spec)), timeout=timeout)
+        return _from_json(seen)
+    return _look(spec)
 
 
 def _look(spec: EndpointSpec) -> _Sight:

@@ -12,8 +12,12 @@ import ipaddress
 import os
 import socket
 import threading
-from typing import Any
+from typing import Any, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import (
+    is_assigned,
+    listening_addresses,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
     call_in_network_namespace,
 )
@@ -102,6 +106,16 @@ def source_address(spec: EndpointSpec, peer: str) -> str:
 def is_local(spec: EndpointSpec, peer: str) -> bool:
     """Whether an address is one of this host: to these the kernel connects from the very same address."""
     return source_address(spec, peer) == peer
+
+
+def is_listened(spec: EndpointSpec, peer: str) -> Optional[bool]:
+    """Whether something listens on the port at an address of this host; None if the address is not one."""
+    # The gateway of an IPv6 network is tentative again once nobody is on its bridge.
+    if not is_local(spec, peer) and not (":" in peer and is_assigned(peer)):
+        return None
+    # A socket for all IPv6 addresses serves IPv4 as well, unless it was told not to (ipv6(7)), which nothing shows.
+    everywhere = ("::",) if ":" in peer else ("::", "0.0.0.0")
+    return bool({peer, *everywhere} & set(listening_addresses(spec.port)))
 
 
 def kind_of_failure(error: OSError) -> str:

@@ -66,6 +66,13 @@ def diagnose(spec: EndpointSpec, state: EndpointState, now: datetime) -> tuple[L
 
 
 def _route(spec: EndpointSpec, state: EndpointState) -> Layer:
+    if spec.obstacle is not None:
+        return Layer(
+            "route",
+            False,
+            f"containers of network {spec.obstacle.network} have no path to the host: {spec.obstacle.reason}",
+            f"Use {spec.obstacle.instead}, or another network: a bridge that is not internal",
+        )
     if state.tcp == "not_tried":
         return Layer("route", None, "not looked at")
     if state.tcp == "unresolvable":
@@ -109,7 +116,7 @@ def _route_text(state: EndpointState) -> str:
 def _port(spec: EndpointSpec, state: EndpointState) -> Layer:
     if state.tcp == "open":
         return Layer("port", True, f"{spec.text} accepts connections")
-    if state.tcp == "refused":
+    if state.tcp == "refused" and not state.listened:
         return Layer(
             "port",
             False,
@@ -117,24 +124,34 @@ def _port(spec: EndpointSpec, state: EndpointState) -> Layer:
             "Let wormhole.docker.dockerd_listener set up the listener on this address; what listens on the host is "
             f"shown by: ss -ltn 'sport = :{spec.port}'",
         )
-    if state.tcp == "timeout":
-        return Layer(
-            "port",
-            False,
-            f"no answer from {spec.text} within {spec.timeout:g} s: a packet filter drops the packets, or no host "
-            "has this address",
-            f"Let the host's packet filter accept TCP port {spec.port} from the container's bridge",
-        )
-    if state.tcp == "unreachable" and state.route is not None:
-        return Layer(
-            "port",
-            False,
-            f"{spec.text} cannot be reached: {state.tcp_detail}: a packet filter rejects the packets, or no host has "
-            "this address",
-            f"Let the host's packet filter accept TCP port {spec.port} from the container's bridge, and check the "
-            "address",
-        )
+    if state.tcp in ("refused", "timeout") or (state.tcp == "unreachable" and state.route is not None):
+        return Layer("port", False, *_filtered(spec, state))
     return Layer("port", None, "not reached")
+
+
+def _filtered(spec: EndpointSpec, state: EndpointState) -> tuple[str, str]:
+    """A connection that a packet filter is the likely end of: text and remedy."""
+    verb = "drops" if state.tcp == "timeout" else "rejects"
+    seen = {
+        "timeout": f"no answer from {spec.text} within {spec.timeout:g} s",
+        "refused": f"{spec.text} refuses connections ({state.tcp_detail})",
+    }.get(state.tcp, f"{spec.text} cannot be reached: {state.tcp_detail}")
+    bridge = f"interface {spec.guest.bridge}" if spec.guest else "the container's bridge"
+    accept = (
+        f"Let the host's firewall accept TCP port {spec.port} from {bridge}; wormhole.docker.dockerd_listener opens it "
+        "for its own listeners (option firewall)"
+    )
+    if state.listened is None:
+        return (
+            f"{seen}: a firewall {verb} the packets, or no host has this address",
+            f"{accept}. Check the address",
+        )
+    if state.listened:
+        return f"{seen}, though something listens there: the host's firewall {verb} the packets", accept
+    return (
+        f"{seen}: the host's firewall {verb} the packets, and nothing listens there either",
+        f"Let wormhole.docker.dockerd_listener set up the listener on this address. {accept}",
+    )
 
 
 def _tls(spec: EndpointSpec, state: EndpointState) -> Layer:

@@ -16,6 +16,8 @@ from datetime import datetime
 from typing import Any, Iterable, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Unreachable
+from ansible_collections.wormhole.docker.plugins.module_utils._core.guests import Guest
 from ansible_collections.wormhole.docker.plugins.module_utils._core.renewal import (
     is_renewal_due,
     renewal_time,
@@ -48,6 +50,8 @@ class EndpointSpec:
         container_pid: look from the network namespace of this process; 0 for where we are.
         transport: ``tls``, or ``tcp`` if plaintext is what is expected.
         ca_file: CA certificates to verify the server by, if not the directory's ``ca.pem``.
+        guest: look from a Docker network, as a guest of its bridge; None for elsewhere.
+        obstacle: why there is nothing to look at from a Docker network; None if there is.
 
     Raises:
         InvalidInput: a value that cannot be meant.
@@ -61,6 +65,8 @@ class EndpointSpec:
     container_pid: int = 0
     transport: str = TLS
     ca_file: str = ""
+    guest: Optional[Guest] = None
+    obstacle: Optional[Unreachable] = None
 
     def __post_init__(self) -> None:
         _check_host(self.address, "address")
@@ -76,6 +82,8 @@ class EndpointSpec:
             raise InvalidInput("transport", expected="tls or tcp", found=repr(self.transport))
         if self.container_pid < 0:
             raise InvalidInput("container_pid", expected="a process id, or 0", found=str(self.container_pid))
+        if [bool(self.container_pid), self.guest is not None, self.obstacle is not None].count(True) > 1:
+            raise InvalidInput("place to look from", expected="one", found="more than one")
         if self.transport == TCP and (self.directory or self.ca_file):
             raise InvalidInput(
                 "transport tcp", expected="no certificates", found=self.directory or self.ca_file
@@ -108,6 +116,8 @@ class EndpointState:
         peer: the IP address that is connected to.
         tcp: ``open``, ``refused``, ``timeout``, ``unreachable``, ``unresolvable`` or ``not_tried``.
         tcp_detail: the operating system's words.
+        listened: whether something listens there on this host; None if the peer is no address of this host's, and if
+            the connection was made.
         protocol: what is spoken: ``tls``, ``plaintext`` (HTTP), ``silent`` (connected, but no answer in time),
             ``unknown`` (neither) or empty (not reached).
         protocol_detail: more on it.
@@ -137,6 +147,7 @@ class EndpointState:
     peer: str = ""
     tcp: str = "not_tried"
     tcp_detail: str = ""
+    listened: Optional[bool] = None
     protocol: str = ""
     protocol_detail: str = ""
     tls_version: str = ""

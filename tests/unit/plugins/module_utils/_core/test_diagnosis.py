@@ -17,6 +17,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint imp
     EndpointState,
     describe_endpoint,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Unreachable
+from ansible_collections.wormhole.docker.plugins.module_utils._core.guests import Guest, GuestAddress
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import (
     Layer,
     first_failure,
@@ -109,7 +112,29 @@ def verdicts(spec, state):
             "rejects the packets",
         ),
         (replace(UNREACHED, tcp="timeout"), "+!......", "drops the packets"),
-        (replace(UNREACHED, tcp="refused"), "+!......", "nothing listens"),
+        (replace(UNREACHED, tcp="refused"), "+!......", "nothing listens on 172.17.0.1:2376"),
+        (replace(UNREACHED, tcp="refused", listened=False), "+!......", "nothing listens on 172.17.0.1:2376"),
+        (
+            replace(UNREACHED, tcp="refused", listened=True),
+            "+!......",
+            "though something listens there: the host's firewall rejects the packets",
+        ),
+        (replace(UNREACHED, tcp="timeout"), "+!......", "or no host has this address"),
+        (
+            replace(UNREACHED, tcp="timeout", listened=True),
+            "+!......",
+            "within 5 s, though something listens there: the host's firewall drops the packets",
+        ),
+        (
+            replace(UNREACHED, tcp="timeout", listened=False),
+            "+!......",
+            "the host's firewall drops the packets, and nothing listens there either",
+        ),
+        (
+            replace(UNREACHED, tcp="unreachable", listened=True),
+            "+!......",
+            "the host's firewall rejects the packets",
+        ),
         # tls
         (replace(UNREACHED, tcp="open", protocol="silent"), "++!.....", "dockerd is stopped"),
         (replace(UNREACHED, tcp="open", protocol="unknown"), "++!.....", "neither TLS nor HTTP"),
@@ -191,6 +216,26 @@ def test_with_a_clients_certificate(state, expected, words):
     assert words in render_layers(diagnose(SPEC, state, NOW))
 
 
+def test_from_a_network():
+    """The remedy names the bridge; where its containers have no path, nothing has been looked at."""
+    address = GuestAddress(("172.17.255.254",), 16, "172.17.0.1", "172.17.0.1")
+    spec = EndpointSpec("172.17.0.1", guest=Guest("bridge", "docker0", (address,)))
+    port = diagnose(spec, replace(UNREACHED, tcp="timeout", listened=True), NOW)[1]
+    assert "accept TCP port 2376 from interface docker0" in port.remedy
+    assert "container's bridge" in diagnose(SPEC, replace(UNREACHED, tcp="timeout"), NOW)[1].remedy
+
+    spec = EndpointSpec("172.17.0.1", obstacle=Unreachable("lan", "macvlan", "the kernel", "transport unix"))
+    assert verdicts(spec, EndpointState()) == "!......."
+    route = diagnose(spec, EndpointState(), NOW)[0]
+    assert route.text == "containers of network lan have no path to the host: the kernel"
+    assert route.remedy.startswith("Use transport unix")
+
+
+def test_there_is_one_place_to_look_from():
+    with pytest.raises(InvalidInput, match="expected one"):
+        replace(SPEC, obstacle=Unreachable("lan", "macvlan", "the kernel", "transport unix"))
+
+
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
@@ -268,6 +313,7 @@ states = st.builds(
     source=st.sampled_from(["", "172.17.0.1", "172.17.0.2"]),
     peer=st.sampled_from(["", "172.17.0.1"]),
     tcp=st.sampled_from(["open", "refused", "timeout", "unreachable", "unresolvable", "not_tried"]),
+    listened=st.sampled_from([None, True, False]),
     protocol=st.sampled_from(["tls", "plaintext", "silent", "unknown", ""]),
     served=certificates,
     trusted=st.sampled_from([True, False, None]),
