@@ -129,9 +129,7 @@ def nothing_is_left_behind(host):
 
 
 def test_a_guest_is_on_the_bridge_as_a_container_is(host):
-    before = host.shell(
-        "ip -o -4 address; ip route; cat /sys/class/net/docker7/mtu"
-    )
+    before = host.shell("ip -o -4 address; ip route; cat /sys/class/net/docker7/mtu")
     seen = host.run(
         """
 with listen("10.7.0.1"), listen("::"):
@@ -147,9 +145,7 @@ with listen("10.7.0.1"), listen("::"):
     assert seen["routes"].splitlines()[0].split()[:5] == ["default", "via", "10.7.0.1", "dev", "eth0"]
     assert seen["routes"].splitlines()[1].split()[:5] == ["default", "via", "fd07::1", "dev", "eth0"]
     assert " mtu 1400 " in seen["link"]
-    after = host.shell(
-        "ip -o -4 address; ip route; cat /sys/class/net/docker7/mtu"
-    )
+    after = host.shell("ip -o -4 address; ip route; cat /sys/class/net/docker7/mtu")
     assert after == before
 
 
