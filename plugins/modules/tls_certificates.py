@@ -152,9 +152,9 @@ requirements:
   - Python library cryptography 38 or newer, on the host and on the controller (Debian package
     python3-cryptography)
 notes:
-  - What was made is recorded on the host, as places and digests, in C(/var/lib/wormhole/certificates.json), or in
-    C(~/.local/state/wormhole) of another user than root. The record goes with the last certificate. A certificate that is in
-    order and has no record, for instance because the file was lost, is recorded by the next run.
+  - What root makes is recorded on the host, as places and digests, in C(/var/lib/wormhole/certificates.json). The record goes with
+    the last certificate. A certificate that is in order and has no record, for instance because the file was lost, is recorded by
+    the next run. What another user makes is not recorded, so that only O(certificates[].state=absent) removes it.
   - A certificate of somebody else's that was replaced because the task names its directory is not put back by O(state=absent), nor
     are owner and mode of a directory that was there before.
   - In check mode nothing is signed and no key is made. If the authority does not exist yet, check mode

@@ -4,8 +4,8 @@
 
 """The record of what was made on a host, as a file; written before what it tells of, so that no run leaves more than it tells.
 
-Root's is in /var/lib, as the Filesystem Hierarchy Standard 3.0 has it for state (5.8); another user's below his home, as the
-XDG Base Directory Specification has it.
+It is in /var/lib, as the Filesystem Hierarchy Standard 3.0 has it for state (5.8). Only root can keep it; what another user makes
+is not recorded.
 """
 
 from __future__ import annotations
@@ -30,8 +30,13 @@ NAME = "certificates.json"
 
 
 def directory() -> str:
-    """Where the record of this user is."""
-    return "/var/lib/wormhole" if os.geteuid() == 0 else os.path.expanduser("~/.local/state/wormhole")
+    """Where the record is."""
+    return "/var/lib/wormhole"
+
+
+def is_kept() -> bool:
+    """Whether this process can keep it."""
+    return os.geteuid() == 0
 
 
 def read() -> Record:
@@ -69,13 +74,15 @@ def note(written: Mapping[str, Mapping[str, bytes]]) -> None:
 
 
 def update(change: Callable[[Record], Record]) -> None:
-    """Replaces the record by what a function makes of it; an empty one is removed, with its directory if that is empty then.
+    """Replaces the record, if it is kept, by what a function makes of it.
+
+    An empty one is removed, with its directory if that is empty then.
 
     Raises:
         ApplyFailed: it could not be written; the former one is untouched.
         Refused: the record is something else.
     """
-    if change(Record()).is_empty and not os.path.isdir(directory()):
+    if not is_kept() or (change(Record()).is_empty and not os.path.isdir(directory())):
         return
     with _locked_directory() as place:
         former = read()

@@ -37,9 +37,16 @@ def observe_removal(config_path: str = PATH) -> RemovalState:
         config_path: of the engine's configuration.
 
     Raises:
-        Refused: the record, or the engine's configuration, is something else.
+        Refused: the record, or the engine's configuration, is something else; or this process is not root's, and has no record.
         WormholeError: something cannot be read.
     """
+    if not certificate_record.is_kept():
+        raise Refused(
+            certificate_record.directory(),
+            expected="root, for whom it is recorded what was made on this host",
+            found="another user",
+            remedy="Run the task with become: true; to remove a certificate that another user made, name it with state absent",
+        )
     record = certificate_record.read()
     if record.is_empty:
         return RemovalState()

@@ -24,6 +24,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_
     find_deviations,
     make_reason,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_record import Record
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
     CA_FILE,
@@ -87,14 +88,14 @@ def observe_certificates(specs: Sequence[CertificateSpec], authority: Authority)
     Raises:
         WormholeError: something cannot be read.
     """
-    record = certificate_record.read()
+    record = certificate_record.read() if certificate_record.is_kept() else Record()
     found = {}
     for spec in specs:
         state = observe_directory(spec.directory, authority)
         unrecorded = [
             name
             for name, digest in certificate_record.digests(spec.directory).items()
-            if not record.knows(spec.directory, name, digest)
+            if certificate_record.is_kept() and not record.knows(spec.directory, name, digest)
         ]
         found[spec.name] = replace(state, unrecorded=tuple(unrecorded))
     return found

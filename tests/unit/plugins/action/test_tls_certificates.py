@@ -18,6 +18,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import 
 def fleet(tmp_path, monkeypatch):
     fleet = Fleet(tmp_path)
     monkeypatch.setattr(certificate_record, "directory", lambda: str(fleet.state))
+    monkeypatch.setattr(certificate_record, "is_kept", lambda: True)
     return fleet
 
 

@@ -32,6 +32,7 @@ def fleet(tmp_path, config, monkeypatch):
     fleet = Fleet(tmp_path)
     observe = certificate_removal.observe_removal
     monkeypatch.setattr(certificate_record, "directory", lambda: str(fleet.state))
+    monkeypatch.setattr(certificate_record, "is_kept", lambda: True)
     monkeypatch.setattr(certificate_removal, "observe_removal", lambda: observe(str(config)))
     fleet.make_authority()
     return fleet
@@ -222,6 +223,18 @@ def test_a_record_that_is_something_else_is_named(provisioned):
     refused = absent(provisioned)
     assert refused["failed"]
     assert "certificates.json" in refused["msg"]
+
+
+def test_what_another_user_than_root_makes_is_not_recorded(fleet, monkeypatch):
+    monkeypatch.setattr(certificate_record, "is_kept", lambda: False)
+    assert fleet.run(fleet.client())["changed"]
+    assert not fleet.run(fleet.client())["changed"]
+    assert not fleet.state.exists()
+    refused = absent(fleet)
+    assert refused["failed"]
+    assert "become" in refused["msg"]
+    assert fleet.run(fleet.client(state="absent"))["changed"]
+    assert fleet.tree() == set()
 
 
 @pytest.mark.parametrize(

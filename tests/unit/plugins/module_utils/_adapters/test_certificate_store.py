@@ -90,6 +90,7 @@ def mode(path):
 def record(tmp_path, monkeypatch):
     """Where the host's record is, instead of this machine's own."""
     monkeypatch.setattr(certificate_record, "directory", lambda: str(tmp_path / "state"))
+    monkeypatch.setattr(certificate_record, "is_kept", lambda: True)
     return tmp_path / "state" / "certificates.json"
 
 
