@@ -259,8 +259,8 @@ class _View:
         return {
             "iifname": self.packet.opening.interface,
             "iif": self.packet.opening.interface,
-            "oifname": _NOTHING,
-            "oif": _NOTHING,
+            "oifname": "",  # input has no outgoing interface
+            "oif": "",
             "iifkind": "bridge",
             "l4proto": "tcp",
             "nfproto": version,
@@ -285,11 +285,18 @@ class _View:
     def _fib(self, result: str, flags: set[str]) -> Any:
         if result == "type" and flags <= {"daddr"}:
             return "local"
+        if result == "type" and flags == {"daddr", "iif"} and self._is_own_address():
+            return "local"
         if result == "type" and flags <= {"saddr"}:
             return "unicast"
         if result == "oif" and "saddr" in flags:
             return True  # the way back is the bridge itself
         return _ANYTHING
+
+    def _is_own_address(self) -> bool:
+        """Whether the address is the bridge's own, and not that of another one."""
+        address = self.packet.opening.address
+        return any(holds_address(network, address) for network in self.packet.sources)
 
     def _is(self, value: Any, right: Any, operator: str) -> Optional[bool]:
         """Whether a value is what stands at the right of an operator."""

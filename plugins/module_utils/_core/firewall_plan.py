@@ -103,7 +103,8 @@ def blocking(observed: Observed, opening: Opening, *, with_ours: bool) -> tuple[
     Args:
         with_ours: whether our own rules count.
     """
-    packet = Packet(opening, observed.sources.get(opening.interface, ()))
+    sources = observed.sources.get(opening.interface, ())
+    packet = Packet(opening, tuple(s for s in sources if (":" in s) == (opening.family == "ip6")))
     skipped = {id(rule) for _hook, rule, _placement in firewall_nft.placements(observed.nft)}
     by_ufw = set(observed.ufw_openings())
 
