@@ -143,8 +143,12 @@ def ours_in_nft(hook, opening):
     expr = [{"match": {"op": "==", "left": left, "right": right}} for left, right in match]
     return {
         "rule": {
-            "family": hook.family, "table": hook.table, "chain": hook.chain, "handle": 7,
-            "comment": COMMENT, "expr": [*expr, {"accept": None}],
+            "family": hook.family,
+            "table": hook.table,
+            "chain": hook.chain,
+            "handle": 7,
+            "comment": COMMENT,
+            "expr": [*expr, {"accept": None}],
         }
     }
 
@@ -207,8 +211,12 @@ DROPPING = {
     "nftables": [
         {
             "chain": {
-                "family": "inet", "table": "filter", "name": "input", "type": "filter",
-                "hook": "input", "policy": "drop",
+                "family": "inet",
+                "table": "filter",
+                "name": "input",
+                "type": "filter",
+                "hook": "input",
+                "policy": "drop",
             }
         }
     ]
