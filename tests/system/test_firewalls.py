@@ -1,0 +1,146 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts that drop input by default: their containers reach the engine, and nobody else does."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hosts import GATEWAY, inside, launch_arguments, one_release
+from lab import apt, cache
+from lab.spec import SUITES
+
+IGNORE = ("-e", "listener_firewall=ignore")
+PORT = 2376
+NFTABLES = """\
+#!/usr/sbin/nft -f
+flush ruleset
+table inet filter {
+    chain input {
+        type filter hook input priority filter; policy drop;
+        ct state vmap { established : accept, related : accept, invalid : drop }
+        iifname "lo" accept
+        tcp dport { 22, 80 } accept
+        meta l4proto { icmp, ipv6-icmp } accept
+        ip saddr 10.0.0.0/8 tcp dport 2376 accept
+        limit rate 5/minute log prefix "dropped: "
+    }
+}
+"""
+TRACES = (
+    "nft list ruleset; cat /etc/ufw/user.rules /etc/ufw/user6.rules; ls /usr/local/sbin /var/lib/wormhole; "
+    "find /etc/systemd -name '*firewall*'; systemctl list-units --all --plain --no-legend '*firewall*'"
+)
+
+
+def container_reaches(host):
+    """Whether a container of the default bridge can open a connection to the engine's port."""
+    dialled = f"docker run --rm wormhole-lab/busybox:1 nc -w 2 {GATEWAY} {PORT} </dev/null"
+    return host.run(dialled, check=False).returncode == 0
+
+
+def route_to_gateway(other, host):
+    """Gives another host, which has no such network itself, a route to this one's containers and their gateway."""
+    other.run("ip address flush dev docker0")
+    other.run(f"ip route add 172.17.0.0/16 via {host.address}")
+
+
+def other_reaches(other, port):
+    """Whether the other host can open a connection to a port of the gateway."""
+    dialled = f"import socket; socket.create_connection(('{GATEWAY}', {port}), 2)"
+    return other.run(["python3", "-c", dialled], check=False).returncode == 0
+
+
+def assert_open_to_containers_only(host, other):
+    assert inside(host, "docker version --format '{{.Server.Os}}'").stdout.strip() == "linux"
+    # Its route leads there: the door for SSH is open to it.
+    assert other_reaches(other, 22)
+    assert not other_reaches(other, PORT)
+
+
+def texts(run):
+    return [reason["text"] for task in run.tasks for reason in task.result.get("reasons", [])]
+
+
+def install(lab, host, package):
+    """Installs a package that the lab's own repository has not, and that needs no other."""
+
+    def fetch(draft: Path) -> None:
+        (draft / "state/lists/partial").mkdir(parents=True)
+        (draft / "sources.list").write_text("\n".join(apt.sources(SUITES[host.release])) + "\n")
+        options = {
+            "Dir::State": draft / "state",
+            "Dir::Cache": draft / "cache",
+            "Dir::Etc::sourcelist": draft / "sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+        }
+        command = ["apt-get", *(f"-o{name}={value}" for name, value in options.items())]
+        for words in (["update"], ["download", package]):
+            subprocess.run([*command, *words], cwd=draft, check=True, capture_output=True)
+
+    folder = lab.paths.cache / f"package-{package}-{host.release}"
+    cache.build_once(folder, fetch, package, print)
+    (deb,) = folder.glob("*.deb")
+    host.run("base64 -d >/srv/package.deb", input=base64.b64encode(deb.read_bytes()).decode())
+    host.run("DEBIAN_FRONTEND=noninteractive dpkg -i /srv/package.deb && rm /srv/package.deb")
+
+
+def opened_and_closed_again(host, other, playbook, *disturbances):
+    """The whole life of an opening, on a host whose packet filter drops by default and stays as it is."""
+    route_to_gateway(other, host)
+    playbook("provision", host, *IGNORE)
+    assert not container_reaches(host)
+    assert not other_reaches(other, PORT)
+    before = host.run(TRACES, check=False).stdout
+
+    opened = playbook("provision", host, "--diff")
+    assert any("docker0" in text and str(PORT) in text for text in texts(opened))
+    assert container_reaches(host)
+    playbook("launch", host, *launch_arguments())
+    assert_open_to_containers_only(host, other)
+    assert playbook("provision", host).changed == 0
+    for disturbance in disturbances:
+        host.run(disturbance)
+        assert_open_to_containers_only(host, other)
+    host.reboot()
+    assert_open_to_containers_only(host, other)
+    assert playbook("provision", host).changed == 0
+
+    playbook("provision", host, *IGNORE)
+    assert not container_reaches(host)
+    assert without_numbers(host.run(TRACES, check=False).stdout) == without_numbers(before)
+
+
+def without_numbers(traces):
+    """Counters count, and after a reboot the engine's own rules are in another order."""
+    ours = ("wormhole", "2376", "firewall")
+    return [line for line in traces.splitlines() if any(word in line for word in ours)]
+
+
+@pytest.mark.parametrize("release", one_release(12))
+def test_with_nftables_that_drop_by_default(release, fresh_hosts, playbook):
+    host, other = fresh_hosts(release, release)
+    host.write("/etc/nftables.conf", NFTABLES, 0o755)
+    # Its `flush ruleset` takes the engine's rules too, which the engine puts back when it starts.
+    host.run("systemctl enable --now nftables.service; systemctl restart docker.service")
+    opened_and_closed_again(
+        host, other, playbook, "systemctl reload nftables.service", "systemctl restart nftables.service"
+    )
+    assert host.read("/etc/nftables.conf") == NFTABLES
+
+
+@pytest.mark.parametrize("release", one_release(13))
+def test_with_ufw(release, lab, fresh_hosts, playbook):
+    host, other = fresh_hosts(release, release)
+    install(lab, host, "ufw")
+    host.run("ufw allow 22/tcp; ufw --force enable")
+    rules = "cat /etc/ufw/user.rules /etc/ufw/user6.rules"
+    before = host.run(rules).stdout
+    opened_and_closed_again(host, other, playbook, "ufw reload")
+    assert host.run(rules).stdout == before
