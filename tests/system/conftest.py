@@ -103,7 +103,7 @@ def fresh_host(fresh_hosts: Callable[..., list[Host]]) -> Callable[..., Host]:
 def tell_state(host: Host) -> None:
     """What somebody who looks into a failure wants to know; pytest shows it below the failed test."""
     command = (
-        "systemctl --no-pager status docker.service docker.socket wormhole-docker.socket; ss -Hltnp; "
+        "systemctl --no-pager status docker.service docker.socket 'wormhole-docker-*'; ss -Hltnp; "
         "cat /etc/docker/daemon.json; docker ps -a; journalctl --no-pager -n 60 -u docker.service"
     )
     print(f"--- {host.name}\n{host.run(command + ' 2>&1', check=False).stdout}")

@@ -64,7 +64,10 @@ def test_refusing_to_interrupt_leaves_everything_as_it_was(release, fresh_host, 
     assert "bystander" in failed.message
     assert engine(host) == before
     assert (
-        host.run("ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker.socket", check=False).stdout
+        host.run(
+            "ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker-172.17.0.1:2376.socket",
+            check=False,
+        ).stdout
         == ""
     )
 
@@ -95,7 +98,10 @@ def test_a_port_that_is_taken_is_named_with_its_holder(release, fresh_host, play
     assert "python3 (pid " in failed.message
     assert engine(host) == before
     assert (
-        host.run("ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker.socket", check=False).stdout
+        host.run(
+            "ls /etc/docker/daemon.json /etc/systemd/system/wormhole-docker-172.17.0.1:2376.socket",
+            check=False,
+        ).stdout
         == ""
     )
 
@@ -162,10 +168,10 @@ def test_a_drifted_listener_is_named_and_mended(release, fresh_host, playbook):
     playbook("provision", host)
     playbook("launch", host, *launch_arguments())
     host.run(
-        "sed -i 's/^ListenStream=.*/ListenStream=0.0.0.0:2376/' /etc/systemd/system/wormhole-docker.socket"
+        "sed -i 's/^ListenStream=.*/ListenStream=0.0.0.0:2376/' /etc/systemd/system/wormhole-docker-172.17.0.1:2376.socket"
     )
     host.run(
-        "systemctl daemon-reload; systemctl stop wormhole-docker.socket; systemctl restart docker.service"
+        "systemctl daemon-reload; systemctl stop wormhole-docker-172.17.0.1:2376.socket; systemctl restart docker.service"
     )
     assert "0.0.0.0:2376" in host.run("ss -Hltn").stdout
     done = playbook("provision", host, "--diff")

@@ -56,8 +56,8 @@ def test_the_continuous_client_tells_failures_apart(release, fresh_host, playboo
         host.run(f"cat {SERVER}/key.pem >{IDENTITIES}/agent/key.pem")
 
     def listener_is_gone():
-        host.run("systemctl stop docker.service docker.socket wormhole-docker.socket; sleep 1")
-        host.run("systemctl start docker.socket wormhole-docker.socket docker.service")
+        host.run("systemctl stop docker.service docker.socket 'wormhole-docker-*.socket'; sleep 1")
+        host.run("systemctl start docker.socket wormhole-docker-172.17.0.1:2376.socket docker.service")
 
     for harm in (server_expires, client_expires, client_is_of_another_authority):
         seen = watch(harm)

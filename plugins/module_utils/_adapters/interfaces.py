@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 _IP_FREEBIND = 15  # ip(7); Python's socket module does not name it
 _IPV6_FREEBIND = 78  # linux/in6.h
+_ACCEPTS_CONNECTIONS = 0x10000
 _TCP_LISTEN = "0A"  # include/net/tcp_states.h
 
 
@@ -126,6 +127,27 @@ def shared_listeners(first: int, second: int) -> tuple[tuple[str, int], ...]:
 def sole_listeners(first: int, second: int) -> tuple[tuple[str, int], ...]:
     """The TCP endpoints on which the first of two processes listens and the second does not."""
     return _listeners(_sockets_of(first) - _sockets_of(second))
+
+
+def shared_unix_listeners(first: int, second: int) -> tuple[str, ...]:
+    """The paths of unix sockets on which two processes listen by the same socket."""
+    return _unix_listeners(_sockets_of(first) & _sockets_of(second))
+
+
+def sole_unix_listeners(first: int, second: int) -> tuple[str, ...]:
+    """The paths of unix sockets on which the first of two processes listens and the second does not."""
+    return _unix_listeners(_sockets_of(first) - _sockets_of(second))
+
+
+def _unix_listeners(inodes: set[str]) -> tuple[str, ...]:
+    """Paths in proc(5)'s net/unix of sockets that take connections (flag __SO_ACCEPTCON, linux/net.h)."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError), open("/proc/net/unix", encoding="utf-8") as table:
+        for line in list(table)[1:]:
+            fields = line.rstrip("\n").split(None, 7)
+            if len(fields) == 8 and int(fields[3], 16) & _ACCEPTS_CONNECTIONS and fields[6] in inodes:
+                found.add(fields[7])
+    return tuple(sorted(found))
 
 
 def _listeners(inodes: set[str]) -> tuple[tuple[str, int], ...]:

@@ -12,10 +12,9 @@ import ssl
 import tempfile
 from typing import Iterator
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import systemd
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.commands import run
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
-from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 
 _VALIDATION_TIMEOUT = 60.0
@@ -76,15 +75,6 @@ def engine_command_line(pid: int) -> str:
     with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as stream:
         return stream.read().replace(b"\0", b" ").decode(errors="replace").strip()
     return ""
-
-
-def foreign_sockets() -> tuple[str, ...]:
-    """Socket units that hand dockerd TCP sockets and are not ours."""
-    units = systemd.show(listener.ENGINE_UNIT, ["TriggeredBy"]).get("TriggeredBy", "").split()
-    others = [unit for unit in units if unit not in (listener.UNIT, "docker.socket")]
-    return tuple(
-        unit for unit in others if listener.parse_listen(systemd.show(unit, ["Listen"]).get("Listen", ""))
-    )
 
 
 @contextlib.contextmanager

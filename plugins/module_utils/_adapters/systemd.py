@@ -29,14 +29,30 @@ def show(unit: str, properties: Sequence[str]) -> Mapping[str, str]:
         MissingRequirement: this host does not run systemd.
         EngineUnavailable: systemd does not answer.
     """
-    text = _systemctl("show", unit, "--no-pager", "--property=" + ",".join(properties))
-    values: dict[str, str] = {}
-    for line in text.splitlines():
-        key, separator, value = line.partition("=")
-        if separator:
-            # A repeated property (Listen=, TriggeredBy=) is a list: one entry a line.
-            values[key] = f"{values[key]}\n{value}" if key in values else value
-    return values
+    return _parse_properties(_systemctl("show", unit, "--no-pager", "--property=" + ",".join(properties)))
+
+
+def show_units(units: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Reads properties of several units at once, by the unit's name as it was given.
+
+    Raises:
+        MissingRequirement: this host does not run systemd.
+        EngineUnavailable: systemd does not answer.
+    """
+    if not units:
+        return {}
+    text = _systemctl("show", "--no-pager", "--property=" + ",".join(properties), "--", *units)
+    # One block a unit, in the order of the arguments, with an empty line in between.
+    blocks = [_parse_properties(block) for block in text.split("\n\n")]
+    return dict(zip(units, blocks))
+
+
+def cat(unit: str) -> str:
+    """A unit's file and its drop-ins, as they are on the disk, each after a comment that names it; empty if there is none."""
+    try:
+        return _systemctl("cat", "--no-pager", unit)
+    except EngineUnavailable:
+        return ""
 
 
 def daemon_reload() -> None:
@@ -44,19 +60,32 @@ def daemon_reload() -> None:
     _systemctl("daemon-reload")
 
 
-def enable(unit: str) -> None:
-    """Links a unit into the units that its [Install] section names."""
-    _systemctl("--quiet", "enable", unit)
+def enable(*units: str) -> None:
+    """Links units into those that their [Install] sections name."""
+    if units:
+        _systemctl("--quiet", "enable", "--", *units)
 
 
-def disable(unit: str) -> None:
-    """Removes the links of a unit; no error if there are none."""
-    _systemctl("--quiet", "disable", unit)
+def stop(*units: str) -> None:
+    """Stops units and waits for that; no error for one that does not exist."""
+    loaded = [
+        unit
+        for unit, shown in show_units(units, ["ActiveState"]).items()
+        if shown.get("ActiveState") != "inactive"
+    ]
+    if loaded:
+        _systemctl("stop", "--", *loaded)
 
 
-def stop(unit: str) -> None:
-    """Stops a unit and waits for it."""
-    _systemctl("stop", unit)
+def restart_units(*units: str) -> None:
+    """Restarts units other than the engine's."""
+    if units:
+        _systemctl("restart", "--", *units)
+
+
+def reload(unit: str) -> None:
+    """Lets a service read its configuration again; it says when it has done so, or only that it was told."""
+    _systemctl("reload", unit)
 
 
 def restart(unit: str) -> None:
@@ -90,6 +119,16 @@ def last_log_line(unit: str) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stdout.strip()
+
+
+def _parse_properties(text: str) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for line in text.splitlines():
+        key, separator, value = line.partition("=")
+        if separator:
+            # A repeated property (Listen=, TriggeredBy=) is a list: one entry a line.
+            values[key] = f"{values[key]}\n{value}" if key in values else value
+    return values
 
 
 def _systemctl(*arguments: str) -> str:

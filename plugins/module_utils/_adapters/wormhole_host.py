@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import observe_topology
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.unit_files import read_endpoints
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_users import (
     Ownership,
     may,
@@ -23,10 +23,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     VerificationFailed,
     WormholeError,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
-    UNIT_PATH,
-    parse_socket_unit,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
     TLS,
@@ -67,16 +64,16 @@ class WormholeHost:
         engine: the engine that is to run it.
         prove: called with a container's ID, what it is wired by and whether it was just started; raises
             VerificationFailed.
-        unit_path: the listener's socket unit.
+        unit_directory: of the listener's socket units.
     """
 
     def __init__(
-        self, spec: WormholeSpec, engine: EnginePort, prove: Prove, *, unit_path: str = UNIT_PATH
+        self, spec: WormholeSpec, engine: EnginePort, prove: Prove, *, unit_directory: str = UNIT_DIRECTORY
     ) -> None:
         self._spec = spec
         self._engine = engine
         self._prove = prove
-        self._unit_path = unit_path
+        self._unit_directory = unit_directory
         self._created = False
         self._started = False
         self._proved = ""
@@ -127,14 +124,13 @@ class WormholeHost:
         return True
 
     def _observe_wiring(self) -> WiringState:
-        unit = files.read_file(self._unit_path)
         try:
             socket_gid: Optional[int] = os.stat(self._spec.wiring.socket_path).st_gid
         except OSError:
             socket_gid = None
         return WiringState(
             topology=observe_topology(self._engine.networks()),
-            served=parse_socket_unit(unit.content.decode("utf-8", errors="replace")) if unit else (),
+            served=read_endpoints(self._unit_directory),
             socket_gid=socket_gid,
         )
 

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where dockerd listens for wormholes: a systemd socket unit of our own, and the TLS keys in daemon.json.
+"""Where dockerd listens for wormholes: what is asked for, what is observed, and what can be done.
 
 The stock unit runs ``dockerd -H fd://``, which takes every socket that systemd hands to docker.service. A unit with
 ``Service=docker.service`` therefore adds a listener without touching the vendor's unit, and ``FreeBind`` lets it bind
 before docker0 exists, at boot. With ``tlsverify`` in daemon.json dockerd wraps what arrives by TCP in mutual TLS and
-leaves the unix socket plain.
+leaves unix sockets plain. Each address has a unit of its own, so that one can be added while the others go on to
+listen.
 
 Sources: systemd.socket(5); Docker documentation, "Configure remote access for Docker daemon" and "Protect the Docker
 daemon socket".
@@ -17,15 +18,16 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import re
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Union
+from typing import Any, Mapping, Optional, Sequence, Union
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_command import EngineCommand
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import FirewallState, Opening
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Origin
 
-UNIT = "wormhole-docker.socket"
-UNIT_PATH = "/etc/systemd/system/" + UNIT
 ENGINE_UNIT = "docker.service"
 
 EVERY_GATEWAY = "gateways"
@@ -44,18 +46,71 @@ class ListenerSpec:
     """What is asked for.
 
     Attributes:
-        addresses: where to listen, each an address or EVERY_GATEWAY; empty for the default bridge's IPv4 gateway.
+        present: False to give back the host as it was found.
+        transports: ``tls``, ``unix`` or both.
+        addresses: where to listen by TLS, each an address or EVERY_GATEWAY; empty for the default bridge's gateway.
+        host_addresses: further addresses of the host, for clients on other hosts.
         port: TCP port.
         directory: of the server's ca.pem, cert.pem and key.pem.
+        unix_directory: that the additional unix socket ``docker.sock`` is in.
+        insecure_plaintext_port: TCP port without TLS; None for none.
+        adopt: whether listeners that an administrator has configured may be taken over.
+        live_restore: whether containers survive a restart of the engine; None to leave that as it is.
+        open_firewall: whether to let containers through a firewall of the host.
         material_changed: whether an earlier task of this run has replaced the server's certificate, or will.
         interrupt_containers: whether containers may be stopped and started by a restart of the engine.
     """
 
+    present: bool = True
+    transports: tuple[str, ...] = ("tls",)
     addresses: tuple[str, ...] = ()
+    host_addresses: tuple[str, ...] = ()
     port: int = 2376
     directory: str = "/etc/wormhole/server"
+    unix_directory: str = "/run/wormhole"
+    insecure_plaintext_port: Optional[int] = None
+    adopt: bool = False
+    live_restore: Optional[bool] = None
+    open_firewall: bool = True
     material_changed: bool = False
     interrupt_containers: bool = True
+
+    @property
+    def tls(self) -> bool:
+        return "tls" in self.transports
+
+    @property
+    def unix_socket(self) -> str:
+        """Path of the additional unix socket; empty if none is asked for."""
+        return f"{self.unix_directory}/docker.sock" if "unix" in self.transports else ""
+
+
+@dataclass(frozen=True)
+class UnitState:
+    """A unit file of ours.
+
+    Attributes:
+        text: its content; None if there is none.
+        enabled: whether the units that are to pull it in do.
+        active: whether systemd holds what it names.
+        stale: systemd has not read the present file yet.
+        drop_ins: paths of files that change it.
+    """
+
+    text: Optional[str] = None
+    enabled: bool = False
+    active: bool = False
+    stale: bool = False
+    drop_ins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SocketAccess:
+    """Who may use the stock unix socket, as systemd has it (systemd.socket(5))."""
+
+    mode: str = "0660"
+    user: str = "root"
+    group: str = "docker"
 
 
 @dataclass(frozen=True)
@@ -65,73 +120,136 @@ class ListenerState:
     Attributes:
         topology: the host's Docker networks.
         after_restart: what they are once the engine has been restarted; None if that changes nothing.
-        unit_text: the socket unit's file; None if there is none.
-        enabled, active: the socket unit's state in systemd.
-        stale: systemd has not read the present unit file yet.
+        units: by name, the units of ours that have a file on the host.
+        stock: access to the stock unix socket.
         listening: where systemd holds TCP sockets that it has handed to dockerd, as (address, port).
         lingering: where dockerd alone still listens on the port: systemd closes its socket when the unit's file no
             longer names it, does not take it back, and opens no new one before the unit is started again (measured on
             systemd 252 and 257).
         absent: the addresses of these that no interface of the host has.
-        engine_arguments: the running dockerd's command line.
-        foreign_sockets: other socket units that hand dockerd TCP sockets.
+        unassigned: of the addresses for other hosts, those that no interface has.
+        plaintext: where systemd holds TCP sockets that dockerd has nothing to do with, as (address, port).
+        unix_sockets: paths of the additional unix sockets on which systemd and dockerd listen.
+        lingering_unix_sockets: paths of those on which dockerd alone does.
+        command: how dockerd is started.
+        foreign_sockets: other socket units that hand dockerd TCP sockets, with their endpoints.
         config_text: content of daemon.json; empty if there is none.
+        config_missing: there is no such file.
+        config_path: where the file really is, should a symbolic link lead there.
         served: by address, one of the SERVED constants.
-        occupied: by address, who else holds the port.
-        containers: names of the running containers that a restart of the engine stops.
+        occupied: by endpoint, who else holds it.
+        containers: names of the running containers.
+        live_restore: whether the running engine leaves them alone when it is restarted.
+        swarm: whether the engine takes part in a swarm.
         stranded: names of the containers that a run stopped, which was then interrupted before they ran again.
+        wormholes: names of the running containers that reach the engine by TLS.
+        firewall: what lies in the way of containers.
+        interrupted: an earlier run has begun a change and not ended it.
+        origin: what the files were before.
         restarted: this run has restarted the engine already.
     """
 
     topology: Topology
     after_restart: Optional[Topology] = None
-    unit_text: Optional[str] = None
-    enabled: bool = False
-    active: bool = False
-    stale: bool = False
+    units: Mapping[str, UnitState] = dataclasses.field(default_factory=dict)
+    stock: SocketAccess = SocketAccess()
     listening: tuple[tuple[str, int], ...] = ()
     lingering: tuple[tuple[str, int], ...] = ()
     absent: tuple[str, ...] = ()
-    engine_arguments: str = "dockerd -H fd://"
-    foreign_sockets: tuple[str, ...] = ()
+    unassigned: tuple[str, ...] = ()
+    plaintext: tuple[tuple[str, int], ...] = ()
+    unix_sockets: tuple[str, ...] = ()
+    lingering_unix_sockets: tuple[str, ...] = ()
+    command: EngineCommand = EngineCommand()
+    foreign_sockets: Mapping[str, tuple[tuple[str, int], ...]] = dataclasses.field(default_factory=dict)
     config_text: str = ""
+    config_missing: bool = False
+    config_path: str = daemon_json.PATH
     served: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    occupied: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    occupied: Mapping[tuple[str, int], str] = dataclasses.field(default_factory=dict)
     containers: tuple[str, ...] = ()
+    live_restore: bool = False
+    swarm: bool = False
     stranded: tuple[str, ...] = ()
+    wormholes: tuple[str, ...] = ()
+    firewall: FirewallState = FirewallState()
+    interrupted: bool = False
+    origin: Origin = Origin()
     restarted: bool = False
+
+    def unit(self, name: str) -> UnitState:
+        """A unit of ours; one without a text if it has no file."""
+        return self.units.get(name, UnitState())
+
+    @property
+    def foreign_endpoints(self) -> set[tuple[str, int]]:
+        """Where dockerd listens for somebody else."""
+        return {endpoint for endpoints in self.foreign_sockets.values() for endpoint in endpoints}
 
 
 @dataclass(frozen=True)
 class WriteConfig:
-    """Put this text into daemon.json."""
+    """Put this text into daemon.json; None removes the file.
 
-    text: str
+    Attributes:
+        exact: owner, mode and date of the file are those that it had before we came, too.
+    """
 
-
-@dataclass(frozen=True)
-class WriteUnit:
-    """Put this text into the socket unit's file and let systemd read it."""
-
-    text: str
+    text: Optional[str]
+    exact: bool = False
 
 
 @dataclass(frozen=True)
-class EnableUnit:
-    """Link the socket unit into sockets.target and docker.service, so that both pull it in."""
+class WriteUnits:
+    """Put texts into unit files (None removes one), by path, and let systemd read them."""
+
+    files: tuple[tuple[str, Optional[str]], ...] = ()
+
+
+@dataclass(frozen=True)
+class RemoveUnits:
+    """Stop these units, take away their links and files, and let systemd know."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EnableUnits:
+    """Link these units into those that pull them in."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReloadEngine:
+    """Let dockerd read what it reads without a restart (dockerd(8), "Daemon configuration file": SIGHUP)."""
 
 
 @dataclass(frozen=True)
 class RestartEngine:
-    """Restart docker.service once; systemd starts our socket between its stop and its start.
+    """Restart docker.service once; systemd starts our sockets between its stop and its start.
 
     Attributes:
-        rebind: stop the socket first, because it holds other addresses.
+        stop: units to stop first, because they hold something else than their files say.
         containers: names of the containers that this stops and that must run again afterwards.
     """
 
-    rebind: bool
+    stop: tuple[str, ...]
     containers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RestartUnits:
+    """Restart units of ours that the engine has nothing to do with."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SetFirewall:
+    """Let containers through to these, and to nothing else of ours."""
+
+    openings: tuple[Opening, ...]
 
 
 @dataclass(frozen=True)
@@ -141,103 +259,97 @@ class StartContainers:
     containers: tuple[str, ...]
 
 
-Action = Union[WriteConfig, WriteUnit, EnableUnit, RestartEngine, StartContainers]
+@dataclass(frozen=True)
+class EndTransaction:
+    """Nothing but to prove what is there and to end what an interrupted run has begun."""
+
+
+Action = Union[
+    WriteConfig,
+    WriteUnits,
+    RemoveUnits,
+    EnableUnits,
+    ReloadEngine,
+    RestartEngine,
+    RestartUnits,
+    SetFirewall,
+    StartContainers,
+    EndTransaction,
+]
 
 
 def parse_spec(
     *,
-    addresses: Optional[list[str]],
-    port: int,
-    directory: str,
-    material_changed: bool,
-    running_containers: str,
+    state: str = "present",
+    transports: Sequence[str] = ("tls",),
+    addresses: Optional[Sequence[str]] = None,
+    host_addresses: Optional[Sequence[str]] = None,
+    port: int = 2376,
+    directory: str = "/etc/wormhole/server",
+    unix_directory: str = "/run/wormhole",
+    insecure_plaintext_port: Optional[int] = None,
+    existing_listeners: str = "refuse",
+    live_restore: Optional[bool] = None,
+    firewall: str = "open",
+    material_changed: bool = False,
+    running_containers: str = "interrupt",
 ) -> ListenerSpec:
     """Checks a task's options.
 
     Raises:
-        InvalidInput: an option is malformed.
+        InvalidInput: an option is malformed, or two contradict each other.
     """
-    parsed = []
-    for text in addresses or []:
-        if text == EVERY_GATEWAY:
-            parsed.append(text)
-            continue
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError as error:
+    if not transports:
+        raise InvalidInput("option transports", expected="tls, unix or both", found="an empty list")
+    gateways = [
+        text if text == EVERY_GATEWAY else _parse_address("addresses", text) for text in addresses or ()
+    ]
+    others = [_parse_address("host_addresses", text) for text in host_addresses or ()]
+    if others and "tls" not in transports:
+        raise InvalidInput(
+            "option host_addresses",
+            expected="transport tls, because others than this host's containers are to reach them",
+            found="transports " + ", ".join(transports),
+        )
+    for text in others:
+        if ipaddress.ip_address(text).is_loopback:
             raise InvalidInput(
-                "option addresses",
-                expected=f"IP addresses, without a port or a prefix length, or the word {EVERY_GATEWAY}",
-                found=repr(text),
-            ) from error
-        if address.is_unspecified or address.is_multicast or address.is_link_local:
-            raise InvalidInput(
-                "option addresses", expected="gateways of bridge networks, or loopback", found=repr(text)
+                "option host_addresses", expected="addresses that other hosts can reach", found=repr(text)
             )
-        parsed.append(str(address))
-    if not 1 <= port <= 65535:
-        raise InvalidInput("option port", expected="a TCP port, 1 to 65535", found=str(port))
-    if not directory.startswith("/"):
-        raise InvalidInput("option directory", expected="an absolute path", found=repr(directory))
+    ports = {"port": port}
+    if insecure_plaintext_port is not None:
+        ports["insecure_plaintext_port"] = insecure_plaintext_port
+    for option, number in ports.items():
+        if not 1 <= number <= 65535:
+            raise InvalidInput(f"option {option}", expected="a TCP port, 1 to 65535", found=str(number))
+    if insecure_plaintext_port == port:
+        raise InvalidInput(
+            "option insecure_plaintext_port", expected="another port than that of TLS", found=str(port)
+        )
+    for option, path in (("directory", directory), ("unix_directory", unix_directory)):
+        if not path.startswith("/"):
+            raise InvalidInput(f"option {option}", expected="an absolute path", found=repr(path))
+    if not unix_directory.rstrip("/") or unix_directory.rstrip("/") in ("/run", "/var/run"):
+        raise InvalidInput(
+            "option unix_directory",
+            expected="a directory of its own, because a container gets the whole of it",
+            found=repr(unix_directory),
+        )
     return ListenerSpec(
-        addresses=tuple(dict.fromkeys(parsed)),
+        present=state == "present",
+        transports=tuple(dict.fromkeys(transports)),
+        addresses=tuple(dict.fromkeys(gateways)),
+        host_addresses=tuple(dict.fromkeys(others)),
         port=port,
         directory=directory.rstrip("/"),
+        unix_directory=unix_directory.rstrip("/"),
+        insecure_plaintext_port=insecure_plaintext_port,
+        adopt=existing_listeners == "adopt",
+        live_restore=live_restore,
+        open_firewall=firewall == "open",
         material_changed=material_changed,
         interrupt_containers=running_containers == "interrupt",
     )
-
-
-def resolve_addresses(spec: ListenerSpec, topology: Topology) -> tuple[str, ...]:
-    """Where to listen on this host.
-
-    Raises:
-        Refused: an address belongs to no bridge network of this host, or there is no default bridge.
-    """
-    if not spec.addresses:
-        if topology.default is None:
-            raise Refused(
-                "option addresses",
-                expected="a default bridge network (docker0) to take the address from",
-                found="an engine without one",
-                remedy="Name the gateways to listen on: " + _known(topology),
-            )
-        return (topology.default.address,)
-    addresses: list[str] = []
-    for address in spec.addresses:
-        if address == EVERY_GATEWAY:
-            addresses += _every_gateway(topology)
-        elif topology.find(address) is None and not ipaddress.ip_address(address).is_loopback:
-            raise Refused(
-                "option addresses",
-                expected="gateways of bridge networks of this host, or loopback",
-                found=address,
-                remedy="Nothing may listen beyond the bridges; choose of: " + _known(topology),
-            )
-        else:
-            addresses.append(address)
-    return tuple(dict.fromkeys(addresses))
-
-
-def candidate_addresses(
-    spec: ListenerSpec, topology: Topology, after_restart: Optional[Topology]
-) -> tuple[str, ...]:
-    """Where to listen now, and after a restart.
-
-    Raises:
-        Refused: what is asked for is in neither.
-    """
-    found: list[str] = []
-    refusals = []
-    topologies = [topology] if after_restart is None else [topology, after_restart]
-    for candidate in topologies:
-        try:
-            found += resolve_addresses(spec, candidate)
-        except Refused as refusal:
-            refusals.append(refusal)
-    if len(refusals) == len(topologies):
-        raise refusals[0]
-    return tuple(dict.fromkeys(found))
 
 
 def wanted_keys(spec: ListenerSpec) -> dict[str, Any]:
@@ -250,60 +362,22 @@ def wanted_keys(spec: ListenerSpec) -> dict[str, Any]:
     }
 
 
-def render_socket_unit(endpoints: tuple[tuple[str, int], ...]) -> str:
-    """The socket unit's text.
-
-    It is wanted by docker.service too, so that one restart of the service starts the socket in the same transaction,
-    at the moment at which systemd allows it: after the old engine has stopped and before the new one starts.
-    """
-    streams = "".join(f"ListenStream={render_endpoint(address, port)}\n" for address, port in endpoints)
-    return (
-        "# Managed by the Ansible module wormhole.docker.dockerd_listener, which undoes changes made here.\n"
-        "[Unit]\n"
-        "Description=Docker API for wormholed containers, on bridge gateways\n"
-        "\n"
-        "[Socket]\n"
-        f"{streams}"
-        "FreeBind=true\n"
-        f"Service={ENGINE_UNIT}\n"
-        "\n"
-        "[Install]\n"
-        f"WantedBy=sockets.target {ENGINE_UNIT}\n"
-    )
-
-
 def render_endpoint(address: str, port: int) -> str:
     """An address and a port as systemd and URLs write them: ``172.17.0.1:2376``, ``[fd00::1]:2376``."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def parse_socket_unit(text: str) -> tuple[tuple[str, int], ...]:
-    """The TCP endpoints that a socket unit names."""
-    streams = re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE)
-    return tuple(endpoint for endpoint in map(_parse_endpoint, streams) if endpoint is not None)
-
-
-def parse_listen(value: str) -> tuple[tuple[str, int], ...]:
-    """The TCP endpoints in the ``Listen`` property of a socket unit: ``172.17.0.1:2376 (Stream)``, one a line."""
-    streams = re.findall(r"^(\S+) \(Stream\)$", value, re.MULTILINE)
-    return tuple(endpoint for endpoint in map(_parse_endpoint, streams) if endpoint is not None)
-
-
-def _parse_endpoint(text: str) -> Optional[tuple[str, int]]:
-    match = re.fullmatch(r"\[?([0-9a-fA-F:.]+)\]?:(\d+)", text.strip())
-    return (match.group(1), int(match.group(2))) if match else None
-
-
-def _every_gateway(topology: Topology) -> list[str]:
-    if not topology.gateways:
-        raise Refused(
-            "option addresses",
-            expected="a bridge network with a route to the host",
-            found="none on this host",
-            remedy="Create one, or name an address",
-        )
-    return [gateway.address for gateway in topology.gateways]
-
-
-def _known(topology: Topology) -> str:
-    return ", ".join(f"{g.address} ({g.origin})" for g in topology.gateways) or "none"
+def _parse_address(option: str, text: str) -> str:
+    word = f", or the word {EVERY_GATEWAY}" if option == "addresses" else ""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"option {option}",
+            expected=f"IP addresses, without a port or a prefix length{word}",
+            found=repr(text),
+        ) from error
+    if address.is_unspecified or address.is_multicast or address.is_link_local:
+        expected = "gateways of bridge networks, or loopback" if word else "single addresses of this host"
+        raise InvalidInput(f"option {option}", expected=expected, found=repr(text))
+    return str(address)

@@ -2,46 +2,69 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Decides how the listener comes about, and what has to be left alone for it."""
+"""Decides how the listener comes about."""
 
 from __future__ import annotations
 
-import dataclasses
-import re
-from datetime import datetime
-from typing import Any, Collection, Mapping, Optional
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, engine_command
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
-from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
-    DEFAULT_BRIDGE,
-    NamedAddress,
-    Topology,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE, Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     ENGINE_UNIT,
     SERVED_CURRENT,
     SERVED_NOTHING,
     SERVED_OUTDATED,
-    UNIT,
-    UNIT_PATH,
     Action,
-    EnableUnit,
+    EnableUnits,
+    EndTransaction,
     ListenerSpec,
     ListenerState,
+    ReloadEngine,
+    RemoveUnits,
     RestartEngine,
+    RestartUnits,
+    SetFirewall,
     StartContainers,
     WriteConfig,
-    WriteUnit,
-    parse_socket_unit,
+    WriteUnits,
     render_endpoint,
-    render_socket_unit,
-    resolve_addresses,
     wanted_keys,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_addresses import (
+    insecure_endpoints,
+    resolve_addresses,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_conflicts import (
+    former_hosts,
+    needs_override,
+    refuse_conflicts,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
+    UNIX_UNIT,
+    is_insecure,
+    parse_socket_unit,
+    parse_unix_paths,
+    render_units,
+    tls_unit,
+    unit_path,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
-from ansible_collections.wormhole.docker.plugins.module_utils._core.renewal import is_renewal_due
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts
+
+_LIVE_RESTORE = "live-restore"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be there: the text of daemon.json, of every unit of ours, and of our drop-in (None for none)."""
+
+    config_text: str
+    units: Mapping[str, str]
+    override_path: str
+    override_text: Optional[str]
 
 
 def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
@@ -51,44 +74,142 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
         Refused: what stands on the host contradicts it and belongs to somebody else.
     """
     endpoints = plan_endpoints(spec, state)
-    addresses = tuple(address for address, port in endpoints)
-    _refuse_foreign_listeners(state)
-    _refuse_foreign_keys(spec, state)
-    _refuse_occupied(spec, state, addresses)
-
-    reasons: list[Reason] = []
-    actions: list[Action] = []
     config = daemon_json.parse_config(state.config_text)
-    missing = {key: value for key, value in wanted_keys(spec).items() if key not in config}
-    if missing:
-        reasons += [
-            Reason("config_key_missing", f"daemon.json lacks {key}", daemon_json.PATH) for key in missing
-        ]
-        actions.append(WriteConfig(daemon_json.add_keys(state.config_text, missing)))
-    unit_text = render_socket_unit(endpoints)
-    if state.unit_text != unit_text:
-        reasons.append(_unit_reason(state, endpoints))
-    elif state.stale:
-        reasons.append(Reason("unit_stale", f"systemd has not read the present {UNIT}", UNIT))
-    if state.unit_text != unit_text or state.stale:
-        actions.append(WriteUnit(unit_text))
-    if not state.enabled:
+    refuse_conflicts(spec, state, config, endpoints)
+    topology = _planned_topology(spec, state)
+    wanted = _wanted(spec, state, config, endpoints, topology)
+
+    reasons = _config_reasons(spec, state, config)
+    actions: list[Action] = [WriteConfig(wanted.config_text)] if reasons else []
+    for part in (_unit_changes(state, wanted), _override_changes(state, wanted)):
+        reasons += part[0]
+        actions += part[1]
+    live_restore = state.live_restore if spec.live_restore is None else spec.live_restore
+    if live_restore != state.live_restore:
         reasons.append(
-            Reason("unit_disabled", f"{UNIT} is not enabled: it would be gone after a reboot", UNIT)
+            Reason(
+                "live_restore_differs",
+                f"the engine runs with {_LIVE_RESTORE} {'off' if live_restore else 'on'}",
+                ENGINE_UNIT,
+            )
         )
-        actions.append(EnableUnit())
-    restart = _restart_reasons(spec, state)
+        actions.append(ReloadEngine())
+    opened = set(state.firewall.needed if spec.open_firewall else ())
+    if opened != set(state.firewall.opened) or state.firewall.leftover:
+        reasons += firewall_reasons(state, opened)
+        actions.append(SetFirewall(tuple(sorted(opened))))
+    restart = restart_reasons(spec, state)
+    interrupted = () if live_restore else state.containers
     if restart:
         reasons += restart
-        if state.containers and not spec.interrupt_containers:
-            raise Refused(
-                ENGINE_UNIT,
-                expected="no running container that a restart would stop",
-                found=", ".join(state.containers),
-                remedy="Stop them, set live-restore in daemon.json, or set running_containers to interrupt",
-            )
-        rebind = state.active and set(state.listening) != set(endpoints)
-        actions.append(RestartEngine(rebind=rebind, containers=(*state.containers, *state.stranded)))
+        refuse_interruption(spec, interrupted)
+        stop = tuple(name for name, text in wanted.units.items() if _holds_other(state, name, text))
+        actions.append(RestartEngine(stop=stop, containers=(*interrupted, *state.stranded)))
+    insecure = _insecure_reasons(state, wanted.units)
+    if insecure:
+        reasons += insecure[0]
+        actions.append(RestartUnits(insecure[1]))
+    end_reasons, end_actions = end_of_interrupted_run(state, bool(restart))
+    reasons += end_reasons
+    actions += end_actions
+    before, after = _diff(spec, state, config, wanted, endpoints, interrupted if restart else None)
+    return Plan(before=before, after=after, reasons=tuple(reasons), actions=tuple(actions))
+
+
+def plan_endpoints(spec: ListenerSpec, state: ListenerState) -> tuple[tuple[str, int], ...]:
+    """Where dockerd is to listen by TLS: as the gateways are, or, if the engine is restarted, as they are then.
+
+    Raises:
+        Refused: what is asked for is no gateway of this host.
+    """
+    present = _present_endpoints(spec, state)
+    if state.after_restart is None or (present is not None and not restart_reasons(spec, state)):
+        return _endpoints(spec, state.topology) if present is None else present
+    try:
+        return _endpoints(spec, state.after_restart)
+    except Refused as refusal:
+        if present is not None:
+            refusal.found += f", which is one only until the engine is restarted, by {daemon_json.PATH}"
+        raise
+
+
+def plan_insecure_endpoints(spec: ListenerSpec, state: ListenerState) -> tuple[tuple[str, int], ...]:
+    """Where plaintext is to be served."""
+    return insecure_endpoints(spec, _planned_topology(spec, state))
+
+
+def restart_reasons(spec: ListenerSpec, state: ListenerState) -> list[Reason]:
+    """Why the engine has to be restarted; it does not if there is none."""
+    endpoints = _present_endpoints(spec, state)
+    if endpoints is None:
+        endpoints = _endpoints(spec, state.after_restart or state.topology)
+    reasons = []
+    surplus = surplus_endpoints(spec, state, endpoints)
+    reasons += [
+        Reason(
+            "listening_elsewhere",
+            f"dockerd listens on {render_endpoint(*endpoint)}, where it should not",
+            ENGINE_UNIT,
+        )
+        for endpoint in sorted(surplus)
+    ]
+    wanted_sockets = {spec.unix_socket} - {""}
+    held_sockets = set(state.unix_sockets) if state.unit(UNIX_UNIT).active else set()
+    for path in sorted(wanted_sockets - held_sockets):
+        reasons.append(Reason("not_listening", f"dockerd does not listen on {path}", UNIX_UNIT))
+    for path in sorted({*state.unix_sockets, *state.lingering_unix_sockets} - wanted_sockets):
+        reasons.append(Reason("listening_elsewhere", f"dockerd listens on {path}", UNIX_UNIT))
+    for host in engine_command.listens_otherwise(state.command.running):
+        reasons.append(Reason("listening_elsewhere", f"dockerd runs with -H {host}", ENGINE_UNIT))
+    if not engine_command.takes_systemd_sockets(state.command.running):
+        reasons.append(Reason("command_differs", "dockerd runs without -H fd://", ENGINE_UNIT))
+    for address, port in endpoints:
+        served = _served(spec, state, address)
+        if served != SERVED_CURRENT:
+            text = f"{_describe((address, port), state)} serves {served}"
+            reasons.append(Reason("served_differs", text, render_endpoint(address, port)))
+        elif not state.unit(tls_unit(address, port)).active:
+            # A unit of an earlier version: its socket is closed with it, and ours binds only once dockerd has let go.
+            text = f"{_describe((address, port), state)} is held by another unit than its own"
+            reasons.append(Reason("held_otherwise", text, tls_unit(address, port)))
+    return reasons + (_moves(state) if reasons else [])
+
+
+def surplus_endpoints(
+    spec: ListenerSpec, state: ListenerState, endpoints: tuple[tuple[str, int], ...]
+) -> set[tuple[str, int]]:
+    """Where dockerd listens and should not.
+
+    An address that the host has no longer, because its network was removed, is none: nobody reaches it, so that it
+    can wait for the next restart. Should the host get it again, it counts. What belongs to somebody else is refused
+    elsewhere, or none of our business.
+    """
+    held = {*state.listening, *state.lingering} - state.foreign_endpoints - set(endpoints)
+    if engine_command.listens_otherwise(state.command.running):
+        # dockerd has opened these itself, and is told of with the option that made it do so.
+        held -= set(state.lingering)
+    return {(address, port) for address, port in held if address not in state.absent}
+
+
+def refuse_interruption(spec: ListenerSpec, interrupted: tuple[str, ...]) -> None:
+    """Makes sure that a restart stops no container that the user wants to run.
+
+    Raises:
+        Refused: it would.
+    """
+    if interrupted and not spec.interrupt_containers:
+        raise Refused(
+            ENGINE_UNIT,
+            expected="no running container that a restart would stop",
+            found=", ".join(interrupted),
+            remedy="Stop them, set option live_restore, or set running_containers to interrupt",
+        )
+
+
+def end_of_interrupted_run(state: ListenerState, restart: bool) -> tuple[list[Reason], list[Action]]:
+    """What an interrupted run has left to do."""
+    reasons: list[Reason] = []
+    actions: list[Action] = []
     if state.stranded:
         names = ", ".join(state.stranded)
         reasons.append(
@@ -96,25 +217,47 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
         )
         if not restart:
             actions.append(StartContainers(state.stranded))
-    before, after = _diff(spec, state, config, unit_text, addresses, bool(restart))
-    return Plan(before=before, after=after, reasons=tuple(reasons), actions=tuple(actions))
+    if state.interrupted:
+        reasons.append(
+            Reason(
+                "run_interrupted", "an earlier run was interrupted before its change was proved", ENGINE_UNIT
+            )
+        )
+        actions.append(EndTransaction())
+    return reasons, actions
 
 
-def plan_endpoints(spec: ListenerSpec, state: ListenerState) -> tuple[tuple[str, int], ...]:
-    """Where to listen: on the gateways as they are, or, if the engine is restarted, as they are then.
+def firewall_reasons(state: ListenerState, opened: set[Opening]) -> list[Reason]:
+    """Why what our rules let through has to change."""
+    manager = state.firewall.manager or "the firewall"
+    reasons = [
+        Reason(
+            "firewall_blocks",
+            f"{manager} drops what comes from {opening.interface} to {render_endpoint(opening.address, opening.port)}",
+            opening.interface,
+        )
+        for opening in sorted(opened - set(state.firewall.opened))
+    ]
+    reasons += [
+        Reason(
+            "firewall_opened",
+            f"{manager} needs no rule of ours for {opening.interface} to "
+            f"{render_endpoint(opening.address, opening.port)}",
+            opening.interface,
+        )
+        for opening in sorted(set(state.firewall.opened) - opened)
+    ]
+    if not reasons:
+        reasons.append(Reason("firewall_leftover", f"{manager} has parts of rules of ours", "firewall"))
+    return reasons
 
-    Raises:
-        Refused: what is asked for is no gateway of this host.
-    """
-    present = _present_endpoints(spec, state)
-    if state.after_restart is None or (present is not None and not _restart_reasons(spec, state)):
-        return present or _endpoints(spec, state.topology)
-    try:
-        return _endpoints(spec, state.after_restart)
-    except Refused as refusal:
-        if present is not None:
-            refusal.found += f", which is one only until the engine is restarted, by {daemon_json.PATH}"
-        raise
+
+def _planned_topology(spec: ListenerSpec, state: ListenerState) -> Topology:
+    if state.after_restart is not None and (
+        _present_endpoints(spec, state) is None or restart_reasons(spec, state)
+    ):
+        return state.after_restart
+    return state.topology
 
 
 def _present_endpoints(spec: ListenerSpec, state: ListenerState) -> Optional[tuple[tuple[str, int], ...]]:
@@ -131,75 +274,143 @@ def _endpoints(spec: ListenerSpec, topology: Topology) -> tuple[tuple[str, int],
     return tuple((address, spec.port) for address in resolve_addresses(spec, topology))
 
 
-def simulate_listener(state: ListenerState, plan: Plan[Action]) -> ListenerState:
-    """The state that the plan's actions lead to, where nothing interferes."""
-    for action in plan.actions:
-        if isinstance(action, WriteConfig):
-            state = dataclasses.replace(state, config_text=action.text)
-        elif isinstance(action, WriteUnit):
-            named = parse_socket_unit(action.text)
-            state = dataclasses.replace(
-                state,
-                unit_text=action.text,
-                stale=False,
-                listening=tuple(endpoint for endpoint in state.listening if endpoint in named),
-                lingering=(*state.lingering, *(e for e in state.listening if e not in named)),
-            )
-        elif isinstance(action, EnableUnit):
-            state = dataclasses.replace(state, enabled=True)
-        elif isinstance(action, RestartEngine):
-            endpoints = parse_socket_unit(state.unit_text or "")
-            state = dataclasses.replace(
-                state,
-                topology=state.after_restart or state.topology,
-                active=True,
-                listening=endpoints,
-                lingering=(),
-                absent=(),
-                served={address: SERVED_CURRENT for address, port in endpoints},
-                stranded=(),
-                restarted=True,
-            )
-        elif isinstance(action, StartContainers):
-            state = dataclasses.replace(state, stranded=())
-    return state
+def _wanted(
+    spec: ListenerSpec,
+    state: ListenerState,
+    config: Mapping[str, Any],
+    endpoints: tuple[tuple[str, int], ...],
+    topology: Topology,
+) -> _Wanted:
+    insecure = insecure_endpoints(spec, topology)
+    override = spec.adopt and needs_override(state)
+    keys, surplus = _key_changes(spec, config)
+    return _Wanted(
+        config_text=daemon_json.edit_keys(state.config_text, keys, surplus)
+        if keys or surplus
+        else state.config_text,
+        units=render_units(spec, endpoints, insecure, topology, state.stock),
+        override_path=engine_command.override_path(state.command),
+        override_text=engine_command.render_override(state.command) if override else None,
+    )
 
 
-def _unit_reason(state: ListenerState, endpoints: tuple[tuple[str, int], ...]) -> Reason:
-    if state.unit_text is None:
-        return Reason("unit_missing", f"socket unit {UNIT} is missing", UNIT)
-    named = parse_socket_unit(state.unit_text)
-    lacks = [_describe(endpoint, state) for endpoint in endpoints if endpoint not in named]
-    surplus = [_describe(endpoint, state) for endpoint in named if endpoint not in endpoints]
-    differences = ["lacks " + ", ".join(lacks)] if lacks else []
-    differences += ["is not to name " + ", ".join(surplus)] if surplus else []
-    return Reason("unit_changed", f"socket unit {UNIT} {' and '.join(differences) or 'differs'}", UNIT)
+def _key_changes(spec: ListenerSpec, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The keys of daemon.json to set, and those to take away."""
+    ours = wanted_keys(spec)
+    keys = {key: value for key, value in ours.items() if spec.tls and key not in config}
+    surplus = [key for key, value in ours.items() if not spec.tls and config.get(key) == value]
+    if spec.live_restore is not None and bool(config.get(_LIVE_RESTORE, False)) != spec.live_restore:
+        keys[_LIVE_RESTORE] = spec.live_restore
+    return keys, surplus + (["hosts"] if "hosts" in config else [])
 
 
-def _restart_reasons(spec: ListenerSpec, state: ListenerState) -> list[Reason]:
-    endpoints = _present_endpoints(spec, state) or _endpoints(spec, state.after_restart or state.topology)
+def _config_reasons(spec: ListenerSpec, state: ListenerState, config: Mapping[str, Any]) -> list[Reason]:
+    keys, surplus = _key_changes(spec, config)
     reasons = []
-    if not state.active:
-        reasons.append(Reason("unit_inactive", f"{UNIT} is not active", UNIT))
-    elif set(endpoints) - set(state.listening) or _surplus(state, endpoints):
-        held = ", ".join(render_endpoint(*e) for e in (*state.listening, *state.lingering)) or "nothing"
-        reasons.append(Reason("listening_elsewhere", f"{UNIT} holds {held}", UNIT))
-    for address, port in endpoints:
-        served = _served(spec, state, address)
-        if served != SERVED_CURRENT:
-            text = f"{_describe((address, port), state)} serves {served}"
-            reasons.append(Reason("served_differs", text, render_endpoint(address, port)))
-    return reasons + (_moves(state) if reasons else [])
+    for key in keys:
+        if key in config:
+            text = f"daemon.json says {key}: {config[key]!r}"
+            reasons.append(Reason("config_key_differs", text, daemon_json.PATH))
+        else:
+            reasons.append(Reason("config_key_missing", f"daemon.json lacks {key}", daemon_json.PATH))
+    hosts = former_hosts(state, config).get(f"{daemon_json.PATH}: hosts", ())
+    for key in surplus:
+        text = (
+            f"daemon.json names {', '.join(hosts)} as hosts" if key == "hosts" else f"daemon.json has {key}"
+        )
+        reasons.append(Reason("config_key_surplus", text, daemon_json.PATH))
+    return reasons
 
 
-def _surplus(state: ListenerState, endpoints: tuple[tuple[str, int], ...]) -> set[tuple[str, int]]:
-    """Where dockerd listens and should not.
+def _unit_changes(state: ListenerState, wanted: _Wanted) -> tuple[list[Reason], list[Action]]:
+    reasons: list[Reason] = []
+    files: list[tuple[str, Optional[str]]] = []
+    stale = False
+    for name, text in wanted.units.items():
+        unit = state.unit(name)
+        if unit.text != text:
+            reasons.append(_unit_reason(name, unit.text, text))
+            files.append((unit_path(name), text))
+        if unit.drop_ins:
+            found = ", ".join(unit.drop_ins)
+            reasons.append(Reason("unit_changed", f"unit {name} is changed by {found}", name))
+            files += [(path, None) for path in unit.drop_ins]
+        elif unit.text == text and unit.stale:
+            reasons.append(Reason("unit_stale", f"systemd has not read the present {name}", name))
+            stale = True
+        if unit.text is not None and not unit.active and not is_insecure(name):
+            reasons.append(Reason("unit_inactive", f"{name} is not active", name))
+    actions: list[Action] = [WriteUnits(tuple(files))] if files or stale else []
+    surplus = tuple(sorted(name for name in state.units if name not in wanted.units))
+    if surplus:
+        reasons += [Reason("unit_surplus", f"unit {name} is not asked for", name) for name in surplus]
+        actions.append(RemoveUnits(surplus))
+    disabled = tuple(
+        name for name in wanted.units if not name.endswith(".service") and not state.unit(name).enabled
+    )
+    if disabled:
+        reasons += [
+            Reason("unit_disabled", f"{name} is not enabled: it would be gone after a reboot", name)
+            for name in disabled
+            if state.unit(name).text is not None
+        ]
+        actions.append(EnableUnits(disabled))
+    return reasons, actions
 
-    An address that the host has no longer, because its network was removed, is none: nobody reaches it, so that it
-    can wait for the next restart. Should the host get it again, it counts.
-    """
-    held = {*state.listening, *state.lingering}
-    return {(address, port) for address, port in held - set(endpoints) if address not in state.absent}
+
+def _override_changes(state: ListenerState, wanted: _Wanted) -> tuple[list[Reason], list[Action]]:
+    present = (state.command.override_path, state.command.override_text)
+    if wanted.override_text is None:
+        if not present[0]:
+            return [], []
+        text = f"{present[0]} overrules {state.command.source} for no reason any more"
+        return [Reason("override_surplus", text, ENGINE_UNIT)], [WriteUnits(((present[0], None),))]
+    if present == (wanted.override_path, wanted.override_text):
+        return [], []
+    text = f"dockerd is started by {state.command.source}, as {state.command.configured}"
+    files: list[tuple[str, Optional[str]]] = [(wanted.override_path, wanted.override_text)]
+    if present[0] and present[0] != wanted.override_path:
+        files.append((present[0], None))
+    return [Reason("command_differs", text, ENGINE_UNIT)], [WriteUnits(tuple(files))]
+
+
+def _insecure_reasons(
+    state: ListenerState, units: Mapping[str, str]
+) -> Optional[tuple[list[Reason], tuple[str, ...]]]:
+    """The plaintext sockets that have to be started, again if their file has changed; None if there are none."""
+    names = []
+    reasons = []
+    for name, text in units.items():
+        if not is_insecure(name) or not name.endswith(".socket"):
+            continue
+        unit = state.unit(name)
+        held = set(parse_socket_unit(text)) <= set(state.plaintext)
+        if not unit.active or not held:
+            reasons.append(Reason("unit_inactive", f"{name} is not active", name))
+            names.append(name)
+        elif unit.text != text or unit.stale or unit.drop_ins:
+            names.append(name)
+    return (reasons, tuple(names)) if names else None
+
+
+def _holds_other(state: ListenerState, name: str, text: str) -> bool:
+    """Whether a unit is active and may hold something else than its file is going to say."""
+    unit = state.unit(name)
+    if is_insecure(name) or not unit.active:
+        return False
+    unbound = any(endpoint not in state.listening for endpoint in parse_socket_unit(text))
+    unbound = unbound or any(path not in state.unix_sockets for path in parse_unix_paths(text))
+    return unit.text != text or unit.stale or bool(unit.drop_ins) or unbound
+
+
+def _unit_reason(name: str, present: Optional[str], wanted: str) -> Reason:
+    if present is None:
+        return Reason("unit_missing", f"unit {name} is missing", name)
+    named, asked = parse_socket_unit(present), parse_socket_unit(wanted)
+    surplus = ", ".join(render_endpoint(*endpoint) for endpoint in named if endpoint not in asked)
+    lacks = ", ".join(render_endpoint(*endpoint) for endpoint in asked if endpoint not in named)
+    differences = ([f"lacks {lacks}"] if lacks else []) + ([f"is not to name {surplus}"] if surplus else [])
+    return Reason("unit_changed", f"unit {name} {' and '.join(differences) or 'differs'}", name)
 
 
 def _moves(state: ListenerState) -> list[Reason]:
@@ -226,45 +437,6 @@ def _describe(endpoint: tuple[str, int], state: ListenerState) -> str:
     )
 
 
-def is_adequate(
-    served: CertificateFacts,
-    installed: CertificateFacts,
-    addresses: Collection[str],
-    topology: Topology,
-    now: datetime,
-    promised: Collection[NamedAddress] = (),
-) -> bool:
-    """Whether the engine may go on with the certificate that it has in memory, although another one is installed.
-
-    It may while nothing is new but names, and none of these is an address that it listens on: a network that somebody
-    adds is no reason to stop every container of the host, since its containers reach docker0's address.
-
-    Args:
-        served: what the engine has in memory.
-        installed: what it would read if it were restarted.
-        addresses: where it listens.
-        topology: the host's Docker networks.
-        now: the host's clock.
-        promised: addresses of networks to come.
-    """
-    if served.fingerprint_sha256 == installed.fingerprint_sha256:
-        # Whatever is to be said against it, a restart would not change it.
-        return True
-    if (served.public_key_sha256, served.authority_key_identifier, served.common_name) != (
-        installed.public_key_sha256,
-        installed.authority_key_identifier,
-        installed.common_name,
-    ):
-        return False
-    if is_renewal_due(served, now):
-        return False
-    can_wait = {f"IP:{gateway.address}" for gateway in topology.gateways}
-    can_wait |= {name.name for name in promised if not name.urgent}
-    can_wait -= {f"IP:{address}" for address in addresses}
-    missing = set(installed.subject_alternative_names) - set(served.subject_alternative_names)
-    return can_wait.issuperset(map(str, missing))
-
-
 def _served(spec: ListenerSpec, state: ListenerState, address: str) -> str:
     """What an address serves once the certificate is there that this run has issued, or in check mode would have."""
     served = state.served.get(address, SERVED_NOTHING)
@@ -273,82 +445,51 @@ def _served(spec: ListenerSpec, state: ListenerState, address: str) -> str:
     return served
 
 
-def _refuse_foreign_listeners(state: ListenerState) -> None:
-    hosts = re.findall(r"(?:-H|--host)[ =]?(\S+)", state.engine_arguments)
-    if not any(host.startswith("fd://") for host in hosts):
-        raise Refused(
-            ENGINE_UNIT,
-            expected="dockerd to be started with -H fd://, as the vendors' units do, so that it takes our socket",
-            found=state.engine_arguments or "no command line",
-            remedy="Remove the drop-in that overrides ExecStart, see systemctl cat docker.service",
-        )
-    foreign = [f"-H {host}" for host in hosts if host.startswith("tcp://")] + list(state.foreign_sockets)
-    if foreign:
-        raise Refused(
-            ENGINE_UNIT,
-            expected="no TCP listener of somebody else's, which our TLS keys would change",
-            found=", ".join(foreign),
-            remedy="Move its clients to a wormhole and remove it, see systemctl cat docker.service",
-        )
-
-
-def _refuse_foreign_keys(spec: ListenerSpec, state: ListenerState) -> None:
-    config = daemon_json.parse_config(state.config_text)
-    if "hosts" in config:
-        raise Refused(
-            f"{daemon_json.PATH}: hosts",
-            expected="no such key: it contradicts -H fd:// of docker.service, and dockerd will not start again",
-            found=repr(config["hosts"]),
-            remedy="Remove the key; this module listens by a socket unit instead",
-        )
-    wanted = wanted_keys(spec)
-    for key, value in wanted.items():
-        if key in config and config[key] != value:
-            raise Refused(
-                f"{daemon_json.PATH}: {key}",
-                expected=f"nothing, or {value!r}",
-                found=repr(config[key]),
-                remedy="Somebody else configured TLS here; remove the key, or pass its directory as option directory",
-            )
-
-
-def _refuse_occupied(spec: ListenerSpec, state: ListenerState, addresses: tuple[str, ...]) -> None:
-    for address in addresses:
-        holder = state.occupied.get(address)
-        if holder:
-            raise Refused(
-                f"port {render_endpoint(address, spec.port)}",
-                expected="to be free",
-                found=holder,
-                remedy="Stop that process, or choose another port",
-            )
-
-
 def _diff(
     spec: ListenerSpec,
     state: ListenerState,
     config: Mapping[str, Any],
-    unit_text: str,
-    addresses: tuple[str, ...],
-    restart: bool,
+    wanted: _Wanted,
+    endpoints: tuple[tuple[str, int], ...],
+    interrupts: Optional[tuple[str, ...]],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    wanted = wanted_keys(spec)
-    before = {
-        UNIT_PATH: (state.unit_text or "").splitlines(),
-        "enabled": state.enabled,
-        daemon_json.PATH: {key: config[key] for key in wanted if key in config},
+    keys = [*wanted_keys(spec), _LIVE_RESTORE, "hosts"]
+    future = daemon_json.parse_config(wanted.config_text)
+    before: dict[str, Any] = {
+        daemon_json.PATH: {key: config[key] for key in keys if key in config},
         "serves": {
-            render_endpoint(address, spec.port): _served(spec, state, address) for address in addresses
+            render_endpoint(address, port): _served(spec, state, address) for address, port in endpoints
         },
         "restart": {},
         "left stopped": list(state.stranded),
     }
-    after = {
-        UNIT_PATH: unit_text.splitlines(),
-        "enabled": True,
-        daemon_json.PATH: wanted,
-        "serves": {render_endpoint(address, spec.port): SERVED_CURRENT for address in addresses},
-        "restart": {ENGINE_UNIT: {"interrupts": list(state.containers)}} if restart else {},
+    after: dict[str, Any] = {
+        daemon_json.PATH: {key: future[key] for key in keys if key in future},
+        "serves": {render_endpoint(address, port): SERVED_CURRENT for address, port in endpoints},
+        "restart": {} if interrupts is None else {ENGINE_UNIT: {"interrupts": list(interrupts)}},
         "left stopped": [],
     }
+    for name in sorted({*state.units, *wanted.units}):
+        unit = state.unit(name)
+        before[unit_path(name)] = (unit.text or "").splitlines()
+        after[unit_path(name)] = wanted.units.get(name, "").splitlines()
+        if unit.drop_ins:
+            before[f"{name} changed by"], after[f"{name} changed by"] = list(unit.drop_ins), []
+        if unit.stale:
+            before[f"{name} read by systemd"], after[f"{name} read by systemd"] = False, True
+        if not name.endswith(".service"):
+            before[f"{name} enabled"], after[f"{name} enabled"] = unit.enabled, name in wanted.units
+    path = wanted.override_path if wanted.override_text is not None else state.command.override_path
+    if path:
+        before[path] = state.command.override_text.splitlines()
+        after[path] = (wanted.override_text or "").splitlines()
+    opened = state.firewall.needed if spec.open_firewall else ()
+    if state.firewall.manager or state.firewall.opened:
+        before["firewall"] = [render_opening(opening) for opening in sorted(state.firewall.opened)]
+        after["firewall"] = [render_opening(opening) for opening in sorted(opened)]
     return before, after
+
+
+def render_opening(opening: Opening) -> str:
+    """An opening for messages."""
+    return f"{opening.interface} to {render_endpoint(opening.address, opening.port)}"

@@ -21,7 +21,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint imp
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import NamedAddress, Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import Layer
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import is_adequate
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_material import is_adequate
 from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import CertificateFacts, timestamp
 
 NETWORKS, INSTALLED = "networks", "installed"

@@ -11,7 +11,6 @@ at each path before we ever wrote there, and what we wrote last, so that other p
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Mapping, Optional, TypeVar
@@ -69,11 +68,11 @@ class OriginEntry:
 
     Attributes:
         former: what stood there before us; None: there was no file.
-        written: SHA-256 of what we wrote last, in hexadecimal; empty if we removed the file.
+        written: what we wrote last; None if we removed the file.
     """
 
     former: Optional[FormerFile]
-    written: str
+    written: Optional[bytes]
 
 
 @dataclass(frozen=True)
@@ -87,29 +86,6 @@ class Origin:
 
     files: Mapping[str, OriginEntry] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
-
-
-def digest(content: Optional[bytes]) -> str:
-    """SHA-256 in hexadecimal; empty for no file."""
-    return "" if content is None else hashlib.sha256(content).hexdigest()
-
-
-def former_of(path: str, current: Optional[FormerFile], origin: Origin, strip: Strip) -> Optional[FormerFile]:
-    """What the undo puts at a path: a file that is to stand there, or None for no file.
-
-    Where nobody else has written since, that is the original exactly. Where somebody has, it is their text without
-    our part, with the owner, mode and time that the file has now. A file that somebody removed stays removed.
-
-    Args:
-        path: real path of the file.
-        current: what stands there now.
-        origin: the record.
-        strip: takes our part out of a content.
-    """
-    entry = origin.files.get(path)
-    if entry is not None and entry.written == digest(_content(current)):
-        return entry.former
-    return _stripped(path, current, strip)
 
 
 def updated_origin(
@@ -131,11 +107,11 @@ def updated_origin(
     if _content(before) == after:
         return origin
     entry = origin.files.get(path)
-    if entry is not None and entry.written == digest(_content(before)):
+    if entry is not None and entry.written == _content(before):
         former = entry.former
     else:
         former = _stripped(path, before, strip)
-    return replace(origin, files={**origin.files, path: OriginEntry(former, digest(after))})
+    return replace(origin, files={**origin.files, path: OriginEntry(former, after)})
 
 
 def with_directories(origin: Origin, made: tuple[str, ...]) -> Origin:
@@ -146,7 +122,7 @@ def with_directories(origin: Origin, made: tuple[str, ...]) -> Origin:
 def render_origin(origin: Origin) -> str:
     """As JSON."""
     entries = {
-        path: {"former": _render_file(entry.former), "written": entry.written}
+        path: {"former": _render_file(entry.former), "written": _render_bytes(entry.written)}
         for path, entry in sorted(origin.files.items())
     }
     return _render({"files": entries, "directories": origin.directories})
@@ -167,7 +143,7 @@ def parse_origin(text: str, path: str) -> Origin:
         path,
         lambda data: Origin(
             {
-                str(name): OriginEntry(_parse_file(entry["former"]), str(entry["written"]))
+                str(name): OriginEntry(_parse_file(entry["former"]), _parse_bytes(entry["written"]))
                 for name, entry in data["files"].items()
             },
             tuple(str(name) for name in data["directories"]),
@@ -255,11 +231,19 @@ def _broken(path: str, error: Exception, mend: str) -> Refused:
     )
 
 
+def _render_bytes(content: Optional[bytes]) -> Optional[str]:
+    return None if content is None else base64.b64encode(content).decode()
+
+
+def _parse_bytes(data: Any) -> Optional[bytes]:
+    return None if data is None else base64.b64decode(data, validate=True)
+
+
 def _render_file(former: Optional[FormerFile]) -> Optional[dict[str, Any]]:
     if former is None:
         return None
     return {
-        "content": base64.b64encode(former.content).decode(),
+        "content": _render_bytes(former.content),
         "mode": f"{former.mode:04o}",
         "uid": former.uid,
         "gid": former.gid,
@@ -271,7 +255,7 @@ def _parse_file(data: Any) -> Optional[FormerFile]:
     if data is None:
         return None
     return FormerFile(
-        base64.b64decode(data["content"], validate=True),
+        _parse_bytes(data["content"]) or b"",
         int(data["mode"], 8),
         int(data["uid"]),
         int(data["gid"]),

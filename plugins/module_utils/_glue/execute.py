@@ -28,6 +28,8 @@ def execute(
     plan: Callable[[StateT], Plan[Any]],
     apply: Callable[[Plan[Any]], None],
     describe: Callable[[StateT, Plan[Any]], dict[str, Any]] = lambda state, plan: {},
+    prepare: Callable[[], None] = lambda: None,
+    give_up: Callable[[WormholeError], WormholeError] = lambda error: error,
 ) -> dict[str, Any]:
     """Brings the observed state to the desired one.
 
@@ -37,6 +39,8 @@ def execute(
         observe: reads the present state, without changing it.
         plan: decides; see :mod:``_core.plan``.
         apply: carries out a plan that is not empty.
+        prepare: puts right what keeps the state from being read; not called in check mode.
+        give_up: what a run that cannot go on has to clean up, before its error is raised; not called in check mode.
         describe: return values made from the last state that was observed and the first plan.
 
     Returns:
@@ -45,25 +49,50 @@ def execute(
     Raises:
         NotConverged: what is observed after applying still differs from what was asked for.
     """
-    state = observe()
-    first = plan(state)
-    if not first.is_empty and not check_mode:
-        apply(first)
+    if check_mode:
         state = observe()
-        left = plan(state)
-        if not left.is_empty:
-            raise NotConverged(
-                subject,
-                expected="nothing left to do after the change",
-                found="; ".join(left.texts()),
-                remedy="Something else changes the same objects, or this is a defect; please report it with this text.",
-            )
+        first = plan(state)
+    else:
+        state, first = _change(subject, observe, plan, apply, prepare, give_up)
     return {
         "changed": not first.is_empty,
         "reasons": [reason.as_dict() for reason in first.reasons],
         "diff": {"before": dict(first.before), "after": dict(first.after)},
         **describe(state, first),
     }
+
+
+def _change(
+    subject: str,
+    observe: Callable[[], StateT],
+    plan: Callable[[StateT], Plan[Any]],
+    apply: Callable[[Plan[Any]], None],
+    prepare: Callable[[], None],
+    give_up: Callable[[WormholeError], WormholeError],
+) -> tuple[StateT, Plan[Any]]:
+    """Carries out what is planned; returns the state that it has led to, and the plan."""
+    try:
+        prepare()
+        state = observe()
+        first = plan(state)
+    except WormholeError as error:
+        failure = give_up(error)
+        if failure is error:
+            raise
+        raise failure from error
+    if first.is_empty:
+        return state, first
+    apply(first)
+    state = observe()
+    left = plan(state)
+    if not left.is_empty:
+        raise NotConverged(
+            subject,
+            expected="nothing left to do after the change",
+            found="; ".join(left.texts()),
+            remedy="Something else changes the same objects, or this is a defect; please report it with this text.",
+        )
+    return state, first
 
 
 def run(module: AnsibleModule, main: Callable[[AnsibleModule], dict[str, Any]]) -> None:

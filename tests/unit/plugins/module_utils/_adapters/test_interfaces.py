@@ -17,6 +17,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfac
     observe_topology,
     port_holder,
     shared_listeners,
+    shared_unix_listeners,
+    sole_listeners,
+    sole_unix_listeners,
 )
 
 
@@ -79,9 +82,53 @@ def test_what_two_processes_listen_on_by_one_socket_is_told_as_it_is_bound(famil
                 own.bind((address, 0))
                 own.listen(1)
                 assert shared_listeners(os.getpid(), child) == ((address, shared.getsockname()[1]),)
+                assert (address, own.getsockname()[1]) in sole_listeners(os.getpid(), child)
+                assert (address, shared.getsockname()[1]) not in sole_listeners(os.getpid(), child)
+                assert sole_listeners(child, os.getpid()) == ()
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
+
+
+def a_unix_socket(path, listens=True):
+    found = socket.socket(socket.AF_UNIX)
+    found.bind(str(path))
+    if listens:
+        found.listen(1)
+    return found
+
+
+def test_unix_sockets_on_which_two_processes_listen_are_told_by_their_paths(tmp_path):
+    # A path may hold blanks; connections and sockets that nobody listens on have the same path and do not count.
+    path = tmp_path / "a b" / "docker.sock"
+    path.parent.mkdir()
+    with a_unix_socket(path) as shared, a_unix_socket(tmp_path / "silent", listens=False):
+        child = os.fork()
+        if child == 0:
+            shared.accept()
+            signal.pause()
+        try:
+            with a_unix_socket(tmp_path / "own"), socket.socket(socket.AF_UNIX) as client:
+                assert shared_unix_listeners(os.getpid(), child) == (str(path),)
+                assert sole_unix_listeners(os.getpid(), child) == (str(tmp_path / "own"),)
+                assert sole_unix_listeners(child, os.getpid()) == ()
+                client.connect(str(path))
+                assert shared_unix_listeners(os.getpid(), child) == (str(path),)
+                assert sole_unix_listeners(child, os.getpid()) == ()
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def test_a_process_that_is_gone_listens_on_nothing(tmp_path):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    with a_unix_socket(tmp_path / "own"):
+        assert sole_unix_listeners(child, os.getpid()) == ()
+        assert shared_unix_listeners(os.getpid(), child) == ()
+        assert str(tmp_path / "own") in sole_unix_listeners(os.getpid(), child)
 
 
 def test_a_port_that_nobody_holds_has_no_holder():

@@ -8,6 +8,7 @@ import errno
 import os
 import stat
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     Refused,
     WormholeError,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Journal, former_of
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Journal
 
 OURS = b"+ours"
 CALLS = (
@@ -37,6 +38,15 @@ CALLS = (
 
 def strip(_path, content):
     return None if content == OURS else content.replace(OURS, b"")
+
+
+def former_of(path, current, origin):
+    """What an undo puts at a path: the original, or what is there without our part if somebody has written since."""
+    entry = origin.files.get(path)
+    if entry is not None and entry.written == (None if current is None else current.content):
+        return entry.former
+    content = None if current is None else strip(path, current.content)
+    return None if content is None else replace(current, content=content)
 
 
 class Place:
@@ -96,7 +106,7 @@ class Place:
         origin = transaction.origin()
         transaction.begin([path for path in self.paths if os.path.exists(path) or path in origin.files], {})
         for path in self.paths:
-            former = former_of(path, read_former(path), origin, strip)
+            former = former_of(path, read_former(path), origin)
             if former is None:
                 files.remove_file(path)
             elif former != read_former(path):

@@ -56,7 +56,7 @@ class Bench:
 
     def __init__(self, directory):
         self.engine = FakeEngine()
-        self.unit = directory / "listener.socket"
+        self.unit = directory / "wormhole-docker-172.17.0.1:2376.socket"
         self.unit.write_text("[Socket]\nListenStream=172.17.0.1:2376\n")
         self.identity = directory / "identity"
         self.identity.mkdir(mode=0o755)
@@ -76,7 +76,7 @@ class Bench:
     def open(self, **params):
         params = {**DEFAULTS, "identity_directory": str(self.identity), **params}
         spec = parse_spec(params, str(self.socket))
-        return spec, WormholeHost(spec, self.engine, self.prove, unit_path=str(self.unit))
+        return spec, WormholeHost(spec, self.engine, self.prove, unit_directory=str(self.unit.parent))
 
     def plan(self, **params):
         spec, host = self.open(**params)

@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    EngineUnavailable,
     InvalidInput,
     NotConverged,
     WormholeError,
@@ -69,6 +71,94 @@ def test_what_is_still_wrong_afterwards_is_a_failure_with_the_reasons_left():
         NotConverged, match="lamp: expected nothing left to do after the change, found the light is off"
     ):
         Lamp(broken=True).execute()
+
+
+class Host:
+    """Something that an interrupted run has left behind, with a record of what happens to it."""
+
+    def __init__(self, **failures):
+        self.failures = failures
+        self.events = []
+
+    def _do(self, event):
+        self.events.append(event)
+        if event in self.failures:
+            raise self.failures[event]
+
+    def observe(self):
+        self._do("observe")
+        return "apply" in self.events
+
+    def plan(self, done):
+        self._do("plan")
+        return Plan({}, {}, *(((), ()) if done else ((REASON,), ("switch",))))
+
+    def give_up(self, error):
+        self._do("give_up")
+        return self.failures.get("otherwise", error)
+
+    def execute(self, check_mode=False):
+        return execute(
+            check_mode=check_mode,
+            subject="host",
+            observe=self.observe,
+            plan=self.plan,
+            apply=lambda plan: self._do("apply"),
+            describe=lambda state, plan: {},
+            prepare=lambda: self._do("prepare"),
+            give_up=self.give_up,
+        )
+
+
+def test_what_keeps_the_state_from_being_read_is_put_right_first_and_not_in_check_mode():
+    host = Host()
+    host.execute()
+    assert host.events == ["prepare", "observe", "plan", "apply", "observe", "plan"]
+    host = Host()
+    host.execute(check_mode=True)
+    assert host.events == ["observe", "plan"]
+
+
+@pytest.mark.parametrize("where", ["prepare", "observe", "plan"])
+def test_a_run_that_cannot_go_on_cleans_up_and_tells_its_own_error(where):
+    error = EngineUnavailable("engine", found="silence")
+    host = Host(**{where: error})
+    with pytest.raises(EngineUnavailable) as caught:
+        host.execute()
+    assert caught.value is error
+    assert host.events[-2:] == [where, "give_up"]
+    assert "apply" not in host.events
+
+
+def test_what_came_of_cleaning_up_is_told_with_the_cause():
+    error, otherwise = EngineUnavailable("engine"), ApplyFailed("engine", remedy="The former state is back")
+    host = Host(plan=error, otherwise=otherwise)
+    with pytest.raises(ApplyFailed) as caught:
+        host.execute()
+    assert caught.value is otherwise
+    assert caught.value.__cause__ is error
+
+
+@pytest.mark.parametrize("where", ["observe", "plan"])
+def test_check_mode_cleans_up_nothing(where):
+    host = Host(**{where: EngineUnavailable("engine"), "otherwise": ApplyFailed("engine")})
+    with pytest.raises(EngineUnavailable):
+        host.execute(check_mode=True)
+    assert "give_up" not in host.events
+
+
+def test_a_change_that_fails_is_put_back_by_who_makes_it():
+    host = Host(apply=ApplyFailed("host"))
+    with pytest.raises(ApplyFailed):
+        host.execute()
+    assert host.events[-1] == "apply"
+
+
+def test_what_is_no_error_of_ours_is_not_taken_for_one_that_is_cleaned_up_after():
+    host = Host(observe=KeyError("defect"))
+    with pytest.raises(KeyError):
+        host.execute()
+    assert "give_up" not in host.events
 
 
 def test_a_plan_has_reasons_exactly_if_it_has_actions():

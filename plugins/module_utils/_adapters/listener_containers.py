@@ -1,0 +1,67 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The containers that a restart of the engine stops, and that run again afterwards."""
+
+from __future__ import annotations
+
+import json
+from typing import Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    EngineUnavailable,
+)
+
+_INTERRUPTED = "/run/wormhole-docker.interrupted"
+"""Names of the containers that a restart stops, as JSON, for as long as they have not been started again.
+
+In /run, because after a reboot nobody expects a container to run that has no restart policy.
+"""
+
+
+def running_containers(engine: EnginePort, labels: Optional[Mapping[str, str]] = None) -> tuple[str, ...]:
+    """Names of the running containers that carry all these labels."""
+    running = engine.containers(labels=labels or {}, running_only=True)
+    return tuple(sorted(str(container["Names"][0]).lstrip("/") for container in running))
+
+
+def stranded_containers(engine: EnginePort) -> tuple[str, ...]:
+    """Names of the containers that a run stopped, which was then interrupted before they ran again."""
+    journal = files.read_file(_INTERRUPTED)
+    if journal is None:
+        return ()
+    found = {name: engine.find_container(name) for name in json.loads(journal.content)}
+    return tuple(name for name, container in found.items() if container and not container["State"]["Running"])
+
+
+def remember_containers(names: tuple[str, ...]) -> None:
+    """Keeps in mind which containers have to run again, should this process die."""
+    files.write_file(_INTERRUPTED, json.dumps(names).encode(), mode=0o600)
+
+
+def start_again(engine: EnginePort, names: tuple[str, ...]) -> None:
+    """Starts the containers that a restart of the engine stopped and that no restart policy brought back.
+
+    Raises:
+        ApplyFailed: some do not start; the others run.
+    """
+    failures = []
+    for name in names:
+        found = engine.find_container(name)
+        if found is None:
+            # It was created with --rm: the engine removed it when it stopped, as it would have at any other stop.
+            continue
+        if not found["State"]["Running"] and not found["State"]["Restarting"]:
+            try:
+                engine.start_container(name)
+            except EngineUnavailable as error:
+                failures.append(f"{name} ({error.found})")
+    if failures:
+        raise ApplyFailed(
+            "containers that ran before the restart", expected="to run again", found=", ".join(failures)
+        )
+    files.remove_file(_INTERRUPTED)

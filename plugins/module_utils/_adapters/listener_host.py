@@ -1,0 +1,373 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The listener's change as one unit: secured, carried out, proved, and put back when any part of it fails.
+
+What putting it back takes is in a journal before anything is touched, so that a later run can do it for one that was
+killed. Whether that one goes on or goes back depends on the engine: where it answers, the next run goes on from what
+it finds; where it does not, the former state comes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any, Callable, Iterator, Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, systemd
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.firewall import set_openings
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import is_assigned
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interruption import Interruption
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener import observe_listener
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_checks import (
+    check_material,
+    validate_config,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_containers import (
+    remember_containers,
+    start_again,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_probe import (
+    ListenerProbe,
+    prove_unix_socket,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.transaction import Transaction
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    VerificationFailed,
+    WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_endpoints
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import strip_our_part
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
+    UNIT_DIRECTORY,
+    UNIX_UNIT,
+    is_insecure,
+    is_listener_unit,
+    unit_path,
+    wants_links,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import FormerFile, Journal
+
+_LOCK = "/run/wormhole-docker.lock"
+
+
+class ListenerHost:
+    """The listener of the host that this process runs on.
+
+    Args:
+        spec: what is asked for.
+        connect: opens the engine; called again after a restart.
+    """
+
+    def __init__(self, spec: listener.ListenerSpec, connect: Callable[[], EnginePort]) -> None:
+        self._spec = spec
+        self._connect = connect
+        self._transaction = Transaction()
+        self._interruption = Interruption()
+        self._probe = ListenerProbe(spec)
+        self._restarted = False
+        self._state: Optional[listener.ListenerState] = None
+
+    @contextlib.contextmanager
+    def reserved(self) -> Iterator[None]:
+        """Keeps other runs away: one whose controller died goes on by itself, and is waited for."""
+        with files.locked(_LOCK):
+            yield
+
+    def observe(self) -> listener.ListenerState:
+        """Reads what is there; changes nothing.
+
+        Raises:
+            WormholeError: the engine or systemd does not answer, or an address is not of this host.
+        """
+        self._state = observe_listener(self._spec, self._connect, self._restarted, self._probe)
+        return self._state
+
+    def prepare(self) -> None:
+        """Undoes what an interrupted run has left, if the engine does not run for it.
+
+        Raises:
+            ApplyFailed: it could not be undone.
+        """
+        journal = self._transaction.open()
+        if journal is None:
+            return
+        try:
+            self._connect().info()
+        except WormholeError:
+            self._restore(journal)
+
+    def give_up(self, error: WormholeError) -> WormholeError:
+        """Undoes what an interrupted run has left, because this one cannot go on; adds that to its error."""
+        journal = self._transaction.open()
+        return error if journal is None else self._roll_back(error)
+
+    def apply(self, plan: Plan[listener.Action]) -> None:
+        """Carries out a plan; on failure gives back files and service.
+
+        Raises:
+            Refused: the server's key and certificates are not there or not right; nothing was touched.
+            ApplyFailed: something failed; the message says whether the former state is back.
+        """
+        state = self._state or self.observe()
+        addresses = self._addresses(state)
+        if addresses:
+            try:
+                check_material(self._spec.directory, addresses)
+            except WormholeError as error:
+                failure = self.give_up(error)
+                if failure is error:
+                    raise
+                raise failure from error
+        self._transaction.begin(self._touched(plan, state), _notes(state))
+        with self._interruption.watched():
+            try:
+                for action in plan.actions:
+                    self._interruption.check()
+                    self._perform(action)
+                self._prove(state, addresses)
+                self._interruption.check()
+            except WormholeError as error:
+                raise self._roll_back(error) from error
+            except Exception as error:
+                failure = ApplyFailed(
+                    "dockerd's listener",
+                    expected="to be changed",
+                    found=f"{type(error).__name__}: {error}",
+                    remedy="This is a defect; please report it",
+                )
+                raise self._roll_back(failure) from error
+            self._end(state)
+
+    def _addresses(self, state: listener.ListenerState) -> list[str]:
+        if not self._spec.present:
+            return []
+        return [address for address, port in plan_endpoints(self._spec, state)]
+
+    def _touched(self, plan: Plan[listener.Action], state: listener.ListenerState) -> list[str]:
+        """The real paths of the files that the plan writes or removes."""
+        paths: list[str] = []
+        for action in plan.actions:
+            if isinstance(action, listener.WriteConfig):
+                paths.append(state.config_path)
+            elif isinstance(action, listener.WriteUnits):
+                paths += [path for path, text in action.files]
+            elif isinstance(action, listener.RemoveUnits):
+                paths += [unit_path(name) for name in action.names]
+        return list(dict.fromkeys(paths))
+
+    def _perform(self, action: listener.Action) -> None:
+        if isinstance(action, listener.WriteConfig):
+            self._write_config(action)
+        elif isinstance(action, listener.WriteUnits):
+            _write_units(action)
+        elif isinstance(action, listener.RemoveUnits):
+            self._transaction.note(stopped=True)
+            _remove_units(action.names, self._spec.unix_directory)
+        elif isinstance(action, listener.EnableUnits):
+            systemd.enable(*action.names)
+        elif isinstance(action, listener.ReloadEngine):
+            self._transaction.note(reloaded=True)
+            self._reload()
+        elif isinstance(action, listener.RestartEngine):
+            self._restart(action)
+        elif isinstance(action, listener.RestartUnits):
+            systemd.restart_units(*action.names)
+        elif isinstance(action, listener.SetFirewall):
+            self._transaction.note(firewall_changed=True)
+            set_openings(self._firewall_manager(), action.openings)
+        elif isinstance(action, listener.StartContainers):
+            start_again(self._connect(), action.containers)
+
+    def _restart(self, action: listener.RestartEngine) -> None:
+        self._transaction.note(restarted=True)
+        self._restarted = True
+        systemd.stop(*action.stop)
+        remember_containers(action.containers)
+        systemd.restart(listener.ENGINE_UNIT)
+        start_again(self._connect(), action.containers)
+
+    def _reload(self) -> None:
+        """Lets dockerd read its configuration, and waits until what it tells of itself is what that says."""
+        systemd.reload(listener.ENGINE_UNIT)
+        wanted = bool(daemon_json.parse_config(_read_text(self._config_path())).get("live-restore", False))
+        # The reload is asynchronous: systemd only sends the signal.
+        for _attempt in range(50):
+            if bool(self._connect().info().get("LiveRestoreEnabled")) == wanted:
+                return
+            self._interruption.pause(0.1)
+        raise VerificationFailed(
+            listener.ENGINE_UNIT,
+            expected=f"live-restore to be {'on' if wanted else 'off'} after a reload",
+            found="that it is not",
+            remedy=f"See journalctl -u {listener.ENGINE_UNIT}",
+        )
+
+    def _write_config(self, action: listener.WriteConfig) -> None:
+        path = self._config_path()
+        if action.text is None:
+            files.remove_file(path)
+            return
+        directory = os.path.dirname(path)
+        if not os.path.isdir(directory):
+            files.make_directory(directory, mode=0o755)
+        validate_config(action.text)
+        former: Optional[FormerFile] = None
+        if action.exact:
+            entry = self._transaction.origin().files.get(path)
+            former = entry.former if entry else None
+        if former is not None and former.content == action.text.encode():
+            files.write_file(
+                path,
+                former.content,
+                mode=former.mode,
+                uid=former.uid,
+                gid=former.gid,
+                mtime_ns=former.mtime_ns,
+            )
+            return
+        present = files.read_file(path)
+        owner = (present.uid, present.gid) if present else (0, 0)
+        mode = present.mode if present else 0o644
+        files.write_file(path, action.text.encode(), mode=mode, uid=owner[0], gid=owner[1])
+
+    def _prove(self, before: listener.ListenerState, addresses: list[str]) -> None:
+        """Makes sure that the engine answers, serves what it should to whom it should, and that all containers run."""
+        self._connect().info()
+        topology = before.after_restart or before.topology
+        for address in addresses:
+            if before.topology.find(address) is None and address not in self._spec.host_addresses:
+                _check_assigned(address)
+            self._interruption.check()
+            self._probe.prove(address, addresses, topology)
+        if self._spec.present and self._spec.unix_socket:
+            prove_unix_socket(self._spec.unix_socket)
+
+    def _end(self, before: listener.ListenerState) -> None:
+        if not self._spec.present:
+            self._transaction.forget()
+            return
+        origin = self._transaction.origin()
+        self._transaction.commit(
+            lambda path, content: strip_our_part(self._spec, origin, before.config_path, path, content)
+        )
+
+    def _roll_back(self, cause: WormholeError) -> ApplyFailed:
+        """Puts the former state back and tells how that went, as the error to raise."""
+        try:
+            journal = self._transaction.open()
+            if journal is not None:
+                self._restore(journal)
+            outcome = "The former configuration is back and the engine answers"
+        except (WormholeError, OSError) as error:
+            outcome = f"THE FORMER STATE COULD NOT BE PUT BACK ({error}): look after this host now"
+        remedy = f"{cause.remedy}. {outcome}" if cause.remedy else outcome
+        return ApplyFailed(cause.subject, expected=cause.expected, found=cause.found, remedy=remedy)
+
+    def _restore(self, journal: Journal) -> None:
+        notes = journal.notes
+        former: Mapping[str, Any] = notes.get("units", {})
+        touched = {os.path.basename(path) for path in journal.files if _is_unit(path)} | set(former)
+        enabled = [name for name in touched if former.get(name, {}).get("enabled")]
+        for name in touched.difference(enabled):
+            _unlink_wants(name)
+        # Files that were written and not brought back would be lost if the rest failed: they come first.
+        self._transaction.restore_files()
+        rebind = notes.get("restarted") or notes.get("stopped")
+        if any(path.startswith(UNIT_DIRECTORY) for path in journal.files):
+            systemd.daemon_reload()
+        if rebind:
+            # After the reload: an engine that systemd keeps trying to start would pull them in again.
+            systemd.stop(*sorted(touched))
+        systemd.enable(*sorted(name for name in enabled if os.path.exists(unit_path(name))))
+        if rebind:
+            self._restarted = True
+            systemd.restart(listener.ENGINE_UNIT)
+        elif notes.get("reloaded"):
+            systemd.reload(listener.ENGINE_UNIT)
+        systemd.restart_units(
+            *sorted(
+                name
+                for name, unit in former.items()
+                if is_insecure(name) and name.endswith(".socket") and unit.get("active")
+            )
+        )
+        if notes.get("firewall_changed"):
+            openings = [Opening(*opening) for opening in notes.get("openings", ())]
+            set_openings(str(notes.get("manager", "")), openings)
+        start_again(self._connect(), tuple(notes.get("containers", ())))
+        self._transaction.abandon()
+
+    def _config_path(self) -> str:
+        # Configuration management may keep the real file elsewhere; a rename must not replace the link to it.
+        return os.path.realpath(daemon_json.PATH)
+
+    def _firewall_manager(self) -> str:
+        return self._state.firewall.manager if self._state else ""
+
+
+def _notes(state: listener.ListenerState) -> dict[str, Any]:
+    """What putting the former state back takes, besides the files."""
+    return {
+        "units": {
+            name: {"enabled": unit.enabled, "active": unit.active} for name, unit in state.units.items()
+        },
+        "containers": [*state.containers, *state.stranded],
+        "manager": state.firewall.manager,
+        "openings": [[o.interface, o.address, o.port] for o in state.firewall.opened],
+    }
+
+
+def _write_units(action: listener.WriteUnits) -> None:
+    for path, text in action.files:
+        if text is None:
+            files.remove_file(path)
+            files.remove_directory(os.path.dirname(path))
+            continue
+        directory = os.path.dirname(path)
+        if not os.path.isdir(directory):
+            files.make_directory(directory, mode=0o755)
+        files.write_file(path, text.encode(), mode=0o644)
+    systemd.daemon_reload()
+
+
+def _remove_units(names: tuple[str, ...], unix_directory: str) -> None:
+    systemd.stop(*names)
+    for name in names:
+        _unlink_wants(name)
+        files.remove_file(unit_path(name))
+        if name == UNIX_UNIT:
+            files.remove_directory(unix_directory)
+    systemd.daemon_reload()
+
+
+def _unlink_wants(name: str) -> None:
+    for path in wants_links(name):
+        if os.path.islink(path):
+            files.remove_file(path)
+            files.remove_directory(os.path.dirname(path))
+
+
+def _is_unit(path: str) -> bool:
+    return os.path.dirname(path) == UNIT_DIRECTORY and is_listener_unit(os.path.basename(path))
+
+
+def _read_text(path: str) -> str:
+    found = files.read_file(path)
+    return "" if found is None else found.content.decode(errors="replace")
+
+
+def _check_assigned(address: str) -> None:
+    if not is_assigned(address):
+        raise VerificationFailed(
+            f"address {address}",
+            expected="to be docker0's, now that the engine has been restarted",
+            found="no interface that has it",
+            remedy=f"Run again: dockerd has chosen another one than {daemon_json.PATH} let expect",
+        )

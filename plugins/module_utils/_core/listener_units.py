@@ -1,0 +1,195 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The listener's systemd units: one socket for each address, one for the unix socket, a proxy for plaintext.
+
+A socket of dockerd's is wanted by docker.service too, so that one restart of the service starts it in the same
+transaction, at the moment at which systemd allows it: after the old engine has stopped and before the new one starts.
+
+dockerd speaks either TLS or plaintext on all its TCP sockets. Plaintext, where somebody insists on it, is therefore
+served by systemd-socket-proxyd(8), which passes it on to the stock unix socket. Its sockets are bound to the bridge's
+interface: Linux answers for any of its addresses on any interface, and without TLS nothing else keeps others out.
+
+Sources: systemd.socket(5), systemd.unit(5), systemd-socket-proxyd(8).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
+    ENGINE_UNIT,
+    ListenerSpec,
+    SocketAccess,
+    render_endpoint,
+)
+
+UNIT_DIRECTORY = "/etc/systemd/system"
+PREFIX = "wormhole-docker"
+SINGLE_UNIT = f"{PREFIX}.socket"
+"""Of earlier versions, which had one unit for all addresses."""
+UNIX_UNIT = f"{PREFIX}-unix.socket"
+INSECURE_PREFIX = f"{PREFIX}-insecure-plaintext-"
+
+_MANAGED = (
+    "# Managed by the Ansible module wormhole.docker.dockerd_listener, which undoes changes made here.\n"
+)
+_STOCK_SOCKET = "/run/docker.sock"
+_PROXY = "/lib/systemd/systemd-socket-proxyd"
+
+
+def unit_path(name: str) -> str:
+    """Where the file of a unit of ours is."""
+    return f"{UNIT_DIRECTORY}/{name}"
+
+
+def tls_unit(address: str, port: int) -> str:
+    """Name of the socket unit of an endpoint; systemd allows colons in it, and no brackets."""
+    return f"{PREFIX}-{address}:{port}.socket"
+
+
+def is_listener_unit(name: str) -> bool:
+    """Whether a unit's name is one that this module gives, or gave in an earlier version."""
+    if name == SINGLE_UNIT:
+        return True
+    return name == UNIX_UNIT or bool(
+        re.fullmatch(re.escape(PREFIX) + r"-(insecure-plaintext-)?[0-9a-fA-F.:]+\.(socket|service)", name)
+    )
+
+
+def is_insecure(name: str) -> bool:
+    """Whether a unit serves plaintext; dockerd has nothing to do with it."""
+    return name.startswith(INSECURE_PREFIX)
+
+
+def pulled_in_by(name: str) -> tuple[str, ...]:
+    """The units that want a unit of ours, by its [Install] section."""
+    if is_insecure(name):
+        return (ENGINE_UNIT,) if name.endswith(".socket") else ()
+    return ("sockets.target", ENGINE_UNIT)
+
+
+def wants_links(name: str) -> tuple[str, ...]:
+    """The links by which they do."""
+    return tuple(f"{UNIT_DIRECTORY}/{unit}.wants/{name}" for unit in pulled_in_by(name))
+
+
+def render_units(
+    spec: ListenerSpec,
+    endpoints: tuple[tuple[str, int], ...],
+    insecure: tuple[tuple[str, int], ...],
+    topology: Topology,
+    stock: SocketAccess,
+) -> dict[str, str]:
+    """All units that should be there, as texts by name.
+
+    Args:
+        spec: what is asked for.
+        endpoints: where dockerd listens by TLS.
+        insecure: where plaintext is served.
+        topology: the networks that the addresses are gateways of.
+        stock: who may use the stock unix socket.
+    """
+    units = {tls_unit(*endpoint): _render_tls(*endpoint) for endpoint in endpoints}
+    if spec.unix_socket:
+        units[UNIX_UNIT] = _render_unix(spec.unix_socket, stock)
+    for address, port in insecure:
+        gateway = topology.find(address)
+        name = f"{INSECURE_PREFIX}{address}:{port}"
+        units[f"{name}.socket"] = _render_insecure_socket(
+            address, port, "lo" if gateway is None else gateway.interface
+        )
+        units[f"{name}.service"] = _render_insecure_service()
+    return units
+
+
+def parse_socket_unit(text: str) -> tuple[tuple[str, int], ...]:
+    """The TCP endpoints that a socket unit names."""
+    streams = re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE)
+    return tuple(endpoint for endpoint in map(_parse_endpoint, streams) if endpoint is not None)
+
+
+def parse_unix_paths(text: str) -> tuple[str, ...]:
+    """The paths of unix sockets that a socket unit names."""
+    return tuple(re.findall(r"^ListenStream=(/.*)$", text, re.MULTILINE))
+
+
+def parse_listen(value: str) -> tuple[tuple[str, int], ...]:
+    """The TCP endpoints in the ``Listen`` property of a socket unit: ``172.17.0.1:2376 (Stream)``, one a line."""
+    streams = re.findall(r"^(\S+) \(Stream\)$", value, re.MULTILINE)
+    return tuple(endpoint for endpoint in map(_parse_endpoint, streams) if endpoint is not None)
+
+
+def _parse_endpoint(text: str) -> Optional[tuple[str, int]]:
+    match = re.fullmatch(r"\[?([0-9a-fA-F:.]+)\]?:(\d+)", text.strip())
+    if match:
+        return match.group(1), int(match.group(2))
+    # A port alone stands for all addresses.
+    return ("::", int(text)) if text.strip().isdigit() else None
+
+
+def _render_tls(address: str, port: int) -> str:
+    return (
+        f"{_MANAGED}[Unit]\n"
+        "Description=Docker API for wormholed containers, by mutual TLS\n"
+        "\n"
+        "[Socket]\n"
+        f"ListenStream={render_endpoint(address, port)}\n"
+        "FreeBind=true\n"
+        f"Service={ENGINE_UNIT}\n"
+        "\n"
+        "[Install]\n"
+        f"WantedBy=sockets.target {ENGINE_UNIT}\n"
+    )
+
+
+def _render_unix(path: str, stock: SocketAccess) -> str:
+    return (
+        f"{_MANAGED}[Unit]\n"
+        "Description=Docker API in a directory of its own, for wormholed containers\n"
+        "\n"
+        "[Socket]\n"
+        f"ListenStream={path}\n"
+        f"SocketMode={stock.mode}\n"
+        f"SocketUser={stock.user}\n"
+        f"SocketGroup={stock.group}\n"
+        "DirectoryMode=0755\n"
+        "RemoveOnStop=true\n"
+        f"Service={ENGINE_UNIT}\n"
+        "\n"
+        "[Install]\n"
+        f"WantedBy=sockets.target {ENGINE_UNIT}\n"
+    )
+
+
+def _render_insecure_socket(address: str, port: int, interface: str) -> str:
+    # The interface exists once dockerd has started; ordered after it, this cannot be part of sockets.target.
+    return (
+        f"{_MANAGED}[Unit]\n"
+        "Description=Docker API in plaintext, INSECURE: whoever reaches it is root on this host\n"
+        "DefaultDependencies=no\n"
+        f"After={ENGINE_UNIT}\n"
+        "Conflicts=shutdown.target\n"
+        "Before=shutdown.target\n"
+        "\n"
+        "[Socket]\n"
+        f"ListenStream={render_endpoint(address, port)}\n"
+        f"BindToDevice={interface}\n"
+        "FreeBind=true\n"
+        "\n"
+        "[Install]\n"
+        f"WantedBy={ENGINE_UNIT}\n"
+    )
+
+
+def _render_insecure_service() -> str:
+    return (
+        f"{_MANAGED}[Unit]\n"
+        "Description=Docker API in plaintext, INSECURE: passes connections on to the unix socket\n"
+        "\n"
+        "[Service]\n"
+        f"ExecStart={_PROXY} {_STOCK_SOCKET}\n"
+    )

@@ -1,0 +1,407 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The listener's transaction, with real files, and a systemd and an engine that fail when they are told to."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import signal
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import (
+    interruption,
+    listener_containers,
+    listener_host,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_host import ListenerHost
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.transaction import (
+    Transaction,
+    read_former,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, listener_units
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    EngineUnavailable,
+    Refused,
+    VerificationFailed,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import ListenerSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_simulation import (
+    simulate_listener,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
+    UNIX_UNIT,
+    wants_links,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
+    IMAGE,
+    FakeEngine,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
+    UNIT,
+    VIRGIN,
+    names,
+    opening,
+    planned,
+    with_config,
+    with_firewall,
+)
+
+FAILURE = EngineUnavailable("docker.service", expected="to start", found="a failure of this test")
+SPEC = ListenerSpec(transports=("tls", "unix"), insecure_plaintext_port=2375, live_restore=True)
+ABSENT = dataclasses.replace(SPEC, present=False)
+FORMER = b'{"debug":   true}'
+
+
+class Engine(FakeEngine):
+    """An engine that stops its containers when it is restarted, unless live-restore is on."""
+
+    live_restore = False
+    down = False
+
+    def info(self):
+        if self.down:
+            raise FAILURE
+        return {**super().info(), "LiveRestoreEnabled": self.live_restore}
+
+
+class Bench:
+    """A host: every step of a change is an event, and the one with the number ``fails_at`` fails."""
+
+    def __init__(self, root, monkeypatch):
+        self.root = root
+        self.engine = Engine()
+        self.state = with_firewall(VIRGIN, needed=[opening()])
+        self.events = []
+        self.fails_at = None
+        self.failure = FAILURE
+        self.hook = None
+        self.units = root / "units"
+        self.units.mkdir()
+        self.config = root / "daemon.json"
+        self.transaction = functools.partial(Transaction, str(root / "lib"))
+        for target, name, value in (
+            (listener_units, "UNIT_DIRECTORY", str(self.units)),
+            (listener_host, "UNIT_DIRECTORY", str(self.units)),
+            (daemon_json, "PATH", str(self.config)),
+            (listener_host, "Transaction", self.transaction),
+            (listener_host, "systemd", self),
+            (listener_host, "observe_listener", self._observe),
+            (
+                listener_host,
+                "check_material",
+                lambda directory, addresses: self.event("material", *addresses),
+            ),
+            (listener_host, "validate_config", lambda text: self.event("validate")),
+            (listener_host, "set_openings", lambda manager, openings: self.event("firewall", *openings)),
+            (listener_host, "prove_unix_socket", lambda path: self.event("prove", path)),
+            (
+                listener_host.ListenerProbe,
+                "prove",
+                lambda _self, address, *_rest: self.event("prove", address),
+            ),
+            (listener_containers, "_INTERRUPTED", str(root / "interrupted")),
+            (interruption, "_is_abandoned", lambda: False),
+            (interruption.time, "sleep", lambda _seconds: None),
+            (os, "fsync", lambda _handle: None),
+            # Tests need not be root.
+            (os, "fchown", lambda *_arguments: None),
+            (os, "chown", lambda *_arguments, **_options: None),
+        ):
+            monkeypatch.setattr(target, name, value)
+
+    def event(self, *event):
+        self.events.append(event)
+        if self.hook:
+            self.hook(event)
+        if len(self.events) == self.fails_at:
+            raise self.failure  # pylint: disable=raising-bad-type
+
+    # systemd
+
+    def daemon_reload(self):
+        self.event("daemon-reload")
+
+    def enable(self, *units):
+        for link in (link for unit in units for link in wants_links(unit)):
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            if not os.path.lexists(link):
+                os.symlink("/x", link)
+        self.event("enable", *units)
+
+    def stop(self, *units):
+        if units:
+            self.event("stop", *units)
+
+    def restart_units(self, *units):
+        if units:
+            self.event("restart", *units)
+
+    def reload(self, unit):
+        self.event("reload", unit)
+        self.engine.live_restore = (
+            self.config.exists() and b'"live-restore": true' in self.config.read_bytes()
+        )
+
+    def restart(self, unit):
+        self.event("restart", unit)
+
+    # the run
+
+    def _observe(self, _spec, _connect, restarted, _probe):
+        found = read_former(str(self.config))
+        return dataclasses.replace(
+            self.state,
+            config_text="" if found is None else found.content.decode(),
+            config_missing=found is None,
+            config_path=str(self.config),
+            live_restore=self.engine.live_restore,
+            interrupted=self.transaction().open() is not None,
+            origin=self.transaction().origin(),
+            restarted=restarted,
+        )
+
+    def run(self, spec=SPEC):
+        """What the module does; the state is then what the plan led to."""
+        host = ListenerHost(spec, lambda: self.engine)
+        plan = planned(spec, host.observe())
+        host.apply(plan)
+        self.state = simulate_listener(host.observe(), plan)
+        return plan
+
+    def tree(self):
+        """All files and links but the lock and what a record is."""
+        return {
+            str(path.relative_to(self.root)): read_former(str(path)) if path.is_file() else None
+            for path in sorted(self.root.rglob("*"))
+        }
+
+    def with_former_config(self):
+        self.config.write_bytes(FORMER)
+        self.config.chmod(0o640)
+        os.utime(self.config, ns=(1_111_111_111_123_456_789, 1_111_111_111_123_456_789))
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    return Bench(tmp_path, monkeypatch)
+
+
+def kinds(bench):
+    return [event[0] for event in bench.events]
+
+
+def test_a_run_writes_and_proves_and_leaves_no_journal(bench):
+    bench.with_former_config()
+    bench.run()
+    assert kinds(bench) == [
+        *["material", "validate", "daemon-reload", "enable", "reload", "firewall", "restart", "restart"],
+        *["prove", "prove"],
+    ]
+    assert bench.events[6:8] == [
+        ("restart", "docker.service"),
+        ("restart", "wormhole-docker-insecure-plaintext-172.17.0.1:2375.socket"),
+    ]
+    assert (bench.units / UNIT).read_text().startswith("# Managed by")
+    assert (bench.units / UNIX_UNIT).exists()
+    assert bench.transaction().open() is None
+    entry = bench.transaction().origin().files[str(bench.config)]
+    assert (entry.former.content, entry.written) == (FORMER, bench.config.read_bytes())
+    assert bench.config.stat().st_mode & 0o777 == 0o640
+    assert not (bench.root / "interrupted").exists()
+
+
+@pytest.mark.parametrize("former", [True, False])
+def test_a_removal_leaves_everything_as_it_was_found(bench, former):
+    if former:
+        bench.with_former_config()
+    before = bench.tree()
+    bench.run()
+    bench.events.clear()
+    bench.run(ABSENT)
+    assert bench.tree() == before
+    assert "material" not in kinds(bench)
+    assert not bench.engine.live_restore
+
+
+def steps(spec):
+    """As many numbers as a run with this spec has events."""
+    return range(2, 11) if spec.present else range(1, 8)
+
+
+@pytest.mark.parametrize("number", steps(SPEC))
+@pytest.mark.parametrize("failure", [FAILURE, VerificationFailed("x", found="y"), KeyError("defect")])
+def test_whatever_fails_the_former_state_comes_back_and_the_error_says_so(bench, number, failure):
+    bench.with_former_config()
+    before = bench.tree()
+    bench.fails_at, bench.failure = number, failure
+    with pytest.raises(
+        ApplyFailed, match="The former configuration is back and the engine answers"
+    ) as caught:
+        bench.run()
+    assert bench.tree() == before
+    assert ("report it" in caught.value.remedy) is isinstance(failure, KeyError)
+    done, undone = bench.events[:number], bench.events[number:]
+    assert (("restart", "docker.service") in undone) is (("restart", "docker.service") in done)
+    assert (("firewall",) in undone) is ("firewall" in [event[0] for event in done])
+    if ("restart", "docker.service") not in done:
+        assert (("reload", "docker.service") in undone) is (("reload", "docker.service") in done)
+
+
+@pytest.mark.parametrize("number", steps(ABSENT))
+def test_a_removal_that_fails_leaves_the_listener_as_it_was(bench, number):
+    bench.with_former_config()
+    bench.run()
+    before = bench.tree()
+    bench.events.clear()
+    bench.fails_at = number
+    with pytest.raises(ApplyFailed, match="The former configuration is back and the engine answers"):
+        bench.run(ABSENT)
+    after = bench.tree()
+    assert after == before
+    assert ("restart", "docker.service") in bench.events[number:] or "stop" not in kinds(bench)[:number]
+
+
+def test_the_number_of_steps_is_that_of_the_tests_above(bench):
+    bench.with_former_config()
+    bench.run()
+    assert len(bench.events) == max(steps(SPEC))
+    bench.events.clear()
+    bench.run(ABSENT)
+    assert len(bench.events) == max(steps(ABSENT))
+
+
+def test_a_signal_takes_everything_back(bench):
+    bench.with_former_config()
+    before = bench.tree()
+    bench.hook = lambda event: (
+        os.kill(os.getpid(), signal.SIGTERM) if event[0] == "enable" and len(bench.events) < 6 else None
+    )
+    with pytest.raises(ApplyFailed, match="SIGTERM.*The former configuration is back"):
+        bench.run()
+    assert bench.tree() == before
+    assert "restart" not in kinds(bench)
+
+
+def test_material_that_is_not_right_is_told_before_anything_is_touched(bench):
+    before = bench.tree()
+    bench.fails_at, bench.failure = 1, Refused("cert.pem")
+    with pytest.raises(Refused, match="cert.pem"):
+        bench.run()
+    assert bench.tree() == before
+    assert bench.events == [("material", "172.17.0.1")]
+
+
+def test_a_state_that_cannot_be_put_back_is_said_and_kept_for_the_next_run(bench):
+    bench.with_former_config()
+    before = bench.tree()
+
+    def fail(event):
+        if event == ("restart", "docker.service"):
+            bench.engine.down = True
+            raise FAILURE
+
+    bench.hook = fail
+    with pytest.raises(ApplyFailed, match="THE FORMER STATE COULD NOT BE PUT BACK.*look after this host now"):
+        bench.run()
+    assert bench.transaction().open() is not None
+    bench.hook = lambda event: setattr(
+        bench.engine, "down", event != ("restart", "docker.service") and bench.engine.down
+    )
+    bench.events.clear()
+    ListenerHost(SPEC, lambda: bench.engine).prepare()
+    assert ("restart", "docker.service") in bench.events
+    assert bench.tree() == before
+
+
+class Killed(BaseException):
+    """What no handler of an error catches, as SIGKILL."""
+
+
+def kill(bench, number):
+    bench.fails_at, bench.failure = number, Killed()
+    with pytest.raises(Killed):
+        bench.run()
+    bench.fails_at = None
+    bench.events.clear()
+
+
+@pytest.mark.parametrize("number", steps(SPEC))
+def test_a_run_that_was_killed_is_finished_by_the_next_one_where_the_engine_runs(bench, number):
+    bench.with_former_config()
+    before = bench.tree()
+    kill(bench, number)
+    assert bench.transaction().open() is not None
+    after_kill = bench.tree()
+    ListenerHost(SPEC, lambda: bench.engine).prepare()
+    assert (bench.tree(), bench.events) == (after_kill, [])
+    bench.run()
+    assert bench.transaction().open() is None
+    assert bench.transaction().origin().files[str(bench.config)].former.content == FORMER
+    bench.run(ABSENT)
+    assert bench.tree() == before
+
+
+@pytest.mark.parametrize("number", steps(SPEC))
+def test_a_run_that_was_killed_is_undone_by_the_next_one_that_cannot_go_on(bench, number):
+    bench.with_former_config()
+    before = bench.tree()
+    kill(bench, number)
+    refusal = Refused("x", remedy="Do y")
+    failure = ListenerHost(SPEC, lambda: bench.engine).give_up(refusal)
+    assert isinstance(failure, ApplyFailed)
+    assert failure.remedy == "Do y. The former configuration is back and the engine answers"
+    assert bench.tree() == before
+
+
+def test_a_run_that_left_nothing_has_nothing_to_clean_up(bench):
+    host = ListenerHost(SPEC, lambda: bench.engine)
+    bench.engine.down = True
+    host.prepare()
+    assert host.give_up(FAILURE) is FAILURE
+    assert bench.events == []
+
+
+def test_containers_that_a_restart_stops_run_again_and_those_it_removes_are_gone(bench):
+    for name in ("db", "once"):
+        bench.engine.start_container(bench.engine.create_container(name, {"Image": IMAGE}))
+    bench.state = dataclasses.replace(bench.state, containers=("db", "once"))
+
+    def stop(event):
+        if event == ("restart", "docker.service"):
+            bench.engine.stop_container("db")
+            bench.engine.remove_container("once", force=True)
+            assert (bench.root / "interrupted").read_text() == '["db", "once"]'
+
+    bench.hook = stop
+    bench.run(ListenerSpec())
+    assert bench.engine.names() == {"db": "running"}
+    assert not (bench.root / "interrupted").exists()
+
+
+def test_a_reload_that_does_not_take_effect_is_a_failure(bench, monkeypatch):
+    monkeypatch.setattr(bench, "reload", lambda unit: bench.event("reload", unit))
+    before = bench.tree()
+    with pytest.raises(ApplyFailed, match="live-restore to be on after a reload"):
+        bench.run()
+    assert bench.tree() == before
+
+
+def test_a_link_to_daemon_json_stays_one(bench):
+    real = bench.root / "real.json"
+    real.write_bytes(FORMER)
+    bench.config.symlink_to(real)
+    original = bench._observe
+    host = ListenerHost(SPEC, lambda: bench.engine)
+    state = dataclasses.replace(original(SPEC, None, False, None), config_path=str(real))
+    plan = planned(SPEC, with_config(FORMER.decode(), state))
+    assert names(plan)[0] == "WriteConfig"
+    host._state = state
+    host.apply(plan)
+    assert bench.config.is_symlink()
+    assert b"tlsverify" in real.read_bytes()

@@ -1,0 +1,154 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts with a listener as plain data, and what comes of carrying out its plans on them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core import engine_command
+from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import FirewallState, Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Gateway, Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
+    ListenerSpec,
+    ListenerState,
+    RemoveUnits,
+    RestartEngine,
+    WriteConfig,
+    WriteUnits,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import (
+    plan_removal,
+    strip_our_part,
+    was_installed,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_simulation import (
+    simulate_listener,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
+    UNIT_DIRECTORY,
+    unit_path,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import (
+    FormerFile,
+    Journal,
+    Origin,
+    updated_origin,
+)
+
+DOCKER0 = Gateway("172.17.0.1", 4, "bridge", "docker0", "172.17.0.0/16")
+CI = Gateway("172.18.0.1", 4, "ci", "br-1", "172.18.0.0/16")
+CI_6 = Gateway("fd00::1", 6, "ci", "br-1", "fd00::/64")
+NEW = Gateway("172.19.0.1", 4, "new", "br-2", "172.19.0.0/16")
+TOPOLOGY = Topology((DOCKER0, CI, CI_6), ())
+RESTARTED = Topology((dataclasses.replace(DOCKER0, address="10.1.0.1"), CI, CI_6), ())
+"""As TOPOLOGY, but for the address that docker0 gets with a restart."""
+NO_NETWORKS = Topology((), ())
+VIRGIN = ListenerState(TOPOLOGY, config_missing=True)
+UNIT = "wormhole-docker-172.17.0.1:2376.socket"
+
+ADMINS_DROP_IN = "/etc/systemd/system/docker.service.d/admin.conf"
+ADOPTABLE = engine_command.EngineCommand(
+    running="/usr/sbin/dockerd --debug -H tcp://172.17.0.1:2376",
+    configured="/usr/sbin/dockerd --debug -H tcp://172.17.0.1:2376",
+    source=ADMINS_DROP_IN,
+    drop_ins=(ADMINS_DROP_IN,),
+)
+
+
+def planned(spec, state):
+    """The plan for a spec, as the module chooses the planner."""
+    return (plan_listener if spec.present else plan_removal)(spec, state)
+
+
+def carried_out(spec, state):
+    """The state after a run: what was planned is there, and recorded as ListenerHost does it."""
+    plan = planned(spec, state)
+    after = simulate_listener(state, plan)
+    if not spec.present:
+        return dataclasses.replace(after, origin=Origin(), restarted=False)
+    journal = Journal({path: _former_file(state, path) for path in _touched(plan, state)})
+    installed = was_installed(state, journal)
+    origin = state.origin
+    for path, before in journal.files.items():
+        origin = updated_origin(
+            origin,
+            path,
+            before,
+            _content(after, path),
+            lambda name, text: strip_our_part(spec, state.origin, state.config_path, name, text, installed),
+        )
+    return dataclasses.replace(after, origin=origin, restarted=False)
+
+
+def right(spec=None, state=VIRGIN):
+    """A host that is as a spec asks."""
+    return carried_out(ListenerSpec() if spec is None else spec, state)
+
+
+def with_unit(state, name=UNIT, **fields):
+    """A host where one of our units is otherwise."""
+    units = {**state.units, name: dataclasses.replace(state.unit(name), **fields)}
+    return dataclasses.replace(state, units=units)
+
+
+def with_config(text, state=VIRGIN):
+    """A host with this daemon.json."""
+    return dataclasses.replace(state, config_text=text, config_missing=False)
+
+
+def with_firewall(state, needed=(), opened=(), leftover=False):
+    """A host with a firewall."""
+    return dataclasses.replace(
+        state, firewall=FirewallState("nftables", tuple(needed), tuple(opened), leftover)
+    )
+
+
+def opening(gateway=DOCKER0, address="172.17.0.1", port=2376):
+    """What lets the containers of a bridge through."""
+    return Opening(gateway.interface, address, port)
+
+
+def codes(plan):
+    return [reason.code for reason in plan.reasons]
+
+
+def names(plan):
+    """The names of a plan's actions."""
+    return [type(action).__name__ for action in plan.actions]
+
+
+def restart_of(plan):
+    """The plan's restart of the engine; None if it does without."""
+    found = [action for action in plan.actions if isinstance(action, RestartEngine)]
+    assert len(found) <= 1, "never more than one"
+    return found[0] if found else None
+
+
+def _touched(plan, state):
+    paths = []
+    for action in plan.actions:
+        if isinstance(action, WriteConfig):
+            paths.append(state.config_path)
+        elif isinstance(action, WriteUnits):
+            paths += [path for path, text in action.files]
+        elif isinstance(action, RemoveUnits):
+            paths += [unit_path(name) for name in action.names]
+    return list(dict.fromkeys(paths))
+
+
+def _former_file(state, path):
+    content = _content(state, path)
+    return None if content is None else FormerFile(content, 0o600, 7, 8, 9)
+
+
+def _content(state, path):
+    if path == state.config_path:
+        return None if state.config_missing else state.config_text.encode()
+    if engine_command.is_override(path):
+        return state.command.override_text.encode() if state.command.override_path == path else None
+    text = state.unit(path[len(UNIT_DIRECTORY) + 1 :]).text
+    return None if text is None else text.encode()

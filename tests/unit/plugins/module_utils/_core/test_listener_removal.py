@@ -1,0 +1,383 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.wormhole.docker.plugins.module_utils._core import listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
+    EndTransaction,
+    ListenerSpec,
+    ReloadEngine,
+    RemoveUnits,
+    RestartEngine,
+    SetFirewall,
+    StartContainers,
+    UnitState,
+    WriteConfig,
+    WriteUnits,
+    wanted_keys,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_listener
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import (
+    plan_removal,
+    strip_our_part,
+    undo_keys,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import SINGLE_UNIT
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Origin
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
+    ADOPTABLE,
+    UNIT,
+    VIRGIN,
+    carried_out,
+    codes,
+    names,
+    opening,
+    restart_of,
+    right,
+    with_config,
+    with_firewall,
+)
+
+ABSENT = ListenerSpec(present=False)
+RIGHT = right()
+OVERRIDE = "/etc/systemd/system/docker.service.d/zz-wormhole-docker.conf"
+KEYS = wanted_keys(ListenerSpec())
+
+
+def changed(**fields):
+    return dataclasses.replace(RIGHT, **fields)
+
+
+def edited(state, text):
+    """Somebody else writes daemon.json."""
+    return with_config(text, state)
+
+
+def given_back(state, spec=ABSENT):
+    """daemon.json after a removal; None for no file. Nothing of ours may be left, and nothing may be left to do."""
+    after = carried_out(spec, state)
+    assert plan_removal(spec, after).is_empty
+    assert (after.units, after.command.override_path, after.unix_sockets) == ({}, "", ())
+    assert set(after.listening) == after.foreign_endpoints
+    return None if after.config_missing else after.config_text
+
+
+@pytest.mark.parametrize(
+    "state", [VIRGIN, with_config('{"hosts": ["tcp://0.0.0.0:2375"]}'), with_config("{}")]
+)
+def test_where_it_never_was_nothing_is_touched(state):
+    plan = plan_removal(ABSENT, state)
+    assert plan.is_empty
+    assert plan.before == plan.after
+
+
+def test_everything_goes_with_one_restart():
+    plan = plan_removal(ABSENT, RIGHT)
+    assert plan.actions == (WriteConfig(None, exact=True), RemoveUnits((UNIT,)), RestartEngine((), ()))
+    assert codes(plan) == ["unit_surplus", "config_differs", "listening_elsewhere"]
+    assert plan.before["/etc/docker/daemon.json exists"] is True
+    assert plan.after["/etc/docker/daemon.json exists"] is False
+    assert plan.before["/etc/docker/daemon.json"] == KEYS
+    assert plan.after["/etc/docker/daemon.json"] == {}
+    assert plan.before[f"/etc/systemd/system/{UNIT}"] == RIGHT.units[UNIT].text.splitlines()
+    assert plan.after[f"/etc/systemd/system/{UNIT}"] == []
+    assert given_back(RIGHT) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "{}",
+        "{}\n",
+        "{ }",
+        '{"debug":true}',
+        '{"debug":true,\n"labels" : [ 1,2 ]  }',
+        '{"live-restore": true, "tlsverify": true}',
+        '\t{\r\n\t"debug": true\r\n}\r\n\r\n',
+        json.dumps(KEYS),
+        json.dumps({"debug": True, "tlscert": KEYS["tlscert"]}),
+    ],
+)
+def test_the_former_bytes_come_back(text):
+    state = right(ListenerSpec(), with_config(text))
+    plan = plan_removal(ABSENT, state)
+    if state.config_text != text:
+        assert plan.actions[0] == WriteConfig(text, exact=True)
+    assert given_back(state) == text
+
+
+def test_several_runs_with_several_options_are_undone_at_once():
+    text = '{"live-restore":false,\n   "debug":true}'
+    state = with_config(text)
+    specs = (
+        ListenerSpec(live_restore=True),
+        ListenerSpec(transports=("unix",), live_restore=False),
+        ListenerSpec(transports=("tls", "unix"), insecure_plaintext_port=2375, host_addresses=("192.0.2.7",)),
+    )
+    for spec in specs:
+        state = carried_out(spec, state)
+    assert given_back(state) == text
+
+
+def test_what_somebody_has_changed_since_stays():
+    state = right(ListenerSpec(), with_config('{\n  "debug": true,\n  "labels": ["a"]\n}\n'))
+    config = json.loads(state.config_text)
+    del config["debug"]
+    config.update({"labels": ["b"], "mtu": 1400, "tlskey": "/etc/theirs.pem"})
+    plan = plan_removal(ABSENT, edited(state, json.dumps(config)))
+    text = given_back(edited(state, json.dumps(config)))
+    assert json.loads(text) == {"labels": ["b"], "mtu": 1400, "tlskey": "/etc/theirs.pem"}
+    assert plan.actions[0] == WriteConfig(text, exact=True)
+
+
+def test_a_file_of_ours_that_somebody_has_added_to_stays_with_what_is_theirs():
+    state = edited(RIGHT, json.dumps({**KEYS, "debug": True}))
+    assert json.loads(given_back(state)) == {"debug": True}
+    assert given_back(edited(RIGHT, json.dumps(KEYS))) is None
+    assert given_back(edited(RIGHT, "{}")) is None
+
+
+def test_a_file_that_somebody_has_removed_stays_removed():
+    state = right(ListenerSpec(), with_config('{"debug": true}'))
+    removed = dataclasses.replace(state, config_text="", config_missing=True)
+    plan = plan_removal(ABSENT, removed)
+    assert names(plan) == ["RemoveUnits", "RestartEngine"]
+    assert given_back(removed) is None
+
+
+def test_an_edit_between_two_runs_of_ours_is_part_of_what_comes_back():
+    state = right(ListenerSpec(), with_config('{"debug": true}'))
+    between = edited(state, json.dumps({**json.loads(state.config_text), "mtu": 1400}))
+    state = carried_out(ListenerSpec(live_restore=True), between)
+    assert json.loads(given_back(state)) == {"debug": True, "mtu": 1400}
+
+
+def test_an_installation_without_a_record_loses_our_keys_and_units():
+    single = UnitState("[Socket]\nListenStream=172.17.0.1:2376\n", True, True)
+    for name in (SINGLE_UNIT, UNIT):
+        state = changed(origin=Origin(), units={name: single})
+        state = edited(state, json.dumps({**KEYS, "debug": True, "tlskey": "/etc/theirs.pem"}))
+        plan = plan_removal(ABSENT, state)
+        assert RemoveUnits((name,)) in plan.actions
+        assert restart_of(plan) is not None
+        assert json.loads(given_back(state)) == {"debug": True, "tlskey": "/etc/theirs.pem"}
+
+
+def test_a_record_of_a_daemon_json_that_is_a_link_is_found_where_the_file_is():
+    real = "/srv/config/daemon.json"
+    state = right(ListenerSpec(), dataclasses.replace(with_config('{"a":1}'), config_path=real))
+    assert real in state.origin.files
+    assert given_back(state) == '{"a":1}'
+
+
+def test_only_daemon_json_is_shared_with_others():
+    origin = RIGHT.origin
+    assert (
+        strip_our_part(ABSENT, origin, "/etc/docker/daemon.json", f"/etc/systemd/system/{UNIT}", b"x") is None
+    )
+    text = json.dumps({**KEYS, "a": 1}).encode()
+    assert strip_our_part(ABSENT, Origin(), "/d.json", "/d.json", text) == b'{"a": 1}'
+
+
+@pytest.mark.parametrize(
+    "current, written, former, expected",
+    [
+        ('{"a":1,"b":2}', '{"b":2}', "{}", {"a": 1}),
+        ('{"b":3}', '{"b":2}', "{}", {"b": 3}),
+        ('{"a":1}', '{"b":2}', "{}", {"a": 1}),
+        ('{"b":2}', '{"b":2}', '{"b":1}', {"b": 1}),
+        ('{"a":1}', "{}", '{"hosts":["fd://"]}', {"a": 1, "hosts": ["fd://"]}),
+        ('{"hosts":[]}', "{}", '{"hosts":["fd://"]}', {"hosts": []}),
+        ('{"a":1,"b":2}', '{"a":1,"b":2}', '{"a":1}', {"a": 1}),
+    ],
+)
+def test_only_what_we_changed_and_nobody_since_is_taken_back(current, written, former, expected):
+    assert json.loads(undo_keys(current, written, former)) == expected
+
+
+# --- what else was changed
+
+
+def test_what_was_adopted_is_given_back():
+    hosts = '{"hosts": ["tcp://172.17.0.1:2376"]}'
+    spec = ListenerSpec(adopt=True)
+    state = right(spec, with_config(hosts, dataclasses.replace(VIRGIN, command=ADOPTABLE)))
+    assert state.command.override_path == OVERRIDE
+    plan = plan_removal(ABSENT, state)
+    assert WriteUnits(((OVERRIDE, None),)) in plan.actions
+    assert plan.actions[0] == WriteConfig(hosts, exact=True)
+    assert "override_surplus" in codes(plan)
+    assert (plan.before[OVERRIDE], plan.after[OVERRIDE]) == (state.command.override_text.splitlines(), [])
+    assert given_back(state) == hosts
+    assert carried_out(ABSENT, state).command == ADOPTABLE
+
+
+def test_our_drop_in_alone_costs_a_restart_too():
+    command = dataclasses.replace(VIRGIN.command, override_path=OVERRIDE, override_text="x")
+    plan = plan_removal(ABSENT, dataclasses.replace(VIRGIN, command=command))
+    assert plan.actions == (WriteUnits(((OVERRIDE, None),)), RestartEngine((), ()))
+
+
+def test_running_wormholes_are_not_cut_off():
+    with pytest.raises(Refused, match="found agent.*state absent"):
+        plan_removal(ABSENT, changed(wormholes=("agent",)))
+    assert plan_removal(ABSENT, dataclasses.replace(VIRGIN, wormholes=("agent",))).is_empty
+
+
+def test_running_containers_are_told_or_refused():
+    state = changed(containers=("db",), stranded=("jenkins",))
+    plan = plan_removal(ABSENT, state)
+    assert plan.actions[-1] == RestartEngine((), ("db", "jenkins"))
+    assert plan.after["restart"] == {"docker.service": {"interrupts": ["db"]}}
+    with pytest.raises(Refused, match="db"):
+        plan_removal(ListenerSpec(present=False, interrupt_containers=False), state)
+
+
+@pytest.mark.parametrize("text", [None, '{"debug": true}', '{"live-restore": false}'])
+def test_live_restore_that_we_set_spares_the_containers_until_the_engine_has_been_restarted(text):
+    spec = ListenerSpec(live_restore=True)
+    virgin = VIRGIN if text is None else with_config(text)
+    state = dataclasses.replace(right(spec, virgin), containers=("db",))
+    refusing = ListenerSpec(present=False, interrupt_containers=False)
+    plan = plan_removal(refusing, state)
+    assert names(plan) == ["WriteConfig", "RemoveUnits", "RestartEngine", "WriteConfig", "ReloadEngine"]
+    meanwhile = json.loads(plan.actions[0].text)
+    assert meanwhile == {**json.loads(text or "{}"), "live-restore": True}
+    assert not plan.actions[0].exact
+    assert restart_of(plan).containers == ()
+    assert plan.actions[3] == WriteConfig(text, exact=True)
+    assert given_back(state, refusing) == text
+    assert not carried_out(refusing, state).live_restore
+
+
+def test_live_restore_that_was_there_before_us_stays():
+    state = right(
+        ListenerSpec(), with_config('{"live-restore": true}', dataclasses.replace(VIRGIN, live_restore=True))
+    )
+    plan = plan_removal(ABSENT, state)
+    assert names(plan) == ["WriteConfig", "RemoveUnits", "RestartEngine"]
+    assert given_back(state) == '{"live-restore": true}'
+
+
+def test_a_configuration_alone_is_given_back_by_a_reload_without_a_restart():
+    state = right(ListenerSpec(live_restore=True))
+    state = dataclasses.replace(state, units={}, listening=(), served={})
+    plan = plan_removal(ABSENT, state)
+    assert plan.actions == (WriteConfig(None, exact=True), ReloadEngine())
+    assert given_back(state) is None
+
+
+def test_what_dockerd_holds_of_ours_without_a_unit_costs_a_restart_and_what_is_foreign_does_not():
+    lingering = dataclasses.replace(VIRGIN, lingering=(("172.17.0.1", 2376),))
+    assert plan_removal(ABSENT, lingering).actions == (RestartEngine((), ()),)
+    unix = dataclasses.replace(VIRGIN, lingering_unix_sockets=("/run/wormhole/docker.sock",))
+    assert plan_removal(ABSENT, unix).texts() == ["dockerd listens on /run/wormhole/docker.sock"]
+    other_port = dataclasses.replace(VIRGIN, lingering=(("172.17.0.1", 2377),))
+    assert plan_removal(ABSENT, other_port).is_empty
+    foreign = dataclasses.replace(
+        VIRGIN, listening=(("0.0.0.0", 2376),), foreign_sockets={"docker-tcp.socket": (("0.0.0.0", 2376),)}
+    )
+    assert plan_removal(ABSENT, foreign).is_empty
+
+
+def test_a_listener_on_another_port_than_the_task_names_goes_too():
+    state = right(ListenerSpec(port=12376))
+    plan = plan_removal(ABSENT, state)
+    assert "dockerd listens on 172.17.0.1:12376" in plan.texts()
+    assert given_back(state) is None
+
+
+def test_plaintext_alone_goes_without_a_restart():
+    spec = ListenerSpec(insecure_plaintext_port=2375)
+    both = right(spec)
+    alone = {name: unit for name, unit in both.units.items() if name != UNIT}
+    state = dataclasses.replace(both, units=alone, listening=(), served={})
+    plan = plan_removal(ABSENT, state)
+    assert names(plan) == ["WriteConfig", "RemoveUnits"]
+    assert carried_out(ABSENT, both).plaintext == ()
+
+
+def test_what_we_opened_in_the_firewall_is_closed():
+    for state in (with_firewall(VIRGIN, opened=[opening()]), with_firewall(VIRGIN, leftover=True)):
+        plan = plan_removal(ABSENT, state)
+        assert plan.actions == (SetFirewall(()),)
+        assert given_back(state) is None
+        assert carried_out(ABSENT, state).firewall.opened == ()
+    assert plan_removal(ABSENT, with_firewall(VIRGIN, needed=[opening()])).is_empty
+
+
+def test_an_interrupted_run_is_ended_here_too():
+    plan = plan_removal(ABSENT, dataclasses.replace(VIRGIN, interrupted=True, stranded=("jenkins",)))
+    assert plan.actions == (StartContainers(("jenkins",)), EndTransaction())
+    assert codes(plan) == ["containers_stranded", "run_interrupted"]
+
+
+# --- laws
+
+SPACES = st.sampled_from(["", " ", "\n", "\n  ", "\r\n\t"])
+VALUES = st.booleans() | st.integers(0, 3) | st.text(max_size=2) | st.lists(st.booleans(), max_size=2)
+FOREIGN = st.dictionaries(
+    st.sampled_from(["debug", "labels", "mtu", "bip", "live-restore"]), VALUES, max_size=3
+)
+OURS = st.dictionaries(st.sampled_from(sorted(KEYS)), st.none(), max_size=4).map(
+    lambda keys: {k: KEYS[k] for k in keys}
+)
+
+
+@st.composite
+def texts(draw, keys=FOREIGN):
+    """A foreign daemon.json in somebody's own style."""
+    config = {**draw(keys), **draw(OURS)}
+    if "live-restore" in config:
+        config["live-restore"] = draw(st.booleans())
+    opening, between = draw(SPACES), draw(SPACES)
+    members = [f"{json.dumps(key)}:{draw(SPACES)}{json.dumps(value)}" for key, value in config.items()]
+    return draw(SPACES) + "{" + opening + ("," + between).join(members) + draw(SPACES) + "}" + draw(SPACES)
+
+
+specs = st.builds(
+    ListenerSpec,
+    transports=st.sampled_from([("tls",), ("unix",), ("tls", "unix")]),
+    addresses=st.sampled_from([(), ("172.18.0.1",), (listener.EVERY_GATEWAY,)]),
+    port=st.sampled_from([2376, 12376]),
+    insecure_plaintext_port=st.sampled_from([None, 2375]),
+    live_restore=st.sampled_from([None, True, False]),
+)
+
+
+@given(st.none() | texts(), st.lists(specs, min_size=1, max_size=3))
+def test_law_what_nobody_else_touched_comes_back_byte_by_byte(text, sequence):
+    virgin = VIRGIN if text is None else with_config(text)
+    state = dataclasses.replace(
+        virgin, live_restore=bool(json.loads(text or "{}").get("live-restore", False))
+    )
+    for spec in sequence:
+        state = carried_out(spec, state)
+        assert plan_listener(spec, state).is_empty
+    assert given_back(state) == text
+    assert carried_out(ABSENT, state).live_restore == bool(
+        json.loads(text or "{}").get("live-restore", False)
+    )
+
+
+@given(st.none() | texts(), specs, specs, st.integers(0, 3), st.booleans())
+def test_law_a_key_that_somebody_added_stays_and_all_else_comes_back(text, first, second, value, between):
+    def add_key(state):
+        config = json.loads(state.config_text or "{}")
+        return edited(state, json.dumps({"storage-driver": value, **config}))
+
+    state = carried_out(first, VIRGIN if text is None else with_config(text))
+    state = carried_out(second, add_key(state)) if between else add_key(carried_out(second, state))
+    assert json.loads(given_back(state)) == {**json.loads(text or "{}"), "storage-driver": value}
