@@ -283,7 +283,7 @@ def _wanted(
 ) -> _Wanted:
     insecure = insecure_endpoints(spec, topology)
     override = spec.adopt and needs_override(state)
-    keys, surplus = _key_changes(spec, config)
+    keys, surplus = _key_changes(spec, state, config)
     return _Wanted(
         config_text=daemon_json.edit_keys(state.config_text, keys, surplus)
         if keys or surplus
@@ -294,18 +294,26 @@ def _wanted(
     )
 
 
-def _key_changes(spec: ListenerSpec, config: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The keys of daemon.json to set, and those to take away."""
+def _key_changes(
+    spec: ListenerSpec, state: ListenerState, config: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The keys of daemon.json to set, and those to take away.
+
+    What is off by default is set all the same where the engine runs with it: a reload heeds only the keys that are
+    there (moby, daemon/reload.go, reloadLiveRestore).
+    """
     ours = wanted_keys(spec)
     keys = {key: value for key, value in ours.items() if spec.tls and key not in config}
     surplus = [key for key, value in ours.items() if not spec.tls and config.get(key) == value]
-    if spec.live_restore is not None and bool(config.get(_LIVE_RESTORE, False)) != spec.live_restore:
-        keys[_LIVE_RESTORE] = spec.live_restore
+    if spec.live_restore is not None:
+        present = bool(config.get(_LIVE_RESTORE, state.live_restore and not spec.live_restore))
+        if present != spec.live_restore:
+            keys[_LIVE_RESTORE] = spec.live_restore
     return keys, surplus + (["hosts"] if "hosts" in config else [])
 
 
 def _config_reasons(spec: ListenerSpec, state: ListenerState, config: Mapping[str, Any]) -> list[Reason]:
-    keys, surplus = _key_changes(spec, config)
+    keys, surplus = _key_changes(spec, state, config)
     reasons = []
     for key in keys:
         if key in config:

@@ -72,15 +72,8 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
             found=", ".join(state.wormholes),
             remedy="Remove them first, by module wormhole_container with state absent, or stop them",
         )
-    former_live_restore = bool(daemon_json.parse_config(former or "").get(_LIVE_RESTORE, False))
-    spares = state.live_restore and not former_live_restore
-    if config_differs:
-        # What spares the containers has to be there until the engine has been restarted.
-        actions.append(
-            WriteConfig(daemon_json.edit_keys(former or "", {_LIVE_RESTORE: True}))
-            if spares and restart
-            else WriteConfig(former, exact=True)
-        )
+    config_actions = _config_actions(state, former, restart) if config_differs else ([], [])
+    actions += config_actions[0]
     if units:
         actions.append(RemoveUnits(units))
     if override:
@@ -92,10 +85,7 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     if restart:
         refuse_interruption(spec, interrupted)
         actions.append(RestartEngine(stop=(), containers=(*interrupted, *state.stranded)))
-        if spares and config_differs:
-            actions += [WriteConfig(former, exact=True), ReloadEngine()]
-    elif state.live_restore != former_live_restore and config_differs:
-        actions.append(ReloadEngine())
+    actions += config_actions[1]
     end_reasons, end_actions = end_of_interrupted_run(state, restart)
     reasons += end_reasons
     actions += end_actions
@@ -103,36 +93,63 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     return Plan(before=before, after=after, reasons=tuple(reasons), actions=tuple(actions))
 
 
+def _config_actions(
+    state: ListenerState, former: Optional[str], restart: bool
+) -> tuple[list[Action], list[Action]]:
+    """What gives back daemon.json: before the engine is restarted, if it is, and afterwards."""
+    last = WriteConfig(former, exact=True)
+    config = daemon_json.parse_config(former or "")
+    live_restore = bool(config.get(_LIVE_RESTORE, False))
+    if state.live_restore == live_restore or (restart and not state.live_restore):
+        return [last], []
+    # What spares the containers has to be there until the engine has been restarted.
+    before: list[Action] = [_with_live_restore(former, True)] if restart else []
+    if _LIVE_RESTORE in config:
+        return before, [last, ReloadEngine()]
+    # A reload heeds only the keys that are there (moby, daemon/reload.go, reloadLiveRestore).
+    return before, [_with_live_restore(former, live_restore), ReloadEngine(), last]
+
+
+def _with_live_restore(text: Optional[str], value: bool) -> WriteConfig:
+    return WriteConfig(daemon_json.edit_keys(text or "", {_LIVE_RESTORE: value}))
+
+
 def former_config(spec: ListenerSpec, state: ListenerState) -> Optional[str]:
     """What daemon.json would be if we had never come; None if there would be none."""
     if state.config_missing:
         return None
     entry = state.origin.files.get(state.config_path)
-    if entry is None and not _is_record_incomplete(state):
+    if entry is None and not is_record_incomplete(state, Journal({})):
         # Either nothing says that we have ever been here, or everything that we changed is on record, and this is not.
         return state.config_text
     if entry is not None and entry.written == state.config_text.encode():
         return None if entry.former is None else entry.former.content.decode()
+    if entry is not None and state.interrupted:
+        original = None if entry.former is None else entry.former.content.decode()
+        # A removal that was killed has given it back already, but for this key.
+        if state.config_text in [_with_live_restore(original, value).text for value in (True, False)]:
+            return original
     stripped = strip_our_part(
         spec, state.origin, state.config_path, state.config_path, state.config_text.encode()
     )
     return None if stripped is None else stripped.decode()
 
 
-def was_installed(state: ListenerState, journal: Journal) -> bool:
-    """Whether there were units of ours before a transaction: what is not on record may be ours then.
+def is_record_incomplete(state: ListenerState, journal: Journal) -> bool:
+    """Whether there may be something of ours in files that are not on record: it is older, or the record was lost.
 
     Args:
-        state: what was observed in the run that ends the transaction; an interrupted one may have begun it.
-        journal: of the transaction.
+        state: what was observed, and what was on record then.
+        journal: of the transaction that is going to be recorded; units that it has brought are no sign of it.
     """
-    untouched = [name for name in state.units if unit_path(name) not in journal.files]
-    changed = [
+    recorded = state.origin.files
+    untouched = {unit_path(name) for name in state.units} - set(journal.files)
+    changed = {
         path
         for path, former in journal.files.items()
         if former is not None and is_listener_unit(posixpath.basename(path))
-    ]
-    return bool(untouched or changed)
+    }
+    return unit_path(SINGLE_UNIT) in recorded or bool({*untouched, *changed} - set(recorded))
 
 
 def strip_our_part(
@@ -141,7 +158,7 @@ def strip_our_part(
     config_path: str,
     path: str,
     content: bytes,
-    installed: bool = True,
+    incomplete: bool = True,
 ) -> Optional[bytes]:
     """A file of the listener's without what is ours; None if all of it is.
 
@@ -151,13 +168,13 @@ def strip_our_part(
         config_path: where daemon.json really is.
         path: the file.
         content: what it holds now.
-        installed: whether we were here already when it got this content. If not, keys with our values are theirs.
+        incomplete: whether the record may lack something of ours. If not, keys with our values are theirs.
     """
     if path != config_path:
         return None
     text = content.decode()
     entry = origin.files.get(path)
-    if entry is None and not installed:
+    if entry is None and not incomplete:
         return content
     if entry is None or entry.written is None:
         return without_keys(spec, text).encode()
@@ -189,12 +206,6 @@ def without_keys(spec: ListenerSpec, text: str) -> str:
     config = daemon_json.parse_config(text)
     ours = [key for key, value in wanted_keys(spec).items() if config.get(key) == value]
     return daemon_json.edit_keys(text, {}, ours) if ours else text
-
-
-def _is_record_incomplete(state: ListenerState) -> bool:
-    """Whether something of ours is older than the record, or the record was lost."""
-    recorded = state.origin.files
-    return unit_path(SINGLE_UNIT) in recorded or any(unit_path(name) not in recorded for name in state.units)
 
 
 def _held(spec: ListenerSpec, state: ListenerState) -> list[str]:

@@ -52,8 +52,9 @@ def _simulate(state: ListenerState, action: Action) -> ListenerState:
         enabled = {name: dataclasses.replace(state.unit(name), enabled=True) for name in action.names}
         return dataclasses.replace(state, units={**state.units, **enabled})
     if isinstance(action, ReloadEngine):
-        live_restore = bool(daemon_json.parse_config(state.config_text).get("live-restore", False))
-        return dataclasses.replace(state, live_restore=live_restore)
+        # A reload heeds only the keys that are there.
+        live_restore = daemon_json.parse_config(state.config_text).get("live-restore", state.live_restore)
+        return dataclasses.replace(state, live_restore=bool(live_restore))
     if isinstance(action, RestartEngine):
         return _restart(state)
     if isinstance(action, RestartUnits):
@@ -136,6 +137,7 @@ def _restart(state: ListenerState) -> ListenerState:
         unix_sockets=paths,
         lingering_unix_sockets=(),
         command=command,
+        live_restore=bool(daemon_json.parse_config(state.config_text).get("live-restore", False)),
         served={address: SERVED_CURRENT for address, port in endpoints},
         stranded=(),
         restarted=True,
