@@ -21,9 +21,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_listener
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import (
+    is_record_incomplete,
     plan_removal,
     strip_our_part,
-    was_installed,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_simulation import (
     simulate_listener,
@@ -71,7 +71,7 @@ def carried_out(spec, state):
     if not spec.present:
         return dataclasses.replace(after, origin=Origin(), restarted=False)
     journal = Journal({path: _former_file(state, path) for path in _touched(plan, state)})
-    installed = was_installed(state, journal)
+    incomplete = is_record_incomplete(state, journal)
     origin = state.origin
     for path, before in journal.files.items():
         origin = updated_origin(
@@ -79,7 +79,7 @@ def carried_out(spec, state):
             path,
             before,
             _content(after, path),
-            lambda name, text: strip_our_part(spec, state.origin, state.config_path, name, text, installed),
+            lambda name, text: strip_our_part(spec, state.origin, state.config_path, name, text, incomplete),
         )
     return dataclasses.replace(after, origin=origin, restarted=False)
 

@@ -425,7 +425,8 @@ def test_live_restore_that_is_taken_away_does_not_spare_the_containers_from_the_
         (True, '{"live-restore": true}', True, []),
         (True, '{"live-restore": false}', False, ["config_key_differs", "live_restore_differs"]),
         (False, "", False, []),
-        (False, "", True, ["live_restore_differs"]),
+        (False, "", True, ["config_key_missing", "live_restore_differs"]),
+        (False, '{"live-restore": false}', True, ["live_restore_differs"]),
         (False, '{"live-restore": true}', True, ["config_key_differs", "live_restore_differs"]),
     ],
 )

@@ -32,6 +32,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_rem
     strip_our_part,
     undo_keys,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_simulation import (
+    simulate_listener,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import SINGLE_UNIT
 from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Origin
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
@@ -252,14 +255,35 @@ def test_live_restore_that_we_set_spares_the_containers_until_the_engine_has_bee
     state = dataclasses.replace(right(spec, virgin), containers=("db",))
     refusing = ListenerSpec(present=False, interrupt_containers=False)
     plan = plan_removal(refusing, state)
-    assert names(plan) == ["WriteConfig", "RemoveUnits", "RestartEngine", "WriteConfig", "ReloadEngine"]
+    last = (
+        ["WriteConfig", "ReloadEngine"]
+        if "live" in (text or "")
+        else ["WriteConfig", "ReloadEngine", "WriteConfig"]
+    )
+    assert names(plan) == ["WriteConfig", "RemoveUnits", "RestartEngine", *last]
+    assert json.loads(plan.actions[3].text or "{}")["live-restore"] is False
     meanwhile = json.loads(plan.actions[0].text)
     assert meanwhile == {**json.loads(text or "{}"), "live-restore": True}
     assert not plan.actions[0].exact
     assert restart_of(plan).containers == ()
-    assert plan.actions[3] == WriteConfig(text, exact=True)
+    assert [action for action in plan.actions if isinstance(action, WriteConfig)][-1] == WriteConfig(
+        text, exact=True
+    )
     assert given_back(state, refusing) == text
     assert not carried_out(refusing, state).live_restore
+
+
+@pytest.mark.parametrize("text", [None, '{"debug": true}', '{"debug": true  }\n'])
+@pytest.mark.parametrize("steps", range(6))
+def test_a_removal_that_was_killed_anywhere_is_ended_with_the_former_bytes(text, steps):
+    virgin = VIRGIN if text is None else with_config(text)
+    state = dataclasses.replace(right(ListenerSpec(live_restore=True), virgin), containers=("db",))
+    plan = plan_removal(ABSENT, state)
+    assert len(plan.actions) == 6
+    killed = simulate_listener(state, dataclasses.replace(plan, actions=plan.actions[: steps + 1]))
+    killed = dataclasses.replace(killed, interrupted=True)
+    assert given_back(killed) == text
+    assert not carried_out(ABSENT, killed).live_restore
 
 
 def test_live_restore_that_was_there_before_us_stays():
@@ -275,7 +299,9 @@ def test_a_configuration_alone_is_given_back_by_a_reload_without_a_restart():
     state = right(ListenerSpec(live_restore=True))
     state = dataclasses.replace(state, units={}, listening=(), served={})
     plan = plan_removal(ABSENT, state)
-    assert plan.actions == (WriteConfig(None, exact=True), ReloadEngine())
+    # Without the key, a reload would leave it on.
+    meanwhile = WriteConfig('{\n  "live-restore": false\n}\n')
+    assert plan.actions == (meanwhile, ReloadEngine(), WriteConfig(None, exact=True))
     assert given_back(state) is None
 
 
