@@ -37,6 +37,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_addresses import (
     insecure_endpoints,
     resolve_addresses,
+    wanted_openings,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_conflicts import (
     former_hosts,
@@ -94,7 +95,7 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
             )
         )
         actions.append(ReloadEngine())
-    opened = set(state.firewall.needed if spec.open_firewall else ())
+    opened = set(plan_openings(spec, state))
     if opened != set(state.firewall.opened) or state.firewall.leftover:
         reasons += firewall_reasons(state, opened)
         actions.append(SetFirewall(tuple(sorted(opened))))
@@ -136,6 +137,14 @@ def plan_endpoints(spec: ListenerSpec, state: ListenerState) -> tuple[tuple[str,
 def plan_insecure_endpoints(spec: ListenerSpec, state: ListenerState) -> tuple[tuple[str, int], ...]:
     """Where plaintext is to be served."""
     return insecure_endpoints(spec, _planned_topology(spec, state))
+
+
+def plan_openings(spec: ListenerSpec, state: ListenerState) -> tuple[Opening, ...]:
+    """What has to be let through a firewall: of what would be dropped, that to where the gateways are in the end."""
+    if not spec.open_firewall:
+        return ()
+    wanted = wanted_openings(spec, _planned_topology(spec, state))
+    return tuple(opening for opening in wanted if opening in state.firewall.needed)
 
 
 def restart_reasons(spec: ListenerSpec, state: ListenerState) -> list[Reason]:
@@ -491,10 +500,10 @@ def _diff(
     if path:
         before[path] = state.command.override_text.splitlines()
         after[path] = (wanted.override_text or "").splitlines()
-    opened = state.firewall.needed if spec.open_firewall else ()
+    opened = plan_openings(spec, state)
     if state.firewall.manager or state.firewall.opened:
         before["firewall"] = [render_opening(opening) for opening in sorted(state.firewall.opened)]
-        after["firewall"] = [render_opening(opening) for opening in sorted(opened)]
+        after["firewall"] = [render_opening(opening) for opening in opened]
     return before, after
 
 

@@ -31,6 +31,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_pla
     plan_endpoints,
     plan_insecure_endpoints,
     plan_listener,
+    plan_openings,
     render_opening,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
@@ -43,6 +44,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.l
     DOCKER0,
     NEW,
     NO_NETWORKS,
+    RESTARTED,
     TOPOLOGY,
     UNIT,
     VIRGIN,
@@ -488,6 +490,17 @@ def test_a_firewall_that_is_to_be_ignored_is_left_and_what_we_opened_is_closed()
 def test_the_firewall_is_opened_before_the_restart_that_needs_it_proved():
     plan = plan_listener(SPEC, with_firewall(VIRGIN, needed=[opening()]))
     assert names(plan)[-2:] == ["SetFirewall", "RestartEngine"]
+
+
+def test_the_firewall_is_opened_to_where_docker0_is_after_the_restart():
+    both = [opening(), opening(address="10.1.0.1")]
+    state = with_firewall(dataclasses.replace(VIRGIN, after_restart=RESTARTED), needed=both, opened=both[:1])
+    plan = plan_listener(SPEC, state)
+    assert SetFirewall((opening(address="10.1.0.1"),)) in plan.actions
+    assert plan_openings(SPEC, state) == (opening(address="10.1.0.1"),)
+    assert plan_listener(SPEC, carried_out(SPEC, state)).is_empty
+    stays = with_firewall(dataclasses.replace(RIGHT, after_restart=RESTARTED), needed=both, opened=both[:1])
+    assert plan_listener(SPEC, stays).is_empty
 
 
 def test_an_opening_is_written_with_its_bridge():
