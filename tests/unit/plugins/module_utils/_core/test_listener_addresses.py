@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.l
     CI,
     CI_6,
     DOCKER0,
+    NEW,
     NO_NETWORKS,
     TOPOLOGY,
 )
@@ -133,7 +134,7 @@ def test_the_firewall_has_to_let_through_exactly_who_may_use_an_address(spec, ex
 
 
 def test_ipv6_of_the_default_bridge_is_for_every_bridge_with_ipv6():
-    topology = Topology((DOCKER0, DOCKER0_6, CI, CI_6), ())
+    topology = Topology((DOCKER0, DOCKER0_6, CI, CI_6, NEW), ())
     spec = ListenerSpec(addresses=("fd17::1",))
     assert wanted_openings(spec, topology) == (
         Opening("br-1", "fd17::1", 2376),

@@ -309,6 +309,13 @@ def test_a_unix_socket_that_is_gone_is_bound_anew():
     assert plan.actions == (RestartEngine(stop=(UNIX_UNIT,), containers=()),)
 
 
+def test_a_unix_socket_whose_unit_was_stopped_is_bound_anew():
+    spec = ListenerSpec(transports=("unix",))
+    plan = plan_listener(spec, with_unit(right(spec), UNIX_UNIT, active=False))
+    assert codes(plan) == ["unit_inactive", "not_listening"]
+    assert plan.actions == (RestartEngine((), ()),)
+
+
 def test_a_unix_socket_that_moves_is_bound_anew():
     spec = ListenerSpec(transports=("unix",), unix_directory="/srv/run")
     state = right(ListenerSpec(transports=("unix",)))

@@ -150,6 +150,8 @@ def test_a_file_of_ours_that_somebody_has_added_to_stays_with_what_is_theirs():
     assert json.loads(given_back(state)) == {"debug": True}
     assert given_back(edited(RIGHT, json.dumps(KEYS))) is None
     assert given_back(edited(RIGHT, "{}")) is None
+    theirs = right(ListenerSpec(), with_config("{}"))
+    assert json.loads(given_back(edited(theirs, json.dumps(KEYS)))) == {}
 
 
 def test_a_file_that_somebody_has_removed_stays_removed():
@@ -176,6 +178,16 @@ def test_an_installation_without_a_record_loses_our_keys_and_units():
         assert RemoveUnits((name,)) in plan.actions
         assert restart_of(plan) is not None
         assert json.loads(given_back(state)) == {"debug": True, "tlskey": "/etc/theirs.pem"}
+
+
+def test_keys_of_an_earlier_version_go_also_after_its_single_unit_has_given_way():
+    single = UnitState("[Socket]\nListenStream=172.17.0.1:2376\n", True, True)
+    old = edited(changed(origin=Origin(), units={SINGLE_UNIT: single}), json.dumps({**KEYS, "debug": True}))
+    state = right(ListenerSpec(), old)
+    assert state.config_path not in state.origin.files
+    assert json.loads(given_back(state)) == {"debug": True}
+    state = carried_out(ListenerSpec(live_restore=True), state)
+    assert json.loads(given_back(state)) == {"debug": True}
 
 
 def test_a_record_of_a_daemon_json_that_is_a_link_is_found_where_the_file_is():
