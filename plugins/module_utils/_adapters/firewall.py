@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Iterable, Sequence
 
@@ -14,6 +15,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.files im
     read_file,
     remove_file,
     write_file,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.firewall_firewalld import (
+    set_firewalld_openings,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.firewall_rules import (
     execute,
@@ -28,7 +32,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core import (
     firewall_nft,
     firewall_unit,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import ApplyFailed
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import (
     FirewallState,
     Opening,
@@ -64,21 +68,25 @@ def set_openings(manager: str, openings: Sequence[Opening]) -> None:
     Raises:
         Refused: the administrator's own rules contradict, or their manager has no exact place for ours.
         EngineUnavailable: a program of the packet filter, or systemd, failed.
-        ApplyFailed: a file could not be written, or a rule was refused.
+        ApplyFailed: a file could not be written, a rule was refused, or ours do not help.
     """
     observed = observe_rules()
     places = place(observed, openings)
-    if places.firewalld:
-        interfaces = ", ".join(sorted({opening.interface for opening in places.firewalld}))
-        raise Refused(
-            f"{manager}: {interfaces}",
-            expected="to be in firewalld's zone docker, into which the engine puts its bridges and which accepts",
-            found="another zone, or another target of that zone",
-            remedy="See firewall-cmd --get-active-zones; or leave the packet filter alone with firewall: ignore",
-        )
+    if places.firewalld or observed.firewalld_policy is not None:
+        set_firewalld_openings(observed, places.firewalld)
     if places.ufw or observed.ufw_openings() or has_saved():
         set_ufw_openings(places.ufw)
     _set_chains(observed, places.chains, openings)
+    state = conclude(observe_rules(), openings)
+    dropped = sorted(set(state.needed) - set(state.opened))
+    if dropped:
+        ports = ", ".join(f"{o.address} port {o.port} from {o.interface}" for o in dropped)
+        raise ApplyFailed(
+            f"packet filter ({manager or 'of unknown origin'})",
+            expected=f"to let containers through to {ports}",
+            found="rules that drop them still",
+            remedy="Open the port there yourself, and leave the packet filter alone with firewall: ignore",
+        )
 
 
 def _set_chains(observed: Observed, wanted: frozenset[Placement], openings: Iterable[Opening]) -> None:
@@ -108,6 +116,9 @@ def _remove_unit() -> None:
     for link in firewall_unit.LINKS:
         if os.path.islink(link):
             os.unlink(link)
+        # systemd has made the directory; where others have a link in it too, it stays.
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(link))
     remove_file(firewall_unit.UNIT_PATH)
     systemd.daemon_reload()
 

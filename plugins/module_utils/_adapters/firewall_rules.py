@@ -21,6 +21,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.files im
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.firewall_ufw import has_saved
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import read_routes
 from ansible_collections.wormhole.docker.plugins.module_utils._core import (
+    firewall_firewalld,
     firewall_iptables,
     firewall_nft,
     firewall_ufw,
@@ -56,6 +57,7 @@ def observe_rules() -> Observed:
         ufw_enabled=firewall_ufw.is_enabled(ufw_config or ""),
         ufw_rules={family: text for family, text in ufw_rules.items() if text is not None},
         ufw_saved=has_saved(),
+        firewalld_policy=_text(firewall_firewalld.POLICY_PATH),
         script=_text(firewall_unit.SCRIPT_PATH),
         unit=_text(firewall_unit.UNIT_PATH),
         enabled=sum(os.path.islink(path) for path in firewall_unit.LINKS),

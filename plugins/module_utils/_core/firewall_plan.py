@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Iterable, Mapping, Optional, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core import (
+    firewall_firewalld,
     firewall_iptables,
     firewall_nft,
     firewall_ufw,
@@ -44,6 +45,7 @@ class Observed:
         ufw_enabled: whether its configuration says so.
         ufw_rules: its rules files, by family; those that there are.
         ufw_saved: what we have kept of its files is there.
+        firewalld_policy: text of our policy; None where there is none.
         script, unit: texts of our files; None where there is none.
         enabled: how many of the service's links are there.
         sources: by interface, the networks behind it, in CIDR notation.
@@ -54,6 +56,7 @@ class Observed:
     ufw_enabled: bool = False
     ufw_rules: Mapping[str, str] = field(default_factory=dict)
     ufw_saved: bool = False
+    firewalld_policy: Optional[str] = None
     script: Optional[str] = None
     unit: Optional[str] = None
     enabled: int = 0
@@ -62,6 +65,14 @@ class Observed:
     def ufw_openings(self) -> tuple[Opening, ...]:
         """Ours in ufw's files."""
         return tuple(o for text in self.ufw_rules.values() for o in firewall_ufw.our_openings(text))
+
+    def firewalld_openings(self) -> tuple[Opening, ...]:
+        """Ours in the policy for firewalld."""
+        return firewall_firewalld.parse_policy(self.firewalld_policy or "")
+
+    def has_firewalld(self) -> bool:
+        """Whether firewalld is at work."""
+        return any(key[1] == FIREWALLD for key in self.nft.rules)
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,9 @@ def blocking(observed: Observed, opening: Opening, *, with_ours: bool) -> tuple[
     sources = observed.sources.get(opening.interface, ())
     packet = Packet(opening, tuple(s for s in sources if (":" in s) == (opening.family == "ip6")))
     skipped = {id(rule) for _hook, rule, _placement in firewall_nft.placements(observed.nft)}
+    for ours in observed.firewalld_openings():
+        rules = firewall_firewalld.rules_of(observed.nft, ours, observed.sources)
+        skipped |= {id(rule) for rule in rules}
     by_ufw = set(observed.ufw_openings())
 
     def is_skipped(chain: str, words: Words) -> bool:
@@ -125,9 +139,9 @@ def blocking(observed: Observed, opening: Opening, *, with_ours: bool) -> tuple[
             drops = firewall_nft.blocks(observed.nft, bases[hook], packet, () if with_ours else skipped)
         else:
             (table,) = (
-                rules.tables[hook.table]
-                for rules in observed.iptables
-                if (rules.backend, rules.family) == (hook.backend, hook.family)
+                view.tables[hook.table]
+                for view in observed.iptables
+                if (view.backend, view.family) == (hook.backend, hook.family)
             )
             drops = firewall_iptables.blocks(table, packet, is_nobodys if with_ours else is_skipped)
         if drops:
@@ -159,8 +173,12 @@ def conclude(observed: Observed, wanted: Sequence[Opening]) -> FirewallState:
     ufw_files, ufw_kernel = set(observed.ufw_openings()), _ufw_kernel(observed)
     if not observed.ufw_enabled:
         ufw_kernel = set()
+    policy = set(observed.firewalld_openings())
     files_fine = is_persistent(observed, script)
-    candidates = {p.opening for p in script} | {p.opening for p in kernel if p} | ufw_files
+    policy_fine = observed.firewalld_policy is None or (
+        firewall_firewalld.is_intact(observed.firewalld_policy, observed.sources) and bool(policy)
+    )
+    candidates = {p.opening for p in script} | {p.opening for p in kernel if p} | ufw_files | policy
 
     def is_whole(opening: Opening) -> bool:
         in_kernel = {p for p in kernel if p and p.opening == opening}
@@ -169,6 +187,7 @@ def conclude(observed: Observed, wanted: Sequence[Opening]) -> FirewallState:
             in_kernel == in_script
             and (files_fine or not in_script)
             and (opening in ufw_files) == (opening in ufw_files & ufw_kernel)
+            and (opening not in policy or (policy_fine and _is_in_firewalld(observed, opening)))
             and not blocking(observed, opening, with_ours=True)
         )
 
@@ -176,6 +195,7 @@ def conclude(observed: Observed, wanted: Sequence[Opening]) -> FirewallState:
         return (
             {p for p in script if p.opening == opening} == {p for p in places.chains if p.opening == opening}
             and (opening in ufw_files) == (opening in places.ufw)
+            and (opening in policy) == (opening in places.firewalld)
         )  # fmt: skip
 
     opened = tuple(sorted(filter(is_whole, candidates)))
@@ -183,7 +203,7 @@ def conclude(observed: Observed, wanted: Sequence[Opening]) -> FirewallState:
         bool(candidates - set(opened))
         or None in kernel
         or max(kernel.values(), default=0) > 1
-        or not files_fine
+        or not (files_fine and policy_fine)
         or (observed.ufw_saved and not ufw_files)
         or not all(is_in_place(opening) for opening in set(opened) & set(needed))
     )
@@ -212,6 +232,12 @@ def is_persistent(observed: Observed, placements: Iterable[Placement]) -> bool:
         and observed.unit == firewall_unit.render_unit()
         and observed.enabled == len(firewall_unit.LINKS)
     )
+
+
+def _is_in_firewalld(observed: Observed, opening: Opening) -> bool:
+    """Whether firewalld lets each network behind the bridge through."""
+    rules = firewall_firewalld.rules_of(observed.nft, opening, observed.sources)
+    return len(rules) >= len(firewall_firewalld.sources_of(opening, observed.sources)) > 0
 
 
 def _shown(observed: Observed) -> set[tuple[str, str]]:

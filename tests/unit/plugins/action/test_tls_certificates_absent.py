@@ -194,6 +194,7 @@ def test_what_is_renewed_reissued_and_removed_by_name_is_recorded_too(provisione
     fleet.run(fleet.server(key_type="ed25519"), fleet.client(common_name="other"))
     fleet.run(fleet.client("backup", state="absent"))
     assert not any(name.startswith("backup") for name in fleet.tree())
+    assert "backup" not in (fleet.state / "certificates.json").read_text()
     fleet.make_authority(rotation="trust")
     fleet.rotate("trust")
     fleet.make_authority(rotation="reissue")

@@ -25,7 +25,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.probe import observe_endpoint
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import observe_gateways
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachability import (
+    is_listened,
+    observe_gateways,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure
@@ -579,7 +582,7 @@ def test_port_that_is_closed(transport):
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
     state, layers = look(port, transport=transport)
-    assert (state.tcp, failing(layers)) == ("refused", "port")
+    assert (state.tcp, state.listened, failing(layers)) == ("refused", False, "port")
 
 
 def test_name_without_an_address():
@@ -626,3 +629,27 @@ def test_the_same_is_seen_through_a_process_in_the_same_namespace(lab):
 @needs_root
 def test_gateways_of_the_same_namespace():
     assert observe_gateways(os.getpid()) == observe_gateways()
+
+
+@pytest.mark.parametrize(
+    ("bound", "asked", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.2", "127.0.0.1", False),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("::", "127.0.0.1", True),
+        # No address of this host (RFC 5737).
+        ("0.0.0.0", "192.0.2.1", None),
+    ],
+)
+def test_whether_something_listens_is_known_of_this_hosts_addresses_only(bound, asked, expected):
+    family = socket.AF_INET6 if ":" in bound else socket.AF_INET
+    try:
+        listener = socket.create_server((bound, 0), family=family)
+    except OSError:
+        pytest.skip(f"there is no {bound} here")
+    with listener:
+        port = listener.getsockname()[1]
+        assert is_listened(EndpointSpec(asked, port), asked) is expected
+    if expected:
+        assert is_listened(EndpointSpec(asked, port), asked) is False

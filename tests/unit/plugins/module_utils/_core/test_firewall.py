@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core import (
+    firewall_firewalld,
     firewall_iptables,
     firewall_nft,
     firewall_ufw,
@@ -128,6 +129,68 @@ def test_where_packets_come_from_is_a_network(network, sources, expected):
 def test_firewalld_lets_through_what_is_in_the_engines_zone_and_rejects_elsewhere(case):
     state = conclude(of_nft(case["shown"]), [OPENING])
     assert state == FirewallState("firewalld", (OPENING,) if case["zone"] == "public" else ())
+
+
+# ---- ours, with firewalld
+
+PUBLIC = {case["release"]: case["shown"] for case in RECORDED["firewalld"] if case["zone"] == "public"}
+SOURCES4 = {"docker0": ("172.17.0.0/16",)}
+POLICY = firewall_firewalld.render_policy([OPENING], ["public"], SOURCES4)
+# As firewalld 1.3.3 and 2.3.1 made it of our rich rule.
+OF_FIREWALLD = [
+    ("ip", "daddr", "172.17.0.1"),
+    ("ip", "saddr", {"prefix": {"addr": "172.17.0.0", "len": 16}}),
+    ("tcp", "dport", 2376),
+]
+
+
+def opened_by_firewalld(release, chain="filter_IN_public_pre", changed=None, **rest):
+    """The recorded rules, with ours where firewalld puts it: at the head of the zone's first chain."""
+    expr = [
+        {"match": {"op": "==", "left": {"payload": {"protocol": protocol, "field": field}}, "right": right}}
+        for protocol, field, right in (changed or OF_FIREWALLD)
+    ]
+    place = {"family": "inet", "table": "firewalld", "chain": chain}
+    ours = {"rule": {**place, "expr": [*expr, {"accept": None}]}}
+    observed = of_nft({"nftables": [*PUBLIC[release]["nftables"], ours]}, **rest)
+    return dataclasses.replace(observed, sources=SOURCES4)
+
+
+@pytest.mark.parametrize("release", [12, 13])
+def test_a_policy_of_firewalld_counts_while_it_is_in_force(release):
+    done = opened_by_firewalld(release, firewalld_policy=POLICY)
+    assert conclude(done, [OPENING]) == FirewallState("firewalld", (OPENING,), (OPENING,))
+    not_in_force = dataclasses.replace(of_nft(PUBLIC[release], firewalld_policy=POLICY), sources=SOURCES4)
+    assert conclude(not_in_force, [OPENING]) == FirewallState("firewalld", (OPENING,), (), True)
+    # Without our file, the rule is the administrator's.
+    assert conclude(opened_by_firewalld(release), [OPENING]) == FirewallState("firewalld")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        POLICY.replace("2376", "1", 1),
+        POLICY.replace('  <ingress-zone name="public"/>\n', ""),
+        POLICY.replace("<accept/>", "<drop/>"),
+        "<policy/>",
+        "",
+    ],
+)
+def test_a_policy_that_was_edited_is_written_again(policy):
+    state = conclude(opened_by_firewalld(13, firewalld_policy=policy), [OPENING])
+    assert state.opened == ()
+    assert state.leftover
+
+
+def test_a_rule_of_firewalld_that_opens_something_else_is_not_ours():
+    other = [*OF_FIREWALLD[:1], OF_FIREWALLD[2]]
+    state = conclude(opened_by_firewalld(13, changed=other, firewalld_policy=POLICY), [OPENING])
+    assert state == FirewallState("firewalld", (), (), True)
+
+
+def test_a_policy_left_behind_by_a_firewalld_that_is_gone_is_told():
+    gone = Observed(firewalld_policy=POLICY, sources=SOURCES4)
+    assert conclude(gone, [OPENING]) == FirewallState("", leftover=True)
 
 
 # ---- ours, in nftables
@@ -444,6 +507,14 @@ def test_ufw_gives_back_what_it_was_told(found):
         for o in found
     ]
     assert set(firewall_ufw.our_openings("\n".join(lines))) == found
+
+
+@given(st.sets(openings, max_size=4), st.sets(interfaces, min_size=1, max_size=2))
+def test_a_policy_tells_what_it_opens(found, zones):
+    sources = {opening.interface: ("172.17.0.0/16", "fd00::/64") for opening in found}
+    text = firewall_firewalld.render_policy(found, zones, sources)
+    assert set(firewall_firewalld.parse_policy(text)) == found
+    assert firewall_firewalld.is_intact(text, sources)
 
 
 @given(openings)

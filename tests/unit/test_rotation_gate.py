@@ -1,0 +1,81 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""For whom playbook rotate waits, and whether that holds up a stage; told by the very expressions that it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYS = {
+    play["tags"][0]: play
+    for play in yaml.safe_load((ROOT / "playbooks/rotate.yml").read_text(encoding="utf-8"))
+}
+ROLE = yaml.safe_load((ROOT / "roles/rotation/vars/main.yml").read_text(encoding="utf-8"))
+HELD_UP = "__rotation_held_up"
+
+
+def judge(stage, hostvars, reached, pattern=None):
+    """Whom a stage waits for, and whether it is held up."""
+    variables = {
+        "groups": {"all": list(hostvars), "ungrouped": list(hostvars)},
+        "hostvars": hostvars,
+        "ansible_play_hosts": reached,
+        **({"wormhole_hosts": pattern} if pattern else {}),
+    }
+    names = {**PLAYS[stage]["tasks"][0]["vars"], HELD_UP: ROLE[HELD_UP]}
+    for name, expression in names.items():
+        variables[name] = Templar(DataLoader(), variables).template(trust_as_template(expression))
+    return variables["rotation_waits_for"], variables[HELD_UP]
+
+
+SERVES, SILENT, EMPTY = {"listener_host_addresses": ["192.0.2.1"]}, {}, {"listener_host_addresses": []}
+
+
+@pytest.mark.parametrize("stage", ["reissue", "drop"])
+@pytest.mark.parametrize(
+    ("hostvars", "reached", "expected"),
+    [
+        ({"a": SILENT, "b": SILENT}, ["a", "b"], ([], False)),
+        ({"a": SILENT, "b": EMPTY}, ["a"], (["b"], False)),
+        ({"a": SERVES, "b": SILENT}, ["a", "b"], ([], False)),
+        ({"a": SERVES, "b": SILENT}, ["a"], (["b"], True)),
+        # Neither does it matter which of them serves clients on other hosts.
+        ({"a": SILENT, "b": SERVES}, ["a"], (["b"], True)),
+        ({"a": EMPTY, "b": SERVES, "c": SILENT}, ["b"], (["a", "c"], True)),
+    ],
+)
+def test_whom_a_stage_waits_for(stage, hostvars, reached, expected):
+    assert judge(stage, hostvars, reached) == expected
+
+
+def test_a_host_beyond_the_pattern_is_not_waited_for():
+    assert judge("drop", {"a": SERVES, "b": SILENT, "old": SERVES}, ["a", "b"], "all:!old") == ([], False)
+
+
+def test_tasks_of_a_stage_are_taken_by_all_hosts_one_after_the_other():
+    """Else a client could be issued its certificate before another host's server accepts it."""
+    assert [play.get("strategy") for play in PLAYS.values()] == [None, *["ansible.builtin.linear"] * 2]
+
+
+@pytest.mark.parametrize("stage", ["reissue", "drop"])
+def test_no_task_of_a_stage_that_is_held_up_changes_anything(stage):
+    tasks = yaml.safe_load((ROOT / f"roles/rotation/tasks/{stage}.yml").read_text(encoding="utf-8"))
+    assert len(tasks) >= 5
+    for task in tasks:
+        arguments = task.get("vars", {})
+        harmless = (
+            "ansible.builtin.import_tasks" in task  # look into these below
+            or arguments.get("certificates_rotation_step") == "trust"
+            or "certificate_authority_waits_for" in arguments
+        )
+        assert harmless or f"not {HELD_UP}" in task["when"], task["name"]
+    [restart] = yaml.safe_load((ROOT / "roles/rotation/tasks/restart.yml").read_text(encoding="utf-8"))
+    assert f"not {HELD_UP}" in restart["when"]
