@@ -274,6 +274,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_pla
     plan_endpoints,
     plan_insecure_endpoints,
     plan_listener,
+    plan_openings,
     render_opening,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import plan_removal
@@ -308,7 +309,7 @@ def _describe(spec: ListenerSpec, state: ListenerState, plan: Plan[Any]) -> dict
     restarts = [action for action in plan.actions if isinstance(action, RestartEngine)]
     endpoints = plan_endpoints(spec, state) if spec.present else ()
     insecure = plan_insecure_endpoints(spec, state) if spec.present else ()
-    openings = state.firewall.needed if spec.present and spec.open_firewall else ()
+    openings = plan_openings(spec, state) if spec.present else ()
     served = [render_endpoint(*endpoint) for endpoint in insecure]
     result: dict[str, Any] = {
         "endpoints": [render_endpoint(*endpoint) for endpoint in endpoints],

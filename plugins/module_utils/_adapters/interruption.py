@@ -16,7 +16,6 @@ import contextlib
 import select
 import signal
 import sys
-import time
 from types import FrameType
 from typing import Iterator, Optional
 
@@ -55,15 +54,6 @@ class Interruption:
             raise ApplyFailed(
                 "this run", expected="somebody to wait for its answer", found="a connection that was lost"
             )
-
-    def pause(self, seconds: float) -> None:
-        """Waits, and makes sure that the change is still wanted.
-
-        Raises:
-            ApplyFailed: as :meth:`check`.
-        """
-        time.sleep(seconds)
-        self.check()
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
         del frame

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 from typing import Any, Callable, Mapping, Optional
@@ -200,7 +201,8 @@ def _unix_sockets(
             for line in (unit.text or "").splitlines()
             if line.startswith("ListenStream=/")
         }
-    return tuple(path for path in paths if path in ours)
+    # dockerd holds a socket whose file is gone just as well; nobody can reach that one.
+    return tuple(path for path in paths if path in ours and os.path.exists(path))
 
 
 def _command(pid: int) -> engine_command.EngineCommand:
@@ -247,13 +249,12 @@ def _openings(
 ) -> tuple[Opening, ...]:
     if not spec.present:
         return ()
+    openings: set[Opening] = set()
     for candidate in (topology, after_restart):
         if candidate is not None:
-            try:
-                return wanted_openings(spec, candidate)
-            except Refused:
-                continue
-    return ()
+            with contextlib.suppress(Refused):
+                openings.update(wanted_openings(spec, candidate))
+    return tuple(sorted(openings))
 
 
 def _after_restart(

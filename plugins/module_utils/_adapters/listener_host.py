@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from typing import Any, Callable, Iterator, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files, systemd
@@ -42,7 +43,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import Opening
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_endpoints
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import strip_our_part
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import (
+    is_record_incomplete,
+    strip_our_part,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
     UNIT_DIRECTORY,
     UNIX_UNIT,
@@ -90,13 +94,16 @@ class ListenerHost:
         return self._state
 
     def prepare(self) -> None:
-        """Undoes what an interrupted run has left, if the engine does not run for it.
+        """Undoes what an interrupted run has left, if the engine does not run for it, or if all is to be undone.
 
         Raises:
             ApplyFailed: it could not be undone.
         """
         journal = self._transaction.open()
         if journal is None:
+            return
+        if not self._spec.present:
+            self._restore(journal)
             return
         try:
             self._connect().info()
@@ -196,12 +203,15 @@ class ListenerHost:
     def _reload(self) -> None:
         """Lets dockerd read its configuration, and waits until what it tells of itself is what that says."""
         systemd.reload(listener.ENGINE_UNIT)
-        wanted = bool(daemon_json.parse_config(_read_text(self._config_path())).get("live-restore", False))
-        # The reload is asynchronous: systemd only sends the signal.
+        config = daemon_json.parse_config(_read_text(self._config_path()))
+        self._wait_for_live_restore(bool(config.get("live-restore", False)))
+
+    def _wait_for_live_restore(self, wanted: bool) -> None:
+        # systemd only sends the signal; dockerd takes its time.
         for _attempt in range(50):
             if bool(self._connect().info().get("LiveRestoreEnabled")) == wanted:
                 return
-            self._interruption.pause(0.1)
+            time.sleep(0.1)
         raise VerificationFailed(
             listener.ENGINE_UNIT,
             expected=f"live-restore to be {'on' if wanted else 'off'} after a reload",
@@ -253,9 +263,12 @@ class ListenerHost:
         if not self._spec.present:
             self._transaction.forget()
             return
-        origin = self._transaction.origin()
+        origin, journal = self._transaction.origin(), self._transaction.open()
+        incomplete = journal is None or is_record_incomplete(before, journal)
         self._transaction.commit(
-            lambda path, content: strip_our_part(self._spec, origin, before.config_path, path, content)
+            lambda path, content: strip_our_part(
+                self._spec, origin, before.config_path, path, content, incomplete
+            )
         )
 
     def _roll_back(self, cause: WormholeError) -> ApplyFailed:
@@ -290,7 +303,7 @@ class ListenerHost:
             self._restarted = True
             systemd.restart(listener.ENGINE_UNIT)
         elif notes.get("reloaded"):
-            systemd.reload(listener.ENGINE_UNIT)
+            self._reload_former(bool(notes.get("live_restore")))
         systemd.restart_units(
             *sorted(
                 name
@@ -303,6 +316,18 @@ class ListenerHost:
             set_openings(str(notes.get("manager", "")), openings)
         start_again(self._connect(), tuple(notes.get("containers", ())))
         self._transaction.abandon()
+
+    def _reload_former(self, live_restore: bool) -> None:
+        """Switches live-restore back without a restart: dockerd heeds only keys that are there when it reloads."""
+        path = self._config_path()
+        present = files.read_file(path)
+        text = "" if present is None else present.content.decode(errors="replace")
+        explicit = daemon_json.edit_keys(text, {"live-restore": live_restore})
+        if explicit != text:
+            files.write_file(path, explicit.encode(), mode=0o600 if present is None else present.mode)
+        systemd.reload(listener.ENGINE_UNIT)
+        self._wait_for_live_restore(live_restore)
+        self._transaction.restore_files()
 
     def _config_path(self) -> str:
         # Configuration management may keep the real file elsewhere; a rename must not replace the link to it.
@@ -319,6 +344,7 @@ def _notes(state: listener.ListenerState) -> dict[str, Any]:
             name: {"enabled": unit.enabled, "active": unit.active} for name, unit in state.units.items()
         },
         "containers": [*state.containers, *state.stranded],
+        "live_restore": state.live_restore,
         "manager": state.firewall.manager,
         "openings": [[o.interface, o.address, o.port] for o in state.firewall.opened],
     }

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, engine_command
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
@@ -41,9 +41,31 @@ def refuse_conflicts(
     if spec.tls:
         _refuse_foreign_sockets(state)
         _refuse_foreign_keys(spec, state, config)
+    elif any(config.get(key) == value for key, value in wanted_keys(spec).items()):
+        refuse_plaintext(state, None)
     _refuse_unassigned(state)
     _refuse_occupied(state)
     _refuse_live_restore(spec, state, config)
+
+
+def refuse_plaintext(state: ListenerState, former: Optional[str]) -> None:
+    """Makes sure that taking our TLS keys away leaves no listener of somebody else's open to everybody.
+
+    Args:
+        state: what is there.
+        former: what daemon.json is going to be; None if there will be none, or none of our keys in it.
+
+    Raises:
+        Refused: it would.
+    """
+    tls = daemon_json.parse_config(former or "").get("tlsverify")
+    if state.foreign_sockets and not tls and daemon_json.parse_config(state.config_text).get("tlsverify"):
+        raise Refused(
+            daemon_json.PATH,
+            expected="no TCP listener of somebody else's, which would be plaintext without our TLS keys",
+            found=_render_sockets(state),
+            remedy="Remove it, see systemctl cat of these units",
+        )
 
 
 def former_hosts(state: ListenerState, config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -135,17 +157,20 @@ def _is_covered(host: str, spec: ListenerSpec, endpoints: set[tuple[str, int]]) 
 
 
 def _refuse_foreign_sockets(state: ListenerState) -> None:
-    foreign = [
-        f"{unit} ({', '.join(render_endpoint(*e) for e in endpoints)})"
-        for unit, endpoints in sorted(state.foreign_sockets.items())
-    ]
-    if foreign:
+    if state.foreign_sockets:
         raise Refused(
             ENGINE_UNIT,
             expected="no TCP listener of somebody else's, which our TLS keys would change",
-            found=", ".join(foreign),
+            found=_render_sockets(state),
             remedy="Move its clients to a wormhole and remove it, see systemctl cat of these units",
         )
+
+
+def _render_sockets(state: ListenerState) -> str:
+    return ", ".join(
+        f"{unit} ({', '.join(render_endpoint(*endpoint) for endpoint in endpoints)})"
+        for unit, endpoints in sorted(state.foreign_sockets.items())
+    )
 
 
 def _refuse_foreign_keys(spec: ListenerSpec, state: ListenerState, config: Mapping[str, Any]) -> None:

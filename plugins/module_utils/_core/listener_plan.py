@@ -394,13 +394,17 @@ def _override_changes(state: ListenerState, wanted: _Wanted) -> tuple[list[Reaso
 def _insecure_reasons(
     state: ListenerState, units: Mapping[str, str]
 ) -> Optional[tuple[list[Reason], tuple[str, ...]]]:
-    """The plaintext sockets that have to be started, again if their file has changed; None if there are none."""
+    """The units for plaintext that have to be started, again if their file has changed; None if there are none."""
     names = []
     reasons = []
     for name, text in units.items():
-        if not is_insecure(name) or not name.endswith(".socket"):
+        if not is_insecure(name):
             continue
         unit = state.unit(name)
+        if name.endswith(".service"):
+            if unit.active and (unit.text != text or unit.stale or unit.drop_ins):
+                names.append(name)
+            continue
         held = set(parse_socket_unit(text)) <= set(state.plaintext)
         if not unit.active or not held:
             reasons.append(Reason("unit_inactive", f"{name} is not active", name))

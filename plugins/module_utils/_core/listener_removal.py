@@ -25,6 +25,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     render_endpoint,
     wanted_keys,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_conflicts import refuse_plaintext
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import (
     end_of_interrupted_run,
     firewall_reasons,
@@ -72,6 +73,8 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
             found=", ".join(state.wormholes),
             remedy="Remove them first, by module wormhole_container with state absent, or stop them",
         )
+    if config_differs:
+        refuse_plaintext(state, former)
     config_actions = _config_actions(state, former, restart) if config_differs else ([], [])
     actions += config_actions[0]
     if units:

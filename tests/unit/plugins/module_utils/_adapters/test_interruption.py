@@ -10,7 +10,6 @@ import sys
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import interruption
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interruption import Interruption
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import ApplyFailed
 
@@ -94,15 +93,3 @@ def test_a_file_or_no_output_at_all_is_no_lost_connection(monkeypatch, tmp_path)
         Interruption().check()
     # The stream is closed now, as in a job that was detached on purpose.
     Interruption().check()
-
-
-def test_a_pause_waits_and_asks(output, monkeypatch):
-    waited = []
-    monkeypatch.setattr(interruption.time, "sleep", waited.append)
-    watch = Interruption()
-    watch.pause(0.1)
-    assert waited == [0.1]
-    output.abandon()
-    with pytest.raises(ApplyFailed):
-        watch.pause(0.2)
-    assert waited == [0.1, 0.2]

@@ -108,7 +108,7 @@ class Bench:
             ),
             (listener_containers, "_INTERRUPTED", str(root / "interrupted")),
             (interruption, "_is_abandoned", lambda: False),
-            (interruption.time, "sleep", lambda _seconds: None),
+            (listener_host.time, "sleep", lambda _seconds: None),
             (os, "fsync", lambda _handle: None),
             # Tests need not be root.
             (os, "fchown", lambda *_arguments: None),
