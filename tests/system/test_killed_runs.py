@@ -20,13 +20,20 @@ import time
 import pytest
 
 from hosts import BYSTANDER, GATEWAY, WORMHOLE, engine, inside, launch_arguments
+from transactions import leftovers, lose_connection, signal_module
 
 KILLS = 25 if os.environ.get("WORMHOLE_THOROUGH") else 2
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
 LONGEST = 6.0
 """Seconds from the start of a run to the latest kill; a run that changes the port takes about as long."""
+LONGEST_CHANGE = 2.0
+"""Seconds from the moment at which a run's change begins to the latest kill."""
 PORTS = (2376, 12376)
+ALSO = ({}, {"listener_transports": ["tls", "unix"]}, {"listener_insecure_plaintext_port": 2375})
+"""What is asked for besides the port."""
 FOREIGN = {"labels": ["rack=7"], "max-concurrent-downloads": 2}
+LIVE_RESTORE = {12: False, 13: True}
+"""Whether containers survive the end of the engine; where they do, they have to be the same processes afterwards."""
 
 
 def end_with_children(pid):
@@ -40,53 +47,86 @@ def end_with_children(pid):
         end_with_children(int(child))
 
 
-def kill_controller(run, host):
+def kill_controller(run, host, controller):
     end_with_children(run.pid)
     run.wait()
 
 
-def kill_module(run, host):
-    # The module's process on the host: Python with Ansible's payload from standard input.
-    host.run("pkill -KILL -x python3", check=False)
+def kill_module(run, host, controller):
+    # Between two tasks there is none: the next one is hit then.
+    signal_module(host, "KILL", patience=3)
     run.wait()
 
 
-def cut_power(run, host):
+def kill_connection(run, host, controller):
+    lose_connection(controller)
+    run.wait()
+
+
+def cut_power(run, host, controller):
     host.reboot(power_cut=True)
     end_with_children(run.pid)
     run.wait()
 
 
+KINDS = (kill_controller, kill_module, kill_connection, cut_power)
+
+
+def wait_for_change(host):
+    """Waits until the run has begun to change something; it always does, since every run asks for another port."""
+    journal = "/var/lib/wormhole/listener/journal.json"
+    host.run(f"timeout 110 sh -c 'until [ -e {journal} ]; do sleep 0.02; done'")
+
+
+def survivors(host):
+    """The processes of the containers."""
+    shown = host.run("docker inspect -f '{{.Name}} {{.State.Pid}} {{.State.Running}}' agent bystander").stdout
+    return sorted(shown.splitlines())
+
+
 @pytest.mark.parametrize("release", [12, 13])
 def test_after_a_kill_at_any_moment_the_engine_runs_and_one_more_run_puts_it_right(
-    release, fresh_host, playbook, start_playbook
+    release, fresh_host, playbook, start_playbook, controller
 ):
     host = fresh_host(release)
-    host.write("/etc/docker/daemon.json", json.dumps(FOREIGN), 0o644)
+    foreign = {**FOREIGN, **({"live-restore": True} if LIVE_RESTORE[release] else {})}
+    host.write("/etc/docker/daemon.json", json.dumps(foreign), 0o644)
     playbook("provision", host)
     playbook("launch", host, *launch_arguments())
     host.run(BYSTANDER)
     chance = random.Random(SEED * 100 + release)
     for number in range(1, KILLS + 1):
-        kill, moment = chance.choice([kill_controller, kill_module, cut_power]), chance.uniform(0.5, LONGEST)
-        port = PORTS[number % 2]
-        print(f"kill {number} of seed {SEED}: {kill.__name__} after {moment:.2f} s, port {port}")
-        run = start_playbook("provision", host, "-e", f"listener_port={port}")
+        kill, port, also = chance.choice(KINDS), PORTS[number % 2], chance.choice(ALSO)
+        early = chance.random() < 0.25
+        moment = chance.uniform(0.5, LONGEST) if early else chance.uniform(0, LONGEST_CHANGE)
+        since = "start" if early else "change"
+        wanted = ["-e", json.dumps({"listener_port": port, **also})]
+        before = survivors(host)
+        run = start_playbook("provision", host, *wanted)
+        if not early:
+            wait_for_change(host)
         time.sleep(moment)
-        kill(run, host)
+        kill(run, host, controller)
+        left = leftovers(host)
+        print(
+            f"{number} of seed {SEED}: {kill.__name__} {moment:.2f} s after the {since}, {wanted}, left {left}"
+        )
         host.run("for i in $(seq 120); do docker version >/dev/null 2>&1 && exit 0; sleep 0.5; done; exit 1")
         if kill is cut_power:
             host.run("docker start bystander")
-        # A module whose controller died goes on by itself; it must be done before the next one starts.
-        host.run("while pgrep -x python3 >/dev/null; do sleep 0.2; done")
+            before = []
 
-        playbook("provision", host, "-e", f"listener_port={port}")
-        again = playbook("provision", host, "-e", f"listener_port={port}")
+        # A module whose controller died may go on by itself; this one waits for it.
+        playbook("provision", host, *wanted)
+        again = playbook("provision", host, *wanted)
         assert again.changed == 0
         assert f"{GATEWAY}:{port}" in host.run("ss -Hltn").stdout
         config = json.loads(host.run("cat /etc/docker/daemon.json").stdout)
-        assert {key: config[key] for key in FOREIGN} == FOREIGN
+        assert {key: config[key] for key in foreign} == foreign
         assert {name.split()[1] for name in engine(host).containers} == {"agent", "bystander"}
+        if LIVE_RESTORE[release] and before:
+            assert survivors(host) == before
+        assert leftovers(host) == []
     playbook("provision", host)
     playbook("launch", host, *launch_arguments(WORMHOLE))
     assert inside(host, "docker info --format '{{.Name}}'").stdout.strip() == host.name
