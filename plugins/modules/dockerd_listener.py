@@ -85,7 +85,7 @@ options:
       - TCP port to serve without TLS, on O(addresses) only. B(Whoever reaches it is root on this host.)
       - Every run warns of it. It is closed by the next run without this option.
       - Each is bound to the interface of its own bridge, so that containers on other bridges and other hosts do not reach it.
-        systemd-socket-proxyd passes connections on to the stock unix socket. The engine is not restarted for it.
+        socat, which has to be installed, passes connections on to the stock unix socket. The engine is not restarted for it.
     type: int
   existing_listeners:
     description:
@@ -132,6 +132,7 @@ extends_documentation_fragment:
   - wormhole.docker.attributes
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
+  - socat (Debian package socat) on the managed node, for O(insecure_plaintext_port)
   - systemd on the managed node, with a docker.service that starts dockerd by C(-H fd://), as the vendors' do
 notes:
   - An IPv6 gateway cannot be dialled while no container is attached to its network. What the engine serves there is then

@@ -6,15 +6,10 @@
 
 from __future__ import annotations
 
-import base64
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from hosts import GATEWAY, inside, launch_arguments, one_release
-from lab import apt, cache
-from lab.spec import SUITES
+from packages import install
 
 IGNORE = ("-e", "listener_firewall=ignore")
 PORT = 2376
@@ -66,29 +61,6 @@ def assert_open_to_containers_only(host, other):
 
 def texts(run):
     return [reason["text"] for task in run.tasks for reason in task.result.get("reasons", [])]
-
-
-def install(lab, host, package):
-    """Installs a package that the lab's own repository has not, and that needs no other."""
-
-    def fetch(draft: Path) -> None:
-        (draft / "state/lists/partial").mkdir(parents=True)
-        (draft / "sources.list").write_text("\n".join(apt.sources(SUITES[host.release])) + "\n")
-        options = {
-            "Dir::State": draft / "state",
-            "Dir::Cache": draft / "cache",
-            "Dir::Etc::sourcelist": draft / "sources.list",
-            "Dir::Etc::sourceparts": "/dev/null",
-        }
-        command = ["apt-get", *(f"-o{name}={value}" for name, value in options.items())]
-        for words in (["update"], ["download", package]):
-            subprocess.run([*command, *words], cwd=draft, check=True, capture_output=True)
-
-    folder = lab.paths.cache / f"package-{package}-{host.release}"
-    cache.build_once(folder, fetch, package, print)
-    (deb,) = folder.glob("*.deb")
-    host.run("base64 -d >/srv/package.deb", input=base64.b64encode(deb.read_bytes()).decode())
-    host.run("DEBIAN_FRONTEND=noninteractive dpkg -i /srv/package.deb && rm /srv/package.deb")
 
 
 def opened_and_closed_again(host, other, playbook, *disturbances):

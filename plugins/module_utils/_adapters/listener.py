@@ -36,7 +36,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core import (
     listener,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import EngineUnavailable, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    EngineUnavailable,
+    MissingRequirement,
+    Refused,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import Opening
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_addresses import (
@@ -45,7 +49,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_add
     wanted_openings,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
+    PROXY,
     is_listener_unit,
+    is_template,
     parse_listen,
     unit_path,
     wants_links,
@@ -88,6 +94,13 @@ def observe_listener(
     Raises:
         WormholeError: the engine or systemd does not answer, or an address is not of this host.
     """
+    if spec.present and spec.insecure_plaintext_port is not None and not os.access(PROXY, os.X_OK):
+        raise MissingRequirement(
+            PROXY,
+            expected="socat, for option insecure_plaintext_port",
+            found="no such program",
+            remedy="Install the package socat",
+        )
     engine = connect()
     info = engine.info()
     topology = interfaces.observe_topology(engine.networks())
@@ -147,7 +160,9 @@ def _units() -> tuple[
     dict[str, tuple[tuple[str, int], ...]],
 ]:
     """Properties of the vendor's units, the units of ours, and the endpoints of other people's socket units."""
-    names = [listener.ENGINE_UNIT, _STOCK_UNIT, *listener_unit_files()]
+    on_disk = listener_unit_files()
+    templates = {name: listener.UnitState(text=_unit_text(name)) for name in on_disk if is_template(name)}
+    names = [listener.ENGINE_UNIT, _STOCK_UNIT, *(name for name in on_disk if name not in templates)]
     shown = systemd.show_units(names, _PROPERTIES)
     if not shown[listener.ENGINE_UNIT].get("MainPID", "0").strip("0"):
         raise EngineUnavailable(
@@ -160,7 +175,7 @@ def _units() -> tuple[
     shown.update(systemd.show_units([unit for unit in triggers if unit not in shown], _PROPERTIES))
     # A unit of ours whose file was removed is still in systemd's memory, and so is its socket.
     ours = {name for name in shown if is_listener_unit(name)}
-    units = {name: _unit_state(name, shown[name]) for name in sorted(ours)}
+    units = {**{name: _unit_state(name, shown[name]) for name in sorted(ours)}, **templates}
     foreign = {}
     for name in triggers:
         endpoints = parse_listen(shown[name].get("Listen", ""))
@@ -170,9 +185,8 @@ def _units() -> tuple[
 
 
 def _unit_state(name: str, shown: Mapping[str, str]) -> listener.UnitState:
-    found = files.read_file(unit_path(name))
     return listener.UnitState(
-        text=None if found is None else found.content.decode(errors="replace"),
+        text=_unit_text(name),
         enabled=all(os.path.islink(path) for path in wants_links(name)),
         active=shown.get("ActiveState") == "active",
         stale=shown.get("NeedDaemonReload") == "yes",
@@ -184,6 +198,11 @@ def _unit_state(name: str, shown: Mapping[str, str]) -> listener.UnitState:
             if os.path.lexists(path)
         ),
     )
+
+
+def _unit_text(name: str) -> Optional[str]:
+    found = files.read_file(unit_path(name))
+    return None if found is None else found.content.decode(errors="replace")
 
 
 def _is_assigned(address: str) -> bool:

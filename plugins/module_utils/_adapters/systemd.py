@@ -67,14 +67,17 @@ def enable(*units: str) -> None:
 
 
 def stop(*units: str) -> None:
-    """Stops units and waits for that; no error for one that does not exist."""
+    """Stops units, of templates all instances, and waits for that; no error for one that does not exist."""
+    templates = [unit for unit in units if "@." in unit]
     loaded = [
         unit
-        for unit, shown in show_units(units, ["ActiveState"]).items()
+        for unit, shown in show_units([u for u in units if u not in templates], ["ActiveState"]).items()
         if shown.get("ActiveState") != "inactive"
     ]
-    if loaded:
-        _systemctl("stop", "--", *loaded)
+    # A pattern need not match anything.
+    patterns = [unit.replace("@.", "@*.") for unit in templates]
+    if loaded or patterns:
+        _systemctl("stop", "--", *loaded, *patterns)
 
 
 def restart_units(*units: str) -> None:

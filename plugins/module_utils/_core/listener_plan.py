@@ -47,6 +47,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_con
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
     UNIX_UNIT,
     is_insecure,
+    is_template,
     parse_socket_unit,
     parse_unix_paths,
     render_units,
@@ -362,9 +363,7 @@ def _unit_changes(state: ListenerState, wanted: _Wanted) -> tuple[list[Reason], 
     if surplus:
         reasons += [Reason("unit_surplus", f"unit {name} is not asked for", name) for name in surplus]
         actions.append(RemoveUnits(surplus))
-    disabled = tuple(
-        name for name in wanted.units if not name.endswith(".service") and not state.unit(name).enabled
-    )
+    disabled = tuple(name for name in wanted.units if not is_template(name) and not state.unit(name).enabled)
     if disabled:
         reasons += [
             Reason("unit_disabled", f"{name} is not enabled: it would be gone after a reboot", name)
@@ -398,13 +397,9 @@ def _insecure_reasons(
     names = []
     reasons = []
     for name, text in units.items():
-        if not is_insecure(name):
+        if not is_insecure(name) or is_template(name):
             continue
         unit = state.unit(name)
-        if name.endswith(".service"):
-            if unit.active and (unit.text != text or unit.stale or unit.drop_ins):
-                names.append(name)
-            continue
         held = set(parse_socket_unit(text)) <= set(state.plaintext)
         if not unit.active or not held:
             reasons.append(Reason("unit_inactive", f"{name} is not active", name))
@@ -498,7 +493,7 @@ def _diff(
             before[f"{name} changed by"], after[f"{name} changed by"] = list(unit.drop_ins), []
         if unit.stale:
             before[f"{name} read by systemd"], after[f"{name} read by systemd"] = False, True
-        if not name.endswith(".service"):
+        if not is_template(name):
             before[f"{name} enabled"], after[f"{name} enabled"] = unit.enabled, name in wanted.units
     path = wanted.override_path if wanted.override_text is not None else state.command.override_path
     if path:

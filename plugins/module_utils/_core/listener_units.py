@@ -8,10 +8,11 @@ A socket of dockerd's is wanted by docker.service too, so that one restart of th
 transaction, at the moment at which systemd allows it: after the old engine has stopped and before the new one starts.
 
 dockerd speaks either TLS or plaintext on all its TCP sockets. Plaintext, where somebody insists on it, is therefore
-served by systemd-socket-proxyd(8), which passes it on to the stock unix socket. Its sockets are bound to the bridge's
+served by socat(1), which passes it on to the stock unix socket; systemd-socket-proxyd(8) ends a connection when one
+side has no more to send, and so loses what ``docker run`` prints (measured with systemd 252). Its sockets are bound to the bridge's
 interface: Linux answers for any of its addresses on any interface, and without TLS nothing else keeps others out.
 
-Sources: systemd.socket(5), systemd.unit(5), systemd-socket-proxyd(8).
+Sources: systemd.socket(5), systemd.unit(5), socat(1).
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _MANAGED = (
     "# Managed by the Ansible module wormhole.docker.dockerd_listener, which undoes changes made here.\n"
 )
 _STOCK_SOCKET = "/run/docker.sock"
-_PROXY = "/lib/systemd/systemd-socket-proxyd"
+PROXY = "/usr/bin/socat"
+_CONNECTIONS = 256
+_LINGER = 86400
+"""Seconds for which the one side may go on to send after the other has ended; socat's own default is half a second."""
 
 
 def unit_path(name: str) -> str:
@@ -56,13 +60,18 @@ def is_listener_unit(name: str) -> bool:
     if name == SINGLE_UNIT:
         return True
     return name == UNIX_UNIT or bool(
-        re.fullmatch(re.escape(PREFIX) + r"-(insecure-plaintext-)?[0-9a-fA-F.:]+\.(socket|service)", name)
+        re.fullmatch(re.escape(PREFIX) + r"-(insecure-plaintext-)?[0-9a-fA-F.:]+@?\.(socket|service)", name)
     )
 
 
 def is_insecure(name: str) -> bool:
     """Whether a unit serves plaintext; dockerd has nothing to do with it."""
     return name.startswith(INSECURE_PREFIX)
+
+
+def is_template(name: str) -> bool:
+    """Whether a unit is one of which systemd starts an instance for each connection (systemd.unit(5))."""
+    return "@." in name
 
 
 def pulled_in_by(name: str) -> tuple[str, ...]:
@@ -102,7 +111,7 @@ def render_units(
         units[f"{name}.socket"] = _render_insecure_socket(
             address, port, "lo" if gateway is None else gateway.interface
         )
-        units[f"{name}.service"] = _render_insecure_service()
+        units[f"{name}@.service"] = _render_insecure_service()
     return units
 
 
@@ -179,6 +188,8 @@ def _render_insecure_socket(address: str, port: int, interface: str) -> str:
         f"ListenStream={render_endpoint(address, port)}\n"
         f"BindToDevice={interface}\n"
         "FreeBind=true\n"
+        "Accept=yes\n"
+        f"MaxConnections={_CONNECTIONS}\n"
         "\n"
         "[Install]\n"
         f"WantedBy={ENGINE_UNIT}\n"
@@ -188,8 +199,12 @@ def _render_insecure_socket(address: str, port: int, interface: str) -> str:
 def _render_insecure_service() -> str:
     return (
         f"{_MANAGED}[Unit]\n"
-        "Description=Docker API in plaintext, INSECURE: passes connections on to the unix socket\n"
+        "Description=Docker API in plaintext, INSECURE: passes a connection on to the unix socket\n"
+        "CollectMode=inactive-or-failed\n"
         "\n"
         "[Service]\n"
-        f"ExecStart={_PROXY} {_STOCK_SOCKET}\n"
+        f"ExecStart={PROXY} -t {_LINGER} STDIO UNIX-CONNECT:{_STOCK_SOCKET}\n"
+        "StandardInput=socket\n"
+        "StandardOutput=socket\n"
+        "StandardError=journal\n"
     )

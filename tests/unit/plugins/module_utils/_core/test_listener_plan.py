@@ -342,7 +342,7 @@ def test_plaintext_comes_and_goes_without_a_restart_of_the_engine():
     assert plan_listener(INSECURE, served).is_empty
     back = plan_listener(SPEC, served)
     assert codes(back) == ["unit_surplus"] * 2
-    assert back.actions == (RemoveUnits((f"{PROXY}.service", f"{PROXY}.socket")),)
+    assert back.actions == (RemoveUnits((f"{PROXY}.socket", f"{PROXY}@.service")),)
     closed = carried_out(SPEC, served)
     assert closed.plaintext == ()
     assert plan_listener(SPEC, closed).is_empty

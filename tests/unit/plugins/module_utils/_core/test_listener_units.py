@@ -87,7 +87,7 @@ def test_plaintext_is_bound_to_its_own_bridge_and_comes_after_the_engine_which_h
 ):
     name = f"wormhole-docker-insecure-plaintext-{address}:2375"
     units = rendered(insecure=((address, 2375),))
-    assert list(units) == [f"{name}.socket", f"{name}.service"]
+    assert list(units) == [f"{name}.socket", f"{name}@.service"]
     lines = units[f"{name}.socket"].splitlines()
     for line in (
         f"ListenStream={address}:2375",
@@ -99,8 +99,8 @@ def test_plaintext_is_bound_to_its_own_bridge_and_comes_after_the_engine_which_h
         assert line in lines
     assert not any(line.startswith("Service=") for line in lines)
     assert (
-        "ExecStart=/lib/systemd/systemd-socket-proxyd /run/docker.sock"
-        in units[f"{name}.service"].splitlines()
+        "ExecStart=/usr/bin/socat -t 86400 STDIO UNIX-CONNECT:/run/docker.sock"
+        in units[f"{name}@.service"].splitlines()
     )
 
 
@@ -112,7 +112,7 @@ def test_plaintext_is_bound_to_its_own_bridge_and_comes_after_the_engine_which_h
         (UNIX_UNIT, True),
         (SINGLE_UNIT, True),
         ("wormhole-docker-insecure-plaintext-172.17.0.1:2375.socket", True),
-        ("wormhole-docker-insecure-plaintext-172.17.0.1:2375.service", True),
+        ("wormhole-docker-insecure-plaintext-172.17.0.1:2375@.service", True),
         ("wormhole-docker-backup.socket", False),
         ("wormhole-docker.service", False),
         ("wormhole-docker-172.17.0.1:2376.timer", False),
@@ -132,7 +132,7 @@ def test_only_names_that_we_give_or_gave_are_ours(name, ours):
         (UNIX_UNIT, ("sockets.target", "docker.service")),
         (SINGLE_UNIT, ("sockets.target", "docker.service")),
         ("wormhole-docker-insecure-plaintext-172.17.0.1:2375.socket", ("docker.service",)),
-        ("wormhole-docker-insecure-plaintext-172.17.0.1:2375.service", ()),
+        ("wormhole-docker-insecure-plaintext-172.17.0.1:2375@.service", ()),
     ],
 )
 def test_links_are_those_of_the_install_section(name, wanted_by):
