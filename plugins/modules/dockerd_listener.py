@@ -32,8 +32,10 @@ options:
         that it had before this module first changed it. Where somebody else has changed it since, it keeps that change and
         loses only what this module has put there.
       - V(absent) is refused as long as wormholes run that reach the engine by TLS.
+      - V(recovered) undoes a change that an earlier run has not ended, if the engine does not run for it, and does nothing
+        otherwise. V(present) and V(absent) do that, too. It is for what has to come before them and needs an engine.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, recovered]
     default: present
   transports:
     description:
@@ -195,24 +197,24 @@ reasons:
       sample: 172.17.0.1:2376
 endpoints:
   description: Where dockerd listens for wormholes.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: list
   elements: str
   sample: ["172.17.0.1:2376"]
 unix_socket:
   description: The additional unix socket; empty if none is asked for.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: str
   sample: /run/wormhole/docker.sock
 insecure_endpoints:
   description: Where plaintext is served.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: list
   elements: str
   sample: []
 unreachable_networks:
   description: The networks whose containers have no way to the host, with the reason and what to use instead.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: list
   elements: dict
   contains:
@@ -230,7 +232,7 @@ unreachable_networks:
       sample: transport unix
 firewall:
   description: What was found in the way of containers.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: dict
   contains:
     manager:
@@ -244,15 +246,15 @@ firewall:
       sample: ["docker0 to 172.17.0.1:2376"]
 reloaded:
   description: Whether the engine was told to read its configuration again; in check mode, whether it would be.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: bool
 restarted:
   description: Whether the engine was restarted; in check mode, whether it would be.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: bool
 interrupted:
   description: The containers that a restart stopped, or in check mode would stop.
-  returned: success
+  returned: success, unless O(state=recovered)
   type: list
   elements: str
   sample: ["jenkins"]
@@ -278,6 +280,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_pla
     plan_openings,
     render_opening,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_recovery import plan_recovery
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import plan_removal
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
@@ -294,6 +297,14 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     plan = plan_listener if spec.present else plan_removal
 
     with host.reserved():
+        if module.params["state"] == "recovered":
+            return execute(
+                check_mode=module.check_mode,
+                subject="an interrupted change",
+                observe=host.observe_recovery,
+                plan=plan_recovery,
+                apply=host.recover,
+            )
         return execute(
             check_mode=module.check_mode,
             subject="dockerd's listener",
@@ -337,7 +348,7 @@ def _describe(spec: ListenerSpec, state: ListenerState, plan: Plan[Any]) -> dict
 
 def main() -> None:
     arguments = {
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "state": {"type": "str", "choices": ["present", "absent", "recovered"], "default": "present"},
         "transports": {"type": "list", "elements": "str", "choices": ["tls", "unix"], "default": ["tls"]},
         "addresses": {"type": "list", "elements": "str"},
         "host_addresses": {"type": "list", "elements": "str", "default": []},

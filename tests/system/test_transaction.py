@@ -184,7 +184,6 @@ def test_the_next_run_finishes_what_a_dead_one_began(release, fresh_host, playbo
     assert playbook("provision", host, *OTHER_PORT).changed == 0
 
 
-@pytest.mark.xfail(reason="role engine starts the engine before anything undoes what keeps it from starting")
 @pytest.mark.parametrize("release", one_release(13))
 def test_the_next_run_undoes_what_the_engine_does_not_start_with(
     release, fresh_host, playbook, start_playbook

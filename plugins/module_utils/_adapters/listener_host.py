@@ -43,6 +43,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import Opening
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import plan_endpoints
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_recovery import (
+    Recover,
+    RecoveryState,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import (
     is_record_incomplete,
     strip_our_part,
@@ -102,12 +106,21 @@ class ListenerHost:
         journal = self._transaction.open()
         if journal is None:
             return
-        if not self._spec.present:
+        if not self._spec.present or not self._answers():
             self._restore(journal)
-            return
-        try:
-            self._connect().info()
-        except WormholeError:
+
+    def observe_recovery(self) -> RecoveryState:
+        """Reads whether a change was not ended, and whether the engine answers all the same."""
+        return RecoveryState(interrupted=self._transaction.open() is not None, answers=self._answers())
+
+    def recover(self, plan: Plan[Recover]) -> None:
+        """Puts the former state back.
+
+        Raises:
+            ApplyFailed: it could not be put back.
+        """
+        journal = self._transaction.open()
+        if plan.actions and journal is not None:
             self._restore(journal)
 
     def give_up(self, error: WormholeError) -> WormholeError:
@@ -299,7 +312,7 @@ class ListenerHost:
             # After the reload: an engine that systemd keeps trying to start would pull them in again.
             systemd.stop(*sorted(touched))
         systemd.enable(*sorted(name for name in enabled if os.path.exists(unit_path(name))))
-        if rebind:
+        if rebind or not self._answers():
             self._restarted = True
             systemd.restart(listener.ENGINE_UNIT)
         elif notes.get("reloaded"):
@@ -328,6 +341,13 @@ class ListenerHost:
         systemd.reload(listener.ENGINE_UNIT)
         self._wait_for_live_restore(live_restore)
         self._transaction.restore_files()
+
+    def _answers(self) -> bool:
+        try:
+            self._connect().info()
+        except WormholeError:
+            return False
+        return True
 
     def _config_path(self) -> str:
         # Configuration management may keep the real file elsewhere; a rename must not replace the link to it.
