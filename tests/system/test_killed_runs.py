@@ -29,7 +29,7 @@ LONGEST = 6.0
 LONGEST_CHANGE = 2.0
 """Seconds from the moment at which a run's change begins to the latest kill."""
 PORTS = (2376, 12376)
-ALSO = ({}, {"listener_transports": ["tls", "unix"]}, {"listener_insecure_plaintext_port": 2375})
+ALSO = ({}, {"listener_transports": ["tls", "unix"]}, {"listener_addresses": ["gateways"]})
 """What is asked for besides the port."""
 FOREIGN = {"labels": ["rack=7"], "max-concurrent-downloads": 2}
 LIVE_RESTORE = {12: False, 13: True}
