@@ -64,4 +64,9 @@ def start_again(engine: EnginePort, names: tuple[str, ...]) -> None:
         raise ApplyFailed(
             "containers that ran before the restart", expected="to run again", found=", ".join(failures)
         )
+    forget_containers()
+
+
+def forget_containers() -> None:
+    """Ends the memory of containers that have to run again: all of them do."""
     files.remove_file(_INTERRUPTED)

@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener
     validate_config,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_containers import (
+    forget_containers,
     remember_containers,
     start_again,
 )
@@ -273,6 +274,8 @@ class ListenerHost:
             prove_unix_socket(self._spec.unix_socket)
 
     def _end(self, before: listener.ListenerState) -> None:
+        # The plan starts those that are remembered and do not run; a memory of none is of an interrupted run's.
+        forget_containers()
         if not self._spec.present:
             self._transaction.forget()
             return
