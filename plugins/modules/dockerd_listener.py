@@ -129,6 +129,13 @@ options:
     type: str
     choices: [interrupt, refuse]
     default: interrupt
+  wormholes_removed:
+    description:
+      - Names of wormholes that an earlier task of this run removed, or would have in check mode.
+      - Lets check mode predict O(state=absent).
+    type: list
+    elements: str
+    default: []
 extends_documentation_fragment:
   - wormhole.docker.docker
   - wormhole.docker.attributes
@@ -361,6 +368,7 @@ def main() -> None:
         "firewall": {"type": "str", "choices": ["open", "ignore"], "default": "open"},
         "material_changed": {"type": "bool", "default": False},
         "running_containers": {"type": "str", "choices": ["interrupt", "refuse"], "default": "interrupt"},
+        "wormholes_removed": {"type": "list", "elements": "str", "default": []},
     }
     run(
         AnsibleModule(argument_spec={**arguments, **connection_arguments()}, supports_check_mode=True), ensure

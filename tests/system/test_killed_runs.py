@@ -20,6 +20,7 @@ import time
 import pytest
 
 from hosts import BYSTANDER, GATEWAY, WORMHOLE, engine, inside, launch_arguments
+from lab import LabError
 from transactions import leftovers, lose_connection, signal_module
 
 KILLS = 25 if os.environ.get("WORMHOLE_THOROUGH") else 2
@@ -78,6 +79,21 @@ def wait_for_change(host):
     host.run(f"timeout 110 sh -c 'until [ -e {journal} ]; do sleep 0.02; done'")
 
 
+def wait_for_engine(host):
+    """Docker runs; a host that has just booted may let nobody in for a moment."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            host.run(
+                "for i in $(seq 120); do docker version >/dev/null 2>&1 && exit 0; sleep 0.5; done; exit 1"
+            )
+            return
+        except LabError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
 def survivors(host):
     """The processes of the containers."""
     shown = host.run("docker inspect -f '{{.Name}} {{.State.Pid}} {{.State.Running}}' agent bystander").stdout
@@ -111,7 +127,7 @@ def test_after_a_kill_at_any_moment_the_engine_runs_and_one_more_run_puts_it_rig
         print(
             f"{number} of seed {SEED}: {kill.__name__} {moment:.2f} s after the {since}, {wanted}, left {left}"
         )
-        host.run("for i in $(seq 120); do docker version >/dev/null 2>&1 && exit 0; sleep 0.5; done; exit 1")
+        wait_for_engine(host)
         if kill is cut_power:
             host.run("docker start bystander")
             before = []

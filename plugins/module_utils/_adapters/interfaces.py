@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
 _SIOCGIFADDR = 0x8915  # netdevice(7)
 _IP_FREEBIND = 15  # ip(7); Python's socket module does not name it
 _IPV6_FREEBIND = 78  # linux/in6.h
+_LOOPBACK = "::1"
 _ACCEPTS_CONNECTIONS = 0x10000
 _TCP_LISTEN = "0A"  # include/net/tcp_states.h
 
@@ -54,10 +55,13 @@ def is_usable(address: str) -> bool:
     """Whether programs on this host can dial an address of its own.
 
     An IPv6 address whose bridge has no carrier, because no container is attached, cannot be dialled: it is tentative
-    (RFC 4862, 5.4) until the first container comes, and packets to it are dropped after the last one has gone.
+    (RFC 4862, 5.4) until the first container comes, and packets to it are dropped after the last one has gone. A host's
+    packets to itself take the loopback interface, which may be without IPv6.
     """
-    if ":" in address and not _has_carrier(_ipv6_addresses().get(address, "")):
-        return False
+    if ":" in address:
+        assigned = _ipv6_addresses()
+        if _LOOPBACK not in assigned or not _has_carrier(assigned.get(address, "")):
+            return False
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:

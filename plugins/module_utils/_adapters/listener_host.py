@@ -61,7 +61,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     wants_links,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import FormerFile, Journal
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import (
+    FormerFile,
+    Journal,
+    Origin,
+)
 
 _LOCK = "/run/wormhole-docker.lock"
 
@@ -276,10 +280,18 @@ class ListenerHost:
     def _end(self, before: listener.ListenerState) -> None:
         # The plan starts those that are remembered and do not run; a memory of none is of an interrupted run's.
         forget_containers()
+        origin, journal = self._transaction.origin(), self._transaction.open()
+        paths = () if journal is None else tuple(journal.files)
+        self._conclude(before, origin, journal)
+        for directory in {os.path.dirname(path) for path in paths if not os.path.exists(path)}:
+            # Of drop-ins; until now, it may have held the former file.
+            if directory.endswith(".d"):
+                files.remove_directory(directory)
+
+    def _conclude(self, before: listener.ListenerState, origin: Origin, journal: Optional[Journal]) -> None:
         if not self._spec.present:
             self._transaction.forget()
             return
-        origin, journal = self._transaction.origin(), self._transaction.open()
         incomplete = journal is None or is_record_incomplete(before, journal)
         self._transaction.commit(
             lambda path, content: strip_our_part(

@@ -59,6 +59,7 @@ class ListenerSpec:
         open_firewall: whether to let containers through a firewall of the host.
         material_changed: whether an earlier task of this run has replaced the server's certificate, or will.
         interrupt_containers: whether containers may be stopped and started by a restart of the engine.
+        wormholes_removed: names of wormholes that an earlier task of this run has removed, or will.
     """
 
     present: bool = True
@@ -74,6 +75,7 @@ class ListenerSpec:
     open_firewall: bool = True
     material_changed: bool = False
     interrupt_containers: bool = True
+    wormholes_removed: tuple[str, ...] = ()
 
     @property
     def tls(self) -> bool:
@@ -293,6 +295,7 @@ def parse_spec(
     firewall: str = "open",
     material_changed: bool = False,
     running_containers: str = "interrupt",
+    wormholes_removed: Sequence[str] = (),
 ) -> ListenerSpec:
     """Checks a task's options.
 
@@ -349,6 +352,7 @@ def parse_spec(
         open_firewall=firewall == "open",
         material_changed=material_changed,
         interrupt_containers=running_containers == "interrupt",
+        wormholes_removed=tuple(wormholes_removed),
     )
 
 

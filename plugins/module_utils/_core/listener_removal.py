@@ -9,7 +9,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, engine_command
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     ENGINE_UNIT,
@@ -25,7 +25,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     render_endpoint,
     wanted_keys,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_conflicts import refuse_plaintext
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_conflicts import (
+    former_hosts,
+    refuse_plaintext,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import (
     end_of_interrupted_run,
     firewall_reasons,
@@ -66,11 +69,12 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
         )
     restart = bool(held or override)
     reasons += [Reason("listening_elsewhere", f"dockerd listens on {place}", ENGINE_UNIT) for place in held]
-    if (restart or units) and state.wormholes:
+    wormholes = [name for name in state.wormholes if name not in spec.wormholes_removed]
+    if (restart or units) and wormholes:
         raise Refused(
             ENGINE_UNIT,
             expected="no running wormhole that reaches the engine by TLS",
-            found=", ".join(state.wormholes),
+            found=", ".join(wormholes),
             remedy="Remove them first, by module wormhole_container with state absent, or stop them",
         )
     if config_differs:
@@ -219,9 +223,12 @@ def _held(spec: ListenerSpec, state: ListenerState) -> list[str]:
         if not is_insecure(name)
         for endpoint in parse_socket_unit(unit.text or "")
     }
+    config = daemon_json.parse_config(state.config_text)
+    # What dockerd has opened because somebody configured it so is given back with their configuration.
+    theirs = former_hosts(state, config) or engine_command.listens_otherwise(state.command.running)
     named = {
         endpoint
-        for endpoint in (*state.listening, *state.lingering)
+        for endpoint in (*state.listening, *(() if theirs else state.lingering))
         if endpoint in ours or endpoint[1] == spec.port
     }
     return [render_endpoint(*endpoint) for endpoint in sorted(named - state.foreign_endpoints)] + [

@@ -431,6 +431,9 @@ def test_ufw_denies_by_ipv6_too():
 def test_a_ufw_that_was_switched_off_leaves_ours_behind():
     state = conclude(of_ufw("*filter\n:INPUT ACCEPT [0:0]\n", enabled=False), [OPENING])
     assert (state.needed, state.opened, state.leftover) == ((), (), True)
+    # Switched off in its file alone, it is still in force, and gone after the next boot.
+    state = conclude(of_ufw(enabled=False), [OPENING])
+    assert (state.needed, state.opened, state.leftover) == ((OPENING,), (), True)
 
 
 def test_the_rules_that_ufw_has_left_in_the_kernel_are_not_its_own_once_it_is_off():
