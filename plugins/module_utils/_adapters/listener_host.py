@@ -158,6 +158,7 @@ class ListenerHost:
                     self._perform(action)
                 self._prove(state, addresses)
                 self._interruption.check()
+                self._end(state)
             except WormholeError as error:
                 raise self._roll_back(error) from error
             except Exception as error:
@@ -168,7 +169,6 @@ class ListenerHost:
                     remedy="This is a defect; please report it",
                 )
                 raise self._roll_back(failure) from error
-            self._end(state)
 
     def _addresses(self, state: listener.ListenerState) -> list[str]:
         if not self._spec.present:

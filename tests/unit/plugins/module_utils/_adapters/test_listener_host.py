@@ -277,6 +277,19 @@ def test_the_number_of_steps_is_that_of_the_tests_above(bench):
     assert len(bench.events) == max(steps(ABSENT))
 
 
+def test_a_record_that_cannot_be_written_takes_everything_back(bench, monkeypatch):
+    bench.with_former_config()
+    before = bench.tree()
+
+    def full(_self, _strip):
+        raise ApplyFailed("origin.json", expected="to be written", found="No space left on device")
+
+    monkeypatch.setattr(listener_host.Transaction.func, "commit", full)
+    with pytest.raises(ApplyFailed, match="No space left on device.*The former configuration is back"):
+        bench.run()
+    assert bench.tree() == before
+
+
 def test_a_signal_takes_everything_back(bench):
     bench.with_former_config()
     before = bench.tree()
