@@ -82,10 +82,14 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     wanted = _wanted(spec, state, config, endpoints, topology)
 
     reasons = _config_reasons(spec, state, config)
-    actions: list[Action] = [WriteConfig(wanted.config_text)] if reasons else []
-    for part in (_unit_changes(state, wanted), _override_changes(state, wanted)):
-        reasons += part[0]
-        actions += part[1]
+    written: list[Action] = [WriteConfig(wanted.config_text)] if reasons else []
+    unit_reasons, unit_actions = _unit_changes(state, wanted)
+    reasons += unit_reasons
+    # At every moment, what an engine would find that starts just then has to be safe: no socket of ours without TLS keys.
+    actions = written + unit_actions if spec.tls else unit_actions + written
+    override_reasons, override_actions = _override_changes(state, wanted)
+    reasons += override_reasons
+    actions += override_actions
     live_restore = state.live_restore if spec.live_restore is None else spec.live_restore
     if live_restore != state.live_restore:
         reasons.append(

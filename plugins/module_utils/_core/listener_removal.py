@@ -80,11 +80,12 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     if config_differs:
         refuse_plaintext(state, former)
     config_actions = _config_actions(state, former, restart) if config_differs else ([], [])
-    actions += config_actions[0]
+    # An engine that starts in between must not find a socket of ours without TLS keys, nor -H of ours beside hosts.
     if units:
         actions.append(RemoveUnits(units))
     if override:
         actions.append(WriteUnits(((override, None),)))
+    actions += config_actions[0]
     if state.firewall.opened or state.firewall.leftover:
         reasons += firewall_reasons(state, set())
         actions.append(SetFirewall(()))

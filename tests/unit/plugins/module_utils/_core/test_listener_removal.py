@@ -86,7 +86,7 @@ def test_where_it_never_was_nothing_is_touched(state):
 
 def test_everything_goes_with_one_restart():
     plan = plan_removal(ABSENT, RIGHT)
-    assert plan.actions == (WriteConfig(None, exact=True), RemoveUnits((UNIT,)), RestartEngine((), ()))
+    assert plan.actions == (RemoveUnits((UNIT,)), WriteConfig(None, exact=True), RestartEngine((), ()))
     assert codes(plan) == ["unit_surplus", "config_differs", "listening_elsewhere"]
     assert plan.before["/etc/docker/daemon.json exists"] is True
     assert plan.after["/etc/docker/daemon.json exists"] is False
@@ -117,7 +117,7 @@ def test_the_former_bytes_come_back(text):
     state = right(ListenerSpec(), with_config(text))
     plan = plan_removal(ABSENT, state)
     if state.config_text != text:
-        assert plan.actions[0] == WriteConfig(text, exact=True)
+        assert plan.actions[1] == WriteConfig(text, exact=True)
     assert given_back(state) == text
 
 
@@ -134,6 +134,35 @@ def test_several_runs_with_several_options_are_undone_at_once():
     assert given_back(state) == text
 
 
+def moments(state, plan):
+    """What an engine would find that starts between two actions of a plan."""
+    return [
+        simulate_listener(state, dataclasses.replace(plan, actions=plan.actions[: number + 1]))
+        for number in range(len(plan.actions))
+    ]
+
+
+@pytest.mark.parametrize("hosts", [False, True])
+def test_at_no_moment_would_an_engine_that_starts_serve_plaintext_or_not_start(hosts):
+    spec = ListenerSpec(adopt=hosts)
+    virgin = VIRGIN
+    if hosts:
+        text = '{"hosts": ["tcp://172.17.0.1:2376"]}'
+        bare = dataclasses.replace(ADOPTABLE, configured="/usr/sbin/dockerd", running="/usr/sbin/dockerd")
+        virgin = with_config(text, dataclasses.replace(VIRGIN, command=bare))
+    installed = right(spec, virgin)
+    changes = [(virgin, plan_listener(spec, virgin)), (installed, plan_removal(ABSENT, installed))]
+    if not hosts:
+        other = ListenerSpec(transports=("unix",))
+        changes.append((installed, plan_listener(other, installed)))
+    for state, plan in changes:
+        for moment in moments(state, plan):
+            config = json.loads(moment.config_text or "{}")
+            assert config.get("tlsverify") or UNIT not in moment.units
+            started_by = moment.command.override_text or moment.command.configured
+            assert "hosts" not in config or "-H" not in started_by
+
+
 def test_what_somebody_has_changed_since_stays():
     state = right(ListenerSpec(), with_config('{\n  "debug": true,\n  "labels": ["a"]\n}\n'))
     config = json.loads(state.config_text)
@@ -142,7 +171,7 @@ def test_what_somebody_has_changed_since_stays():
     plan = plan_removal(ABSENT, edited(state, json.dumps(config)))
     text = given_back(edited(state, json.dumps(config)))
     assert json.loads(text) == {"labels": ["b"], "mtu": 1400, "tlskey": "/etc/theirs.pem"}
-    assert plan.actions[0] == WriteConfig(text, exact=True)
+    assert plan.actions[1] == WriteConfig(text, exact=True)
 
 
 def test_a_file_of_ours_that_somebody_has_added_to_stays_with_what_is_theirs():
@@ -231,8 +260,7 @@ def test_what_was_adopted_is_given_back():
     state = right(spec, with_config(hosts, dataclasses.replace(VIRGIN, command=ADOPTABLE)))
     assert state.command.override_path == OVERRIDE
     plan = plan_removal(ABSENT, state)
-    assert WriteUnits(((OVERRIDE, None),)) in plan.actions
-    assert plan.actions[0] == WriteConfig(hosts, exact=True)
+    assert plan.actions[1:3] == (WriteUnits(((OVERRIDE, None),)), WriteConfig(hosts, exact=True))
     assert "override_surplus" in codes(plan)
     assert (plan.before[OVERRIDE], plan.after[OVERRIDE]) == (state.command.override_text.splitlines(), [])
     assert given_back(state) == hosts
@@ -272,11 +300,11 @@ def test_live_restore_that_we_set_spares_the_containers_until_the_engine_has_bee
         if "live" in (text or "")
         else ["WriteConfig", "ReloadEngine", "WriteConfig"]
     )
-    assert names(plan) == ["WriteConfig", "RemoveUnits", "RestartEngine", *last]
+    assert names(plan) == ["RemoveUnits", "WriteConfig", "RestartEngine", *last]
     assert json.loads(plan.actions[3].text or "{}")["live-restore"] is False
-    meanwhile = json.loads(plan.actions[0].text)
+    meanwhile = json.loads(plan.actions[1].text)
     assert meanwhile == {**json.loads(text or "{}"), "live-restore": True}
-    assert not plan.actions[0].exact
+    assert not plan.actions[1].exact
     assert restart_of(plan).containers == ()
     assert [action for action in plan.actions if isinstance(action, WriteConfig)][-1] == WriteConfig(
         text, exact=True
@@ -303,7 +331,7 @@ def test_live_restore_that_was_there_before_us_stays():
         ListenerSpec(), with_config('{"live-restore": true}', dataclasses.replace(VIRGIN, live_restore=True))
     )
     plan = plan_removal(ABSENT, state)
-    assert names(plan) == ["WriteConfig", "RemoveUnits", "RestartEngine"]
+    assert names(plan) == ["RemoveUnits", "WriteConfig", "RestartEngine"]
     assert given_back(state) == '{"live-restore": true}'
 
 
@@ -343,7 +371,7 @@ def test_plaintext_alone_goes_without_a_restart():
     alone = {name: unit for name, unit in both.units.items() if name != UNIT}
     state = dataclasses.replace(both, units=alone, listening=(), served={})
     plan = plan_removal(ABSENT, state)
-    assert names(plan) == ["WriteConfig", "RemoveUnits"]
+    assert names(plan) == ["RemoveUnits", "WriteConfig"]
     assert carried_out(ABSENT, both).plaintext == ()
 
 
