@@ -10,39 +10,10 @@ import json
 
 import pytest
 
-from hosts import BYSTANDER, GATEWAY, WORMHOLE, configure, engine, footprint, inside, launch_arguments
-
-pytestmark = pytest.mark.parametrize("release", [12, 13])
-
-FOREIGN = {
-    "debug": False,
-    "labels": ["rack=7"],
-    "log-opts": {"max-size": "10m", "max-file": "3"},
-    "default-shm-size": "96M",
-    "default-address-pools": [{"base": "172.30.0.0/16", "size": 24}],
-    "max-concurrent-downloads": 2,
-    "shutdown-timeout": 20,
-}
+from hosts import BYSTANDER, GATEWAY, WORMHOLE, configure, engine, footprint, launch_arguments, one_release
 
 
-def test_a_foreign_configuration_keeps_every_key_and_a_bystander_runs_on(release, fresh_host, playbook):
-    host = fresh_host(release)
-    text = json.dumps(FOREIGN, indent=8)
-    configure(host, text)
-    host.run(BYSTANDER)
-    (bystander,) = engine(host).containers
-    unit = host.run("systemctl cat docker.service").stdout
-    done = playbook("provision", host, "--diff")
-    assert "bystander" in json.dumps([task.diff for task in done.tasks])
-    config = host.run("cat /etc/docker/daemon.json").stdout
-    assert config.startswith(text[: text.rindex("}")].rstrip())
-    assert set(json.loads(config)) - set(FOREIGN) == {"tlsverify", "tlscacert", "tlscert", "tlskey"}
-    assert host.run("stat -c %a /etc/docker/daemon.json").stdout.strip() == "640"
-    assert host.run("systemctl cat docker.service").stdout == unit
-    assert bystander in engine(host).containers
-    assert playbook("provision", host).changed == 0
-
-
+@pytest.mark.parametrize("release", one_release(12))
 def test_with_live_restore_no_container_stops(release, fresh_host, playbook):
     host = fresh_host(release)
     configure(host, '{"live-restore": true}')
@@ -55,6 +26,7 @@ def test_with_live_restore_no_container_stops(release, fresh_host, playbook):
     assert before.split()[2] == "true"
 
 
+@pytest.mark.parametrize("release", one_release(13))
 def test_refusing_to_interrupt_leaves_everything_as_it_was(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run(BYSTANDER)
@@ -72,6 +44,7 @@ def test_refusing_to_interrupt_leaves_everything_as_it_was(release, fresh_host, 
     )
 
 
+@pytest.mark.parametrize("release", one_release(12))
 def test_a_broken_configuration_is_named_and_left_alone(release, fresh_host, playbook):
     host = fresh_host(release)
     before = engine(host)
@@ -84,6 +57,7 @@ def test_a_broken_configuration_is_named_and_left_alone(release, fresh_host, pla
     assert engine(host) == before
 
 
+@pytest.mark.parametrize("release", one_release(13))
 def test_a_port_that_is_taken_is_named_with_its_holder(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run(
@@ -106,6 +80,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder(release, fresh_host, play
     )
 
 
+@pytest.mark.parametrize("release", [12, 13])
 def test_a_host_without_docker_gets_it_or_is_told(release, fresh_host, playbook):
     host = fresh_host(release, variant="bare")
     failed = playbook("provision", host, "-e", '{"engine_install": false}', check=False)
@@ -121,6 +96,7 @@ def test_a_host_without_docker_gets_it_or_is_told(release, fresh_host, playbook)
     assert f"{GATEWAY}:2376" in host.run("ss -Hltn").stdout
 
 
+@pytest.mark.parametrize("release", one_release(12))
 def test_a_host_without_python3_docker_is_told_and_its_engine_runs_on(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run("dpkg --purge --force-depends python3-docker")
@@ -135,6 +111,7 @@ def test_a_host_without_python3_docker_is_told_and_its_engine_runs_on(release, f
     assert engine(host) == before
 
 
+@pytest.mark.parametrize("release", [12, 13])
 def test_an_engine_that_does_not_come_up_is_put_back_as_it_was(release, fresh_host, playbook):
     """dockerd refuses to start with our keys, for a reason that no validation could have foreseen."""
     host = fresh_host(release)
@@ -161,22 +138,3 @@ def test_an_engine_that_does_not_come_up_is_put_back_as_it_was(release, fresh_ho
         if "wormhole-docker" in line
     ]
     assert [line for line in ours if "inactive" not in line] == []
-
-
-def test_a_drifted_listener_is_named_and_mended(release, fresh_host, playbook):
-    host = fresh_host(release)
-    playbook("provision", host)
-    playbook("launch", host, *launch_arguments())
-    host.run(
-        "sed -i 's/^ListenStream=.*/ListenStream=0.0.0.0:2376/' /etc/systemd/system/wormhole-docker-172.17.0.1:2376.socket"
-    )
-    host.run(
-        "systemctl daemon-reload; systemctl stop wormhole-docker-172.17.0.1:2376.socket; systemctl restart docker.service"
-    )
-    assert "0.0.0.0:2376" in host.run("ss -Hltn").stdout
-    done = playbook("provision", host, "--diff")
-    assert done.changed == 1
-    assert "0.0.0.0:2376" in json.dumps([task.diff for task in done.tasks])
-    assert "0.0.0.0:2376" not in host.run("ss -Hltn").stdout
-    assert inside(host, "docker version --format '{{.Server.Os}}'").stdout.strip() == "linux"
-    assert playbook("provision", host).changed == 0
