@@ -54,36 +54,6 @@ options:
     type: str
     choices: [missing, always, never]
     default: missing
-  transport:
-    description:
-      - How the container reaches its engine.
-      - V(tls) is mutual TLS on a bridge's gateway, where M(wormhole.docker.dockerd_listener) lets dockerd
-        listen.
-      - V(unix) mounts the engine's socket. It needs no network, and gives the engine no identity to tell
-        wormholes apart by.
-    type: str
-    choices: [tls, unix]
-    default: tls
-  identity:
-    description:
-      - The name by which the engine knows this wormhole with O(transport=tls), which is its client
-        certificate's common name. By default the container's name.
-    type: str
-  identity_directory:
-    description:
-      - Directory on the host with the identity's C(ca.pem), C(cert.pem) and C(key.pem), made by
-        M(wormhole.docker.tls_certificates). It is mounted read-only as a directory, so that a renewed
-        certificate reaches a running container.
-      - By default C(/etc/wormhole/identities/) followed by the identity.
-    type: path
-  certificate_path:
-    description: Where the identity is mounted in the container.
-    type: str
-    default: /certs
-  port:
-    description: TCP port of the listener.
-    type: int
-    default: 2376
   verify:
     description:
       - Whether a container has to be traversed before it counts as started.
@@ -201,6 +171,7 @@ options:
     description: Whether the container gets all capabilities and devices of the host.
     type: bool
 extends_documentation_fragment:
+  - wormhole.docker.wiring
   - wormhole.docker.docker
   - wormhole.docker.attributes
 notes:
@@ -308,7 +279,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ne
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import arguments
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import TLS, TRANSPORTS
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
+    ARGUMENTS as WIRING_ARGUMENTS,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     MISSING,
@@ -333,11 +307,6 @@ ARGUMENTS: dict[str, Any] = {
     "state": {"type": "str", "choices": list(STATES), "default": STARTED},
     "image": {"type": "str"},
     "pull": {"type": "str", "choices": list(PULLS), "default": MISSING},
-    "transport": {"type": "str", "choices": list(TRANSPORTS), "default": TLS},
-    "identity": {"type": "str"},
-    "identity_directory": {"type": "path"},
-    "certificate_path": {"type": "str", "default": "/certs"},
-    "port": {"type": "int", "default": 2376},
     "verify": {"type": "bool", "default": True},
     "adopt": {"type": "bool", "default": False},
     "recreate": {"type": "bool", "default": False},
@@ -382,7 +351,13 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     run(
         AnsibleModule(
-            argument_spec={**ARGUMENTS, **NETWORK_ARGUMENTS, **arguments(), **connection_arguments()},
+            argument_spec={
+                **ARGUMENTS,
+                **WIRING_ARGUMENTS,
+                **NETWORK_ARGUMENTS,
+                **arguments(),
+                **connection_arguments(),
+            },
             required_if=[("state", state, ("image",)) for state in STATES if state != ABSENT],
             supports_check_mode=True,
         ),

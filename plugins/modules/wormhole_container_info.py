@@ -78,7 +78,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import LABEL_MANAGED
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_list import list_wormholes
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,

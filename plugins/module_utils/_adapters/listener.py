@@ -61,7 +61,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.network_conf
     promised_names,
     topology_after_restart,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     LABEL_MANAGED,
     LABEL_TRANSPORT,
 )

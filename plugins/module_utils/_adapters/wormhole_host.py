@@ -25,12 +25,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
-    TLS,
-    Wiring,
-    WiringSpec,
-    WiringState,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, WiringState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS, WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,

@@ -29,10 +29,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     WormholeError,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     SOCKET_TARGET,
     TLS,
-    Wiring,
     WiringSpec,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import is_running

@@ -14,61 +14,20 @@ Sources: Docker CLI reference, "Environment variables" (``DOCKER_HOST`` and its 
 from __future__ import annotations
 
 import ipaddress
-import posixpath
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping, Optional
+from typing import Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE, Topology
-
-TLS = "tls"
-UNIX = "unix"
-TRANSPORTS = (TLS, UNIX)
-
-SOCKET_TARGET = "/var/run/docker.sock"
-HOST_NAME = "host.docker.internal"
-LABEL_PREFIX = "wormhole.docker."
-LABEL_MANAGED = LABEL_PREFIX + "managed"
-LABEL_TRANSPORT = LABEL_PREFIX + "transport"
-LABEL_IDENTITY = LABEL_PREFIX + "identity"
-
-RESERVED_VARIABLES = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CONTEXT")
-"""Variables by which a Docker client chooses its engine; a second opinion on them would break the
-wormhole."""
-
-
-@dataclass(frozen=True)
-class WiringSpec:
-    """How a wormhole is meant to reach its engine.
-
-    Attributes:
-        transport: ``tls`` or ``unix``.
-        identity: the name that the engine knows the wormhole by: its client certificate's common name.
-        identity_directory: on the host: holds ``ca.pem``, ``cert.pem`` and ``key.pem``.
-        certificate_path: where that directory is mounted in the container.
-        port: TCP port of the listener.
-        socket_path: the engine's socket on the host.
-        networks: names of the networks that the container joins; empty for what network_mode says.
-        network_mode: as in docker_container; empty for the default bridge.
-    """
-
-    transport: str = TLS
-    identity: str = ""
-    identity_directory: str = ""
-    certificate_path: str = "/certs"
-    port: int = 2376
-    socket_path: str = SOCKET_TARGET
-    networks: tuple[str, ...] = ()
-    network_mode: str = ""
-
-    @property
-    def joined(self) -> tuple[str, ...]:
-        """The networks that the container will be on; ``host``, ``none`` and ``container:…`` count as
-        such."""
-        mode = {"": DEFAULT_BRIDGE, "default": DEFAULT_BRIDGE}.get(self.network_mode, self.network_mode)
-        return tuple(
-            dict.fromkeys(self.networks if not self.network_mode else (mode, *self.networks)) or (mode,)
-        )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
+    HOST_NAME,
+    LABEL_IDENTITY,
+    LABEL_MANAGED,
+    LABEL_TRANSPORT,
+    SOCKET_TARGET,
+    UNIX,
+    WiringSpec,
+)
 
 
 @dataclass(frozen=True)
@@ -164,32 +123,6 @@ def wire(spec: WiringSpec, state: WiringState) -> Wiring:
         labels={**labels, LABEL_IDENTITY: spec.identity},
         volumes=(f"{spec.identity_directory}:{spec.certificate_path}:ro",),
     )
-
-
-def refuse_conflicts(
-    spec: WiringSpec,
-    *,
-    env: Iterable[str] = (),
-    mount_targets: Iterable[str] = (),
-    etc_hosts: Iterable[str] = (),
-    labels: Iterable[str] = (),
-) -> None:
-    """Refuses what the user sets for himself although it is the wiring's.
-
-    Raises:
-        InvalidInput: names the first conflict.
-    """
-    target = spec.certificate_path if spec.transport == TLS else SOCKET_TARGET
-    conflicts = [f"env {name}" for name in env if name in RESERVED_VARIABLES]
-    conflicts += [f"volumes {path}" for path in mount_targets if posixpath.normpath(path) == target]
-    conflicts += [f"etc_hosts {name}" for name in etc_hosts if name == HOST_NAME]
-    conflicts += [f"labels {name}" for name in labels if name.startswith(LABEL_PREFIX)]
-    if conflicts:
-        raise InvalidInput(
-            conflicts[0],
-            expected=f"to be left to transport {spec.transport}, which sets it",
-            remedy="Leave it out; for a container without a wormhole use another module",
-        )
 
 
 def _choose_address(spec: WiringSpec, state: WiringState) -> _Choice:

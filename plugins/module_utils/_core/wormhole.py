@@ -21,17 +21,16 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ne
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import parse_options
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import split_bind
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     LABEL_MANAGED,
-    TRANSPORTS,
     WiringSpec,
-    WiringState,
+    parse_wiring,
     refuse_conflicts,
 )
 
 ABSENT, PRESENT, STOPPED, STARTED = STATES = ("absent", "present", "stopped", "started")
 MISSING, ALWAYS, NEVER = PULLS = ("missing", "always", "never")
-IDENTITIES = "/etc/wormhole/identities"
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 FORMER_SUFFIX = ".wormhole-former"
@@ -205,17 +204,19 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         raise InvalidInput(f"name {name!r}", expected="letters, digits, and after the first also _ . and -")
     if params["state"] != ABSENT and not params.get("image"):
         raise InvalidInput(f"wormhole {name}", expected="an image", remedy="Set the option image")
-    if params["transport"] not in TRANSPORTS:
-        raise InvalidInput("transport", expected=" or ".join(TRANSPORTS), found=params["transport"])
-    if not 1 <= params["port"] <= 65535:
-        raise InvalidInput("port", expected="a number from 1 to 65535", found=str(params["port"]))
     if (params.get("stop_timeout") or 0) < -1:
         raise InvalidInput(
             "stop_timeout", expected="seconds, or -1 to wait for ever", found=str(params["stop_timeout"])
         )
     options = parse_options(params)
     attachments = parse_attachments(params.get("networks"), options.get("network_mode", ""))
-    wiring = _parse_wiring(params, socket_path, attachments, options.get("network_mode", ""))
+    wiring = parse_wiring(
+        params,
+        name=name,
+        socket_path=socket_path,
+        networks=(attachment.network for attachment in attachments),
+        network_mode=options.get("network_mode", ""),
+    )
     refuse_conflicts(
         wiring,
         env=options.get("env", ()),
@@ -235,30 +236,6 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         adopt=params["adopt"],
         stop_timeout=params.get("stop_timeout"),
         verify=params["verify"],
-    )
-
-
-def _parse_wiring(
-    params: Mapping[str, Any], socket_path: str, attachments: tuple[Attachment, ...], network_mode: str
-) -> WiringSpec:
-    identity = params.get("identity") or params["name"]
-    if "/" in identity or identity in (".", ".."):
-        raise InvalidInput(
-            f"identity {identity}", expected="a name", remedy="Set identity_directory for another place"
-        )
-    directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
-    for option, path in (("identity_directory", directory), ("certificate_path", params["certificate_path"])):
-        if not path.startswith("/") or ":" in path:
-            raise InvalidInput(option, expected="an absolute path without a colon", found=path)
-    return WiringSpec(
-        transport=params["transport"],
-        identity=identity,
-        identity_directory=directory.rstrip("/"),
-        certificate_path=params["certificate_path"].rstrip("/"),
-        port=params["port"],
-        socket_path=socket_path,
-        networks=tuple(attachment.network for attachment in attachments),
-        network_mode=network_mode,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     LABEL_IDENTITY,
     LABEL_TRANSPORT,
 )

@@ -30,12 +30,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
-    LABEL_MANAGED,
-    TLS,
-    Wiring,
-    wire,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED, TLS
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,

@@ -10,7 +10,8 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_proof import WormholeProver
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import VerificationFailed
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, WiringSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import WiringSpec
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
     IMAGE,
     FakeEngine,

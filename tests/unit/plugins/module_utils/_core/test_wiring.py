@@ -12,13 +12,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
     Topology,
     Unreachable,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState, wire
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     TLS,
     UNIX,
     WiringSpec,
-    WiringState,
     refuse_conflicts,
-    wire,
 )
 
 DOCKER0 = Gateway("172.17.0.1", 4, "bridge", "docker0", "172.17.0.0/16")
