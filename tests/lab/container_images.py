@@ -4,7 +4,7 @@
 
 """The images for wormholed containers, made without an engine and without a registry.
 
-- `wormhole-lab/cli:1`: the Docker command line with buildx, openssl, curl and BusyBox
+- `wormhole-lab/cli:1`: the Docker command line with buildx and Compose, openssl, curl and BusyBox
 - `wormhole-lab/nonroot:1`: the same as user 1234:1234, which is called `ci`
 - `wormhole-lab/busybox:1`: BusyBox only
 
@@ -30,7 +30,15 @@ from lab.spec import SUITES, Release
 
 # One release's packages serve hosts of both: a newer client talks to an older engine.
 RELEASE: Release = 13
-CLI_PACKAGES = ("docker-cli", "docker-buildx", "openssl", "curl", "busybox-static", "ca-certificates")
+CLI_PACKAGES = (
+    "docker-cli",
+    "docker-buildx",
+    "docker-compose",
+    "openssl",
+    "curl",
+    "busybox-static",
+    "ca-certificates",
+)
 
 # PID 1 has no default action for SIGTERM: without the trap, stopping a container takes ten seconds.
 COMMAND = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"]
