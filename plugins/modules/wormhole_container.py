@@ -175,7 +175,13 @@ extends_documentation_fragment:
   - wormhole.docker.docker
   - wormhole.docker.attributes
 notes:
-  - Engines that remap users (C(userns-remap)) are refused, and so are rootless engines with O(transport=tls).
+  - Engines that remap users (C(userns-remap)) are refused with O(transport=unix), because no user of a container is in the
+    socket's group there. With O(transport=tls), the identity has to belong to the number that the user has on the host.
+  - Rootless engines are refused with O(transport=tls) and O(transport=tcp), because their bridges are in another network
+    namespace.
+  - On engines that confine containers by SELinux, O(transport=unix) and O(shared_directory) are refused for confined containers,
+    and the identity is mounted with the option C(z). This is decided by what the engine says of itself, and has not been
+    tested on such hosts.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.dockerd_listener
@@ -282,7 +288,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     ARGUMENTS as WIRING_ARGUMENTS,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS, plaintext_warnings
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     MISSING,
@@ -338,7 +344,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             },
         }
 
-    return execute(
+    result = execute(
         check_mode=module.check_mode,
         subject=f"wormhole {spec.name}",
         observe=host.observe,
@@ -346,6 +352,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         apply=host.apply,
         describe=describe,
     )
+    warnings = plaintext_warnings(spec.wiring) if spec.state != ABSENT else []
+    return {**result, **({"warnings": warnings} if warnings else {})}
 
 
 def main() -> None:

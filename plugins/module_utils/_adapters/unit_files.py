@@ -16,6 +16,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     is_insecure,
     is_listener_unit,
     parse_socket_unit,
+    parse_unix_paths,
 )
 
 
@@ -27,9 +28,23 @@ def listener_unit_files(directory: str = UNIT_DIRECTORY) -> list[str]:
 
 def read_endpoints(directory: str = UNIT_DIRECTORY) -> tuple[tuple[str, int], ...]:
     """Where dockerd listens for wormholes by TLS, as its units say, in the order of their names."""
-    endpoints: list[tuple[str, int]] = []
-    for name in listener_unit_files(directory):
-        found = None if is_insecure(name) else files.read_file(f"{directory}/{name}")
-        if found is not None:
-            endpoints += parse_socket_unit(found.content.decode(errors="replace"))
-    return tuple(endpoints)
+    texts = _read_units(directory, insecure=False)
+    return tuple(endpoint for text in texts for endpoint in parse_socket_unit(text))
+
+
+def read_plaintext_endpoints(directory: str = UNIT_DIRECTORY) -> tuple[tuple[str, int], ...]:
+    """Where the engine is served without TLS, as the units say, in the order of their names."""
+    texts = _read_units(directory, insecure=True)
+    return tuple(endpoint for text in texts for endpoint in parse_socket_unit(text))
+
+
+def read_unix_socket(directory: str = UNIT_DIRECTORY) -> str:
+    """Path of the engine's socket in a directory of its own, as its unit says; empty if there is none."""
+    paths = (path for text in _read_units(directory, insecure=False) for path in parse_unix_paths(text))
+    return next(paths, "")
+
+
+def _read_units(directory: str, *, insecure: bool) -> list[str]:
+    names = [name for name in listener_unit_files(directory) if is_insecure(name) == insecure]
+    found = (files.read_file(f"{directory}/{name}") for name in names)
+    return [item.content.decode(errors="replace") for item in found if item is not None]

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.interfaces import observe_topology
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.unit_files import read_endpoints
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import observe_wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_users import (
+    ContainerUser,
     Ownership,
+    host_uid,
     may,
     resolve_user,
 )
@@ -25,7 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, WiringState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS, WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
@@ -82,14 +83,15 @@ class WormholeHost:
             EngineUnavailable: the engine, or with ``pull: always`` the registry, does not answer.
         """
         spec, engine = self._spec, self._engine
+        info = engine.info()
         image = engine.find_image(spec.image) if spec.image and spec.state != ABSENT else None
         self._state = WormholeState(
-            wiring=self._observe_wiring(),
+            wiring=observe_wiring(engine, info, spec.wiring.socket_path, self._unit_directory),
             container=engine.find_container(spec.name),
             former=engine.find_container(spec.former_name),
             image=image,
             image_outdated=self._is_outdated(image),
-            info=engine.info(),
+            info=info,
             created_now=self._created,
             started_now=self._started,
         )
@@ -107,6 +109,7 @@ class WormholeHost:
         if any(isinstance(action, CreateContainer) for action in plan.actions):
             self._require_listener()
             self._require_identity()
+            self._require_shared_directory()
         for action in plan.actions:
             self._apply_action(action)
 
@@ -118,17 +121,6 @@ class WormholeHost:
         if self._proved != identifier:
             self._traverse(identifier, just_started=False)
         return True
-
-    def _observe_wiring(self) -> WiringState:
-        try:
-            socket_gid: Optional[int] = os.stat(self._spec.wiring.socket_path).st_gid
-        except OSError:
-            socket_gid = None
-        return WiringState(
-            topology=observe_topology(self._engine.networks()),
-            served=read_endpoints(self._unit_directory),
-            socket_gid=socket_gid,
-        )
 
     def _is_outdated(self, image: Optional[Mapping[str, Any]]) -> bool:
         if self._spec.pull != ALWAYS or image is None:
@@ -269,6 +261,16 @@ class WormholeHost:
                 "wormhole.docker.identities",
             )
 
+    def _require_shared_directory(self) -> None:
+        """A directory that is not there would be made by the engine, for root and empty; it is rather a slip."""
+        directory = self._spec.wiring.shared_directory
+        if directory and not os.path.isdir(directory):
+            raise MissingRequirement(
+                f"shared_directory {directory}",
+                found="no such directory on this host",
+                remedy="Make it first",
+            )
+
     def _require_readable_identity(self, container: str) -> None:
         """Checks that the user in the container may read its identity, before anything is stopped for it.
 
@@ -283,6 +285,7 @@ class WormholeHost:
             self._engine.read_container_file(container, "/etc/passwd"),
             self._engine.read_container_file(container, "/etc/group"),
         )
+        user = self._on_host(user)
         directory = self._spec.wiring.identity_directory
         for path, permission in ((directory, 1), *((f"{directory}/{name}", 4) for name in IDENTITY_FILES)):
             info = os.stat(path)
@@ -294,3 +297,18 @@ class WormholeHost:
                     remedy=f"Set owner: {user.uid} for this identity in wormhole.docker.tls_certificates, "
                     f"which is identity_owner: {user.uid} in the list of role wormhole.docker.wormholes",
                 )
+
+    def _on_host(self, user: ContainerUser) -> ContainerUser:
+        """The numbers that a container's user has on the host, where the engine maps them."""
+        security = (self._state or self.observe()).wiring.security
+        if self._spec.wiring.host_users or not security.remapped:
+            return user
+        uid = host_uid(user.uid, security.uid_maps)
+        if uid is None:
+            raise VerificationFailed(
+                f"user {user.uid} of container {self._spec.name}",
+                expected="a number that the engine maps to one of the host",
+                remedy="Use a number below 65536",
+            )
+        gids = (host_uid(gid, security.gid_maps) for gid in user.gids)
+        return ContainerUser(uid, tuple(gid for gid in gids if gid is not None))

@@ -31,8 +31,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
-    SOCKET_TARGET,
     TLS,
+    UNIX,
     WiringSpec,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import is_running
@@ -121,13 +121,19 @@ def traverse(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
     Raises:
         WormholeError: the first thing that does not hold.
     """
-    if spec.transport != TLS:
-        call_in_network_namespace(pid, as_process(pid, _ping_socket), timeout=_CHILD_TIMEOUT)
+    if spec.transport == UNIX:
+        path = wiring.docker_host.partition("://")[2]
+        call_in_network_namespace(pid, as_process(pid, lambda: _ping_socket(path)), timeout=_CHILD_TIMEOUT)
         return
-    read = as_process(pid, lambda: _read_identity(spec.certificate_path))
-    call_in_network_namespace(pid, read, timeout=_CHILD_TIMEOUT)
+    if spec.transport == TLS:
+        read = as_process(pid, lambda: _read_identity(spec.certificate_path))
+        call_in_network_namespace(pid, read, timeout=_CHILD_TIMEOUT)
     endpoint = EndpointSpec(
-        wiring.address, port=wiring.port, directory=spec.identity_directory, container_pid=pid
+        wiring.address,
+        port=wiring.port,
+        transport=spec.transport,
+        directory=spec.identity_directory if spec.transport == TLS else "",
+        container_pid=pid,
     )
     layers = diagnose(endpoint, observe_endpoint(endpoint), datetime.now(timezone.utc))
     failure = first_failure(layers)
@@ -175,12 +181,12 @@ def _read_identity(directory: str) -> None:
             ) from error
 
 
-def _ping_socket() -> None:
-    subject = f"{SOCKET_TARGET} in the container"
+def _ping_socket(path: str) -> None:
+    subject = f"{path} in the container"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
             client.settimeout(_CHILD_TIMEOUT / 2)
-            client.connect(SOCKET_TARGET)
+            client.connect(path)
             client.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
             answer = client.recv(64)
     except OSError as error:

@@ -127,13 +127,15 @@ def parse_options(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merge_options(own: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds items of mappings and lists to options that may be set already."""
+    """Adds items of mappings and lists to options that may be set already, and single values to those that are not."""
     merged = dict(own)
     for name, value in added.items():
         if not value:
             continue
         if isinstance(value, Mapping):
             merged[name] = {**own.get(name, {}), **value}
+        elif isinstance(value, str):
+            merged[name] = value
         else:
             merged[name] = tuple(dict.fromkeys((*own.get(name, ()), *value)))
     return merged

@@ -5,7 +5,7 @@
 """As whom a container's main process runs, and what that user may read.
 
 Sources: ``docker run`` reference, "--user" (``name|uid[:group|gid]``), "--group-add"; moby's lookup of users
-in the image's ``/etc/passwd`` and ``/etc/group``; passwd(5), group(5), path_resolution(7).
+in the image's ``/etc/passwd`` and ``/etc/group``; passwd(5), group(5), path_resolution(7), user_namespaces(7).
 """
 
 from __future__ import annotations
@@ -39,6 +39,40 @@ class Ownership:
     uid: int
     gid: int
     mode: int
+
+
+@dataclass(frozen=True)
+class IdMap:
+    """A range of numbers in a container and what they are on the host, as a line of ``/proc/PID/uid_map``.
+
+    Attributes:
+        inside: the first number in the container.
+        outside: the number on the host that it stands for.
+        length: how many numbers follow each other.
+    """
+
+    inside: int
+    outside: int
+    length: int
+
+
+def host_uid(container_uid: int, id_maps: Iterable[IdMap]) -> Optional[int]:
+    """The number that a user of a container has on the host; group numbers alike, with maps of groups.
+
+    Args:
+        container_uid: the number in the container.
+        id_maps: how the engine maps numbers; empty if it does not.
+
+    Returns:
+        None if the number has none on the host, so that nobody can be it in a container.
+    """
+    maps = tuple(id_maps)
+    if not maps:
+        return container_uid
+    for entry in maps:
+        if entry.inside <= container_uid < entry.inside + entry.length:
+            return entry.outside + container_uid - entry.inside
+    return None
 
 
 def resolve_user(

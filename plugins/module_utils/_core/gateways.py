@@ -21,6 +21,9 @@ from typing import Any, Iterable, Mapping, Optional, Union
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
 
 DEFAULT_BRIDGE = "bridge"
+SWARM_BRIDGE = "docker_gwbridge"
+"""The bridge to which an engine in Swarm mode attaches what has no other way out (Docker documentation, "Overlay network
+driver")."""
 
 _ISOLATED_MODE = "isolated"
 _OPTION = "com.docker.network.bridge."
@@ -59,12 +62,17 @@ class Unreachable:
         driver: its driver.
         reason: why there is no route.
         instead: what to use.
+        through: the network by which its containers reach the host all the same, because the engine attaches them to
+            it; empty if there is none.
+        carries_default_route: whether its containers may have a default route, which leads elsewhere than to the host.
     """
 
     network: str
     driver: str
     reason: str
     instead: str
+    through: str = ""
+    carries_default_route: bool = False
 
 
 @dataclass(frozen=True)
@@ -180,18 +188,29 @@ def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
         if all(without):
             return Unreachable(name, driver, str(without[0]), "transport unix")
         return None
+    if network.get("Internal"):
+        return Unreachable(
+            name, driver, f"internal network: {driver} gives its containers no way out", "transport unix"
+        )
     known = {
         "host": ("no gateway: its containers share the host's own addresses", "127.0.0.1, or transport unix"),
         "null": ("no network at all", "transport unix"),
         "macvlan": ("macvlan: the kernel keeps the host unreachable from its containers", "transport unix"),
         "ipvlan": ("ipvlan: the kernel keeps the host unreachable from its containers", "transport unix"),
         "overlay": (
-            "overlay: the way to the host is network docker_gwbridge",
-            "the gateway of docker_gwbridge",
+            f"overlay: the way to the host is network {SWARM_BRIDGE}",
+            f"the gateway of {SWARM_BRIDGE}",
         ),
     }
     reason, instead = known.get(driver, (f"driver {driver} is not known to have a gateway", "transport unix"))
-    return Unreachable(name, driver, reason, instead)
+    return Unreachable(
+        name,
+        driver,
+        reason,
+        instead,
+        through=SWARM_BRIDGE if driver == "overlay" else "",
+        carries_default_route=driver not in ("host", "null", "overlay"),
+    )
 
 
 def _without_address(network: Mapping[str, Any], options: Mapping[str, Any], family: int) -> str:

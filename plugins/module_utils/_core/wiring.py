@@ -13,21 +13,45 @@ Sources: Docker CLI reference, "Environment variables" (``DOCKER_HOST`` and its 
 
 from __future__ import annotations
 
-import ipaddress
+import posixpath
 from dataclasses import dataclass, field
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import EngineSecurity
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_address import (
+    Choice,
+    bracketed,
+    choose_address,
+    host_address,
+    served_port,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     HOST_NAME,
     LABEL_IDENTITY,
     LABEL_MANAGED,
     LABEL_TRANSPORT,
     SOCKET_TARGET,
+    TCP,
+    TESTCONTAINERS_VARIABLES,
+    TLS,
     UNIX,
     WiringSpec,
 )
+
+
+@dataclass(frozen=True)
+class EngineSocket:
+    """A unix socket of the engine's.
+
+    Attributes:
+        path: on the host.
+        gid: number of its group; None if it cannot be told.
+    """
+
+    path: str
+    gid: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -36,13 +60,21 @@ class WiringState:
 
     Attributes:
         topology: the host's Docker networks.
-        served: addresses and ports at which dockerd listens for wormholes.
+        served: addresses and ports at which dockerd listens for wormholes by TLS.
         socket_gid: group of the engine's socket; None if it cannot be told.
+        served_plaintext: where it is served without TLS.
+        own_socket: the engine's socket in a directory of its own; None if there is none.
+        wired_to: ``DOCKER_HOST`` of the container as it is; empty if there is none, or if it is to be wired anew.
+        security: how the engine confines containers.
     """
 
     topology: Topology
     served: tuple[tuple[str, int], ...] = ()
     socket_gid: Optional[int] = None
+    served_plaintext: tuple[tuple[str, int], ...] = ()
+    own_socket: Optional[EngineSocket] = None
+    wired_to: str = ""
+    security: EngineSecurity = EngineSecurity()
 
 
 @dataclass(frozen=True)
@@ -58,6 +90,7 @@ class Wiring:
         remedy: what removes it.
         env, etc_hosts, labels: mappings of the option of that name.
         volumes, groups: items of the option of that name.
+        working_dir: the option of that name; empty for what the image says.
     """
 
     docker_host: str
@@ -70,8 +103,9 @@ class Wiring:
     labels: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    working_dir: str = ""
 
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """The contributions by option name."""
         return {
             "env": self.env,
@@ -79,14 +113,8 @@ class Wiring:
             "labels": self.labels,
             "volumes": self.volumes,
             "groups": self.groups,
+            "working_dir": self.working_dir,
         }
-
-
-@dataclass(frozen=True)
-class _Choice:
-    address: str
-    obstacle: str = ""
-    remedy: str = ""
 
 
 def wire(spec: WiringSpec, state: WiringState) -> Wiring:
@@ -94,97 +122,118 @@ def wire(spec: WiringSpec, state: WiringState) -> Wiring:
 
     Raises:
         InvalidInput: with that transport there is no way from the container's networks to the engine.
+        Refused: the engine confines its containers in a way that leaves this transport none.
     """
-    etc_hosts = {HOST_NAME: "host-gateway"} if state.topology.default else {}
+    refuse_engine(spec, state.security)
+    # A container in another's network namespace has that one's /etc/hosts.
+    named = state.topology.default is not None and not spec.joined[0].startswith("container:")
+    etc_hosts = {HOST_NAME: "host-gateway"} if named else {}
     labels = {LABEL_MANAGED: "true", LABEL_TRANSPORT: spec.transport}
+    shared = (f"{spec.shared_directory}:{spec.shared_directory}",) if spec.shared_directory else ()
+    working_dir = spec.shared_directory if not spec.working_dir else ""
     if spec.transport == UNIX:
+        path, mount, gid = _choose_socket(spec, state)
+        docker_host = f"unix://{path}"
         return Wiring(
-            docker_host=f"unix://{SOCKET_TARGET}",
-            env={"DOCKER_HOST": f"unix://{SOCKET_TARGET}"},
+            docker_host=docker_host,
+            env={"DOCKER_HOST": docker_host, **_testcontainers(spec, state, "")},
             etc_hosts=etc_hosts,
             labels=labels,
-            volumes=(f"{spec.socket_path}:{SOCKET_TARGET}",),
-            groups=() if state.socket_gid is None else (str(state.socket_gid),),
+            volumes=(mount, *shared),
+            groups=() if gid is None else (str(gid),),
+            working_dir=working_dir,
         )
-    choice = _choose_address(spec, state)
-    docker_host = f"tcp://{_bracketed(choice.address)}:{spec.port}"
+    served = state.served_plaintext if spec.transport == TCP else state.served
+    choice: Choice = choose_address(spec, state.topology, served)
+    docker_host = f"tcp://{bracketed(choice.address)}:{served_port(spec)}"
+    env = {"DOCKER_HOST": docker_host, **_testcontainers(spec, state, choice.address)}
+    volumes: tuple[str, ...] = ()
+    if spec.transport == TLS:
+        # Without TLS, they have to be left out: to clients, DOCKER_TLS_VERIFY=0 means "verify" as any value does.
+        env.update(DOCKER_CERT_PATH=spec.certificate_path, DOCKER_TLS_VERIFY="1")
+        labels[LABEL_IDENTITY] = spec.identity
+        # Shared by containers, not private to one: an identity may have several, such as one and its successor.
+        mode = "ro,z" if state.security.selinux and not spec.unlabelled else "ro"
+        volumes = (f"{spec.identity_directory}:{spec.certificate_path}:{mode}",)
     return Wiring(
         docker_host=docker_host,
         address=choice.address,
-        port=spec.port,
+        port=served_port(spec),
         obstacle=choice.obstacle,
         remedy=choice.remedy,
-        env={
-            "DOCKER_HOST": docker_host,
-            "DOCKER_CERT_PATH": spec.certificate_path,
-            "DOCKER_TLS_VERIFY": "1",
-        },
+        env=env,
         etc_hosts=etc_hosts,
-        labels={**labels, LABEL_IDENTITY: spec.identity},
-        volumes=(f"{spec.identity_directory}:{spec.certificate_path}:ro",),
+        labels=labels,
+        volumes=(*volumes, *shared),
+        working_dir=working_dir,
     )
 
 
-def _choose_address(spec: WiringSpec, state: WiringState) -> _Choice:
-    """The first address that is served, of those that the container can reach, its own gateways first.
+def refuse_engine(spec: WiringSpec, security: EngineSecurity) -> None:
+    """Refuses what an engine's confinement leaves no way for.
 
-    Which of several networks carries the default route is decided by name (moby sorts them), and does not
-    matter
-    for reaching an address of the host: every routable bridge leads to all of them.
+    Raises:
+        Refused: names the confinement, and what works.
     """
-    served = tuple(address for address, port in state.served if port == spec.port)
-    if spec.joined[0] == "host":
-        own = [gateway.address for gateway in state.topology.gateways]
-        return _pick(("127.0.0.1", "::1", *own), served, next(iter(own), "127.0.0.1"), spec.port)
-    if spec.joined[0].startswith("container:"):
-        raise InvalidInput(
-            f"network_mode {spec.joined[0]}",
-            expected="networks whose gateway is known, for transport tls",
-            remedy="Name the networks, or use transport unix",
+    if security.rootless and spec.transport != UNIX:
+        raise Refused(
+            "the engine",
+            expected=f"bridges in the host's network namespace, for transport {spec.transport}",
+            found="a rootless engine",
+            remedy="Use transport unix",
         )
-    gateways = sorted(
-        (gateway for gateway in state.topology.gateways if gateway.network in spec.joined),
-        key=lambda gateway: gateway.network,
-    )
-    if not gateways:
-        return _unknown_or_refused(spec, state, served)
-    families = {gateway.family for gateway in gateways}
-    near = [gateway.address for gateway in gateways]
-    far = [gateway.address for gateway in state.topology.gateways if gateway.family in families]
-    predicted = next(iter(far), near[0])
-    return _pick((*near, *far), served, predicted, spec.port)
-
-
-def _unknown_or_refused(spec: WiringSpec, state: WiringState, served: tuple[str, ...]) -> _Choice:
-    for network in state.topology.unreachable:
-        if network.network in spec.joined:
-            raise InvalidInput(
-                f"network {network.network}",
-                expected="a network with a route to the host, for transport tls",
-                found=network.reason,
-                remedy=f"Use {network.instead}, or join a bridge network as well",
+    if security.remapped and not spec.host_users:
+        if spec.transport == UNIX:
+            raise Refused(
+                "the engine",
+                expected="groups in containers to be groups of the host, for transport unix",
+                found="userns-remap: in no container is anybody in the group of the engine's socket",
+                remedy="Use transport tls, or set userns_mode: host for this container",
             )
-    fallback = [gateway.address for gateway in state.topology.gateways]
-    choice = _pick(tuple(fallback), served, next(iter(fallback), ""), spec.port)
-    missing = ", ".join(spec.joined)
-    return _Choice(choice.address, f"there is no network {missing} on this host", "Create the network first")
+        if spec.transport == TLS and not security.uid_maps:
+            raise Refused(
+                "the engine",
+                expected="its data directory to be named by the numbers to which it remaps root",
+                found="userns-remap, and another directory",
+                remedy="Set userns_mode: host for this container",
+            )
+    if not security.selinux or spec.unlabelled:
+        return
+    if spec.transport == UNIX or spec.shared_directory:
+        raise Refused(
+            "transport unix" if spec.transport == UNIX else f"shared_directory {spec.shared_directory}",
+            expected="an engine that does not confine containers by SELinux",
+            found="selinux-enabled: a confined container may not use what is labelled for the host, and labelling "
+            "it for containers would change the host",
+            remedy="Use transport tls, or set security_opts: [label=disable] for this container"
+            if spec.transport == UNIX
+            else "Label it for containers yourself and name it in volumes, or set security_opts: [label=disable]",
+        )
 
 
-def _pick(candidates: tuple[str, ...], served: tuple[str, ...], predicted: str, port: int) -> _Choice:
-    for candidate in candidates:
-        if candidate in served:
-            return _Choice(candidate)
-    where = ", ".join(_bracketed(address) for address in served) or "nowhere"
-    return _Choice(
-        predicted,
-        f"dockerd listens {f'at {where}' if served else where} for wormholes on port {port}, "
-        f"and the container can reach {', '.join(dict.fromkeys(candidates)) or 'no gateway'}",
-        "Run the role wormhole.docker.listener for such an address and port first, or use transport unix",
-    )
+def _choose_socket(spec: WiringSpec, state: WiringState) -> tuple[str, str, Optional[int]]:
+    """The socket's path in the container, the volume that brings it there, and the number of its group.
+
+    A socket in a directory of its own comes first, because a mounted directory does not go stale when the socket is made
+    anew. A container that has the stock socket keeps it: that there is a better one is no reason to replace it.
+    """
+    own = state.own_socket
+    if own is not None and state.wired_to != f"unix://{SOCKET_TARGET}":
+        directory = posixpath.dirname(own.path)
+        # Connecting writes nothing to the file system, and so a wormhole cannot replace the host's socket.
+        return own.path, f"{directory}:{directory}:ro", own.gid
+    return SOCKET_TARGET, f"{spec.socket_path}:{SOCKET_TARGET}", state.socket_gid
 
 
-def _bracketed(address: str) -> str:
-    try:
-        return f"[{address}]" if ipaddress.ip_address(address).version == 6 else address
-    except ValueError:
-        return address
+def _testcontainers(spec: WiringSpec, state: WiringState, address: str) -> dict[str, str]:
+    if not spec.testcontainers:
+        return {}
+    host = address or host_address(spec, state.topology)
+    if not host:
+        raise InvalidInput(
+            "testcontainers",
+            expected="a network with a route to the host, at which published ports are",
+            found=", ".join(spec.joined),
+            remedy="Join a bridge network as well, or leave testcontainers out",
+        )
+    return dict(zip(TESTCONTAINERS_VARIABLES, (host, spec.socket_path)))

@@ -10,8 +10,8 @@ They are documented in the fragment wormhole.docker.wiring; :func:`_core.wiring.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
-from typing import Any, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
@@ -21,14 +21,21 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.identities i
 
 TLS = "tls"
 UNIX = "unix"
-TRANSPORTS = (TLS, UNIX)
+TCP = "tcp"
+TRANSPORTS = (TLS, UNIX, TCP)
 
 SOCKET_TARGET = "/var/run/docker.sock"
+SOCKET_DIRECTORY = "/run/wormhole"
+"""Where dockerd_listener makes a socket in a directory of its own, unless it is told another."""
 HOST_NAME = "host.docker.internal"
 LABEL_PREFIX = "wormhole.docker."
 LABEL_MANAGED = LABEL_PREFIX + "managed"
 LABEL_TRANSPORT = LABEL_PREFIX + "transport"
 LABEL_IDENTITY = LABEL_PREFIX + "identity"
+
+TESTCONTAINERS_VARIABLES = ("TESTCONTAINERS_HOST_OVERRIDE", "TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE")
+"""Where Testcontainers finds the ports that the host publishes, and which socket its reaper mounts. The
+implementations for Java, Go, Node.js and Python read them; see their documentation, "Configuration"."""
 
 RESERVED_VARIABLES = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CONTEXT")
 """Variables by which a Docker client chooses its engine; a second opinion on them would break the
@@ -40,6 +47,9 @@ ARGUMENTS: Mapping[str, Any] = {
     "identity_directory": {"type": "path"},
     "certificate_path": {"type": "str", "default": "/certs"},
     "port": {"type": "int", "default": 2376},
+    "insecure_plaintext_port": {"type": "int"},
+    "testcontainers": {"type": "bool", "default": False},
+    "shared_directory": {"type": "path"},
 }
 
 
@@ -48,14 +58,21 @@ class WiringSpec:
     """How a wormhole is meant to reach its engine.
 
     Attributes:
-        transport: ``tls`` or ``unix``.
+        transport: ``tls``, ``unix`` or ``tcp``.
         identity: the name that the engine knows the wormhole by: its client certificate's common name.
         identity_directory: on the host: holds ``ca.pem``, ``cert.pem`` and ``key.pem``.
         certificate_path: where that directory is mounted in the container.
-        port: TCP port of the listener.
+        port: TCP port of the listener that speaks TLS.
+        insecure_plaintext_port: TCP port of the one that does not; None unless transport is ``tcp``.
         socket_path: the engine's socket on the host.
         networks: names of the networks that the container joins; empty for what network_mode says.
         network_mode: as in docker_container; empty for the default bridge.
+        gateway_priorities: of those networks that have another than 0.
+        testcontainers: whether to set what Testcontainers needs.
+        shared_directory: directory of the host that the container has at the same path, and works in; empty for none.
+        working_dir: the container's working directory, if the user has set it.
+        host_users: whether the container is exempt from remapped users (``userns_mode: host``).
+        unlabelled: whether it is exempt from confinement by SELinux.
     """
 
     transport: str = TLS
@@ -63,9 +80,16 @@ class WiringSpec:
     identity_directory: str = ""
     certificate_path: str = "/certs"
     port: int = 2376
+    insecure_plaintext_port: Optional[int] = None
     socket_path: str = SOCKET_TARGET
     networks: tuple[str, ...] = ()
     network_mode: str = ""
+    gateway_priorities: Mapping[str, int] = field(default_factory=dict)
+    testcontainers: bool = False
+    shared_directory: str = ""
+    working_dir: str = ""
+    host_users: bool = False
+    unlabelled: bool = False
 
     @property
     def joined(self) -> tuple[str, ...]:
@@ -78,7 +102,16 @@ class WiringSpec:
 
 
 def parse_wiring(
-    params: Mapping[str, Any], *, name: str, socket_path: str, networks: Iterable[str], network_mode: str
+    params: Mapping[str, Any],
+    *,
+    name: str,
+    socket_path: str,
+    networks: Iterable[str],
+    network_mode: str,
+    gateway_priorities: Optional[Mapping[str, int]] = None,
+    working_dir: str = "",
+    host_users: bool = False,
+    unlabelled: bool = False,
 ) -> WiringSpec:
     """The options of the wiring.
 
@@ -86,34 +119,54 @@ def parse_wiring(
         params: of a module that has them.
         name: the container's, which the identity has by default.
         socket_path: the engine's socket on the host.
-        networks, network_mode: see :class:`WiringSpec`.
+        networks, network_mode, gateway_priorities, working_dir, host_users, unlabelled: see :class:`WiringSpec`.
 
     Raises:
-        InvalidInput: a parameter is malformed.
+        InvalidInput: a parameter is malformed, or some contradict each other.
     """
-    if params["transport"] not in TRANSPORTS:
-        raise InvalidInput("transport", expected=" or ".join(TRANSPORTS), found=params["transport"])
-    if not 1 <= params["port"] <= 65535:
-        raise InvalidInput("port", expected="a number from 1 to 65535", found=str(params["port"]))
+    transport = params["transport"]
+    if transport not in TRANSPORTS:
+        raise InvalidInput("transport", expected=" or ".join(TRANSPORTS), found=transport)
+    plaintext = params.get("insecure_plaintext_port")
+    _check_port("port", params["port"])
+    _check_plaintext(transport, plaintext)
     identity = params.get("identity") or name
     if "/" in identity or identity in (".", ".."):
         raise InvalidInput(
             f"identity {identity}", expected="a name", remedy="Set identity_directory for another place"
         )
     directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
+    shared = _parse_shared(params.get("shared_directory") or "", working_dir)
     for option, path in (("identity_directory", directory), ("certificate_path", params["certificate_path"])):
         if not path.startswith("/") or ":" in path:
             raise InvalidInput(option, expected="an absolute path without a colon", found=path)
     return WiringSpec(
-        transport=params["transport"],
+        transport=transport,
         identity=identity,
         identity_directory=directory.rstrip("/"),
         certificate_path=params["certificate_path"].rstrip("/"),
         port=params["port"],
+        insecure_plaintext_port=plaintext,
         socket_path=socket_path,
         networks=tuple(networks),
         network_mode=network_mode,
+        gateway_priorities=dict(gateway_priorities or {}),
+        testcontainers=bool(params.get("testcontainers")),
+        shared_directory=shared,
+        working_dir=working_dir,
+        host_users=host_users,
+        unlabelled=unlabelled,
     )
+
+
+def plaintext_warnings(spec: WiringSpec) -> list[str]:
+    """What a run has to warn of: plaintext is never silent."""
+    if spec.transport != TCP:
+        return []
+    return [
+        f"transport tcp: the wormhole reaches its engine without TLS, at port {spec.insecure_plaintext_port}; "
+        "whoever reaches that port is root on the host"
+    ]
 
 
 def refuse_conflicts(
@@ -129,9 +182,14 @@ def refuse_conflicts(
     Raises:
         InvalidInput: names the first conflict.
     """
-    target = spec.certificate_path if spec.transport == TLS else SOCKET_TARGET
-    conflicts = [f"env {name}" for name in env if name in RESERVED_VARIABLES]
-    conflicts += [f"volumes {path}" for path in mount_targets if posixpath.normpath(path) == target]
+    targets = {
+        *([spec.certificate_path] if spec.transport == TLS else []),
+        *([SOCKET_TARGET, SOCKET_DIRECTORY] if spec.transport == UNIX else []),
+        *([spec.shared_directory] if spec.shared_directory else []),
+    }
+    reserved = (*RESERVED_VARIABLES, *(TESTCONTAINERS_VARIABLES if spec.testcontainers else ()))
+    conflicts = [f"env {name}" for name in env if name in reserved]
+    conflicts += [f"volumes {path}" for path in mount_targets if posixpath.normpath(path) in targets]
     conflicts += [f"etc_hosts {name}" for name in etc_hosts if name == HOST_NAME]
     conflicts += [f"labels {name}" for name in labels if name.startswith(LABEL_PREFIX)]
     if conflicts:
@@ -140,3 +198,45 @@ def refuse_conflicts(
             expected=f"to be left to transport {spec.transport}, which sets it",
             remedy="Leave it out; for a container without a wormhole use another module",
         )
+
+
+def _check_port(option: str, port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise InvalidInput(option, expected="a number from 1 to 65535", found=str(port))
+
+
+def _check_plaintext(transport: str, port: Optional[int]) -> None:
+    if transport == TCP and port is None:
+        raise InvalidInput(
+            "transport tcp",
+            expected="the option insecure_plaintext_port beside it, which says what it is",
+            remedy="Use transport tls, or unix; or name the port that dockerd_listener serves in plaintext",
+        )
+    if port is None:
+        return
+    if transport != TCP:
+        raise InvalidInput(
+            "insecure_plaintext_port",
+            expected="transport tcp beside it",
+            found=f"transport {transport}",
+            remedy="Leave it out",
+        )
+    _check_port("insecure_plaintext_port", port)
+
+
+def _parse_shared(path: str, working_dir: str) -> str:
+    if not path:
+        return ""
+    # Two slashes at the beginning are something of their own to POSIX, and stay.
+    directory = "/" + posixpath.normpath(path).lstrip("/")
+    if not path.startswith("/") or ":" in path or directory == "/":
+        raise InvalidInput(
+            "shared_directory", expected="an absolute path below /, without a colon", found=path
+        )
+    if working_dir and working_dir != directory and not working_dir.startswith(directory + "/"):
+        raise InvalidInput(
+            f"working_dir {working_dir}",
+            expected=f"shared_directory {directory}, or a directory in it",
+            remedy="Leave it out, or leave shared_directory out and name the volume yourself",
+        )
+    return directory

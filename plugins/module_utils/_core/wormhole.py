@@ -20,6 +20,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ne
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import parse_options
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import split_bind
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import is_unlabelled
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
@@ -216,6 +217,11 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         socket_path=socket_path,
         networks=(attachment.network for attachment in attachments),
         network_mode=options.get("network_mode", ""),
+        working_dir=options.get("working_dir", ""),
+        host_users=options.get("userns_mode") == "host",
+        unlabelled=is_unlabelled(
+            options.get("security_opts", ()), privileged=bool(options.get("privileged"))
+        ),
     )
     refuse_conflicts(
         wiring,
@@ -250,3 +256,10 @@ def is_wormhole(container: Mapping[str, Any]) -> bool:
     """Whether a container carries the label of a wormhole."""
     labels = (container.get("Config") or {}).get("Labels") or {}
     return labels.get(LABEL_MANAGED) == "true"
+
+
+def docker_host_of(container: Optional[Mapping[str, Any]]) -> str:
+    """``DOCKER_HOST`` of a container; empty if it has none, or if there is none."""
+    variables = ((container or {}).get("Config") or {}).get("Env") or ()
+    prefix = "DOCKER_HOST="
+    return next((str(item)[len(prefix) :] for item in variables if str(item).startswith(prefix)), "")

@@ -31,7 +31,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED, TLS
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
@@ -51,6 +51,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     UpdateContainer,
     WormholeSpec,
     WormholeState,
+    docker_host_of,
     is_running,
     is_wormhole,
 )
@@ -58,7 +59,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
 
 def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
     """The wiring that the container gets; see :func:`_core.wiring.wire`."""
-    return wire(spec.wiring, state.wiring)
+    anew = spec.recreate and not state.created_now
+    wired_to = "" if anew else docker_host_of(state.container or state.former)
+    return wire(spec.wiring, replace(state.wiring, wired_to=wired_to))
 
 
 def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
@@ -256,22 +259,6 @@ def _refuse_engine(spec: WormholeSpec, state: WormholeState) -> None:
             expected="no options that this host's kernel cannot fulfil",
             found=", ".join(unsupported),
             remedy="Leave them out, or see the warnings of docker info",
-        )
-    security = state.info.get("SecurityOptions") or ()
-    names = {item.partition("name=")[2].split(",")[0] for item in security}
-    if "userns" in names:
-        raise Refused(
-            "the engine",
-            expected="users in containers to be users of the host",
-            found="userns-remap",
-            remedy="This release does not support engines that remap users; see userns-remap in daemon.json",
-        )
-    if "rootless" in names and spec.wiring.transport == TLS:
-        raise Refused(
-            "the engine",
-            expected="bridges in the host's network namespace, for transport tls",
-            found="a rootless engine",
-            remedy="Use transport unix",
         )
 
 

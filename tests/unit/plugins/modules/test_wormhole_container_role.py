@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.wormhole.docker.plugins.doc_fragments import wiring
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_container
 
 ROLE = Path(wormhole_container.__file__).parents[2] / "roles" / "wormholes"
-OPTIONS = yaml.safe_load(wormhole_container.DOCUMENTATION)["options"]
+OPTIONS = {
+    **yaml.safe_load(wormhole_container.DOCUMENTATION)["options"],
+    **yaml.safe_load(wiring.ModuleDocFragment.DOCUMENTATION)["options"],
+}
 CONNECTION = {"docker_host", "timeout"}
 OF_THE_ROLE = {"identity_owner"}
 

@@ -8,7 +8,9 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_users import (
     ContainerUser,
+    IdMap,
     Ownership,
+    host_uid,
     may,
     resolve_user,
 )
@@ -71,3 +73,18 @@ CI = ContainerUser(1234, (1235, 60))
 )
 def test_who_may_read(user, uid, gid, mode, expected):
     assert may(user, Ownership(uid, gid, 0o100000 | mode), 4) is expected
+
+
+@pytest.mark.parametrize(
+    "maps, inside, outside",
+    [
+        ((), 1000, 1000),
+        ((IdMap(0, 100000, 65536),), 0, 100000),
+        ((IdMap(0, 100000, 65536),), 65535, 165535),
+        ((IdMap(0, 100000, 65536),), 65536, None),
+        ((IdMap(0, 1000, 1), IdMap(1, 100000, 10)), 1, 100000),
+        ((IdMap(5, 1000, 1),), 0, None),
+    ],
+)
+def test_a_number_in_a_container_has_one_or_none_on_the_host(maps, inside, outside):
+    assert host_uid(inside, maps) == outside

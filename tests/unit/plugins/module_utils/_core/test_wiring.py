@@ -4,16 +4,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import EngineSecurity
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
     Gateway,
     Topology,
     Unreachable,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState, wire
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import (
+    EngineSocket,
+    WiringState,
+    wire,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
+    TCP,
     TLS,
     UNIX,
     WiringSpec,
@@ -27,10 +35,14 @@ ONLY6 = Gateway("fd01::1", 6, "only6", "br-2", "fd01::/64")
 INTERNAL = Unreachable("internal", "bridge", "no default route", "transport unix")
 HOST = Unreachable("host", "host", "shares the host's addresses", "127.0.0.1")
 NONE = Unreachable("none", "null", "no network at all", "transport unix")
-TOPOLOGY = Topology((DOCKER0, CI, CI6, ONLY6), (HOST, INTERNAL, NONE))
+V4 = Gateway("172.19.0.1", 4, "v4", "br-3", "172.19.0.0/16")
+SWARM = Gateway("172.20.0.1", 4, "docker_gwbridge", "docker_gwbridge", "172.20.0.0/16")
+OVERLAY = Unreachable("overlay", "overlay", "its way", "docker_gwbridge", through="docker_gwbridge")
+MACVLAN = Unreachable("a-macvlan", "macvlan", "kept apart", "transport unix", carries_default_route=True)
+TOPOLOGY = Topology((DOCKER0, CI, CI6, SWARM, ONLY6, V4), (MACVLAN, HOST, INTERNAL, NONE, OVERLAY))
 
 
-def spec(*networks, mode="", transport=TLS, port=2376):
+def spec(*networks, mode="", transport=TLS, port=2376, **more):
     return WiringSpec(
         transport=transport,
         identity="agent",
@@ -38,11 +50,19 @@ def spec(*networks, mode="", transport=TLS, port=2376):
         port=port,
         networks=networks,
         network_mode=mode,
+        insecure_plaintext_port=2375 if transport == TCP else None,
+        **more,
     )
 
 
-def state(*served, topology=TOPOLOGY, socket_gid=998):
-    return WiringState(topology, tuple((address, 2376) for address in served), socket_gid)
+def state(*served, topology=TOPOLOGY, socket_gid=998, plaintext=(), **more):
+    return WiringState(
+        topology,
+        tuple((address, 2376) for address in served),
+        socket_gid,
+        served_plaintext=tuple((address, 2375) for address in plaintext),
+        **more,
+    )
 
 
 def test_tls_sets_exactly_what_a_client_needs():
@@ -61,6 +81,7 @@ def test_tls_sets_exactly_what_a_client_needs():
             "wormhole.docker.transport": "tls",
             "wormhole.docker.identity": "agent",
         },
+        "working_dir": "",
     }
     assert wiring.obstacle == ""
 
@@ -73,6 +94,7 @@ def test_unix_leaves_the_variables_of_tls_out():
         "groups": ("998",),
         "etc_hosts": {"host.docker.internal": "host-gateway"},
         "labels": {"wormhole.docker.managed": "true", "wormhole.docker.transport": "unix"},
+        "working_dir": "",
     }
 
 
@@ -92,8 +114,19 @@ def test_without_a_default_bridge_there_is_no_host_gateway():
         (spec("ci"), ["fd00::1"], "fd00::1"),
         (spec(mode="ci"), ["172.18.0.1"], "172.18.0.1"),
         (spec("internal", "ci"), ["172.17.0.1"], "172.17.0.1"),
-        (spec("ci", mode="bridge"), ["172.18.0.1", "172.17.0.1"], "172.17.0.1"),
+        (spec("v4", mode="bridge"), ["172.19.0.1", "172.17.0.1"], "172.17.0.1"),
         (spec("only6"), ["172.17.0.1", "fd00::1"], "fd00::1"),
+        (spec("only6"), ["fd01::1", "fd00::1"], "fd01::1"),
+        (spec("overlay"), ["172.17.0.1", "172.20.0.1"], "172.20.0.1"),
+        (spec("overlay"), ["172.17.0.1"], "172.17.0.1"),
+        # What is on a bridge beside the overlay has its default route there, and none through docker_gwbridge.
+        (spec("overlay", "ci"), ["172.20.0.1", "172.18.0.1"], "172.18.0.1"),
+        (spec("a-macvlan", "v4"), ["172.17.0.1", "172.19.0.1"], "172.19.0.1"),
+        (spec("v4", "a-macvlan", gateway_priorities={"v4": 1}), ["172.17.0.1"], "172.17.0.1"),
+        # Both families first, then the name, unless a priority says otherwise.
+        (spec("bridge", "ci"), ["172.17.0.1", "172.18.0.1"], "172.18.0.1"),
+        (spec("v4", "bridge"), ["172.17.0.1", "172.19.0.1"], "172.17.0.1"),
+        (spec("v4", "bridge", gateway_priorities={"v4": 1}), ["172.17.0.1", "172.19.0.1"], "172.19.0.1"),
         (spec(mode="host"), ["127.0.0.1", "172.17.0.1"], "127.0.0.1"),
         (spec(mode="host"), ["172.17.0.1"], "172.17.0.1"),
     ],
@@ -123,6 +156,85 @@ def test_what_is_not_served_is_predicted_and_is_an_obstacle(wormhole, served, pr
     assert "role wormhole.docker.listener" in wiring.remedy
 
 
+def test_an_address_behind_a_default_route_that_leads_elsewhere_is_none():
+    wiring = wire(spec("a-macvlan", "v4"), state("172.17.0.1"))
+    assert "the container can reach 172.19.0.1: the default route" in wiring.obstacle
+    assert "through network a-macvlan" in wiring.obstacle
+
+
+def test_plaintext_sets_the_address_and_nothing_of_tls():
+    wiring = wire(spec(transport=TCP), state("172.17.0.1", plaintext=["172.17.0.1"]))
+    assert wiring.env == {"DOCKER_HOST": "tcp://172.17.0.1:2375"}
+    assert wiring.volumes == ()
+    assert wiring.labels == {"wormhole.docker.managed": "true", "wormhole.docker.transport": "tcp"}
+
+
+@pytest.mark.parametrize(
+    "wormhole, plaintext, address, obstacle",
+    [
+        (spec("v4", transport=TCP), ["172.17.0.1", "172.19.0.1"], "172.19.0.1", ""),
+        (spec("v4", transport=TCP), ["172.17.0.1"], "172.19.0.1", "only what comes from its own bridge"),
+        (
+            spec("v4", transport=TCP),
+            [],
+            "172.19.0.1",
+            "listens nowhere for wormholes in plaintext on port 2375",
+        ),
+        (spec(mode="host", transport=TCP), ["172.17.0.1"], "127.0.0.1", "nothing from the host itself"),
+        (spec(mode="host", transport=TCP), ["172.17.0.1", "::1"], "::1", ""),
+        (spec("overlay", transport=TCP), ["172.20.0.1"], "172.20.0.1", ""),
+    ],
+)
+def test_plaintext_is_reached_on_the_containers_own_bridges_only(wormhole, plaintext, address, obstacle):
+    wiring = wire(wormhole, state("172.17.0.1", plaintext=plaintext))
+    assert (wiring.address, bool(wiring.obstacle)) == (address, bool(obstacle))
+    assert obstacle in wiring.obstacle
+
+
+OWN = EngineSocket("/run/wormhole/docker.sock", 997)
+
+
+@pytest.mark.parametrize("wired_to", ["", "tcp://172.17.0.1:2376", "unix:///run/wormhole/docker.sock"])
+def test_a_socket_in_a_directory_of_its_own_is_mounted_as_a_directory(wired_to):
+    wiring = wire(spec(transport=UNIX), state(own_socket=OWN, wired_to=wired_to))
+    assert wiring.env == {"DOCKER_HOST": "unix:///run/wormhole/docker.sock"}
+    assert (wiring.volumes, wiring.groups) == (("/run/wormhole:/run/wormhole:ro",), ("997",))
+
+
+def test_who_has_the_stock_socket_keeps_it():
+    stock = spec(transport=UNIX)
+    wired = wire(stock, state(own_socket=OWN, wired_to="unix:///var/run/docker.sock"))
+    assert wired == wire(stock, state())
+
+
+@pytest.mark.parametrize(
+    "wormhole, host",
+    [
+        (spec(testcontainers=True), "172.17.0.1"),
+        (spec("v4", transport=UNIX, testcontainers=True), "172.19.0.1"),
+        (spec(mode="host", transport=UNIX, testcontainers=True), "127.0.0.1"),
+    ],
+)
+def test_testcontainers_finds_published_ports_and_the_socket(wormhole, host):
+    env = wire(wormhole, state("172.17.0.1", own_socket=OWN)).env
+    assert env["TESTCONTAINERS_HOST_OVERRIDE"] == host
+    assert env["TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE"] == "/var/run/docker.sock"
+
+
+@pytest.mark.parametrize("wormhole", [spec("internal", transport=UNIX), spec(mode="none", transport=UNIX)])
+def test_testcontainers_needs_a_way_to_published_ports(wormhole):
+    wire(wormhole, state())
+    with pytest.raises(InvalidInput, match="testcontainers: expected a network with a route"):
+        wire(replace(wormhole, testcontainers=True), state())
+
+
+def test_a_confined_container_may_read_its_identity():
+    confined = EngineSecurity(selinux=True)
+    assert wire(spec(), state("172.17.0.1", security=confined)).volumes[0].endswith(":/certs:ro,z")
+    exempt = wire(spec(unlabelled=True), state("172.17.0.1", security=confined))
+    assert exempt.volumes[0].endswith(":/certs:ro")
+
+
 def test_an_unknown_network_is_an_obstacle():
     wiring = wire(spec("later"), state("172.17.0.1"))
     assert wiring.address == "172.17.0.1"
@@ -133,6 +245,8 @@ def test_an_unknown_network_is_an_obstacle():
     "wormhole, reason",
     [
         (spec("internal"), "network internal: .*no default route. Use transport unix"),
+        (spec("internal", transport=TCP), "for transport tcp, .*no default route. Use transport unix"),
+        (spec("a-macvlan"), "network a-macvlan: .*kept apart. Use transport unix"),
         (spec(mode="none"), "network none: .*no network at all. Use transport unix"),
         (spec(mode="container:other"), "network_mode container:other: .*use transport unix"),
     ],

@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import parse_security
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
     Gateway,
     Topology,
     Unreachable,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import EngineSocket, WiringState
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ConnectNetwork,
     CreateContainer,
@@ -30,6 +31,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     StopContainer,
     UpdateContainer,
     WormholeState,
+    docker_host_of,
     parse_spec,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import plan_wormhole
@@ -251,22 +253,76 @@ def test_a_container_that_could_not_be_put_back_is_not_replaced():
         plan_wormhole(spec(adopt=True), replace(FOREIGN, container=foreign))
 
 
+def secured(*names):
+    """A virgin host whose engine confines its containers so."""
+    security = parse_security({"SecurityOptions": names, "DockerRootDir": "/var/lib/docker/100000.200000"})
+    return replace(VIRGIN, wiring=replace(VIRGIN.wiring, security=security))
+
+
 @pytest.mark.parametrize(
     "security, params, message",
     [
-        (["name=seccomp,profile=default", "name=userns"], {}, "userns-remap"),
-        (["name=userns"], {"transport": "unix"}, "userns-remap"),
+        (
+            ["name=seccomp", "name=userns"],
+            {"transport": "unix"},
+            "userns-remap.*Use transport tls, or set userns",
+        ),
         (["name=rootless"], {}, "rootless engine. Use transport unix"),
+        (["name=selinux"], {"transport": "unix"}, "selinux-enabled.*Use transport tls"),
+        (["name=selinux"], {"shared_directory": "/src"}, "selinux-enabled.*Label it"),
     ],
 )
-def test_engines_that_are_not_supported_are_refused_by_name(security, params, message):
+def test_what_an_engine_leaves_no_way_for_is_refused_by_name(security, params, message):
     with pytest.raises(Refused, match=message):
-        plan_wormhole(spec(**params), replace(VIRGIN, info={"SecurityOptions": security}))
+        plan_wormhole(spec(**params), secured(*security))
 
 
-def test_a_rootless_engine_has_its_socket():
-    state = replace(VIRGIN, info={"SecurityOptions": ["name=rootless"]})
-    assert not plan_wormhole(spec(transport="unix"), state).is_empty
+@pytest.mark.parametrize(
+    "security, params",
+    [
+        ("name=rootless", {"transport": "unix"}),
+        ("name=userns", {}),
+        ("name=selinux", {"transport": "unix", "privileged": True}),
+    ],
+)
+def test_what_an_engine_leaves_a_way_for_is_not(security, params):
+    assert not plan_wormhole(spec(**params), secured(security)).is_empty
+
+
+# -- the socket in a directory of its own ----------------------------------------------------------
+
+OWN = replace(
+    VIRGIN, wiring=replace(VIRGIN.wiring, own_socket=EngineSocket("/run/wormhole/docker.sock", 997))
+)
+OWN_ADDRESS = "unix:///run/wormhole/docker.sock"
+
+
+def test_a_new_wormhole_gets_the_socket_in_a_directory_of_its_own():
+    container = after(OWN, transport="unix").container
+    assert docker_host_of(container) == OWN_ADDRESS
+    assert container["HostConfig"]["Binds"] == ["/run/wormhole:/run/wormhole:ro"]
+    assert container["HostConfig"]["GroupAdd"] == ["997"]
+
+
+def test_a_wormhole_with_the_stock_socket_keeps_it_until_it_is_made_anew():
+    better = replace(after(VIRGIN, transport="unix"), wiring=OWN.wiring)
+    assert plan_wormhole(spec(transport="unix"), better).is_empty
+    moved = after(better, transport="unix", recreate=True)
+    assert docker_host_of(moved.container) == OWN_ADDRESS
+    assert plan_wormhole(spec(transport="unix"), moved).is_empty
+
+
+def test_a_wormhole_whose_own_socket_is_gone_gets_the_stock_one():
+    plan = plan_wormhole(spec(transport="unix"), replace(after(OWN, transport="unix"), wiring=VIRGIN.wiring))
+    assert "env DOCKER_HOST: expected unix:///var/run/docker.sock" in "; ".join(plan.texts())
+
+
+def test_a_shared_directory_is_the_working_directory_unless_another_in_it_is():
+    host_config = after(VIRGIN, shared_directory="/src/").container["HostConfig"]
+    assert "/src:/src" in host_config["Binds"]
+    assert after(VIRGIN, shared_directory="/src/").container["Config"]["WorkingDir"] == "/src"
+    inside = after(VIRGIN, shared_directory="/src", working_dir="/src/a").container
+    assert inside["Config"]["WorkingDir"] == "/src/a"
 
 
 def test_an_option_that_the_kernel_ignores_is_refused():
@@ -281,7 +337,27 @@ def test_an_option_that_the_kernel_ignores_is_refused():
         ({"name": "-a"}, "name '-a'"),
         ({"image": None}, "wormhole agent: expected an image"),
         ({"image": ""}, "wormhole agent: expected an image"),
-        ({"transport": "tcp"}, "transport: expected tls or unix, found tcp"),
+        ({"transport": "udp"}, "transport: expected tls or unix or tcp, found udp"),
+        ({"transport": "tcp"}, "transport tcp: expected the option insecure_plaintext_port beside it"),
+        (
+            {"insecure_plaintext_port": 2375},
+            "insecure_plaintext_port: expected transport tcp beside it, found transport tls",
+        ),
+        (
+            {"transport": "tcp", "insecure_plaintext_port": 65536},
+            "insecure_plaintext_port: expected a number from 1 to 65535",
+        ),
+        ({"shared_directory": "src"}, "shared_directory: expected an absolute path"),
+        ({"shared_directory": "//"}, "shared_directory: expected an absolute path below /"),
+        (
+            {"shared_directory": "/src", "working_dir": "/srcs"},
+            "working_dir /srcs: expected shared_directory /src, or a directory in it",
+        ),
+        ({"shared_directory": "/src", "volumes": ["vol:/src/"]}, "volumes /src: expected to be left"),
+        (
+            {"testcontainers": True, "env": {"TESTCONTAINERS_HOST_OVERRIDE": "x"}},
+            "env TESTCONTAINERS_HOST_OVERRIDE: expected to be left",
+        ),
         ({"port": 0}, "port: expected a number from 1 to 65535"),
         ({"identity": "../x"}, "identity ../x: expected a name"),
         ({"identity_directory": "x"}, "identity_directory: expected an absolute path"),
