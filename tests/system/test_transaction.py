@@ -28,13 +28,13 @@ BACK = "The former configuration is back and the engine answers"
 
 
 def reasons(run):
-    """Codes of the reasons that the module gave."""
-    (result,) = [
-        task.result
+    """Codes of the reasons that the module gave: also before the listener, where the engine does not run yet."""
+    return [
+        reason["code"]
         for task in run.tasks
         if task.action == "wormhole.docker.dockerd_listener" and not task.delegated
+        for reason in task.result.get("reasons", ())
     ]
-    return [reason["code"] for reason in result["reasons"]]
 
 
 @contextlib.contextmanager
