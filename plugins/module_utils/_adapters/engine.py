@@ -78,8 +78,8 @@ class Engine:
     def networks(self) -> list[Json]:
         return cast("list[Json]", self._call("GET", "/networks").json())
 
-    def containers(self, *, labels: Mapping[str, str], running_only: bool = False) -> list[Json]:
-        filters = {"label": [f"{key}={value}" for key, value in labels.items()]}
+    def containers(self, *, labels: Mapping[str, Optional[str]], running_only: bool = False) -> list[Json]:
+        filters = {"label": [key if value is None else f"{key}={value}" for key, value in labels.items()]}
         params = {"all": "0" if running_only else "1", "filters": json.dumps(filters)}
         return cast("list[Json]", self._call("GET", "/containers/json", params=params).json())
 

@@ -62,7 +62,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.network_conf
     topology_after_restart,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
-    LABEL_MANAGED,
     LABEL_TRANSPORT,
 )
 
@@ -146,7 +145,7 @@ def observe_listener(
         live_restore=bool(info.get("LiveRestoreEnabled")),
         swarm=(info.get("Swarm") or {}).get("LocalNodeState", "inactive") not in ("inactive", ""),
         stranded=stranded_containers(engine),
-        wormholes=running_containers(engine, {LABEL_MANAGED: "true", LABEL_TRANSPORT: "tls"}),
+        wormholes=running_containers(engine, {LABEL_TRANSPORT: "tls"}),
         firewall=observe_firewall(_openings(spec, topology, after_restart)),
         interrupted=Transaction().open() is not None,
         origin=Transaction().origin(),

@@ -23,7 +23,9 @@ In /run, because after a reboot nobody expects a container to run that has no re
 """
 
 
-def running_containers(engine: EnginePort, labels: Optional[Mapping[str, str]] = None) -> tuple[str, ...]:
+def running_containers(
+    engine: EnginePort, labels: Optional[Mapping[str, Optional[str]]] = None
+) -> tuple[str, ...]:
     """Names of the running containers that carry all these labels."""
     running = engine.containers(labels=labels or {}, running_only=True)
     return tuple(sorted(str(container["Names"][0]).lstrip("/") for container in running))

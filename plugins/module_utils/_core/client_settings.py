@@ -53,16 +53,16 @@ def parse_client_settings(
         InvalidInput: the environment names no TCP endpoint, or certificates that the host does not have.
     """
     name = str(inspection.get("Name", "")).lstrip("/")
-    environment = _environment(inspection)
+    environment = environment_of(inspection)
     docker_host = "" if address else environment.get("DOCKER_HOST", "")
     # Where nothing is set, TLS is what we look for.
     encrypted = bool(environment.get("DOCKER_TLS_VERIFY") or environment.get("DOCKER_TLS") or not docker_host)
     transport = TLS if encrypted or directory else TCP
     port = 0
     if docker_host:
-        address, port = _parse_docker_host(docker_host, DEFAULT_PORTS[transport], f"container {name}")
+        address, port = parse_docker_host(docker_host, DEFAULT_PORTS[transport], f"container {name}")
     if transport == TLS and not directory and environment.get("DOCKER_CERT_PATH"):
-        directory = _mounted_directory(inspection, environment["DOCKER_CERT_PATH"], f"container {name}")
+        directory = mounted_directory(inspection, environment["DOCKER_CERT_PATH"], f"container {name}")
     return ClientSettings(address, port, transport, directory)
 
 
@@ -84,12 +84,18 @@ def running_pid(inspection: Mapping[str, Any]) -> int:
     return pid
 
 
-def _environment(inspection: Mapping[str, Any]) -> dict[str, str]:
+def environment_of(inspection: Mapping[str, Any]) -> dict[str, str]:
+    """A container's environment variables."""
     variables = (inspection.get("Config") or {}).get("Env") or []
     return dict(variable.split("=", 1) for variable in variables if "=" in variable)
 
 
-def _parse_docker_host(text: str, default_port: int, subject: str) -> tuple[str, int]:
+def parse_docker_host(text: str, default_port: int, subject: str) -> tuple[str, int]:
+    """Host and port in ``tcp://host:port``.
+
+    Raises:
+        InvalidInput: it is something else.
+    """
     scheme, separator, rest = text.partition("://")
     if scheme == "unix":
         raise InvalidInput(
@@ -110,8 +116,12 @@ def _parse_docker_host(text: str, default_port: int, subject: str) -> tuple[str,
     return host, int(port or default_port)
 
 
-def _mounted_directory(inspection: Mapping[str, Any], path: str, subject: str) -> str:
-    """The directory on the host that a path inside the container is; the mount nearest to it counts."""
+def mounted_directory(inspection: Mapping[str, Any], path: str, subject: str) -> str:
+    """The directory on the host that a path inside the container is; the mount nearest to it counts.
+
+    Raises:
+        InvalidInput: it is none.
+    """
     path = posixpath.normpath(path)
     best = ("", "")
     for mount in inspection.get("Mounts") or []:

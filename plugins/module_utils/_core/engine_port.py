@@ -33,8 +33,8 @@ class EnginePort(Protocol):
     def networks(self) -> list[Json]:
         """``GET /networks``: all networks, in the shape of an inspection, without their containers."""
 
-    def containers(self, *, labels: Mapping[str, str], running_only: bool = False) -> list[Json]:
-        """``GET /containers/json``: summaries of the containers that carry all these labels."""
+    def containers(self, *, labels: Mapping[str, Optional[str]], running_only: bool = False) -> list[Json]:
+        """``GET /containers/json``: summaries of the containers that carry all these labels, those without value by any."""
 
     def find_container(self, container: str) -> Optional[Json]:
         """``GET /containers/{id}/json``: the inspection of one container; None if there is none."""

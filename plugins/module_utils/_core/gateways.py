@@ -176,6 +176,9 @@ def bridge_interface(network: Mapping[str, Any]) -> str:
 def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
     name, driver = str(network.get("Name", "")), str(network.get("Driver", ""))
     options = network.get("Options") or {}
+    if not driver and network.get("Scope") == "swarm":
+        # Docker 20.10 lists an overlay network that it has not used yet so.
+        driver = "overlay"
     if driver == "bridge":
         if network.get("Internal"):
             return Unreachable(

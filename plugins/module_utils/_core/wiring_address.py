@@ -55,15 +55,15 @@ class _Way:
     leads_to_host: bool
 
     @property
+    def families(self) -> frozenset[int]:
+        """Those that have a gateway; IPv4 where none is known yet, as of a bridge that the engine has still to make."""
+        return frozenset(gateway.family for gateway in self.gateways) or frozenset((4,))
+
+    @property
     def rank(self) -> tuple[int, bool, int, str]:
         """The smallest has the default route."""
-        families = {gateway.family for gateway in self.gateways} or {4}
-        return (
-            -self.priority,
-            self.name == SWARM_BRIDGE,
-            -sum(1 if family == 4 else 2 for family in families),
-            self.name,
-        )
+        families = -sum(1 if family == 4 else 2 for family in self.families)
+        return (-self.priority, self.name == SWARM_BRIDGE, families, self.name)
 
 
 def choose_address(spec: WiringSpec, topology: Topology, served: tuple[tuple[str, int], ...]) -> Choice:
@@ -124,15 +124,12 @@ def _candidates(spec: WiringSpec, topology: Topology) -> tuple[tuple[str, ...], 
         return (*LOOPBACK, *own), ""
     ways = _ways(spec, topology)
     near = tuple(gateway.address for way in ways for gateway in way.gateways)
-    if not near:
-        return (), ""
-    if spec.transport == TCP:
+    if spec.transport == TCP or not ways:
         return near, "a plaintext listener takes only what comes from its own bridge"
     route = ways[0]
     if not route.leads_to_host:
         return near, f"the default route of the container leads through network {route.name}"
-    families = {gateway.family for gateway in route.gateways}
-    far = (gateway.address for gateway in topology.gateways if gateway.family in families)
+    far = (gateway.address for gateway in topology.gateways if gateway.family in route.families)
     return tuple(dict.fromkeys((*near, *far))), ""
 
 
@@ -181,7 +178,7 @@ def _no_way(spec: WiringSpec, topology: Topology) -> InvalidInput:
         return InvalidInput(
             f"network {network.network}",
             expected=f"a gateway of network {network.through}, {transport}",
-            found="that this engine has none",
+            found="that this engine has no such network yet",
             remedy="Use transport unix, or join a bridge network as well",
         )
     return InvalidInput(

@@ -6,14 +6,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Iterable, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import (
+    environment_of,
+    mounted_directory,
+    parse_docker_host,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import DEFAULT_PORTS
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     LABEL_IDENTITY,
+    LABEL_MANAGED,
     LABEL_TRANSPORT,
+    TLS,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import FORMER_SUFFIX
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import FORMER_SUFFIX, is_running
 
 
 @dataclass(frozen=True)
@@ -25,9 +34,16 @@ class FoundWormhole:
         id: of its container.
         image: as its container names it.
         status: such as ``running`` or ``exited``.
-        transport: ``tls`` or ``unix``; empty if its label is missing.
-        identity: what the engine knows it by; empty for a unix socket.
+        transport: ``tls``, ``unix`` or ``tcp``; empty if its label is missing.
+        identity: what the engine knows it by; empty without TLS.
         put_aside: whether only the container is there that an interrupted run put aside.
+        managed: whether wormhole_container has made it; others have been given its wiring.
+        running: whether its main process runs.
+        health: by its own health check, such as ``healthy``; empty if it has none.
+        docker_host: its ``DOCKER_HOST``; empty if it has none.
+        address, port: the same taken apart; empty and 0 for a unix socket.
+        certificate_path: its ``DOCKER_CERT_PATH``; empty without TLS.
+        identity_directory: what is mounted there; empty without TLS.
     """
 
     name: str
@@ -37,13 +53,21 @@ class FoundWormhole:
     transport: str = ""
     identity: str = ""
     put_aside: bool = False
+    managed: bool = False
+    running: bool = False
+    health: str = ""
+    docker_host: str = ""
+    address: str = ""
+    port: int = 0
+    certificate_path: str = ""
+    identity_directory: str = ""
 
 
 def list_wormholes(summaries: Iterable[Mapping[str, Any]]) -> tuple[FoundWormhole, ...]:
     """The wormholes among these containers, sorted by name; a container that was put aside counts where no other has its name.
 
     Args:
-        summaries: of the containers that have the label of a wormhole, as ``GET /containers/json`` tells them.
+        summaries: of the containers that have the label of a transport, as ``GET /containers/json`` tells them.
     """
     found: dict[str, FoundWormhole] = {}
     for summary in summaries:
@@ -51,6 +75,33 @@ def list_wormholes(summaries: Iterable[Mapping[str, Any]]) -> tuple[FoundWormhol
         if not wormhole.put_aside or wormhole.name not in found:
             found[wormhole.name] = wormhole
     return tuple(found[name] for name in sorted(found))
+
+
+def complete(wormhole: FoundWormhole, inspection: Mapping[str, Any]) -> FoundWormhole:
+    """Adds what only the inspection of its container tells; that need not run for it."""
+    environment = environment_of(inspection)
+    docker_host = environment.get("DOCKER_HOST", "")
+    address, port, directory = "", 0, ""
+    path = environment.get("DOCKER_CERT_PATH", "") if wormhole.transport == TLS else ""
+    try:
+        if docker_host.startswith("tcp://"):
+            address, port = parse_docker_host(docker_host, DEFAULT_PORTS["tls"], wormhole.name)
+        if path:
+            directory = mounted_directory(inspection, path, wormhole.name)
+    except InvalidInput:
+        # Somebody has made it so; what can be told is told.
+        pass
+    state = inspection.get("State") or {}
+    return replace(
+        wormhole,
+        running=is_running(inspection),
+        health=str((state.get("Health") or {}).get("Status") or ""),
+        docker_host=docker_host,
+        address=address,
+        port=port,
+        certificate_path=path,
+        identity_directory=directory,
+    )
 
 
 def _read(summary: Mapping[str, Any]) -> FoundWormhole:
@@ -67,4 +118,5 @@ def _read(summary: Mapping[str, Any]) -> FoundWormhole:
         transport=str(labels.get(LABEL_TRANSPORT, "")),
         identity=str(labels.get(LABEL_IDENTITY, "")),
         put_aside=put_aside,
+        managed=labels.get(LABEL_MANAGED) == "true",
     )

@@ -101,7 +101,9 @@ class FakeEngine:
     def networks(self) -> List[Dict[str, Any]]:
         return copy.deepcopy(self._networks)
 
-    def containers(self, *, labels: Mapping[str, str], running_only: bool = False) -> List[Dict[str, Any]]:
+    def containers(
+        self, *, labels: Mapping[str, Optional[str]], running_only: bool = False
+    ) -> List[Dict[str, Any]]:
         return [
             {
                 "Id": c["Id"],
@@ -110,7 +112,10 @@ class FakeEngine:
                 "State": c["State"]["Status"],
             }
             for c in self._containers.values()
-            if all(c["Config"]["Labels"].get(key) == value for key, value in labels.items())
+            if all(
+                key in c["Config"]["Labels"] and value in (None, c["Config"]["Labels"][key])
+                for key, value in labels.items()
+            )
             and (c["State"]["Running"] or not running_only)
         ]
 

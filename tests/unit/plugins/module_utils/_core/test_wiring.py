@@ -235,6 +235,13 @@ def test_a_confined_container_may_read_its_identity():
     assert exempt.volumes[0].endswith(":/certs:ro")
 
 
+def test_a_swarm_whose_bridge_is_not_there_yet_leads_to_docker0():
+    topology = Topology((DOCKER0,), (OVERLAY,))
+    assert wire(spec("overlay"), state("172.17.0.1", topology=topology)).obstacle == ""
+    with pytest.raises(InvalidInput, match="network overlay: .*docker_gwbridge.*no such network yet"):
+        wire(spec("overlay", transport=TCP), state(topology=topology, plaintext=["172.17.0.1"]))
+
+
 def test_an_unknown_network_is_an_obstacle():
     wiring = wire(spec("later"), state("172.17.0.1"))
     assert wiring.address == "172.17.0.1"

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import WormholeSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_list import (
     FoundWormhole,
+    complete,
     list_wormholes,
 )
 
@@ -28,12 +29,15 @@ def summary(identifier, *names, **labels):
 AGENT = summary("a", "agent", managed="true", transport="tls", identity="ci")
 SOCKET = summary("s", "socket", managed="true", transport="unix")
 ASIDE = summary("f", WormholeSpec("agent").former_name, managed="true", transport="tls", identity="ci")
-FOUND = FoundWormhole("agent", "a", "image:1", "running", "tls", "ci")
+FOUND = FoundWormhole("agent", "a", "image:1", "running", "tls", "ci", managed=True)
 
 
 @pytest.mark.parametrize("summaries", list(itertools.permutations([AGENT, SOCKET, ASIDE])))
 def test_a_wormhole_is_listed_once_whatever_the_order(summaries):
-    assert list_wormholes(summaries) == (FOUND, FoundWormhole("socket", "s", "image:1", "running", "unix"))
+    assert list_wormholes(summaries) == (
+        FOUND,
+        FoundWormhole("socket", "s", "image:1", "running", "unix", managed=True),
+    )
 
 
 def test_one_that_was_put_aside_has_the_name_that_it_had():
@@ -50,3 +54,40 @@ def test_names_that_links_add_are_not_its_own(names):
 def test_a_container_without_labels_and_names_is_told_by_its_id():
     """The engine leaves out the names of a container that it is removing."""
     assert list_wormholes([{"Id": "a", "Names": None, "Labels": None}]) == (FoundWormhole("a", "a"),)
+
+
+def inspection(*env, running=True, mounts=(), **state):
+    return {
+        "Name": "/agent",
+        "Config": {"Env": list(env)},
+        "State": {"Running": running, **state},
+        "Mounts": [{"Source": source, "Destination": target} for source, target in mounts],
+    }
+
+
+def test_what_a_container_tells_of_its_wormhole():
+    found = complete(
+        FOUND,
+        inspection(
+            "DOCKER_HOST=tcp://[fd00::1]:2377",
+            "DOCKER_CERT_PATH=/certs",
+            mounts=[("/etc/wormhole/identities/ci", "/certs")],
+            Health={"Status": "healthy"},
+        ),
+    )
+    assert (found.address, found.port) == ("fd00::1", 2377)
+    assert found.identity_directory == "/etc/wormhole/identities/ci"
+    assert (found.certificate_path, found.running, found.health) == ("/certs", True, "healthy")
+
+
+@pytest.mark.parametrize(
+    "env", [(), ("DOCKER_HOST=tcp://",), ("DOCKER_HOST=unix:///x", "DOCKER_CERT_PATH=/nowhere")]
+)
+def test_what_somebody_has_made_otherwise_is_told_as_far_as_it_goes(env):
+    found = complete(FOUND, inspection(*env, running=False))
+    assert (found.address, found.port, found.identity_directory, found.running) == ("", 0, "", False)
+
+
+def test_a_container_that_only_has_the_wiring_is_nobodys_to_manage():
+    (found,) = list_wormholes([summary("a", "agent", transport="tls", identity="ci")])
+    assert not found.managed
