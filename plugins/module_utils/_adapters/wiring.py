@@ -21,6 +21,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_secur
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import EngineSocket, WiringState
 
+IDENTITY_FILES = ("ca.pem", "cert.pem", "key.pem")
+
 
 def observe_wiring(
     engine: EnginePort, info: Mapping[str, Any], socket_path: str, unit_directory: str = UNIT_DIRECTORY
@@ -43,6 +45,12 @@ def observe_wiring(
         own_socket=EngineSocket(own, _socket_group(own)) if own and _socket_group(own) is not None else None,
         security=parse_security(info),
     )
+
+
+def missing_identity_file(directory: str) -> str:
+    """The path of the first file of an identity that is not there; empty if all are."""
+    paths = (f"{directory}/{name}" for name in IDENTITY_FILES)
+    return next((path for path in paths if not os.path.isfile(path)), "")
 
 
 def _socket_group(path: str) -> Optional[int]:

@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import observe_wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import (
+    IDENTITY_FILES,
+    observe_wiring,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_users import (
     ContainerUser,
     Ownership,
@@ -50,7 +53,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import wiring_of
 
 Prove = Callable[[str, WiringSpec, Wiring, bool], None]
-IDENTITY_FILES = ("ca.pem", "cert.pem", "key.pem")
 
 
 class WormholeHost:

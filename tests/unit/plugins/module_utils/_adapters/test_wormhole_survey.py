@@ -1,0 +1,95 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is told of the wormholes of a host. Real containers are in tests/system."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_survey import survey
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import VerificationFailed
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
+    IMAGE,
+    FakeEngine,
+)
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def engine():
+    return FakeEngine()
+
+
+def create(engine, name, transport="tls", *, directory="", running=True, managed=True):
+    labels = {
+        "wormhole.docker.transport": transport,
+        **({"wormhole.docker.managed": "true"} if managed else {}),
+    }
+    env = ["DOCKER_HOST=tcp://172.17.0.1:2376", "DOCKER_CERT_PATH=/certs"]
+    body = {"Image": IMAGE, "Cmd": ["sleep"], "Labels": labels, "Env": env}
+    identifier = engine.create_container(name, body)
+    engine._search(name)["Mounts"] = [{"Source": directory or "/nowhere", "Destination": "/certs"}]
+    if running:
+        engine.start_container(identifier)
+
+
+def look(engine, traverse=None, verify=False, now=NOW):
+    return {found["name"]: found for found in survey(engine, traverse, now, verify=verify)}
+
+
+def test_nobody_is_gone_through_unless_asked_for(engine):
+    create(engine, "agent")
+    found = look(engine)["agent"]
+    assert (found["proved"], found["problem"], found["running"]) == (None, "", True)
+    assert (found["certificate_days_left"], found["certificate_not_after"]) == (None, "")
+
+
+def test_those_that_run_are_gone_through_and_told_apart(engine):
+    create(engine, "agent", directory="/a")
+    create(engine, "broken", directory="/b", managed=False)
+    create(engine, "stopped", running=False)
+
+    def traverse(pid, spec, wiring):
+        assert (spec.certificate_path, wiring.address, wiring.port) == ("/certs", "172.17.0.1", 2376)
+        if spec.identity_directory == "/b":
+            raise VerificationFailed("tcp://172.17.0.1:2376", found="connection refused")
+
+    found = look(engine, traverse, verify=True)
+    assert {name: wormhole["proved"] for name, wormhole in found.items()} == {
+        "agent": True,
+        "broken": False,
+        "stopped": None,
+    }
+    assert found["broken"]["problem"] == "tcp://172.17.0.1:2376: found connection refused"
+    assert [found[name]["managed"] for name in ("agent", "broken")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "left, days",
+    [
+        (timedelta(days=3), 3),
+        (timedelta(days=3, seconds=-1), 2),
+        (timedelta(seconds=1), 0),
+        (timedelta(seconds=-1), -1),
+    ],
+)
+def test_days_are_whole_days(engine, tmp_path, monkeypatch, left, days):
+    """The certificate is the host's: what the container was created with may have been renewed since."""
+
+    class Certificate:
+        not_after = NOW + left
+
+    monkeypatch.setattr(
+        "ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_survey.read_certificate",
+        lambda content: Certificate,
+    )
+    (tmp_path / "cert.pem").write_bytes(b"pem")
+    create(engine, "agent", directory=str(tmp_path), running=False)
+    found = look(engine)["agent"]
+    assert found["certificate_days_left"] == days
+    assert found["certificate_not_after"].startswith("2026-11-2")
