@@ -31,9 +31,8 @@ options:
     type: str
   identity_directory:
     description:
-      - Directory on the host with the identity's C(ca.pem), C(cert.pem) and C(key.pem), made by
-        M(wormhole.docker.tls_certificates). It is mounted read-only as a directory, so that a renewed
-        certificate reaches a running container.
+      - Directory on the host with the identity's C(ca.pem), C(cert.pem) and C(key.pem). It is mounted read-only as a directory,
+        so that a renewed certificate reaches a running container.
       - By default C(/etc/wormhole/identities/) followed by the identity.
     type: path
   certificate_path:

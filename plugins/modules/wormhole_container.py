@@ -15,6 +15,10 @@ description:
   - Creates, updates, starts, stops and removes a container that has access to the Docker engine that runs it.
   - With O(transport=tls), the container reaches the engine by mutual TLS at the gateway of its network, as
     an identity of its own. With O(transport=unix), it gets the engine's socket and its group.
+  - The identity is a client certificate that is issued, renewed and removed with the container. Its key is made on the host, stays
+    there, and can be read by the user that runs in the container and by nobody else; a user's name is looked up in the image. A
+    renewal reaches a container that runs, and does not restart it.
+  - A task that issues nothing takes one round trip to the host, otherwise two.
   - Whatever a Docker client needs for it is set by this module, and nothing of it has to be known. The
     variables E(DOCKER_HOST), E(DOCKER_CERT_PATH) and E(DOCKER_TLS_VERIFY), the mount that goes with them,
     the group of the socket, and the name C(host.docker.internal).
@@ -36,7 +40,8 @@ options:
       - V(started) has the container exist, run, and its wormhole proved.
       - V(present) has it exist; a container that ran before it had to be replaced runs afterwards too.
       - V(stopped) has it exist and not run.
-      - V(absent) stops and removes it.
+      - V(absent) stops and removes it. An identity that was made for it goes, too, unless another container mounts it; what this
+        collection has not made stays, and is told in a warning.
     type: str
     choices: [absent, present, stopped, started]
     default: started
@@ -54,6 +59,35 @@ options:
     type: str
     choices: [missing, always, never]
     default: missing
+  identity_managed:
+    description:
+      - Whether the identity is this module's to issue, renew and remove, with O(transport=tls).
+      - With V(false) it is somebody else's. O(identity_directory) has to hold what is needed, readable for the container's user, and
+        stays as it is; no authority is needed.
+    type: bool
+    default: true
+  identity_key_type:
+    description: The kind of the identity's private key. A change issues another one.
+    type: str
+    choices: [ecdsa-p256, ecdsa-p384, rsa-3072, rsa-4096, ed25519]
+    default: ecdsa-p256
+  identity_validity_days:
+    description:
+      - How many days the identity is valid from its issue, or until its authority expires if that is sooner. A change of this
+        option alone does not reissue.
+    type: int
+    default: 365
+  identity_renew_before_days:
+    description: How many days before its end it is renewed. By default a third of O(identity_validity_days).
+    type: int
+  ca_directory:
+    description:
+      - Absolute path of the authority's directory B(on the controller); C(~) is the home directory of the user who runs
+        Ansible there. See M(wormhole.docker.certificate_authority).
+      - By default C(~/.wormhole/ca), as in role P(wormhole.docker.certificate_authority#role), unless O(ca_certificate_path),
+        O(ca_certificate_content) or O(authority) is given. An authority is read for O(identity_managed=true) with O(transport=tls)
+        only, and not for O(state=absent).
+    type: str
   verify:
     description:
       - Whether a container has to be traversed before it counts as started.
@@ -171,6 +205,7 @@ options:
     description: Whether the container gets all capabilities and devices of the host.
     type: bool
 extends_documentation_fragment:
+  - wormhole.docker.authority
   - wormhole.docker.wiring
   - wormhole.docker.docker
   - wormhole.docker.attributes
@@ -182,6 +217,13 @@ notes:
   - On engines that confine containers by SELinux, O(transport=unix) and O(shared_directory) are refused for confined containers,
     and the identity is mounted with the option C(z). This is decided by what the engine says of itself, and has not been
     tested on such hosts.
+  - Wormholes that share an identity have to run as the same user, because a key has one owner; others are refused.
+  - While one authority takes over from another, an identity of the former one stays as it is; playbook C(wormhole.docker.rotate)
+    reissues it. What else M(wormhole.docker.tls_certificates) does for a client, its way of renewing included, is done here too.
+  - A task that fails to create a container removes the identity that it has made for it, and gives one that was there back to the
+    user of the container that runs on.
+  - In check mode nothing is signed and no key is made. If the authority does not exist yet, check mode assumes that another task
+    is going to make it.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.dockerd_listener
@@ -204,6 +246,21 @@ EXAMPLES = r"""
     transport: unix
     network_mode: none
 
+- name: The same with an authority from a vault, for a controller that keeps no disk
+  wormhole.docker.wormhole_container:
+    name: agent
+    image: registry.example.com/ci/agent:7
+    ca_certificate_content: "{{ vault_ca_certificate }}"
+    ca_private_key_content: "{{ vault_ca_key }}"
+
+- name: A wormhole whose identity comes from elsewhere
+  wormhole.docker.wormhole_container:
+    name: deployer
+    image: registry.example.com/ci/deployer:3
+    user: "1000"
+    identity_managed: false
+    identity_directory: /srv/pki/deployer
+
 - name: No agent any more
   wormhole.docker.wormhole_container:
     name: agent
@@ -218,7 +275,7 @@ reasons:
   elements: dict
   contains:
     code:
-      description: A stable identifier.
+      description: A stable identifier. Those of the identity begin with C(identity_).
       type: str
       sample: env_differs
     text:
@@ -235,6 +292,45 @@ container:
       if there is none. In check mode the one that is there now.
   returned: success
   type: dict
+certificate:
+  description:
+    - The identity's certificate after the task (in check mode, before it), as RV(wormhole.docker.tls_certificates#module:certificates)
+      has it, without C(reasons). Empty where no identity is looked after.
+  returned: success
+  type: dict
+  sample:
+    directory: /etc/wormhole/identities/agent
+    profile: client
+    subject: CN=agent
+    common_name: agent
+    subject_alternative_names: []
+    serial: 5DF1A3B3977E9B2F94FCC1346E94CEB88222B2A0
+    fingerprint_sha256: 56dbcacd0f8c9020511b72ff2302c8f7fed36167fff56593ae63e51d8c3d172e
+    issuer: CN=wormhole.docker CA
+    not_before: "2026-11-23T20:19:27Z"
+    not_after: "2027-11-23T21:19:27Z"
+    days_left: 364
+requests:
+  description:
+    - A certificate signing request in PEM form, by the identity's name, if O(authority) is given and the identity has to be issued.
+      The key waits on the host. Nothing else is returned then but C(changed) and RV(certificates).
+  returned: with O(authority), if something has to be issued and O(issued) is not given
+  type: dict
+  sample:
+    agent: "-----BEGIN CERTIFICATE REQUEST-----\nMIHuMIGV..."
+certificates:
+  description:
+    - What may be signed for RV(requests), as O(wormhole.docker.certificate_signature#module:certificates) takes it; made of the task
+      on the controller.
+  returned: with RV(requests)
+  type: list
+  elements: dict
+  sample:
+    - name: agent
+      profile: client
+      directory: /etc/wormhole/identities/agent
+      key_type: ecdsa-p256
+      validity_days: 365
 wormhole:
   description: How the container reaches its engine; empty with O(state=absent).
   returned: success
@@ -270,69 +366,75 @@ wormhole:
       sample: true
 """
 
+from datetime import datetime, timezone
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store, x509
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import parse_socket_path
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import WormholeHost
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.managed_wormhole import (
+    ManagedWormhole,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_proof import (
     WormholeProver,
     traverse,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
-    ARGUMENTS as NETWORK_ARGUMENTS,
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_plan import (
+    describe_certificate,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import arguments
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
+    Authority,
+    IssueCertificate,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
-    ARGUMENTS as WIRING_ARGUMENTS,
-)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS, plaintext_warnings
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
-    ABSENT,
-    MISSING,
-    PULLS,
-    STARTED,
-    STATES,
-    WormholeState,
-    parse_spec,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
-    plan_wormhole,
-    wiring_of,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
-    connection_arguments,
-    open_engine,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import ABSENT
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_identity import ManagedState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import wiring_of
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import unpack_authority
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import open_engine
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
-
-ARGUMENTS: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": list(STATES), "default": STARTED},
-    "image": {"type": "str"},
-    "pull": {"type": "str", "choices": list(PULLS), "default": MISSING},
-    "verify": {"type": "bool", "default": True},
-    "adopt": {"type": "bool", "default": False},
-    "recreate": {"type": "bool", "default": False},
-    "stop_timeout": {"type": "int"},
-}
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.issue import (
+    require_signatures,
+    with_requests,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import (
+    REQUIRED_IF,
+    WORMHOLE_ARGUMENTS,
+    parse_wormhole,
+)
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
-    spec = parse_spec(module.params, parse_socket_path(module.params["docker_host"]))
+    spec, identity = parse_wormhole(module.params, parse_socket_path(module.params["docker_host"]))
+    authority, issued = Authority(), module.params["issued"]
+    if identity is not None:
+        x509.require()
+        authority = unpack_authority(module.params["authority"] or {})
+    now = datetime.now(timezone.utc)
     engine = open_engine(module.params)
-    prover = WormholeProver(engine, traverse)
-    host = WormholeHost(spec, engine, prover.prove)
+    wormhole = ManagedWormhole(spec, identity, engine, WormholeProver(engine, traverse).prove, authority, now)
 
-    def describe(state: WormholeState, plan: Plan[Any]) -> dict[str, Any]:
+    def request(action: IssueCertificate) -> str:
+        return certificate_store.make_request(action.spec, keep_key=action.keep_key)
+
+    def describe(state: ManagedState, plan: Plan[Any]) -> dict[str, Any]:
+        for path, names in wormhole.kept(plan).items():
+            module.warn(f"{path} stays with what was not made by this module: {', '.join(names)}")
+        container = state.wormhole.container
         if spec.state == ABSENT:
-            return {"container": state.container or {}, "wormhole": {}}
-        wiring = wiring_of(spec, state)
-        converged = plan_wormhole(spec, state).is_empty
+            return {"container": container or {}, "wormhole": {}, "certificate": {}}
+        wiring = wiring_of(spec, state.wormhole)
+        proved = wormhole.plan(state).is_empty and wormhole.host.prove_running(container)
+        certificate = (
+            {} if identity is None else describe_certificate(identity, state.identity.certificate, (), now)
+        )
+        certificate.pop("reasons", None)
         return {
-            "container": state.container or {},
+            "container": container or {},
+            "certificate": certificate,
             "wormhole": {
                 "transport": spec.wiring.transport,
                 "docker_host": wiring.docker_host,
@@ -340,17 +442,21 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
                 "port": wiring.port,
                 "identity": spec.wiring.identity if spec.wiring.transport == TLS else "",
                 "identity_directory": spec.wiring.identity_directory if spec.wiring.transport == TLS else "",
-                "proved": converged and host.prove_running(state.container),
+                "proved": proved,
             },
         }
 
-    result = execute(
-        check_mode=module.check_mode,
-        subject=f"wormhole {spec.name}",
-        observe=host.observe,
-        plan=lambda state: plan_wormhole(spec, state),
-        apply=host.apply,
-        describe=describe,
+    result = with_requests(
+        lambda: execute(
+            check_mode=module.check_mode,
+            subject=f"wormhole {spec.name}",
+            observe=wormhole.observe,
+            plan=wormhole.plan,
+            apply=lambda plan: wormhole.apply(
+                plan, lambda part: require_signatures(part, request, issued), issued or {}
+            ),
+            describe=describe,
+        )
     )
     warnings = plaintext_warnings(spec.wiring) if spec.state != ABSENT else []
     return {**result, **({"warnings": warnings} if warnings else {})}
@@ -359,14 +465,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     run(
         AnsibleModule(
-            argument_spec={
-                **ARGUMENTS,
-                **WIRING_ARGUMENTS,
-                **NETWORK_ARGUMENTS,
-                **arguments(),
-                **connection_arguments(),
-            },
-            required_if=[("state", state, ("image",)) for state in STATES if state != ABSENT],
+            argument_spec={**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS},
+            required_if=REQUIRED_IF,
             supports_check_mode=True,
         ),
         ensure,

@@ -65,13 +65,20 @@ class SigningAction(ActionBase):
             result.update(failed=True, msg=str(error), error=error.as_dict())
         return result
 
+    def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What travels to the host; neither the authority's key nor its passphrase are for it."""
+        return {name: options[name] for name in self.ARGUMENTS}
+
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         _validation, options = self.validate_argument_spec(
             {**SIGNING_ARGUMENTS, **self.ARGUMENTS}, **SIGNING_CONSTRAINTS
         )
         self.check(options)
-        # Nothing else travels: neither the authority's key nor its passphrase are for the host.
-        arguments = {name: options[name] for name in self.ARGUMENTS}
+        return self._issue(options, task_vars)
+
+    def _issue(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """Runs the module, and once more with what it has asked for."""
+        arguments = self.host_arguments(options)
         if options["authority"] is not None:
             given = {name: options[name] for name in HOST_ARGUMENTS if options[name] is not None}
             return self._run_module({**arguments, **given}, task_vars)

@@ -83,10 +83,21 @@ def differing(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 def reasons(run: Any, action: str = "wormhole.docker.tls_certificates") -> list[tuple[str, str, str]]:
-    """Why the run's tasks of this action changed something: code, subject, text."""
-    return [
-        (reason["code"], reason["subject"], reason["text"])
-        for task in run.tasks
-        if task.action == action
-        for reason in task.result.get("reasons", [])
-    ]
+    """Why the run's tasks of this action changed something: code, subject, text. What wormhole_container says of identities goes
+    with what tls_certificates says."""
+    found = [reason for task in run.tasks if task.action == action for reason in told(task)]
+    if action == "wormhole.docker.tls_certificates":
+        launched = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_container"]
+        of_identities = [reason for task in launched for reason in told(task)]
+        found += [
+            {**reason, "code": reason["code"].partition("_")[2]}
+            for reason in of_identities
+            if reason["code"].startswith("identity_")
+        ]
+    return [(reason["code"], reason["subject"], reason["text"]) for reason in found]
+
+
+def told(task: Any) -> list[dict[str, str]]:
+    """The reasons of a task, or of all items of its loop."""
+    results = task.items or [task.result]
+    return [reason for result in results for reason in result.get("reasons", [])]

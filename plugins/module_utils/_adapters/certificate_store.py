@@ -217,7 +217,7 @@ def apply_certificates(
         elif isinstance(action, RemoveLeftovers):
             remove_leftovers(spec.directory)
         elif isinstance(action, SetAttributes):
-            _set_attributes(spec, action.name)
+            set_attributes(spec, action.name)
 
 
 def _contents(
@@ -342,12 +342,17 @@ def _write(spec: CertificateSpec, name: str, content: bytes) -> None:
     found = files.read_file(path)
     if found is not None and found.content == content:
         if Entry(found.mode, found.uid, found.gid) != attributes:
-            _set_attributes(spec, name)
+            set_attributes(spec, name)
         return
     files.write_file(path, content, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
 
 
-def _set_attributes(spec: CertificateSpec, name: str) -> None:
+def set_attributes(spec: CertificateSpec, name: str) -> None:
+    """Gives a file of a certificate, or its directory by the empty name, its owner, group and mode.
+
+    Raises:
+        ApplyFailed: it cannot be changed, or a symbolic link is in its place.
+    """
     attributes = wanted_entries(spec)[name]
     path = os.path.join(spec.directory, name) if name else spec.directory
     try:

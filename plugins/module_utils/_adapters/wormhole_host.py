@@ -9,28 +9,18 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import (
-    IDENTITY_FILES,
-    observe_wiring,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_users import (
-    ContainerUser,
-    Ownership,
-    host_uid,
-    may,
-    resolve_user,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import NoIdentity
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import observe_wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
     MissingRequirement,
-    VerificationFailed,
     WormholeError,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS, WiringSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
@@ -63,15 +53,23 @@ class WormholeHost:
         engine: the engine that is to run it.
         prove: called with a container's ID, what it is wired by and whether it was just started; raises
             VerificationFailed.
+        identity: what it proves itself by.
         unit_directory: of the listener's socket units.
     """
 
     def __init__(
-        self, spec: WormholeSpec, engine: EnginePort, prove: Prove, *, unit_directory: str = UNIT_DIRECTORY
+        self,
+        spec: WormholeSpec,
+        engine: EnginePort,
+        prove: Prove,
+        identity: NoIdentity,
+        *,
+        unit_directory: str = UNIT_DIRECTORY,
     ) -> None:
         self._spec = spec
         self._engine = engine
         self._prove = prove
+        self._identity = identity
         self._unit_directory = unit_directory
         self._created = False
         self._started = False
@@ -99,19 +97,37 @@ class WormholeHost:
         )
         return self._state
 
-    def apply(self, plan: Plan[Action]) -> None:
-        """Carries out a plan.
+    def require(self, plan: Plan[Action]) -> None:
+        """Checks what has to be there before a plan can be carried out, and changes nothing.
 
         Raises:
-            MissingRequirement: something that has to be there first is missing; nothing has been changed.
-            WormholeError: a step failed; a container that was to be replaced is back.
+            MissingRequirement: something of it is missing.
         """
         if any(isinstance(action, (CreateContainer, ConnectNetwork)) for action in plan.actions):
             self._require_networks()
         if any(isinstance(action, CreateContainer) for action in plan.actions):
             self._require_listener()
-            self._require_identity()
+            self._identity.require()
             self._require_shared_directory()
+            if not any(isinstance(action, PullImage) for action in plan.actions):
+                self._require_image()
+
+    def apply(self, plan: Plan[Action]) -> None:
+        """Carries out a plan.
+
+        Raises:
+            MissingRequirement: see :meth:`require`; nothing has been changed.
+            WormholeError: a step failed; a container that was to be replaced is back.
+        """
+        self.require(plan)
+        self.carry_out(plan)
+
+    def carry_out(self, plan: Plan[Action]) -> None:
+        """Carries out a plan for which everything is there.
+
+        Raises:
+            WormholeError: a step failed; a container that was to be replaced is back.
+        """
         for action in plan.actions:
             self._apply_action(action)
 
@@ -177,11 +193,6 @@ class WormholeHost:
     def _create(self, action: CreateContainer) -> None:
         """Creates a container; one that it replaces is put aside first, and removed last or put back."""
         engine, former = self._engine, action.former
-        if engine.find_image(self._spec.image) is None:
-            remedy = "Set pull: missing, or load the image first" if self._spec.pull == NEVER else ""
-            raise MissingRequirement(
-                f"image {self._spec.image}", found="that it is not on this host", remedy=remedy
-            )
         former_runs = is_running(engine.find_container(former)) if former else False
         created = ""
         if former:
@@ -191,9 +202,10 @@ class WormholeHost:
             self._created = True
             for attachment in action.attachments:
                 engine.connect_network(attachment.network, action.name, attachment.render())
-            self._require_readable_identity(action.name)
+            self._identity.prepare(action.name)
             if former_runs:
                 engine.stop_container(former, timeout=self._spec.stop_timeout)
+            self._identity.hand_over()
             if action.start:
                 engine.start_container(action.name)
                 self._started = True
@@ -219,6 +231,7 @@ class WormholeHost:
                 self._engine.remove_container(created, force=True, volumes=True)
             if action.former:
                 self._engine.rename_container(action.former, action.name)
+            self._identity.take_back()
             if former_runs:
                 self._engine.start_container(action.former)
         except WormholeError as second:
@@ -232,6 +245,13 @@ class WormholeHost:
         if not action.former:
             return "The new container is removed"
         return "The former container runs as before" if former_runs else "The former container is back"
+
+    def _require_image(self) -> None:
+        if self._engine.find_image(self._spec.image) is None:
+            remedy = "Set pull: missing, or load the image first" if self._spec.pull == NEVER else ""
+            raise MissingRequirement(
+                f"image {self._spec.image}", found="that it is not on this host", remedy=remedy
+            )
 
     def _require_networks(self) -> None:
         there = {network[key] for network in self._engine.networks() for key in ("Name", "Id")}
@@ -251,18 +271,6 @@ class WormholeHost:
                 f"wormhole {self._spec.name}", found=wiring.obstacle, remedy=wiring.remedy
             )
 
-    def _require_identity(self) -> None:
-        directory = self._spec.wiring.identity_directory
-        missing = [name for name in IDENTITY_FILES if not os.path.isfile(f"{directory}/{name}")]
-        if missing and self._spec.wiring.transport == TLS:
-            raise MissingRequirement(
-                f"identity directory {directory}",
-                expected=", ".join(IDENTITY_FILES),
-                found=f"no {missing[0]}",
-                remedy="Make them first, by the module wormhole.docker.tls_certificates or the role "
-                "wormhole.docker.identities",
-            )
-
     def _require_shared_directory(self) -> None:
         """A directory that is not there would be made by the engine, for root and empty; it is rather a slip."""
         directory = self._spec.wiring.shared_directory
@@ -272,45 +280,3 @@ class WormholeHost:
                 found="no such directory on this host",
                 remedy="Make it first",
             )
-
-    def _require_readable_identity(self, container: str) -> None:
-        """Checks that the user in the container may read its identity, before anything is stopped for it.
-
-        The container exists by now, but has not been started: only so are the names of its users known.
-        """
-        if self._spec.wiring.transport != TLS:
-            return
-        found = self._engine.find_container(container) or {}
-        user = resolve_user(
-            found["Config"].get("User") or "",
-            found["HostConfig"].get("GroupAdd") or (),
-            self._engine.read_container_file(container, "/etc/passwd"),
-            self._engine.read_container_file(container, "/etc/group"),
-        )
-        user = self._on_host(user)
-        directory = self._spec.wiring.identity_directory
-        for path, permission in ((directory, 1), *((f"{directory}/{name}", 4) for name in IDENTITY_FILES)):
-            info = os.stat(path)
-            if not may(user, Ownership(info.st_uid, info.st_gid, info.st_mode), permission):
-                raise VerificationFailed(
-                    path,
-                    expected=f"to be readable for user {user.uid}, as whom container {self._spec.name} runs",
-                    found=f"owner {info.st_uid}, group {info.st_gid}, mode {info.st_mode & 0o7777:04o}",
-                    remedy=f"Set owner: {user.uid} for this identity in wormhole.docker.tls_certificates, "
-                    f"which is identity_owner: {user.uid} in the list of role wormhole.docker.wormholes",
-                )
-
-    def _on_host(self, user: ContainerUser) -> ContainerUser:
-        """The numbers that a container's user has on the host, where the engine maps them."""
-        security = (self._state or self.observe()).wiring.security
-        if self._spec.wiring.host_users or not security.remapped:
-            return user
-        uid = host_uid(user.uid, security.uid_maps)
-        if uid is None:
-            raise VerificationFailed(
-                f"user {user.uid} of container {self._spec.name}",
-                expected="a number that the engine maps to one of the host",
-                remedy="Use a number below 65536",
-            )
-        gids = (host_uid(gid, security.gid_maps) for gid in user.gids)
-        return ContainerUser(uid, tuple(gid for gid in gids if gid is not None))

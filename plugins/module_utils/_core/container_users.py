@@ -91,10 +91,8 @@ def resolve_user(
     name, _separator, group_name = (user or "0").partition(":")
     accounts = _read_table(passwd, _PASSWD_FIELDS)
     groups = _read_table(group, _GROUP_FIELDS)
-    # moby takes a name first and a number second; an account of that number lends its group.
-    account = next((a for a in accounts if a[0] == name), None) or next(
-        (a for a in accounts if a[2] == name), None
-    )
+    # A number is a user ID, also where an account has it for a name; an account of that number lends its group.
+    account = next((a for a in accounts if a[2 if name.isdigit() else 0] == name), None)
     if account is None and not name.isdigit():
         raise InvalidInput(
             f"user {name}", expected="a user of the image, or a number", remedy="Set user to a number"
@@ -109,6 +107,12 @@ def resolve_user(
     return ContainerUser(
         uid, tuple(dict.fromkeys((*gids, *(_group_number(g, groups) for g in added_groups))))
     )
+
+
+def plain_uid(user: str) -> Optional[int]:
+    """The user ID in a user that needs no image to be understood, as in ``Config.User``; None for a name."""
+    name = user.partition(":")[0] or "0"
+    return int(name) if name.isdigit() else None
 
 
 def may(user: ContainerUser, ownership: Ownership, permission: int) -> bool:

@@ -2,59 +2,86 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which identities a list of wormholes needs."""
+"""The identity of a wormhole, as the options of module wormhole_container ask for it: a client certificate."""
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping
+from typing import Any, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
+    CLIENT,
+    CertificateSpec,
+    parse_certificates,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KEY_TYPES
 
 DIRECTORY = "/etc/wormhole/identities"
+"""Where identities are by default, each in a directory of its name."""
+
+GROUP = 0
+"""Group of their files. Its members may not read a key either; see the modes below."""
+
+ARGUMENTS: Mapping[str, Any] = {
+    "identity_managed": {"type": "bool", "default": True},
+    "identity_key_type": {
+        "type": "str",
+        "choices": list(KEY_TYPES),
+        "default": "ecdsa-p256",
+        "no_log": False,
+    },
+    "identity_validity_days": {"type": "int", "default": 365},
+    "identity_renew_before_days": {"type": "int"},
+}
+
+_MODES = {"directory_mode": "0755", "key_mode": "0400", "certificate_mode": "0444"}
+_OPTIONS = {
+    "common_name": "identity",
+    "directory": "identity_directory",
+    "validity_days": "identity_validity_days",
+    "renew_before_days": "identity_renew_before_days",
+}
 
 
-def identities_of(wormholes: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The client certificates that these wormholes need, as module tls_certificates takes them.
-
-    A wormhole needs one where its transport is tls, unless it is to be absent. The certificate's directory belongs to
-    the user that runs in the container: ``identity_owner``, else the numbers in ``user``, else root.
+def certificate_options(params: Mapping[str, Any], identity: str, directory: str) -> dict[str, Any]:
+    """What an identity is, as an element of option ``certificates`` of tls_certificates and certificate_signature.
 
     Args:
-        wormholes: options of module wormhole_container, and ``identity_owner``.
+        params: of module wormhole_container.
+        identity: its name.
+        directory: its place on the host.
+    """
+    options = {
+        "name": identity,
+        "profile": CLIENT,
+        "directory": directory,
+        "key_type": params["identity_key_type"],
+        "validity_days": params["identity_validity_days"],
+    }
+    if params.get("identity_renew_before_days") is not None:
+        options["renew_before_days"] = params["identity_renew_before_days"]
+    return options
+
+
+def parse_identity(params: Mapping[str, Any], identity: str, directory: str) -> CertificateSpec:
+    """The certificate of an identity; who owns it is not known before its container is.
+
+    Args:
+        params, identity, directory: see :func:`certificate_options`.
 
     Raises:
-        InvalidInput: an element has no name, or two wormholes want one identity with different owners.
+        InvalidInput: an option cannot be meant.
     """
-    found: dict[str, dict[str, Any]] = {}
-    for wormhole in wormholes:
-        if not wormhole.get("name"):
-            raise InvalidInput(
-                "a wormhole", expected="a name", found=f"only {', '.join(wormhole) or 'nothing'}"
-            )
-        if wormhole.get("transport", "tls") != "tls" or wormhole.get("state") == "absent":
-            continue
-        name = str(wormhole.get("identity") or wormhole["name"])
-        owner, group = _owner(wormhole)
-        identity = {
-            "name": name,
-            "profile": "client",
-            "directory": str(wormhole.get("identity_directory") or f"{DIRECTORY}/{name}"),
-            "owner": owner,
-            "group": group,
-        }
-        if found.setdefault(name, identity) != identity:
-            raise InvalidInput(
-                f"identity {name}",
-                expected="one owner and one directory",
-                found=f"{found[name]['owner']} in {found[name]['directory']}, {owner} in {identity['directory']}",
-                remedy="Give each wormhole an identity of its own",
-            )
-    return list(found.values())
-
-
-def _owner(wormhole: Mapping[str, Any]) -> tuple[str, str]:
-    if wormhole.get("identity_owner") is not None:
-        return str(wormhole["identity_owner"]), "0"
-    user, _separator, _group = str(wormhole.get("user") or "").partition(":")
-    # A name has a meaning only inside the image: wormhole_container looks it up and says whose number to put here.
-    return (user if user.isdigit() else "0"), "0"
+    try:
+        (spec,) = parse_certificates(
+            [{**certificate_options(params, identity, directory), **_MODES, "state": "present"}]
+        )
+    except InvalidInput as error:
+        option = error.subject.rpartition(": ")[2]
+        raise InvalidInput(
+            _OPTIONS.get(option, error.subject),
+            expected=error.expected,
+            found=error.found,
+            remedy=error.remedy,
+        ) from error
+    return spec

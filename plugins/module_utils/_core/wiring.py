@@ -30,6 +30,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_addre
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     HOST_NAME,
     LABEL_IDENTITY,
+    LABEL_IDENTITY_DIRECTORY,
     LABEL_MANAGED,
     LABEL_TRANSPORT,
     SOCKET_TARGET,
@@ -151,7 +152,7 @@ def wire(spec: WiringSpec, state: WiringState) -> Wiring:
     if spec.transport == TLS:
         # Without TLS, they have to be left out: to clients, DOCKER_TLS_VERIFY=0 means "verify" as any value does.
         env.update(DOCKER_CERT_PATH=spec.certificate_path, DOCKER_TLS_VERIFY="1")
-        labels[LABEL_IDENTITY] = spec.identity
+        labels.update(_identity_labels(spec))
         # Shared by containers, not private to one: an identity may have several, such as one and its successor.
         mode = "ro,z" if state.security.selinux and not spec.unlabelled else "ro"
         volumes = (f"{spec.identity_directory}:{spec.certificate_path}:{mode}",)
@@ -167,6 +168,12 @@ def wire(spec: WiringSpec, state: WiringState) -> Wiring:
         volumes=(*volumes, *shared),
         working_dir=working_dir,
     )
+
+
+def _identity_labels(spec: WiringSpec) -> dict[str, str]:
+    """By the directory, whoever removes the container knows what was made for it."""
+    made = {LABEL_IDENTITY_DIRECTORY: spec.identity_directory} if spec.identity_managed else {}
+    return {LABEL_IDENTITY: spec.identity, **made}
 
 
 def refuse_engine(spec: WiringSpec, security: EngineSecurity) -> None:

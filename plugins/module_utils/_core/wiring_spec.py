@@ -32,6 +32,7 @@ LABEL_PREFIX = "wormhole.docker."
 LABEL_MANAGED = LABEL_PREFIX + "managed"
 LABEL_TRANSPORT = LABEL_PREFIX + "transport"
 LABEL_IDENTITY = LABEL_PREFIX + "identity"
+LABEL_IDENTITY_DIRECTORY = LABEL_PREFIX + "identity-directory"
 
 TESTCONTAINERS_VARIABLES = ("TESTCONTAINERS_HOST_OVERRIDE", "TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE")
 """Where Testcontainers finds the ports that the host publishes, and which socket its reaper mounts. The
@@ -61,6 +62,7 @@ class WiringSpec:
         transport: ``tls``, ``unix`` or ``tcp``.
         identity: the name that the engine knows the wormhole by: its client certificate's common name.
         identity_directory: on the host: holds ``ca.pem``, ``cert.pem`` and ``key.pem``.
+        identity_managed: whether the identity is made, and removed, with the container.
         certificate_path: where that directory is mounted in the container.
         port: TCP port of the listener that speaks TLS.
         insecure_plaintext_port: TCP port of the one that does not; None unless transport is ``tcp``.
@@ -78,6 +80,7 @@ class WiringSpec:
     transport: str = TLS
     identity: str = ""
     identity_directory: str = ""
+    identity_managed: bool = False
     certificate_path: str = "/certs"
     port: int = 2376
     insecure_plaintext_port: Optional[int] = None
@@ -144,6 +147,7 @@ def parse_wiring(
         transport=transport,
         identity=identity,
         identity_directory=directory.rstrip("/"),
+        identity_managed=params["transport"] == TLS and bool(params.get("identity_managed")),
         certificate_path=params["certificate_path"].rstrip("/"),
         port=params["port"],
         insecure_plaintext_port=plaintext,

@@ -64,6 +64,11 @@ def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
     return wire(spec.wiring, replace(state.wiring, wired_to=wired_to))
 
 
+def settle_container(spec: WormholeSpec, state: WormholeState) -> Optional[Mapping[str, Any]]:
+    """The container that counts as the one that is there, once what a run that died has left is put in order."""
+    return _recover(spec, state)[1].container
+
+
 def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
     """Decides what brings the container to the state that is wanted.
 

@@ -52,13 +52,11 @@ def execute_issuing(
     """
 
     def apply(decided: Plan[CertificateAction]) -> None:
-        wanted = [action for action in decided.actions if isinstance(action, IssueCertificate)]
-        if wanted and issued is None:
-            raise SignaturesNeeded({action.spec.name: request(action) for action in wanted})
+        require_signatures(decided, request, issued)
         certificate_store.apply_certificates(decided, authority, issued or {}, now)
 
-    try:
-        return execute(
+    return with_requests(
+        lambda: execute(
             check_mode=check_mode,
             subject=subject,
             observe=observe,
@@ -66,5 +64,25 @@ def execute_issuing(
             apply=apply,
             describe=describe,
         )
+    )
+
+
+def require_signatures(
+    plan: Plan[Any], request: Callable[[IssueCertificate], Any], issued: Optional[Mapping[str, str]]
+) -> None:
+    """Makes the requests for what a plan issues, unless they have been answered.
+
+    Raises:
+        SignaturesNeeded: nobody was asked yet.
+    """
+    wanted = [action for action in plan.actions if isinstance(action, IssueCertificate)]
+    if wanted and issued is None:
+        raise SignaturesNeeded({action.spec.name: request(action) for action in wanted})
+
+
+def with_requests(execution: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The result of an execution, or one with the requests that it could not go on without."""
+    try:
+        return execution()
     except SignaturesNeeded as needed:
         return {"changed": True, REQUESTS: needed.requests}

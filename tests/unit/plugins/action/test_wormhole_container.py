@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.action import wormhole_container
 
-TASK = {"name": "agent", "image": "busybox"}
+TASK = {"name": "agent", "image": "busybox", "transport": "unix"}
 
 
 class Controller:

@@ -11,16 +11,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.wormhole.docker.plugins.doc_fragments import wiring
+from ansible_collections.wormhole.docker.plugins.doc_fragments import authority, wiring
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_container
 
 ROLE = Path(wormhole_container.__file__).parents[2] / "roles" / "wormholes"
 OPTIONS = {
-    **yaml.safe_load(wormhole_container.DOCUMENTATION)["options"],
+    **{
+        name: option
+        for name, option in yaml.safe_load(wormhole_container.DOCUMENTATION)["options"].items()
+        if name != "ca_directory"
+    },
     **yaml.safe_load(wiring.ModuleDocFragment.DOCUMENTATION)["options"],
 }
 CONNECTION = {"docker_host", "timeout"}
-OF_THE_ROLE = {"identity_owner"}
+AUTHORITY = set(yaml.safe_load(authority.ModuleDocFragment.DOCUMENTATION)["options"])
+"""By these the role tells of the authority, once for all wormholes."""
 
 
 def specified(entry_point):
@@ -39,8 +44,10 @@ def shape(options):
 
 
 def test_the_task_hands_every_option_on():
-    (task,) = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text())
+    (task,) = yaml.safe_load((ROLE / "tasks" / "launch.yml").read_text())
     handed_on = task["wormhole.docker.wormhole_container"]
+    assert set(handed_on) >= AUTHORITY
+    handed_on = {name: value for name, value in handed_on.items() if name not in AUTHORITY}
     assert set(handed_on) == set(OPTIONS) | CONNECTION
     for name, value in handed_on.items():
         assert value in (f"{{{{ item.{name} | default(omit) }}}}", f"{{{{ item.{name} }}}}")
@@ -49,5 +56,5 @@ def test_the_task_hands_every_option_on():
 @pytest.mark.parametrize("entry_point", ["main", "validate"])
 def test_the_specification_is_the_modules(entry_point):
     options = shape(specified(entry_point))
-    assert set(options) - set(OPTIONS) == CONNECTION | OF_THE_ROLE
+    assert set(options) - set(OPTIONS) == CONNECTION
     assert {name: options[name] for name in OPTIONS} == shape(OPTIONS)

@@ -184,6 +184,11 @@ class EngineContract:
         ]
         assert engine.containers(labels={"contract": "no"}) == []
 
+    def test_a_container_in_the_list_tells_what_it_mounts(self, engine, create):
+        create("mounting", Labels={"contract": "mounts"}, HostConfig={"Binds": ["/tmp:/t:ro"]})
+        (found,) = engine.containers(labels={"contract": "mounts"})
+        assert [(m["Source"], m["Destination"]) for m in found["Mounts"]] == [("/tmp", "/t")]
+
     def test_files_of_a_container_are_read_before_it_runs(self, engine, create):
         identifier = create("files")
         assert engine.read_container_file(identifier, "/etc/passwd").startswith(b"root:x:0:0:")

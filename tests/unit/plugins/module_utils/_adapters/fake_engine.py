@@ -110,6 +110,10 @@ class FakeEngine:
                 "Names": [c["Name"]],
                 "Labels": c["Config"]["Labels"],
                 "State": c["State"]["Status"],
+                "Mounts": [
+                    {"Type": "bind", "Source": bind.split(":")[0], "Destination": bind.split(":")[1]}
+                    for bind in c["HostConfig"]["Binds"] or ()
+                ],
             }
             for c in self._containers.values()
             if all(

@@ -14,6 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import (
+    GivenIdentity,
+    NoIdentity,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import WormholeHost
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
@@ -76,7 +80,9 @@ class Bench:
     def open(self, **params):
         params = {**DEFAULTS, "identity_directory": str(self.identity), **params}
         spec = parse_spec(params, str(self.socket))
-        return spec, WormholeHost(spec, self.engine, self.prove, unit_directory=str(self.unit.parent))
+        keeper = GivenIdentity(spec, self.engine) if spec.wiring.transport == "tls" else NoIdentity()
+        directory = str(self.unit.parent)
+        return spec, WormholeHost(spec, self.engine, self.prove, keeper, unit_directory=directory)
 
     def plan(self, **params):
         spec, host = self.open(**params)

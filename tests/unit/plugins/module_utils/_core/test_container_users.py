@@ -38,7 +38,7 @@ extra:x:60:someone,ci
         ("ci:extra", (), 1234, (60,)),
         ("4321", (), 4321, (0,)),
         ("4321", ("998", "extra"), 4321, (0, 998, 60)),
-        ("99", (), 77, (78,)),
+        ("99", (), 99, (0,)),
     ],
 )
 def test_users_are_found_as_the_engine_finds_them(user, added, uid, gids):
