@@ -183,6 +183,8 @@ def test_plaintext_sets_the_address_and_nothing_of_tls():
         (spec(mode="host", transport=TCP), ["172.17.0.1"], "127.0.0.1", "nothing from the host itself"),
         (spec(mode="host", transport=TCP), ["172.17.0.1", "::1"], "::1", ""),
         (spec("overlay", transport=TCP), ["172.20.0.1"], "172.20.0.1", ""),
+        # Beside a bridge, an overlay network brings no docker_gwbridge.
+        (spec("overlay", "v4", transport=TCP), ["172.20.0.1"], "172.19.0.1", "its own bridge"),
     ],
 )
 def test_plaintext_is_reached_on_the_containers_own_bridges_only(wormhole, plaintext, address, obstacle):
