@@ -43,7 +43,7 @@ _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)#\s]+)(?:#[^)\s]*)?\)")
 _FQCN = re.compile(r"\bansible-playbook\b[^\n]*?\bwormhole\.docker\.(?P<name>[a-z_]+)")
 
 
-def lanes() -> list[Lane]:
+def lanes(_settings: Settings) -> list[Lane]:
     return [
         [
             Step("docs", "antsibull-docs", _antsibull),

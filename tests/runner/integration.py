@@ -4,16 +4,18 @@
 
 """Part ``integration``: against real hosts of both Debian releases, which a lab boots for this run.
 
-Three stages on each release: the contract of the engine adapter, every target below tests/integration/targets by
-``ansible-test integration`` over SSH, and the scenarios of tests/system. The older release is driven by the older
-ansible-core, the newer one by the newer.
+On each release: the contract of the engine adapter and every target below tests/integration/targets by ``ansible-test
+integration`` over SSH, which share a host; and the scenarios of tests/system, each file for itself. The older release is
+driven by the older ansible-core, the newer one by the newer.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -45,9 +47,11 @@ class Ground:
     images_ready: threading.Event = field(default_factory=threading.Event)
     images_error: str = ""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _installing: threading.Lock = field(default_factory=threading.Lock)
     _exits: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     _lab: Lab | None = None
     _hosts: dict[Release, Host] = field(default_factory=dict)
+    _artefacts: dict[Release, Path] = field(default_factory=dict)
 
     def lab(self) -> Lab:
         """The lab, started where none runs, once the images are there."""
@@ -68,6 +72,13 @@ class Ground:
                 self._exits.callback(host.destroy)
                 self._hosts[release] = host
             return self._hosts[release]
+
+    def artefact(self, release: Release, install: Callable[[], Path]) -> Path:
+        """Where the collection is installed that the scenarios on a release use; whoever asks first installs it."""
+        with self._installing:
+            if release not in self._artefacts:
+                self._artefacts[release] = install()
+            return self._artefacts[release]
 
     def clear(self) -> None:
         with self._lock:
@@ -102,17 +113,33 @@ def clean_up() -> None:
     _ground.clear()
 
 
-def lanes() -> list[Lane]:
+def lanes(settings: Settings) -> list[Lane]:
     cores, _remarks = ansible_test.cores()
     if not cores:
         return []
-    of_releases = [
-        _lane(release, core) for release, core in zip(PYTHON_OF, (cores[0], cores[-1]), strict=True)
+    core_of = dict(zip(PYTHON_OF, (cores[0], cores[-1]), strict=True))
+    try:
+        scenarios = [
+            _scenarios(release, core_of[release], file) for release, file in scenario_files(settings)
+        ]
+    except Failed as error:
+        scenarios = [Step("integration", "the list of the scenarios", _failure(str(error)))]
+    # What takes long comes first, so that no worker is left alone with it at the end.
+    return [
+        *(_shared_host(release, core) for release, core in core_of.items()),
+        *([step] for step in scenarios),
+        [Step("integration", "the lab itself", _lab_itself)],
     ]
-    return [*of_releases, [Step("integration", "the lab itself", _lab_itself)]]
 
 
-def _lane(release: Release, core: Core) -> Lane:
+def _failure(text: str) -> Action:
+    def action(_settings: Settings, _log: Log) -> Outcome:
+        raise Failed(text)
+
+    return action
+
+
+def _shared_host(release: Release, core: Core) -> Lane:
     steps = [Step("integration", f"a host of Debian {release}", _boot(release))]
     if (ROOT / "tests/contract").is_dir():
         steps.append(Step("integration", f"contract with the engine of Debian {release}", _contract(release)))
@@ -123,8 +150,33 @@ def _lane(release: Release, core: Core) -> Lane:
             steps.append(
                 Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
             )
-    steps.append(Step("integration", f"scenarios on Debian {release}, {core}", _system(release, core)))
     return steps
+
+
+def scenario_files(settings: Settings) -> list[tuple[Release, str]]:
+    """The files of scenarios with the releases that they have some for; those with the most scenarios come first.
+
+    Raises:
+        Failed: pytest cannot make sense of one of them.
+    """
+    numbers: dict[tuple[Release, str], int] = {}
+    for release in PYTHON_OF:
+        command = [sys.executable, "-m", "pytest", "tests/system", "--collect-only", "-q", "--release"]
+        listed = subprocess.run(
+            [*command, str(release)],
+            cwd=settings.root,
+            env={**tools.plain_environment(), **_variables(settings)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if listed.returncode != 0:
+            raise Failed(
+                f"the scenarios on Debian {release} could not be listed:\n{listed.stdout}{listed.stderr}"
+            )
+        for file in re.findall(r"^(tests/system/\w+\.py)::", listed.stdout, re.MULTILINE):
+            numbers[release, file] = numbers.get((release, file), 0) + 1
+    return sorted(numbers, key=lambda of: (-numbers[of], of[1], of[0]))
 
 
 def _boot(release: Release) -> Action:
@@ -151,7 +203,7 @@ def _pytest(
     settings: Settings,
     log: Log,
     python: Path,
-    folder: str,
+    path: str,
     options: list[str],
     variables: dict[str, str | Path],
     *,
@@ -159,25 +211,31 @@ def _pytest(
 ) -> Outcome:
     """Run pytest in the lab's network, or outside of it, and count what it says."""
     report = log.path.with_suffix(".xml")
-    variables = {
-        "PYTHONPATH": f"{settings.collections}:{settings.root / 'tests'}",
-        "WORMHOLE_COLLECTIONS": settings.collections,
-        "WORMHOLE_SEED": str(settings.seed),
-        **({"WORMHOLE_THOROUGH": "1"} if settings.thorough else {}),
-        **variables,
-    }
+    place = settings.root / path
+    rootdir = place if place.is_dir() else place.parent
     prefix: list[str | Path] = [] if outside else [*netns.enter_argv(_ground.lab())]
     command = [*prefix, python, "-m", "pytest", "-c", settings.root / "pyproject.toml"]
     status = log.run(
-        [*command, "--junit-xml", report, "--rootdir", settings.root / folder, folder, "-v", *options],
+        [*command, "--junit-xml", report, "--rootdir", rootdir, path, "-v", *options],
         cwd=settings.root,
         env={
             **tools.plain_environment(python.parent),
+            **_variables(settings),
             **{name: str(value) for name, value in variables.items()},
         },
         timeout=7200 if settings.thorough else 2100,
     )
     return ansible_test.judge(status, ansible_test.count([report] if report.exists() else []))
+
+
+def _variables(settings: Settings) -> dict[str, str]:
+    """What tests find in their environment."""
+    return {
+        "PYTHONPATH": f"{settings.collections}:{settings.root / 'tests'}",
+        "WORMHOLE_COLLECTIONS": str(settings.collections),
+        "WORMHOLE_SEED": str(settings.seed),
+        **({"WORMHOLE_THOROUGH": "1"} if settings.thorough else {}),
+    }
 
 
 def _contract(release: Release) -> Action:
@@ -226,20 +284,23 @@ def _key(home: Path, tree: Path, log: Log) -> str:
     return public.read_text().strip()
 
 
-def _system(release: Release, core: Core) -> Action:
+def _scenarios(release: Release, core: Core, file: str) -> Step:
     def action(settings: Settings, log: Log) -> Outcome:
         python = tools.interpreters()[core.python]
         binaries = tools.environment(settings, log, core.name, python)
-        options = ["--release", str(release)]
         variables: dict[str, str | Path] = {
             "WORMHOLE_ANSIBLE": binaries,
-            "WORMHOLE_COLLECTIONS": _install_artefact(settings, log, binaries, release),
+            "WORMHOLE_COLLECTIONS": _ground.artefact(
+                release, lambda: _install_artefact(settings, log, binaries, release)
+            ),
         }
+        _ground.lab()
         # From outside of the lab's network, which its playbooks enter by themselves: a scenario reaches a host that it has
         # cut off from its controller, and makes the images that it alone needs.
-        return _pytest(settings, log, Path(sys.executable), "tests/system", options, variables, outside=True)
+        options = ["--release", str(release)]
+        return _pytest(settings, log, Path(sys.executable), file, options, variables, outside=True)
 
-    return action
+    return Step("integration", f"{Path(file).stem} on Debian {release}, {core}", action)
 
 
 def _install_artefact(settings: Settings, log: Log, binaries: Path, release: Release) -> Path:

@@ -33,7 +33,7 @@ Command = Callable[[Path], Sequence[str | Path]]
 """Makes a command line from the root of the copy that is checked."""
 
 
-def lanes() -> list[Lane]:
+def lanes(_settings: Settings) -> list[Lane]:
     checks = (
         tool("ruff", lambda root: ["ruff", "check", "--no-cache", "--output-format", "concise", "."]),
         tool("ruff format", lambda root: ["ruff", "format", "--no-cache", "--check", "."]),

@@ -26,7 +26,7 @@ from runner.report import Progress
 from runner.stage import stage_collection
 from runner.steps import FAILED, PROGRAMS, ROOT, Failed, Lane, Log, Result, Settings
 
-PARTS: dict[str, Callable[[], list[Lane]]] = {
+PARTS: dict[str, Callable[[Settings], list[Lane]]] = {
     "lint": lint.lanes,
     "unit": unit.lanes,
     "sanity": sanity.lanes,
@@ -34,8 +34,8 @@ PARTS: dict[str, Callable[[], list[Lane]]] = {
     "integration": integration.lanes,
 }
 
-WORKERS = 2
-"""Lanes that run at the same time: the machine we plan for has two cores."""
+WORKERS = 3
+"""Lanes that run at the same time: the machine we plan for has two cores, and scenarios wait for hosts half of their time."""
 
 
 def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
@@ -70,7 +70,7 @@ def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
         try:
             if "integration" in chosen:
                 integration.prepare(Log(logs / "integration-lab-images.log"), progress.say)
-            lanes = [lane for part in chosen for lane in PARTS[part]()]
+            lanes = [lane for part in chosen for lane in PARTS[part](settings)]
             for remark in unit.remarks() if {"unit", "sanity", "integration"} & set(chosen) else []:
                 progress.say(remark)
             _run(lanes, settings, logs, progress, results)

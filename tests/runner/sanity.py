@@ -31,7 +31,7 @@ def check(value):
 '''
 
 
-def lanes() -> list[Lane]:
+def lanes(_settings: Settings) -> list[Lane]:
     cores, _remarks = ansible_test.cores()
     lanes: list[list[Step]] = [[Step("sanity", str(core), _sanity(core))] for core in cores]
     if cores:

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from runner import ansible_test, docs, lint, parts, report, steps, tools, unit
+from runner import ansible_test, docs, integration, lint, parts, report, steps, tools, unit
 from runner.steps import Failed, Log, Outcome, Result, Settings, Step
 
 CASES = """<testsuites><testsuite>
@@ -222,6 +223,45 @@ def test_lanes_go_on_after_a_failure_and_an_exception_counts_as_one(
     parts._run([lane], settings, tmp_path, report.Progress(tmp_path), results)
     assert [result.outcome for result in results] == [Outcome(failed=1), Outcome(passed=1)]
     assert "unforeseen" in results[0].log.text()
+
+
+CONFTEST = """
+import os
+
+def pytest_addoption(parser):
+    parser.addoption("--release")
+
+def pytest_collection_modifyitems(items):
+    items[:] = [item for item in items if "empty" not in item.name or "WORMHOLE_THOROUGH" in os.environ]
+"""
+
+
+def scenarios(settings: Settings, name: str, number: int) -> None:
+    folder = settings.root / "tests/system"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "conftest.py").write_text(CONFTEST)
+    tests = "".join(f"def test_{name}_{index}():\n    pass\n\n\n" for index in range(number))
+    (folder / f"test_{name}.py").write_text(tests)
+
+
+def test_files_with_the_most_scenarios_come_first_and_those_without_any_do_not(settings: Settings) -> None:
+    for name, number in (("few", 1), ("many", 3), ("empty", 2)):
+        scenarios(settings, name, number)
+    many, few, empty = (f"tests/system/test_{name}.py" for name in ("many", "few", "empty"))
+    assert integration.scenario_files(settings) == [(12, many), (13, many), (12, few), (13, few)]
+    thorough = replace(settings, thorough=True)
+    assert [file for _release, file in integration.scenario_files(thorough)] == [
+        *(many, many),
+        *(empty, empty),
+        *(few, few),
+    ]
+
+
+def test_a_file_of_scenarios_that_cannot_be_read_is_not_left_out(settings: Settings) -> None:
+    scenarios(settings, "good", 1)
+    (settings.root / "tests/system/test_bad.py").write_text("import nosuch")
+    with pytest.raises(Failed, match="nosuch"):
+        integration.scenario_files(settings)
 
 
 def test_two_lanes_go_side_by_side(settings: Settings, tmp_path: Path) -> None:

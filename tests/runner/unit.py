@@ -30,7 +30,7 @@ def test_fails():
 _EMPTY = '"""A test module without a test."""\n'
 
 
-def lanes() -> list[Lane]:
+def lanes(_settings: Settings) -> list[Lane]:
     cores, _remarks = ansible_test.cores()
     lanes: list[list[Step]] = [[Step("unit", str(core), _all(core))] for core in cores]
     if cores:
