@@ -310,6 +310,14 @@ certificate:
     not_before: "2026-11-23T20:19:27Z"
     not_after: "2027-11-23T21:19:27Z"
     days_left: 364
+left:
+  description:
+    - What stays of the identity because this collection did not write it, or somebody has changed it since, by directory; names of
+      files. In check mode, what would stay.
+  returned: success, with O(state=absent)
+  type: dict
+  sample:
+    /etc/wormhole/identities/agent: ["notes.txt"]
 requests:
   description:
     - A certificate signing request in PEM form, by the identity's name, if O(authority) is given and the identity has to be issued.
@@ -421,11 +429,12 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         return certificate_store.make_request(action.spec, keep_key=action.keep_key)
 
     def describe(state: ManagedState, plan: Plan[Any]) -> dict[str, Any]:
-        for path, names in wormhole.kept(plan).items():
+        left = wormhole.kept(plan)
+        for path, names in left.items():
             module.warn(f"{path} stays with what was not made by this module: {', '.join(names)}")
         container = state.wormhole.container
         if spec.state == ABSENT:
-            return {"container": container or {}, "wormhole": {}, "certificate": {}}
+            return {"container": container or {}, "wormhole": {}, "certificate": {}, "left": left}
         wiring = wiring_of(spec, state.wormhole)
         proved = wormhole.plan(state).is_empty and wormhole.host.prove_running(container)
         certificate = (

@@ -289,7 +289,6 @@ def _describe(spec: WormholeSpec, identity: CertificateSpec, uid: Optional[int])
 
 def _plan_unneeded(spec: WormholeSpec, state: ManagedState, container: Plan[Action]) -> _Part:
     """What was made for containers that go, and for nobody else."""
-    there = (state.wormhole.container, state.wormhole.former)
     ending = {
         action.container
         for action in container.actions
@@ -298,12 +297,9 @@ def _plan_unneeded(spec: WormholeSpec, state: ManagedState, container: Plan[Acti
     created = creation(container)
     if created is not None:
         ending.add(created.former)
-    of_those = {made_for(item) for item in there if item is not None and item["Id"] in ending}
-    staying = {made_for(item) for item in there if item is not None and item["Id"] not in ending}
-    candidates = going_directories(spec, state.wormhole)
-    if spec.state != ABSENT:
-        candidates &= of_those
-    going = sorted(candidates - staying - state.identity.mounted)
+    there = (item for item in (state.wormhole.container, state.wormhole.former) if item is not None)
+    staying = {made_for(item) for item in there if item["Id"] not in ending}
+    going = sorted(going_directories(spec, state.wormhole) - staying - state.identity.mounted)
     plan = plan_removal(going, state.identity.removal) if going else Plan()
     if plan.is_empty:
         return _Part()

@@ -230,8 +230,9 @@ def test_what_was_not_made_here_stays_and_is_told(host, monkeypatch):
     monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: told.append(text))
     host.launch()
     (host.etc / "agent" / "notes").write_text("mine")
-    host.launch(state="absent", image=None)
+    removed = host.launch(state="absent", image=None)
     assert host.tree() == {"agent", "agent/notes"}
+    assert removed["left"] == {f"{host.etc}/agent": ["notes"]}
     assert told == [f"{host.etc}/agent stays with what was not made by this module: notes"]
 
 

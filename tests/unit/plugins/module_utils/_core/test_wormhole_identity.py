@@ -328,6 +328,16 @@ def test_an_identity_that_is_handed_to_somebody_else_stays():
     assert kinds(plan(state, identity_managed=False, recreate=True)) == ["CreateContainer"]
 
 
+def test_an_identity_of_a_container_that_stays_is_not_removed_whatever_else_the_task_says():
+    """Labels that are not asked for are not compared, so a container may be another's than its label tells."""
+    state = with_identity(after(virgin(), 1234), removal=recorded("/elsewhere"))
+    config = state.wormhole.container["Config"]
+    labels = {**config["Labels"], "wormhole.docker.identity-directory": "/elsewhere"}
+    container = {**state.wormhole.container, "Config": {**config, "Labels": labels}}
+    state = replace(state, wormhole=replace(state.wormhole, container=container))
+    assert plan(state, identity_managed=False).is_empty
+
+
 # --- the law -------------------------------------------------------------------------------------------------------
 
 NUMBERS = {"": 0, "1234": 1234, "4321:5": 4321, "ci": 1234, "dev": 77, "77": 77}
