@@ -45,7 +45,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     MissingRequirement,
     VerificationFailed,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
+    LABEL_TRANSPORT,
+    TLS,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     WormholeSpec,
     WormholeState,
@@ -240,7 +243,7 @@ class ManagedIdentity(NoIdentity):
 
     def _find_sharers(self, directory: str, wormhole: WormholeState) -> dict[str, int]:
         found = {}
-        for other in self._others(wormhole, {LABEL_MANAGED: "true"}):
+        for other in self._others(wormhole, {LABEL_TRANSPORT: TLS}):
             if directory in _sources(other):
                 container = self._engine.find_container(str(other["Id"]))
                 if container is not None:
