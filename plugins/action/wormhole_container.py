@@ -44,7 +44,7 @@ class ActionModule(SigningAction):
 
     MODULE = "wormhole.docker.wormhole_container"
     ARGUMENTS = WORMHOLE_ARGUMENTS
-    TEXTS: ClassVar[dict[str, str]] = {}
+    TEXTS: ClassVar[dict[str, str]] = {"discover_program": "files/wormhole-discover"}
 
     def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
         # As the task has them: the host knows its own home directories.

@@ -88,6 +88,24 @@ options:
         O(ca_certificate_content) or O(authority) is given. An authority is read for O(identity_managed=true) with O(transport=tls)
         only, and not for O(state=absent).
     type: str
+  discover:
+    description:
+      - When the engine's address is worked out, with O(transport=tls) and O(transport=tcp).
+      - With V(launch), this module does it, and writes it into E(DOCKER_HOST).
+      - With V(runtime), a small POSIX shell program does it each time the container starts, so that a container which was moved
+        to another network, or whose engine got another address, comes back by a restart and without a playbook. It takes only an
+        address that listens and that the engine's certificate names, sets the variables, and becomes what O(entrypoint) and
+        O(command) or the image say. The image needs C(/bin/sh); BusyBox is enough.
+      - The program and the names of the engine's certificate are in C(/usr/local/lib/wormhole-docker) on the host, which is mounted
+        read-only, and removed with the last container that uses it.
+      - Commands of C(docker exec) and of health checks do not have the variables. They are run by
+        C(/bin/sh /usr/local/lib/wormhole-docker/wormhole-discover) in front of them.
+    type: str
+    choices: [launch, runtime]
+    default: launch
+  discover_program:
+    description: The program's text. It is handed over by the action plugin, and is not for tasks.
+    type: str
   verify:
     description:
       - Whether a container has to be traversed before it counts as started.
@@ -349,7 +367,9 @@ wormhole:
       type: str
       sample: tls
     docker_host:
-      description: The engine's address, as the container's E(DOCKER_HOST) has it.
+      description:
+        - The engine's address, as the container's E(DOCKER_HOST) has it.
+        - With O(discover=runtime), what a running container settled on; otherwise what it is expected to.
       type: str
       sample: tcp://172.17.0.1:2376
     address:
@@ -435,8 +455,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         container = state.wormhole.container
         if spec.state == ABSENT:
             return {"container": container or {}, "wormhole": {}, "certificate": {}, "left": left}
-        wiring = wiring_of(spec, state.wormhole)
         proved = wormhole.plan(state).is_empty and wormhole.host.prove_running(container)
+        wiring = wormhole.host.settled(container, wiring_of(spec, state.wormhole))
         certificate = (
             {} if identity is None else describe_certificate(identity, state.identity.certificate, (), now)
         )
@@ -474,7 +494,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     run(
         AnsibleModule(
-            argument_spec={**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS},
+            argument_spec={**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS, "discover_program": {"type": "str"}},
             required_if=REQUIRED_IF,
             supports_check_mode=True,
         ),

@@ -70,7 +70,7 @@ def resolve(spec: EndpointSpec) -> list[str]:
         ipaddress.ip_address(spec.address)
         return [spec.address]
     if spec.container_pid:
-        found = find_in_hosts(_read_hosts(spec.container_pid), spec.address)
+        found = find_in_hosts(read_container_hosts(spec.container_pid), spec.address)
         if found:
             return found
     answer: list[Any] = []
@@ -125,7 +125,7 @@ def kind_of_failure(error: OSError) -> str:
     return "refused" if error.errno == errno.ECONNREFUSED else "unreachable"
 
 
-def _read_hosts(pid: int) -> str:
+def read_container_hosts(pid: int) -> str:
     """The container's ``/etc/hosts``, in which ``host.docker.internal`` stands; empty if it cannot be read."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:

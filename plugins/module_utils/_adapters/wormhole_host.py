@@ -6,11 +6,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, Callable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import NoIdentity
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import observe_wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
+    InstallProgram,
+    ProgramState,
+    RemoveProgram,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
@@ -20,7 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import WiringSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RUNTIME, WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
@@ -84,14 +91,17 @@ class WormholeHost:
         """
         spec, engine = self._spec, self._engine
         info = engine.info()
+        wiring = observe_wiring(engine, info, spec.wiring.socket_path, self._unit_directory)
+        names = (spec.name, spec.former_name)
         image = engine.find_image(spec.image) if spec.image and spec.state != ABSENT else None
         self._state = WormholeState(
-            wiring=observe_wiring(engine, info, spec.wiring.socket_path, self._unit_directory),
+            wiring=wiring,
             container=engine.find_container(spec.name),
             former=engine.find_container(spec.former_name),
             image=image,
             image_outdated=self._is_outdated(image),
             info=info,
+            program=discovery.observe_program(engine, spec.wiring, names, wiring.served),
             created_now=self._created,
             started_now=self._started,
         )
@@ -128,8 +138,13 @@ class WormholeHost:
         Raises:
             WormholeError: a step failed; a container that was to be replaced is back.
         """
-        for action in plan.actions:
-            self._apply_action(action)
+        former = (self._state or self.observe()).program
+        try:
+            for action in plan.actions:
+                self._apply_action(action)
+        except BaseException:
+            self._drop_new_program(former)
+            raise
 
     def prove_running(self, container: Optional[Mapping[str, Any]]) -> bool:
         """Proves the wormhole of a container that runs, unless that is done; tells whether it is proved."""
@@ -139,6 +154,14 @@ class WormholeHost:
         if self._proved != identifier:
             self._traverse(identifier, just_started=False)
         return True
+
+    def settled(self, container: Optional[Mapping[str, Any]], wiring: Wiring) -> Wiring:
+        """The wiring with the address that a running container has looked up itself; as it is for any other."""
+        if self._spec.wiring.discover != RUNTIME or not is_running(container):
+            return wiring
+        with contextlib.suppress(WormholeError):
+            return discovery.settle(int((container or {})["State"]["Pid"]), wiring)
+        return wiring
 
     def _is_outdated(self, image: Optional[Mapping[str, Any]]) -> bool:
         if self._spec.pull != ALWAYS or image is None:
@@ -169,6 +192,17 @@ class WormholeHost:
             self._remove(action.container)
         elif isinstance(action, RemoveContainer):
             self._remove(action.container)
+        elif isinstance(action, InstallProgram):
+            discovery.install_program(action)
+        elif isinstance(action, RemoveProgram):
+            discovery.remove_program()
+
+    def _drop_new_program(self, former: ProgramState) -> None:
+        """Removes the program that was installed for a container which could not be created after all."""
+        with contextlib.suppress(WormholeError):
+            now = discovery.observe_program(self._engine, self._spec.wiring, (), ())
+            if former.program is None and former.names is None and not now.users:
+                discovery.remove_program()
 
     def _remove(self, container: str) -> None:
         """Stops a container as its processes expect it, then removes it; volumes stay, anonymous ones too."""
@@ -193,12 +227,14 @@ class WormholeHost:
     def _create(self, action: CreateContainer) -> None:
         """Creates a container; one that it replaces is put aside first, and removed last or put back."""
         engine, former = self._engine, action.former
+        image = engine.find_image(self._spec.image) or {}
+        body = action.complete_body(image.get("Config") or {})
         former_runs = is_running(engine.find_container(former)) if former else False
         created = ""
         if former:
             engine.rename_container(former, self._spec.former_name)
         try:
-            created = engine.create_container(action.name, action.body)
+            created = engine.create_container(action.name, body)
             self._created = True
             for attachment in action.attachments:
                 engine.connect_network(attachment.network, action.name, attachment.render())

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, Callable, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.discovery import settle
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
     call_in_network_namespace,
 )
@@ -31,6 +33,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.layers import first_failure
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
+    LAUNCH,
+    RUNTIME,
     TLS,
     UNIX,
     WiringSpec,
@@ -51,6 +55,7 @@ class WormholeProver:
         traverse: goes through the wormhole once, and raises WormholeError if that fails; see
             :func:`traverse`.
         patience: seconds until a wormhole that cannot be traversed is given up.
+        search: the same for one that looks its engine up at its start; the program for it ends after 30 seconds.
         settling: seconds that a container which was just started has to live.
         pause: seconds between two looks.
     """
@@ -61,12 +66,14 @@ class WormholeProver:
         traverse: Traverse,
         *,
         patience: float = 5.0,
+        search: float = 35.0,
         settling: float = 0.5,
         pause: float = 0.2,
     ) -> None:
         self._engine = engine
         self._traverse = traverse
         self._patience = patience
+        self._search = search
         self._settling = settling
         self._pause = pause
 
@@ -88,7 +95,8 @@ class WormholeProver:
                 self._traverse(int(found["State"]["Pid"]), spec, wiring)
                 break
             except WormholeError as error:
-                if not just_started or time.monotonic() - begin > self._patience:
+                patience = self._search if spec.discover == RUNTIME else self._patience
+                if not just_started or time.monotonic() - begin > patience:
                     raise _unproved(found, error) from error
             time.sleep(self._pause)
         while just_started and time.monotonic() - begin < self._settling:
@@ -124,6 +132,10 @@ def traverse(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
     if spec.transport == UNIX:
         path = wiring.docker_host.partition("://")[2]
         call_in_network_namespace(pid, as_process(pid, lambda: _ping_socket(path)), timeout=_CHILD_TIMEOUT)
+        return
+    if spec.discover == RUNTIME:
+        found = settle(pid, wiring, lambda other: traverse(pid, replace(spec, discover=LAUNCH), other))
+        traverse(pid, replace(spec, discover=LAUNCH), found)
         return
     if spec.transport == TLS:
         read = as_process(pid, lambda: _read_identity(spec.certificate_path))

@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import Any, Callable
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.discovery import settle
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
+from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import environment_of
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
+    LABEL_DISCOVER,
     LABEL_TRANSPORT,
+    RUNTIME,
     TRANSPORTS,
     WiringSpec,
 )
@@ -48,12 +52,25 @@ def _survey(
     engine: EnginePort, traverse: Traverse, now: datetime, wormhole: FoundWormhole, verify: bool
 ) -> dict[str, Any]:
     inspection = engine.find_container(wormhole.id) or {}
-    found = complete(wormhole, inspection)
+    found = _settled(complete(wormhole, inspection), inspection)
     return {
         **asdict(found),
         **_certificate(found, now),
         **_proof(found, inspection, traverse, verify),
     }
+
+
+def _settled(wormhole: FoundWormhole, inspection: dict[str, Any]) -> FoundWormhole:
+    """With the address that it has looked up itself, if it runs and is one that does."""
+    labels = (inspection.get("Config") or {}).get("Labels") or {}
+    if labels.get(LABEL_DISCOVER) != RUNTIME or not wormhole.running:
+        return wormhole
+    port = environment_of(inspection).get("WORMHOLE_PORT", "")
+    try:
+        wiring = settle(int(inspection["State"]["Pid"]), Wiring("", port=int(port or 0)))
+    except (WormholeError, ValueError):
+        return wormhole
+    return replace(wormhole, docker_host=wiring.docker_host, address=wiring.address, port=wiring.port)
 
 
 def _certificate(wormhole: FoundWormhole, now: datetime) -> dict[str, Any]:

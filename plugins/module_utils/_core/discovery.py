@@ -15,11 +15,10 @@ from typing import Iterable, Iterator, Sequence
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import find_in_hosts
 from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import Route, default_gateways
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import HOST_NAME
 
 GATEWAYS, HOST_GATEWAY, NETWORKS = SOURCES = ("gateways", "host-gateway", "networks")
 """Words of ``WORMHOLE_CANDIDATES``, in the order that is the default."""
-
-HOST_NAME = "host.docker.internal"
 
 
 def find_candidates(routes: Sequence[Route], hosts: str, wanted: Iterable[str] = SOURCES) -> tuple[str, ...]:

@@ -17,6 +17,10 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
+    DIRECTORY,
+    program_variables,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import EngineSecurity
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
@@ -29,10 +33,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_addre
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     HOST_NAME,
+    LABEL_DISCOVER,
     LABEL_IDENTITY,
     LABEL_IDENTITY_DIRECTORY,
     LABEL_MANAGED,
     LABEL_TRANSPORT,
+    RUNTIME,
     SOCKET_TARGET,
     TCP,
     TESTCONTAINERS_VARIABLES,
@@ -145,17 +151,22 @@ def wire(spec: WiringSpec, state: WiringState) -> Wiring:
             working_dir=working_dir,
         )
     served = state.served_plaintext if spec.transport == TCP else state.served
-    choice: Choice = choose_address(spec, state.topology, served)
+    choice = _choose(spec, state, served)
     docker_host = f"tcp://{bracketed(choice.address)}:{served_port(spec)}"
     env = {"DOCKER_HOST": docker_host, **_testcontainers(spec, state, choice.address)}
     volumes: tuple[str, ...] = ()
+    if spec.discover == RUNTIME:
+        env = program_variables(
+            served_port(spec), plaintext=spec.transport == TCP, host_network=spec.joined[0] == "host"
+        )
+        labels[LABEL_DISCOVER] = RUNTIME
+        volumes = (f"{DIRECTORY}:{DIRECTORY}:{_read_only(spec, state)}",)
     if spec.transport == TLS:
         # Without TLS, they have to be left out: to clients, DOCKER_TLS_VERIFY=0 means "verify" as any value does.
         env.update(DOCKER_CERT_PATH=spec.certificate_path, DOCKER_TLS_VERIFY="1")
         labels.update(_identity_labels(spec))
-        # Shared by containers, not private to one: an identity may have several, such as one and its successor.
-        mode = "ro,z" if state.security.selinux and not spec.unlabelled else "ro"
-        volumes = (f"{spec.identity_directory}:{spec.certificate_path}:{mode}",)
+        identity = f"{spec.identity_directory}:{spec.certificate_path}:{_read_only(spec, state)}"
+        volumes = (identity, *volumes)
     return Wiring(
         docker_host=docker_host,
         address=choice.address,
@@ -174,6 +185,32 @@ def _identity_labels(spec: WiringSpec) -> dict[str, str]:
     """By the directory, whoever removes the container knows what was made for it."""
     made = {LABEL_IDENTITY_DIRECTORY: spec.identity_directory} if spec.identity_managed else {}
     return {LABEL_IDENTITY: spec.identity, **made}
+
+
+def _choose(spec: WiringSpec, state: WiringState, served: tuple[tuple[str, int], ...]) -> Choice:
+    """The address at launch. For one that is looked up later, it tells whether there is one to be found."""
+    choice = choose_address(spec, state.topology, served)
+    if spec.discover != RUNTIME or choice.obstacle or spec.joined[0] == "host":
+        return choice
+    default = None if state.topology.default is None else state.topology.default.address
+    told = {gateway.address for gateway in state.topology.gateways if gateway.network in spec.joined}
+    findable = tuple(entry for entry in served if entry[0] in {*told, default})
+    found = choose_address(spec, state.topology, findable)
+    if not found.obstacle:
+        return found
+    return Choice(
+        choice.address,
+        f"dockerd listens at {bracketed(choice.address)}, and nothing in the container tells it that address",
+        "Let it listen at docker0's address, or at a gateway of the container's networks, or use discover launch",
+    )
+
+
+def _read_only(spec: WiringSpec, state: WiringState) -> str:
+    """The options of a read-only volume.
+
+    Shared by containers, not private to one: an identity may have several, such as one and its successor.
+    """
+    return "ro,z" if state.security.selinux and not spec.unlabelled else "ro"
 
 
 def refuse_engine(spec: WiringSpec, security: EngineSecurity) -> None:

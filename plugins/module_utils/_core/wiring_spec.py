@@ -13,6 +13,10 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
+    DIRECTORY as PROGRAM_DIRECTORY,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import refuse_variables
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
 from ansible_collections.wormhole.docker.plugins.module_utils._core.identities import (
@@ -23,6 +27,7 @@ TLS = "tls"
 UNIX = "unix"
 TCP = "tcp"
 TRANSPORTS = (TLS, UNIX, TCP)
+LAUNCH, RUNTIME = DISCOVERIES = ("launch", "runtime")
 
 SOCKET_TARGET = "/var/run/docker.sock"
 SOCKET_DIRECTORY = "/run/wormhole"
@@ -33,6 +38,7 @@ LABEL_MANAGED = LABEL_PREFIX + "managed"
 LABEL_TRANSPORT = LABEL_PREFIX + "transport"
 LABEL_IDENTITY = LABEL_PREFIX + "identity"
 LABEL_IDENTITY_DIRECTORY = LABEL_PREFIX + "identity-directory"
+LABEL_DISCOVER = LABEL_PREFIX + "discover"
 
 TESTCONTAINERS_VARIABLES = ("TESTCONTAINERS_HOST_OVERRIDE", "TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE")
 """Where Testcontainers finds the ports that the host publishes, and which socket its reaper mounts. The
@@ -71,6 +77,7 @@ class WiringSpec:
         network_mode: as in docker_container; empty for the default bridge.
         gateway_priorities: of those networks that have another than 0.
         testcontainers: whether to set what Testcontainers needs.
+        discover: when the engine's address is worked out: ``launch``, or ``runtime`` for each start of the container.
         shared_directory: directory of the host that the container has at the same path, and works in; empty for none.
         working_dir: the container's working directory, if the user has set it.
         host_users: whether the container is exempt from remapped users (``userns_mode: host``).
@@ -89,6 +96,7 @@ class WiringSpec:
     network_mode: str = ""
     gateway_priorities: Mapping[str, int] = field(default_factory=dict)
     testcontainers: bool = False
+    discover: str = LAUNCH
     shared_directory: str = ""
     working_dir: str = ""
     host_users: bool = False
@@ -133,6 +141,8 @@ def parse_wiring(
     plaintext = params.get("insecure_plaintext_port")
     _check_port("port", params["port"])
     _check_plaintext(transport, plaintext)
+    discover = params.get("discover") or LAUNCH
+    _check_discovery(discover, transport, bool(params.get("testcontainers")))
     identity = params.get("identity") or name
     if "/" in identity or identity in (".", ".."):
         raise InvalidInput(
@@ -156,6 +166,7 @@ def parse_wiring(
         network_mode=network_mode,
         gateway_priorities=dict(gateway_priorities or {}),
         testcontainers=bool(params.get("testcontainers")),
+        discover=discover,
         shared_directory=shared,
         working_dir=working_dir,
         host_users=host_users,
@@ -190,7 +201,11 @@ def refuse_conflicts(
         *([spec.certificate_path] if spec.transport == TLS else []),
         *([SOCKET_TARGET, SOCKET_DIRECTORY] if spec.transport == UNIX else []),
         *([spec.shared_directory] if spec.shared_directory else []),
+        *([PROGRAM_DIRECTORY] if spec.discover == RUNTIME else []),
     }
+    env = tuple(env)
+    if spec.discover == RUNTIME:
+        refuse_variables(env)
     reserved = (*RESERVED_VARIABLES, *(TESTCONTAINERS_VARIABLES if spec.testcontainers else ()))
     conflicts = [f"env {name}" for name in env if name in reserved]
     conflicts += [f"volumes {path}" for path in mount_targets if posixpath.normpath(path) in targets]
@@ -226,6 +241,24 @@ def _check_plaintext(transport: str, port: Optional[int]) -> None:
             remedy="Leave it out",
         )
     _check_port("insecure_plaintext_port", port)
+
+
+def _check_discovery(discover: str, transport: str, testcontainers: bool) -> None:
+    if discover not in DISCOVERIES:
+        raise InvalidInput("discover", expected=" or ".join(DISCOVERIES), found=discover)
+    if discover == RUNTIME and transport == UNIX:
+        raise InvalidInput(
+            "discover runtime",
+            expected="transport tls or tcp beside it",
+            found="transport unix, which has no address that could change",
+            remedy="Leave discover out",
+        )
+    if discover == RUNTIME and testcontainers:
+        raise InvalidInput(
+            "testcontainers",
+            expected="discover launch beside it, because it takes the host's address at launch",
+            remedy="Leave one of them out",
+        )
 
 
 def _parse_shared(path: str, working_dir: str) -> str:

@@ -20,6 +20,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ne
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import parse_options
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import split_bind
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
+    InstallProgram,
+    ProgramState,
+    RemoveProgram,
+    wrap,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import is_unlabelled
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState
@@ -54,6 +60,7 @@ class WormholeSpec:
         adopt: replace or remove a container of that name that is no wormhole.
         stop_timeout: seconds that a container gets to stop; None for what it was created with.
         verify: whether it has to be traversed before it counts as started.
+        program: text of the program that finds the engine, for a wiring that looks it up at run time.
     """
 
     name: str
@@ -67,6 +74,7 @@ class WormholeSpec:
     adopt: bool = False
     stop_timeout: Optional[int] = None
     verify: bool = True
+    program: str = ""
 
     @property
     def former_name(self) -> str:
@@ -85,6 +93,7 @@ class WormholeState:
         image: inspection of the image on this host; None if it is not there.
         image_outdated: the registry has another image by that reference; looked up for ``pull: always`` only.
         info: ``GET /info``: what the engine says of itself.
+        program: what there is of the program that finds the engine at run time.
         created_now, started_now: whether this run has created, or started, the container.
     """
 
@@ -94,6 +103,7 @@ class WormholeState:
     image: Optional[Mapping[str, Any]] = None
     image_outdated: bool = False
     info: Mapping[str, Any] = field(default_factory=dict)
+    program: ProgramState = ProgramState()
     created_now: bool = False
     started_now: bool = False
 
@@ -130,6 +140,7 @@ class CreateContainer:
         attachments: networks to connect after its creation.
         start: whether to start and prove it.
         former: ID of the container that it replaces; empty if there is none.
+        discovering: whether the program that finds the engine stands before what the image would start.
     """
 
     name: str
@@ -137,6 +148,11 @@ class CreateContainer:
     attachments: tuple[Attachment, ...] = ()
     start: bool = True
     former: str = ""
+    discovering: bool = False
+
+    def complete_body(self, image: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The body once the image's ``Config`` is known, which may have to be pulled first."""
+        return wrap(self.body, image) if self.discovering else self.body
 
 
 @dataclass(frozen=True)
@@ -187,6 +203,8 @@ Action = Union[
     StartContainer,
     StopContainer,
     RemoveContainer,
+    InstallProgram,
+    RemoveProgram,
 ]
 
 
@@ -242,6 +260,7 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         adopt=params["adopt"],
         stop_timeout=params.get("stop_timeout"),
         verify=params["verify"],
+        program=params.get("discover_program") or "",
     )
 
 

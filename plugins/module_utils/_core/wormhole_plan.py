@@ -28,10 +28,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
     render_update,
     show_values,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
+    plan_program,
+    unwrap,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED, RUNTIME
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
@@ -79,15 +83,36 @@ def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
     for container in (state.container, state.former):
         _refuse_foreign(spec, container)
     if spec.state == ABSENT:
-        return _plan_absent(spec, state)
+        return _with_program(spec, state, _plan_absent(spec, state))
     _refuse_engine(spec, state)
     recovery, recovered = _recover(spec, state)
     steps = recovery.followed_by(_plan_present(spec, recovered))
     if not steps.actions:
-        return Plan()
+        return _with_program(spec, state, Plan())
     before = {"state": _status(state.container), **steps.before}
     after = {"state": _expected_status(recovered, steps), **steps.after}
-    return Plan(before, after, tuple(steps.reasons), tuple(steps.actions))
+    return _with_program(spec, state, Plan(before, after, tuple(steps.reasons), tuple(steps.actions)))
+
+
+def _with_program(spec: WormholeSpec, state: WormholeState, plan: Plan[Action]) -> Plan[Action]:
+    """Adds the program that finds the engine at run time: it is there before a container needs it, and goes last."""
+    wanted = spec.state != ABSENT and spec.wiring.discover == RUNTIME
+    if wanted and not spec.program:
+        raise InvalidInput(
+            "discover runtime", expected="the program's text, which the action plugin hands over"
+        )
+    steps = plan_program(wanted, spec.program, spec.name, state.program)
+    if not steps.reasons:
+        return plan
+    before, after = steps.sides(state.program)
+    install = () if steps.install is None else (steps.install,)
+    remove = () if steps.remove is None else (steps.remove,)
+    return Plan(
+        {**plan.before, **before},
+        {**plan.after, **after},
+        (*plan.reasons, *steps.reasons),
+        (*install, *plan.actions, *remove),
+    )
 
 
 @dataclass
@@ -134,7 +159,7 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         return _create(spec, state, values, [Reason("missing", text, spec.name)], {}, _shown(spec, values))
     container = state.container
     steps = _replacement_reasons(spec, state)
-    deviations = find_deviations(values, container)
+    deviations = find_deviations(values, unwrap(container))
     attachments = find_attachment_deviations(spec.attachments, container)
     update = render_update((deviation.option for deviation in deviations), values)
     replacing = bool(steps.reasons) or update is None or (bool(attachments) and not _may_join(container))
@@ -193,7 +218,8 @@ def _create(
         body["NetworkingConfig"] = {"EndpointsConfig": {mode: first[0].render()}}
     start = spec.state == STARTED or (spec.state == PRESENT and is_running(state.container))
     rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
-    actions: list[Action] = [CreateContainer(spec.name, body, rest, start, former)]
+    discovering = spec.wiring.discover == RUNTIME
+    actions: list[Action] = [CreateContainer(spec.name, body, rest, start, former, discovering)]
     outdated = spec.pull == ALWAYS and state.image_outdated
     pulling = spec.pull != NEVER and (state.image is None or outdated)
     return _Steps(list(reasons), [PullImage(spec.image), *actions] if pulling else actions, before, after)

@@ -10,6 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
+    InstallProgram,
+    RemoveProgram,
+    simulate_program,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     Action,
@@ -38,8 +43,11 @@ def simulate_wormhole(state: WormholeState, plan: Plan[Action]) -> WormholeState
 
 def _simulate(state: WormholeState, action: Action) -> WormholeState:
     container = state.container
+    if isinstance(action, (InstallProgram, RemoveProgram)):
+        return replace(state, program=simulate_program(state.program, action))
     if isinstance(action, PullImage):
-        return replace(state, image={"Id": f"sha256:{_NEW_ID}", "Config": {}}, image_outdated=False)
+        pulled = {"Id": f"sha256:{_NEW_ID}", "Config": {"Cmd": [_NEW_ID]}}
+        return replace(state, image=pulled, image_outdated=False)
     if isinstance(action, CreateContainer):
         created = _inspect(action, state.image or {})
         return replace(state, container=created, created_now=True, started_now=action.start)
@@ -68,7 +76,7 @@ def _change(container: dict[str, Any], action: Action) -> dict[str, Any]:
 
 def _inspect(action: CreateContainer, image: Mapping[str, Any]) -> dict[str, Any]:
     """The inspection of a container that was just created: what the body says over what the image says."""
-    body = dict(action.body)
+    body = dict(action.complete_body(image.get("Config") or {}))
     host_config = {"NetworkMode": "default", **body.pop("HostConfig", {})}
     mode = host_config["NetworkMode"]
     endpoints = body.pop("NetworkingConfig", {}).get("EndpointsConfig", {})

@@ -34,6 +34,7 @@ WORMHOLE_ARGUMENTS: dict[str, Any] = {
     "verify": {"type": "bool", "default": True},
     "adopt": {"type": "bool", "default": False},
     "recreate": {"type": "bool", "default": False},
+    "discover": {"type": "str", "choices": list(wiring_spec.DISCOVERIES), "default": wiring_spec.LAUNCH},
     "stop_timeout": {"type": "int"},
     **wiring_spec.ARGUMENTS,
     **identities.ARGUMENTS,

@@ -23,6 +23,8 @@ OPTIONS = {
     },
     **yaml.safe_load(wiring.ModuleDocFragment.DOCUMENTATION)["options"],
 }
+# What the action plugin hands over is not for tasks.
+del OPTIONS["discover_program"]
 CONNECTION = {"docker_host", "timeout"}
 AUTHORITY = set(yaml.safe_load(authority.ModuleDocFragment.DOCUMENTATION)["options"])
 """By these the role tells of the authority, once for all wormholes."""
