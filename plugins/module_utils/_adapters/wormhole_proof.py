@@ -189,7 +189,7 @@ def _read_identity(directory: str) -> None:
                 f"{path} in the container",
                 expected=f"to be readable for user {os.getuid()}",
                 found=error.strerror or str(error),
-                remedy=f"Let tls_certificates make this identity with owner {os.getuid()}",
+                remedy=f"Let its owner be user {os.getuid()}; an identity that wormhole_container looks after is",
             ) from error
 
 

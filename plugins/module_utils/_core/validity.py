@@ -29,7 +29,7 @@ _RENEW_SERVER = (
     "server's certificate and lets the engine load it"
 )
 _RENEW_CLIENT = (
-    "Run the role wormhole.docker.identities, or the playbook wormhole.docker.launch, for this host: it renews the "
+    "Run the playbook wormhole.docker.launch, or the task that has made it, for this host: it renews the "
     "client's certificate"
 )
 _SET_CLOCK = "Set the clock that is wrong (timedatectl set-ntp true)"

@@ -118,7 +118,11 @@ def test_a_renewal_that_is_not_due_and_clocks_that_agree_leave_nothing_to_do():
     [
         (None, "", ""),
         (FRESH, "", ""),
-        (DUE, " (it expires on 2026-12-23T21:00:00Z, and is due for renewal since 2026-11-23", "identities"),
+        (
+            DUE,
+            " (it expires on 2026-12-23T21:00:00Z, and is due for renewal since 2026-11-23",
+            "wormhole.docker.launch",
+        ),
     ],
 )
 def test_a_client_that_is_accepted_is_told_to_renew_in_time(presented, text, remedy):
