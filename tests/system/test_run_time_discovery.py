@@ -1,0 +1,174 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Wormholes that look their engine up at each start: by the module, and by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hosts import GATEWAY, RESTART, configure, inside, launch_arguments, one_release
+
+PROGRAM = Path(__file__).resolve().parents[2] / "files/wormhole-discover"
+INSTALLED = "/usr/local/lib/wormhole-docker/wormhole-discover"
+EVERY = ["-e", json.dumps({"listener_addresses": ["gateways"]})]
+CI, OTHER = "10.77.2.1", "10.77.3.1"
+NETWORKS = (
+    "docker network create --subnet 10.77.2.0/24 ci; docker network create --subnet 10.77.3.0/24 other; "
+    "docker network create --ipv6 --subnet fd00:aa::/64 --subnet 10.77.4.0/24 six"
+)
+RUN_TIME = {
+    "image": "wormhole-lab/cli:1",
+    "pull": "never",
+    "restart_policy": "always",
+    "identity": "agent",
+    "discover": "runtime",
+}
+BUSYBOX = {**RUN_TIME, "image": "wormhole-lab/busybox:1"}
+
+
+def settled(host, container):
+    """What the container's own process has, which is the first with a DOCKER_HOST; waits for it for a while."""
+    said = host.run(
+        f"for i in $(seq 60); do pid=$(docker inspect -f '{{{{.State.Pid}}}}' {container}); "
+        # With an init process, the container's own is its child.
+        "for p in $pid $(cat /proc/$pid/task/$pid/children); do "
+        "tr '\\0' '\\n' </proc/$p/environ | sed -n 's/^DOCKER_HOST=//p' | grep . && exit 0; done; "
+        "sleep 0.5; done; exit 1"
+    )
+    return said.stdout.split()[0]
+
+
+def wormholes(run):
+    """By name, what the module says of each wormhole."""
+    items = [item for task in run.tasks for item in task.items if item.get("wormhole")]
+    return {item["item"]["name"]: item["wormhole"] for item in items}
+
+
+@pytest.mark.parametrize("release", one_release(13))
+def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(release, fresh_host, playbook):
+    host = fresh_host(release)
+    host.run(NETWORKS)
+    playbook("provision", host, *EVERY)
+    listed = [
+        {**RUN_TIME, "name": "agent"},
+        {**RUN_TIME, "name": "mover", "networks": [{"name": "ci"}], "read_only": True, "init": True},
+        {**RUN_TIME, "name": "two", "networks": [{"name": "other"}, {"name": "ci"}]},
+        {**RUN_TIME, "name": "in-host", "network_mode": "host"},
+        {**BUSYBOX, "name": "small", "networks": [{"name": "ci"}]},
+        {
+            **RUN_TIME,
+            "name": "user",
+            "identity": "user",
+            "image": "wormhole-lab/nonroot:1",
+            "user": "1234:1234",
+        },
+    ]
+    arguments = launch_arguments(*listed)
+    found = wormholes(playbook("launch", host, *arguments))
+    assert all(wormhole["proved"] for wormhole in found.values())
+    addresses = {name: wormhole["address"] for name, wormhole in found.items()}
+    assert addresses == {
+        "agent": GATEWAY,
+        "mover": CI,
+        "two": CI,
+        "in-host": GATEWAY,
+        "small": CI,
+        "user": GATEWAY,
+    }
+    # What the module tells is what the container has, and it is what its client uses.
+    for name, address in addresses.items():
+        assert settled(host, name) == f"tcp://{address}:2376"
+    asked = inside(host, f"id -u; sh {INSTALLED} docker info --format '{{{{.Name}}}}'", container="user")
+    assert asked.stdout.split() == ["1234", host.name]
+    assert playbook("launch", host, *arguments).changed == 0
+
+    for name in ("mover", "small"):
+        host.run(f"docker network disconnect ci {name} && docker network connect other {name}")
+    host.run("docker restart -t 1 mover small")
+    assert [settled(host, name) for name in ("mover", "small")] == [f"tcp://{OTHER}:2376"] * 2
+
+    # The engine serves nobody yet when it starts these containers.
+    host.run(RESTART)
+    assert settled(host, "agent") == f"tcp://{GATEWAY}:2376"
+    host.reboot(power_cut=True)
+    assert settled(host, "mover") == f"tcp://{OTHER}:2376"
+
+    # docker0 gets another address; the containers are started by the engine, and no launch follows.
+    configure_bridge(host)
+    playbook("provision", host, *EVERY)
+    host.run("docker restart -t 1 agent")
+    assert settled(host, "agent") == "tcp://10.201.0.1:2376"
+
+
+def configure_bridge(host):
+    text = json.loads(host.run("cat /etc/docker/daemon.json").stdout)
+    configure(host, json.dumps({**text, "bip": "10.201.0.1/24"}))
+
+
+def by_hand(host, arguments, script, *, image="cli", check=True):
+    """Runs a shell script in a container that has nothing but the program and an identity."""
+    return host.run(
+        f"docker run --rm -v /root/wormhole-discover:/discover:ro -v /etc/wormhole/identities/agent:/certs:ro "
+        f"-e WORMHOLE_TIMEOUT=2 {arguments} wormhole-lab/{image}:1 sh -c '{script}'",
+        check=check,
+    )
+
+
+IMPOSTOR = (
+    "docker run -d --network host --name impostor -v /root/impostor:/impostor:ro wormhole-lab/cli:1 "
+    "openssl s_server -accept {address}:2376 -cert /impostor/{name}.pem -key /impostor/{name}.key -www"
+)
+CERTIFICATES = (
+    "mkdir -p /root/impostor; cd /root/impostor; openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=impostor "
+    "-addext subjectAltName=IP:10.77.5.1 -keyout own.key -out own.pem 2>/dev/null; "
+    "cp /etc/wormhole/server/cert.pem stolen.pem; cp /etc/wormhole/server/key.pem stolen.key"
+)
+TOOLS = ("docker", "curl", "openssl")
+
+
+@pytest.mark.parametrize("release", one_release(12))
+def test_by_hand_what_is_not_verified_is_refused(release, fresh_host, playbook):
+    host = fresh_host(release)
+    host.run(NETWORKS)
+    playbook("provision", host, *EVERY)
+    playbook("launch", host, *launch_arguments({**RUN_TIME, "name": "agent", "discover": "launch"}))
+    host.write("/root/wormhole-discover", PROGRAM.read_text(), 0o755)
+    # In a network that the certificate does not name, something else listens where the engine would.
+    host.run(f"docker network create --subnet 10.77.5.0/24 evil; {CERTIFICATES}")
+    for name, told in (
+        ("own", ("self-signed certificate", "unable to get local issuer", "unknown authority")),
+        ("stolen", ("10.77.5.1", "IP address mismatch")),
+    ):
+        host.run(IMPOSTOR.format(address="10.77.5.1", name=name))
+        for number, tool in enumerate(TOOLS):
+            without = f"rm -f {' '.join(f'/usr/bin/{other}' for other in TOOLS[:number])} /nothing; sh /discover --print"
+            refused = by_hand(host, "--network evil", without, check=False)
+            assert refused.returncode == 69, (name, tool)
+            assert any(words in refused.stderr for words in told), (name, tool, refused.stderr)
+            # The engine's own address is found in spite of it.
+            hosts = "--network evil --add-host host.docker.internal:host-gateway"
+            assert f"tcp://{GATEWAY}:2376" in by_hand(host, hosts, without).stdout
+        host.run("docker rm -f impostor")
+
+    # An image in which nothing speaks TLS takes what the certificate is said to name, and nothing without that.
+    small = {"image": "busybox", "check": False}
+    assert by_hand(host, "", "sh /discover --print", **small).returncode == 69
+    named = f"echo IP:{GATEWAY} >/tmp/names; WORMHOLE_NAMES_FILE=/tmp/names sh /discover"
+    assert f"tcp://{GATEWAY}:2376" in by_hand(host, "", f"{named} --print", **small).stdout
+    assert by_hand(host, "--network ci", f"{named} --print", **small).returncode == 69
+
+    # IPv6 only; no default route; no network.
+    six = "ip route del default; ip -4 addr flush dev eth0; for i in 1 2 3; do ping -6 -c 1 -W 1 fd00:aa::1 >/dev/null && break; done; sh /discover --print"
+    assert "tcp://[fd00:aa::1]:2376" in by_hand(host, "--network six --cap-add NET_ADMIN", six).stdout
+    routeless = by_hand(
+        host, "--network ci --cap-add NET_ADMIN", "ip route del default; sh /discover --print"
+    )
+    assert f"{CI} (first address of the network of eth0), found good by docker" in routeless.stdout
+    nowhere = by_hand(host, "--network none", "sh /discover echo ran", check=False)
+    assert (nowhere.returncode, nowhere.stdout) == (69, "")
+    assert "there is none" in nowhere.stderr
