@@ -150,7 +150,10 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
         "default_gateway": topology.default.address if topology.default else "",
         "gateways": [asdict(gateway) for gateway in topology.gateways],
         # Not "unreachable": Ansible takes a result with that key for a host that cannot be reached.
-        "without_gateway": [asdict(network) for network in topology.unreachable],
+        "without_gateway": [
+            {name: getattr(network, name) for name in ("network", "driver", "reason", "instead")}
+            for network in topology.unreachable
+        ],
         "subject_alternative_names": [asdict(name) for name in names],
     }
 

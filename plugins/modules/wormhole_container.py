@@ -229,7 +229,7 @@ extends_documentation_fragment:
   - wormhole.docker.attributes
 notes:
   - Engines that remap users (C(userns-remap)) are refused with O(transport=unix), because no user of a container is in the
-    socket's group there. With O(transport=tls), the identity has to belong to the number that the user has on the host.
+    socket's group there. With O(transport=tls), the identity belongs to the number that the user has on the host.
   - Rootless engines are refused with O(transport=tls) and O(transport=tcp), because their bridges are in another network
     namespace.
   - On engines that confine containers by SELinux, O(transport=unix) and O(shared_directory) are refused for confined containers,
