@@ -1,0 +1,284 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every transport from every kind of network, for every kind of user; what has no way is refused with the reason.
+
+One host of each release has every kind of network. Each wormhole is gone through twice: by the module, from inside the
+container and as its user, and by a client in its image. Users and images are spread over the networks, so that each
+transport meets each of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import tell_state
+from hosts import GATEWAY, inside
+from lab import Host, HostSpec, Lab
+from lab.spec import Release
+from packages import install
+from playbooks import Controller, Run
+
+pytestmark = pytest.mark.parametrize("release", [12, 13], scope="module")
+
+PLAY = Path(__file__).parent / "plays/traversal.yml"
+PORT = 2375
+SIX = "fd00:bb::1"
+WARNING = f"transport tcp: the wormhole reaches its engine without TLS, at port {PORT}"
+
+NETWORKS = f"""
+    set -e
+    docker network create --subnet 10.77.2.0/24 ci
+    docker network create --subnet 10.77.9.0/24 db
+    docker network create --ipv6 --subnet 10.77.3.0/24 --subnet fd00:bb::/64 --gateway 10.77.3.1 --gateway {SIX} \\
+        -o com.docker.network.bridge.inhibit_ipv4=true six
+    docker network create --internal inner
+    docker network create -d macvlan --subnet 10.77.4.0/24 -o parent=eth0 a-macvlan
+    docker swarm init --advertise-addr "$(hostname -I | cut -d' ' -f1)"
+    docker network create -d overlay --attachable --subnet 10.77.5.0/24 over
+    for i in $(seq 50); do docker network inspect docker_gwbridge >/dev/null 2>&1 && break; sleep 0.2; done
+"""
+"""One of each kind. In network six the bridge has no IPv4 address: engines before 28 know no network without IPv4."""
+
+LATER = "docker network create --subnet 10.77.8.0/24 late"
+"""A network that the listener does not know: its containers reach docker0's address by their default route."""
+
+ROOT: dict[str, Any] = {}
+NUMBER = {"user": "4242"}
+NAMED = {"image": "wormhole-lab/nonroot:1", "user": "ci"}
+BUSYBOX = {"image": "wormhole-lab/busybox:1"}
+BUSYBOX_NUMBER = {**BUSYBOX, **NUMBER}
+BUSYBOX_NAMED = {**BUSYBOX, "user": "ci"}
+
+WAYS: dict[str, dict[str, dict[str, Any]]] = {
+    "tls": {
+        "bridge": ROOT,
+        "ci": BUSYBOX_NUMBER,
+        "ci+db": NAMED,
+        "six": NUMBER,
+        "over": NAMED,
+        "late": BUSYBOX_NAMED,
+        "a-macvlan+ci": NUMBER,
+        "host": BUSYBOX,
+    },
+    "unix": {
+        "bridge": NAMED,
+        "ci": BUSYBOX,
+        "six": NUMBER,
+        "over": BUSYBOX_NAMED,
+        "inner": NUMBER,
+        "a-macvlan": NAMED,
+        "none": BUSYBOX_NUMBER,
+        "host": NUMBER,
+    },
+    "tcp": {
+        "bridge": NUMBER,
+        "ci": NAMED,
+        "inner+db": BUSYBOX_NUMBER,
+        "six": ROOT,
+        "over": BUSYBOX,
+        "host": NAMED,
+    },
+}
+"""By transport and by the networks that a wormhole joins: its user and image."""
+
+NO_WAY = {
+    "inner": "network inner: .*internal network.*Use transport unix",
+    "a-macvlan": "network a-macvlan: .*macvlan: the kernel keeps the host unreachable.*Use transport unix",
+    "none": "network none: .*no network at all.*Use transport unix",
+}
+REFUSED = {
+    **{(transport, network): text for transport in ("tls", "tcp") for network, text in NO_WAY.items()},
+    # Of both, the network that sorts first has the default route, and it does not lead to the host.
+    ("tls", "a-macvlan+late"): "can reach 10.77.8.1: the default route .* through network a-macvlan",
+    ("tcp", "late"): "can reach 10.77.8.1: a plaintext listener takes only what comes from its own bridge",
+    ("unix", "none+testcontainers"): "testcontainers: expected a network with a route to the host",
+}
+"""What has no way, and the reason."""
+
+EXPECTED = {
+    "tls-bridge": f"tcp://{GATEWAY}:2376",
+    "tls-six": f"tcp://[{SIX}]:2376",
+    "tls-late": f"tcp://{GATEWAY}:2376",
+    "tls-a-macvlan-ci": "tcp://10.77.2.1:2376",
+    "tls-host": "tcp://127.0.0.1:2376",
+    "unix-bridge": "unix:///run/wormhole/docker.sock",
+    "tcp-inner-db": f"tcp://10.77.9.1:{PORT}",
+    "tcp-host": f"tcp://127.0.0.1:{PORT}",
+}
+
+
+def wormhole(transport: str, where: str, **more: Any) -> dict[str, Any]:
+    """Options of a wormhole on these networks, whose names are joined by ``+``."""
+    names = where.split("+")
+    place: dict[str, Any] = (
+        {"network_mode": where} if where in ("host", "none") else {"networks": [{"name": n} for n in names]}
+    )
+    return {
+        "name": f"{transport}-{where}".replace("+", "-"),
+        "image": "wormhole-lab/cli:1",
+        "pull": "never",
+        "transport": transport,
+        "stop_timeout": 1,
+        **({} if where == "bridge" else place),
+        **({"insecure_plaintext_port": PORT} if transport == "tcp" else {}),
+        **more,
+    }
+
+
+WORMHOLES = [
+    wormhole(transport, where, **how) for transport, ways in WAYS.items() for where, how in ways.items()
+]
+
+
+@dataclass
+class Ground:
+    """A host with all its wormholes, and what the runs that made it said."""
+
+    host: Host
+    controller: Controller
+    launched: Run
+
+    def play(self, *tags: str, **variables: Any) -> Run:
+        """Runs what a tag of the play stands for."""
+        return self.controller.playbook(
+            str(PLAY), self.host, "--tags", ",".join(tags), "-e", json.dumps(variables)
+        )
+
+
+@pytest.fixture(scope="module")
+def ground(
+    release: Release, lab: Lab, collections: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
+    host = lab.fresh_host(HostSpec(release))
+    controller = Controller(lab, tmp_path_factory.mktemp("controller"), collections)
+    listener = {
+        "listener_addresses": ["gateways", "127.0.0.1"],
+        "listener_transports": ["tls", "unix"],
+        "listener_insecure_plaintext_port": PORT,
+    }
+    try:
+        for package in ("libwrap0", "socat"):
+            install(lab, host, package)
+        host.run(NETWORKS)
+        controller.playbook("provision", host, "-e", json.dumps(listener))
+        host.run(LATER)
+        launched = controller.playbook("launch", host, "-e", json.dumps({"wormholes_containers": WORMHOLES}))
+    except Exception:
+        tell_state(host)
+        host.destroy()
+        raise
+    yield Ground(host, controller, launched)
+    host.destroy()
+
+
+def launches(run: Run) -> dict[str, dict[str, Any]]:
+    """What the module said of each wormhole."""
+    tasks = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_container"]
+    return {item["container"]["Name"].lstrip("/"): dict(item) for task in tasks for item in task.items}
+
+
+def listed(run: Run) -> dict[str, dict[str, Any]]:
+    """What wormhole_container_info said, by name."""
+    (task,) = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_container_info"]
+    return {wormhole["name"]: wormhole for wormhole in task.result["wormholes"]}
+
+
+def test_every_way_is_gone_through_from_inside(ground):
+    results = launches(ground.launched)
+    assert {name: result["wormhole"]["proved"] for name, result in results.items()} == {
+        wanted["name"]: True for wanted in WORMHOLES
+    }
+    addresses = {name: result["wormhole"]["docker_host"] for name, result in results.items()}
+    assert {name: addresses[name] for name in EXPECTED} == EXPECTED
+
+
+def test_a_client_in_the_image_agrees(ground):
+    version = ground.host.run("docker version --format '{{.Server.Version}}'").stdout.strip()
+    for wanted in WORMHOLES:
+        name, transport = wanted["name"], wanted["transport"]
+        if "busybox" not in wanted["image"]:
+            seen = inside(ground.host, "docker version --format '{{.Server.Version}}'", container=name)
+            assert seen.stdout.strip() == version, name
+        elif transport == "tcp":
+            url = "http${DOCKER_HOST#tcp}/_ping"
+            assert inside(ground.host, f'wget -q -O - "{url}"', container=name).stdout == "OK", name
+
+
+def test_what_has_no_way_is_refused_with_the_reason(ground):
+    refusals = [
+        wormhole(
+            transport,
+            where.removesuffix("+testcontainers"),
+            name=f"refused-{index}",
+            testcontainers=where.endswith("+testcontainers"),
+            identity="tls-bridge",
+        )
+        for index, (transport, where) in enumerate(REFUSED)
+    ]
+    asked = [
+        {"options": options, "message": text}
+        for options, text in zip(refusals, REFUSED.values(), strict=True)
+    ]
+    ground.play("refusals", refusals=asked)
+    assert ground.host.run("docker ps -aq --filter name=refused-").stdout == ""
+
+
+def test_again_nothing_changes_and_everything_is_proved(ground):
+    again = ground.controller.playbook(
+        "launch", ground.host, "-e", json.dumps({"wormholes_containers": WORMHOLES})
+    )
+    assert {name: result["reasons"] for name, result in launches(again).items() if result["changed"]} == {}
+    assert all(result["wormhole"]["proved"] for result in launches(again).values())
+    # Of plaintext every run warns, also one that changes nothing.
+    assert WARNING in " ".join(again.stdout.split())
+
+
+def test_all_are_listed_with_what_is_known_of_them(ground):
+    ground.host.run("docker stop -t 0 tls-ci unix-none")
+    found = listed(ground.play("info"))
+    stopped = {"tls-ci", "unix-none"}
+    assert set(found) == {wanted["name"] for wanted in WORMHOLES}
+    assert {name for name, one in found.items() if one["proved"] is None} == stopped
+    assert {name: one["problem"] for name, one in found.items() if one["proved"] is False} == {}
+    days = {name: one["certificate_days_left"] for name, one in found.items()}
+    assert {name for name, left in days.items() if left is not None} == {
+        f"tls-{w}".replace("+", "-") for w in WAYS["tls"]
+    }
+    assert found["tls-ci"]["certificate_days_left"] > 30
+    assert found["tls-ci"]["identity_directory"] == "/etc/wormhole/identities/tls-ci"
+    assert (found["tls-six"]["address"], found["tls-six"]["port"]) == (SIX, 2376)
+
+
+def test_one_that_cannot_be_gone_through_is_told(ground):
+    """Its identity is somebody else's, as after a slip of the hand."""
+    identity = "/etc/wormhole/identities/tls-ci-db"
+    ground.host.run(f"chown -R 7:7 {identity}")
+    found = listed(ground.play("info"))
+    ground.host.run(f"chown -R 1234:0 {identity}")
+    told = {name: one["problem"] for name, one in found.items() if one["proved"] is False}
+    assert list(told) == ["tls-ci-db"]
+    assert "readable for user 1234" in told["tls-ci-db"]
+
+
+def test_a_container_that_another_tool_makes_is_a_wormhole(ground):
+    """The same wiring by docker run and by Compose, each gone through by the client in the image."""
+    for options in (
+        {"name": "other-tls", "networks": ["ci", "db"], "identity": "tls-bridge"},
+        {"name": "other-unix", "transport": "unix", "network_mode": "none", "shared_directory": "/srv"},
+        {"name": "other-tcp", "transport": "tcp", "insecure_plaintext_port": PORT, "testcontainers": True},
+    ):
+        ground.play("wiring", wiring_options=options)
+    others = {name: one for name, one in listed(ground.play("info")).items() if name.startswith("other-")}
+    assert {name: (one["proved"], one["managed"]) for name, one in others.items()} == {
+        f"other-{transport}{tool}": (True, False)
+        for transport in ("tls", "unix", "tcp")
+        for tool in ("", "-compose")
+    }
