@@ -56,6 +56,20 @@ def test_a_broken_configuration_is_named_and_left_alone(release, fresh_host, pla
     assert host.run("cat /etc/docker/daemon.json").stdout == '{"debug": true,}'
     assert engine(host) == before
 
+    # JSON, but nothing that dockerd starts with; it does not know so yet.
+    host.write("/etc/docker/daemon.json", '{"no-such-key": true}', 0o644)
+    failed = playbook("provision", host, check=False)
+    assert failed.failures == 1
+    assert "/etc/docker/daemon.json" in failed.message
+    assert "no-such-key" in failed.message
+    assert host.run("cat /etc/docker/daemon.json").stdout == '{"no-such-key": true}'
+    assert engine(host) == before
+    host.write("/etc/docker/daemon.json", "{}", 0o644)
+    host.run("systemctl mask docker.socket")
+    failed = playbook("provision", host, check=False)
+    assert "systemctl unmask docker.socket" in failed.message
+    assert engine(host) == before
+
 
 @pytest.mark.parametrize("release", one_release(13))
 def test_a_port_that_is_taken_is_named_with_its_holder(release, fresh_host, playbook):

@@ -68,6 +68,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
 _STOCK_UNIT = "docker.socket"
 _PROPERTIES = [
     "ActiveState",
+    "LoadState",
     "NeedDaemonReload",
     "DropInPaths",
     "MainPID",
@@ -170,6 +171,7 @@ def _units() -> tuple[
             found="none",
             remedy="See systemctl status docker.service; an engine that is started otherwise is not supported",
         )
+    refuse_masked(shown)
     triggers = shown[listener.ENGINE_UNIT].get("TriggeredBy", "").split()
     shown.update(systemd.show_units([unit for unit in triggers if unit not in shown], _PROPERTIES))
     # A unit of ours whose file was removed is still in systemd's memory, and so is its socket.
@@ -181,6 +183,29 @@ def _units() -> tuple[
         if endpoints and name not in ours:
             foreign[name] = endpoints
     return shown, units, foreign
+
+
+def refuse_masked(shown: Mapping[str, Mapping[str, str]]) -> None:
+    """Makes sure that systemd would start the engine again.
+
+    Args:
+        shown: properties by unit; LoadState among them.
+
+    Raises:
+        Refused: the engine still runs, but its unit, or the socket that this needs, is masked.
+    """
+    masked = [
+        unit
+        for unit in (listener.ENGINE_UNIT, _STOCK_UNIT)
+        if shown.get(unit, {}).get("LoadState") == "masked"
+    ]
+    if masked:
+        raise Refused(
+            ", ".join(masked),
+            expected="units that systemd may start",
+            found="masked",
+            remedy=f"Run systemctl unmask {' '.join(masked)}: dockerd would not start again, now or after a reboot",
+        )
 
 
 def _unit_state(name: str, shown: Mapping[str, str]) -> listener.UnitState:

@@ -19,6 +19,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 
 _VALIDATION_TIMEOUT = 60.0
 """Seconds; dockerd only reads the file."""
+_UNKNOWN_OPTION = "unknown flag: --validate"
+_REJECTED = "unable to configure the Docker daemon with file"
+_NOBODY = 65534
 
 
 def check_material(directory: str, addresses: list[str]) -> None:
@@ -54,19 +57,28 @@ def check_material(directory: str, addresses: list[str]) -> None:
 
 
 def validate_config(text: str) -> None:
-    """Lets dockerd judge a configuration before it is installed, where it can (from Docker 23 on).
+    """Lets dockerd judge a configuration before it is installed, or before a restart depends on it.
+
+    Docker 23 and later have an option for that. An older one reads and judges its configuration first, and ends then
+    if it is not root, before it makes any file (moby 20.10, cmd/dockerd/daemon.go, start).
 
     Raises:
         Refused: dockerd would not start with it.
     """
     with _temporary_file(text) as path, contextlib.suppress(FileNotFoundError):
         answer = run(["dockerd", "--validate", "--config-file", path], _VALIDATION_TIMEOUT)
-        unsupported = "unknown flag: --validate" in answer.stderr
-        if answer.returncode and not unsupported:
+        said, accepted = answer.stderr.strip(), answer.returncode == 0
+        if _UNKNOWN_OPTION in said:
+            answer = run(["dockerd", "--config-file", path], _VALIDATION_TIMEOUT, user=_NOBODY)
+            said = answer.stderr.strip()
+            # What is about something else, such as a program that nobody may run, is no judgement.
+            accepted = _REJECTED not in said
+        if not accepted:
             raise Refused(
                 daemon_json.PATH,
                 expected="a configuration that dockerd accepts",
-                found=answer.stderr.strip().replace(path, daemon_json.PATH),
+                found=said.replace(path, daemon_json.PATH),
+                remedy="Mend the file: dockerd runs only because it has not been started with it yet",
             )
 
 
@@ -80,6 +92,8 @@ def engine_command_line(pid: int) -> str:
 @contextlib.contextmanager
 def _temporary_file(text: str) -> Iterator[str]:
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as stream:
+        # For root, and for nobody in the group of root: it may hold the password of a proxy.
+        os.fchmod(stream.fileno(), 0o640)
         stream.write(text)
         stream.flush()
         yield stream.name

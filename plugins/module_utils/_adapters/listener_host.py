@@ -137,19 +137,22 @@ class ListenerHost:
         """Carries out a plan; on failure gives back files and service.
 
         Raises:
-            Refused: the server's key and certificates are not there or not right; nothing was touched.
+            Refused: the server's key and certificates are not there or not right, or dockerd would not start with its
+                configuration; nothing was touched.
             ApplyFailed: something failed; the message says whether the former state is back.
         """
         state = self._state or self.observe()
         addresses = self._addresses(state)
-        if addresses:
-            try:
+        try:
+            if addresses:
                 check_material(self._spec.directory, addresses)
-            except WormholeError as error:
-                failure = self.give_up(error)
-                if failure is error:
-                    raise
-                raise failure from error
+            for text in _configurations(plan, state):
+                validate_config(text)
+        except WormholeError as error:
+            failure = self.give_up(error)
+            if failure is error:
+                raise
+            raise failure from error
         self._transaction.begin(self._touched(plan, state), _notes(state))
         with self._interruption.watched():
             try:
@@ -245,7 +248,6 @@ class ListenerHost:
         directory = os.path.dirname(path)
         if not os.path.isdir(directory):
             files.make_directory(directory, mode=0o755)
-        validate_config(action.text)
         former: Optional[FormerFile] = None
         if action.exact:
             entry = self._transaction.origin().files.get(path)
@@ -370,6 +372,19 @@ class ListenerHost:
 
     def _firewall_manager(self) -> str:
         return self._state.firewall.manager if self._state else ""
+
+
+def _configurations(plan: Plan[listener.Action], state: listener.ListenerState) -> list[str]:
+    """What daemon.json says in the course of a plan, where dockerd is going to read it.
+
+    Before a restart, it matters also if we do not write it: with one that dockerd rejects, going back would not start
+    the engine either.
+    """
+    written = [action.text for action in plan.actions if isinstance(action, listener.WriteConfig)]
+    restarts = any(isinstance(action, listener.RestartEngine) for action in plan.actions)
+    texts = written or ([state.config_text] if restarts else [])
+    # A missing or blank file is an empty configuration.
+    return [text for text in texts if text and text.strip()]
 
 
 def _notes(state: listener.ListenerState) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 
 PATH = "/etc/docker/daemon.json"
 
+_BYTE_ORDER_MARK = "\ufeff"
 _MEND = "Mend the file (dockerd reads it at its next start and would not come up), then run again"
 
 
@@ -29,6 +30,9 @@ def parse_config(text: str, path: str = PATH) -> dict[str, Any]:
     """
     if not text.strip():
         return {}
+    if text.startswith(_BYTE_ORDER_MARK):
+        remedy = "Save the file without it (not every dockerd starts with it), then run again"
+        raise Refused(path, expected="a JSON object", found="a byte order mark before it", remedy=remedy)
     try:
         config = json.loads(text, object_pairs_hook=_unique)
     except _Twice as error:

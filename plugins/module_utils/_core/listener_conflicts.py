@@ -68,6 +68,25 @@ def refuse_plaintext(state: ListenerState, former: Optional[str]) -> None:
         )
 
 
+def refuse_live_restore_in_swarm(state: ListenerState, config: Mapping[str, Any]) -> None:
+    """Makes sure that an engine in Swarm mode, which refuses to start with live-restore, would start again.
+
+    Args:
+        state: what is there.
+        config: what daemon.json says, or is going to say.
+
+    Raises:
+        Refused: it would not.
+    """
+    if state.swarm and config.get("live-restore"):
+        raise Refused(
+            f"{daemon_json.PATH}: live-restore",
+            expected="no such key in Swarm mode, with which dockerd does not start then",
+            found="true",
+            remedy="Remove it, or set option live_restore to false",
+        )
+
+
 def former_hosts(state: ListenerState, config: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """What dockerd is made to listen on, besides what systemd hands it, by the place that says so."""
     found = {}
@@ -206,6 +225,7 @@ def _refuse_occupied(state: ListenerState) -> None:
 
 def _refuse_live_restore(spec: ListenerSpec, state: ListenerState, config: Mapping[str, Any]) -> None:
     if spec.live_restore is None:
+        refuse_live_restore_in_swarm(state, config)
         return
     if spec.live_restore and state.swarm:
         raise Refused(

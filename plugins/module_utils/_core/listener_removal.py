@@ -27,6 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_conflicts import (
     former_hosts,
+    refuse_live_restore_in_swarm,
     refuse_plaintext,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import (
@@ -91,6 +92,7 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
         actions.append(SetFirewall(()))
     interrupted = () if state.live_restore else state.containers
     if restart:
+        refuse_live_restore_in_swarm(state, daemon_json.parse_config(former or ""))
         refuse_interruption(spec, interrupted)
         actions.append(RestartEngine(stop=(), containers=(*interrupted, *state.stranded)))
     actions += config_actions[1]

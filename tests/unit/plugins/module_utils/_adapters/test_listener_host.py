@@ -31,7 +31,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     Refused,
     VerificationFailed,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import ListenerSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
+    SERVED_OUTDATED,
+    ListenerSpec,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_simulation import (
     simulate_listener,
 )
@@ -55,6 +58,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.l
 
 FAILURE = EngineUnavailable("docker.service", expected="to start", found="a failure of this test")
 SPEC = ListenerSpec(transports=("tls", "unix"), insecure_plaintext_port=2375, live_restore=True)
+MINIMAL = ListenerSpec()
 ABSENT = dataclasses.replace(SPEC, present=False)
 FORMER = b'{"debug":   true}'
 
@@ -231,8 +235,8 @@ def test_a_removal_leaves_everything_as_it_was_found(bench, former):
 
 
 def steps(spec):
-    """As many numbers as a run with this spec has events."""
-    return range(2, 11) if spec.present else range(1, 9)
+    """The numbers of the events of a run with this spec that come after it has looked whether it may begin."""
+    return range(3, 11) if spec.present else range(4, 9)
 
 
 @pytest.mark.parametrize("number", steps(SPEC))
@@ -272,9 +276,11 @@ def test_the_number_of_steps_is_that_of_the_tests_above(bench):
     bench.with_former_config()
     bench.run()
     assert len(bench.events) == max(steps(SPEC))
+    assert kinds(bench)[: min(steps(SPEC)) - 1] == ["material", "validate"]
     bench.events.clear()
     bench.run(ABSENT)
     assert len(bench.events) == max(steps(ABSENT))
+    assert kinds(bench)[: min(steps(ABSENT))] == ["validate", "validate", "validate", "stop"]
 
 
 def test_a_record_that_cannot_be_written_takes_everything_back(bench, monkeypatch):
@@ -309,6 +315,35 @@ def test_material_that_is_not_right_is_told_before_anything_is_touched(bench):
         bench.run()
     assert bench.tree() == before
     assert bench.events == [("material", "172.17.0.1")]
+
+
+@pytest.mark.parametrize("config", [FORMER, None])
+@pytest.mark.parametrize("spec", [SPEC, ABSENT])
+def test_a_configuration_that_dockerd_rejects_is_told_before_anything_is_touched(bench, spec, config):
+    if config:
+        bench.with_former_config()
+    if not spec.present:
+        bench.run()
+        bench.events.clear()
+    before = bench.tree()
+    bench.fails_at = 2 if spec.present else 1
+    with pytest.raises(EngineUnavailable, match="a failure of this test"):
+        bench.run(spec)
+    assert kinds(bench) == (["material", "validate"] if spec.present else ["validate"])
+    assert bench.tree() == before
+
+
+def test_a_restart_alone_is_not_begun_with_a_configuration_that_dockerd_rejects(bench):
+    bench.with_former_config()
+    bench.run(MINIMAL)
+    bench.events.clear()
+    bench.state = dataclasses.replace(bench.state, served={"172.17.0.1": SERVED_OUTDATED})
+    before = bench.tree()
+    bench.fails_at = 2
+    with pytest.raises(EngineUnavailable, match="a failure of this test"):
+        bench.run(MINIMAL)
+    assert kinds(bench) == ["material", "validate"]
+    assert bench.tree() == before
 
 
 def test_a_state_that_cannot_be_put_back_is_said_and_kept_for_the_next_run(bench):

@@ -92,6 +92,7 @@ def test_only_the_bytes_that_are_concerned_change(text, keys, remove, expected):
         ("{", "broken JSON"),
         ('{"a": 1,}', "broken JSON"),
         ("[]", "a JSON list"),
+        ("\ufeff{}", "a byte order mark"),
         ('{"a": 1, "a": 2}', "'a' twice"),
         ('{"a": {"b": 1, "b": 2}}', "'b' twice"),
     ],
@@ -100,7 +101,7 @@ def test_what_dockerd_would_stumble_over_is_refused_with_what_to_do(text, found)
     with pytest.raises(Refused, match=found) as caught:
         parse_config(text, "/etc/docker/daemon.json")
     assert caught.value.subject == "/etc/docker/daemon.json"
-    assert "Mend the file" in caught.value.remedy
+    assert "the file" in caught.value.remedy
 
 
 values = st.recursive(

@@ -98,6 +98,11 @@ def started(line, running=None):
         (ADOPT, started("dockerd -H fd:// $OPTS", "dockerd -H fd:// --tls --tlscert=/x"), "--tls, --tlscert"),
         (ListenerSpec(live_restore=True), virgin(swarm=True), "found Swarm mode"),
         (
+            SPEC,
+            with_config('{"live-restore": true}', virgin(swarm=True)),
+            "live-restore: expected no such key in Swarm mode",
+        ),
+        (
             ListenerSpec(live_restore=False),
             started("dockerd -H fd:// --live-restore"),
             "--live-restore on dockerd's command line",
@@ -122,6 +127,8 @@ def test_what_belongs_to_somebody_else_is_refused(spec, state, message):
         (SPEC, with_config('{"tlscert": "/etc/wormhole/server/cert.pem"}')),
         (ListenerSpec(directory="/etc/x"), with_config('{"tlscert": "/etc/x/cert.pem"}')),
         (ListenerSpec(live_restore=False), virgin(swarm=True)),
+        (ListenerSpec(live_restore=False), with_config('{"live-restore": true}', virgin(swarm=True))),
+        (SPEC, with_config('{"live-restore": false}', virgin(swarm=True))),
         (SPEC, virgin(swarm=True)),
         (SPEC, started("dockerd -H fd:// --live-restore")),
         (SPEC, started("dockerd -H fd:// --host-gateway-ip 10.0.0.1")),

@@ -279,6 +279,14 @@ def test_running_wormholes_are_not_cut_off():
     assert plan_removal(ABSENT, dataclasses.replace(VIRGIN, wormholes=("agent",))).is_empty
 
 
+def test_an_engine_in_swarm_mode_is_not_restarted_with_live_restore_which_it_would_not_start_with():
+    theirs = right(state=with_config('{"live-restore": true}'))
+    with pytest.raises(Refused, match="no such key in Swarm mode"):
+        plan_removal(ABSENT, dataclasses.replace(theirs, swarm=True))
+    assert restart_of(plan_removal(ABSENT, theirs))
+    assert restart_of(plan_removal(ABSENT, changed(swarm=True)))
+
+
 def test_running_containers_are_told_or_refused():
     state = changed(containers=("db",), stranded=("jenkins",))
     plan = plan_removal(ABSENT, state)
