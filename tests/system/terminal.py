@@ -1,0 +1,91 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A terminal in front of a program, as a person has one: keys, a screen, and a window that can be resized."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+PATIENCE = 30.0
+"""Seconds to wait for what is expected."""
+
+
+class Terminal:
+    """Runs a program on a pseudo-terminal, which is ended at the end of the ``with`` block.
+
+    Args:
+        argv: the program and its arguments.
+        rows: lines of the window.
+        columns: characters of a line.
+    """
+
+    def __init__(self, argv: Sequence[str], rows: int = 24, columns: int = 80) -> None:
+        self._keys, far_end = os.openpty()
+        self._screen = ""
+        self.resize(rows, columns)
+        # The terminal is to be the controlling one of its program: else no key interrupts it, and no resize reaches it.
+        self._process = subprocess.Popen(
+            ["setsid", "--ctty", *argv], stdin=far_end, stdout=far_end, stderr=far_end
+        )
+        os.close(far_end)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        failure: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._keys)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Make the window larger or smaller."""
+        fcntl.ioctl(self._keys, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def press(self, keys: str) -> None:
+        """Press keys; ``\\r`` is the return key, ``\\x03`` is Ctrl-C."""
+        os.write(self._keys, keys.encode())
+
+    def expect(self, pattern: str) -> re.Match[str]:
+        """Wait until a pattern is on the screen, below what was found there before.
+
+        Raises:
+            AssertionError: it does not come, or the program ends without it.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while not (found := re.search(pattern, self._screen, re.MULTILINE)):
+            assert self._read(deadline), f"no {pattern!r} on the screen, but {self._screen!r}"
+        self._screen = self._screen[found.end() :]
+        return found
+
+    def wait(self) -> int:
+        """Wait for the end of the program and return its exit status."""
+        deadline = time.monotonic() + PATIENCE
+        while self._read(deadline):
+            pass
+        return self._process.wait(PATIENCE)
+
+    def _read(self, deadline: float) -> bool:
+        """Read what comes; False if the program has closed the terminal, or if time is over."""
+        ready, _, _ = select.select([self._keys], [], [], max(0.0, deadline - time.monotonic()))
+        text = b""
+        with contextlib.suppress(OSError):  # EIO: nobody has the far end open any more
+            text = os.read(self._keys, 65536) if ready else b""
+        self._screen += text.decode(errors="replace")
+        return bool(text)
