@@ -190,6 +190,9 @@ class Transaction:
         if origin != former:
             origin = with_directories(origin, tuple(filter(os.path.isdir, journal.directories)))
             self._write(self._origin_path, render_origin(origin))
+        else:
+            # What is written now was there before. A commit that was killed may have recorded something in between.
+            _put_back(self._origin_path, journal.origin)
         self._end(journal)
 
     def abandon(self) -> None:

@@ -559,6 +559,21 @@ def test_wherever_a_run_is_killed_the_next_one_can_finish(tmp_path, first):
     assert number > 40
 
 
+def test_wherever_a_run_is_killed_one_that_writes_what_was_there_before_loses_no_origin(tmp_path):
+    number, died = 0, True
+    while died:
+        place, virgin = installed(tmp_path / str(number), False)
+        whole_run(place, b"1")()
+        died = killed(number, whole_run(place, b"2"))
+        whole_run(place, b"1")()
+        assert sorted(os.listdir(place.state)) == ["origin.json"], number
+        whole_run(place, b"2")()
+        place.undo()
+        assert place.tree() == virgin, number
+        number += 1
+    assert number > 40
+
+
 def test_wherever_a_restoration_is_killed_the_next_one_completes_it(tmp_path):
     number, died = 0, True
     while died:
