@@ -260,7 +260,10 @@ restarted:
   returned: success, unless O(state=recovered)
   type: bool
 interrupted:
-  description: The containers that a restart stopped, or in check mode would stop.
+  description:
+    - The containers that a restart stopped, or in check mode would stop.
+    - With C(live-restore) none, but for those that ended with a failure during the restart; these are started again, and a warning
+      names them.
   returned: success, unless O(state=recovered)
   type: list
   elements: str
@@ -318,13 +321,15 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             observe=host.observe,
             plan=lambda state: plan(spec, state),
             apply=host.apply,
-            describe=lambda state, first: _describe(spec, state, first),
+            describe=lambda state, first: _describe(spec, state, first, host.lost),
             prepare=host.prepare,
             give_up=host.give_up,
         )
 
 
-def _describe(spec: ListenerSpec, state: ListenerState, plan: Plan[Any]) -> dict[str, Any]:
+def _describe(
+    spec: ListenerSpec, state: ListenerState, plan: Plan[Any], lost: tuple[str, ...]
+) -> dict[str, Any]:
     restarts = [action for action in plan.actions if isinstance(action, RestartEngine)]
     endpoints = plan_endpoints(spec, state) if spec.present else ()
     insecure = plan_insecure_endpoints(spec, state) if spec.present else ()
@@ -344,13 +349,18 @@ def _describe(spec: ListenerSpec, state: ListenerState, plan: Plan[Any]) -> dict
         },
         "reloaded": any(isinstance(action, ReloadEngine) for action in plan.actions),
         "restarted": bool(restarts),
-        "interrupted": [name for action in restarts for name in action.containers],
+        "interrupted": [name for action in restarts for name in (*action.containers, *lost)],
     }
+    warnings = []
     if insecure:
-        result["warnings"] = [
+        warnings.append(
             f"insecure_plaintext_port: the engine is served without TLS on {', '.join(served)}; whoever reaches it is root on this host"
-        ]
-    return result
+        )
+    if lost:
+        warnings.append(
+            f"live-restore: containers that did not survive the restart were started again: {', '.join(lost)}"
+        )
+    return {**result, "warnings": warnings} if warnings else result
 
 
 def main() -> None:

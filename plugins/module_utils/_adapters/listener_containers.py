@@ -40,6 +40,20 @@ def stranded_containers(engine: EnginePort) -> tuple[str, ...]:
     return tuple(name for name, container in found.items() if container and not container["State"]["Running"])
 
 
+def lost_containers(engine: EnginePort, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the containers that were to survive a restart, those that did not.
+
+    One that has ended with exit status 0 was through with what it had to do, and has only ended meanwhile.
+    """
+    found = {name: engine.find_container(name) for name in names}
+    states = {name: container["State"] for name, container in found.items() if container is not None}
+    return tuple(
+        name
+        for name, state in states.items()
+        if not state["Running"] and not state["Restarting"] and state.get("ExitCode")
+    )
+
+
 def remember_containers(names: tuple[str, ...]) -> None:
     """Keeps in mind which containers have to run again, should this process die."""
     files.write_file(_INTERRUPTED, json.dumps(names).encode(), mode=0o600)

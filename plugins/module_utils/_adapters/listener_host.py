@@ -27,6 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_containers import (
     forget_containers,
+    lost_containers,
     remember_containers,
     start_again,
 )
@@ -85,6 +86,8 @@ class ListenerHost:
         self._interruption = Interruption()
         self._probe = ListenerProbe(spec)
         self._restarted = False
+        self.lost: tuple[str, ...] = ()
+        """Containers that live-restore did not spare from the restart, and that were started again."""
         self._state: Optional[listener.ListenerState] = None
 
     @contextlib.contextmanager
@@ -219,7 +222,12 @@ class ListenerHost:
         systemd.stop(*action.stop)
         remember_containers(action.containers)
         systemd.restart(listener.ENGINE_UNIT)
-        start_again(self._connect(), action.containers)
+        engine = self._connect()
+        if self._state is not None:
+            # The others are those that live-restore spares.
+            spared = tuple(name for name in self._state.containers if name not in action.containers)
+            self.lost = lost_containers(engine, spared)
+        start_again(engine, (*action.containers, *self.lost))
 
     def _reload(self) -> None:
         """Lets dockerd read its configuration, and waits until what it tells of itself is what that says."""

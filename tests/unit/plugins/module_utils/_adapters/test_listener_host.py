@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import signal
+from typing import ClassVar
 
 import pytest
 
@@ -68,11 +69,19 @@ class Engine(FakeEngine):
 
     live_restore = False
     down = False
+    statuses: ClassVar = {"job": 137}
+    """Exit statuses of containers that do not end with 0."""
 
     def info(self):
         if self.down:
             raise FAILURE
         return {**super().info(), "LiveRestoreEnabled": self.live_restore}
+
+    def find_container(self, container):
+        found = super().find_container(container)
+        if found is not None:
+            found["State"]["ExitCode"] = self.statuses.get(container, 0)
+        return found
 
 
 class Bench:
@@ -431,6 +440,23 @@ def test_containers_that_a_restart_stops_run_again_and_those_it_removes_are_gone
     bench.run(ListenerSpec())
     assert bench.engine.names() == {"db": "running"}
     assert not (bench.root / "interrupted").exists()
+
+
+def test_containers_that_live_restore_does_not_spare_are_started_again_and_told(bench):
+    for name in ("db", "job", "through"):
+        bench.engine.start_container(bench.engine.create_container(name, {"Image": IMAGE}))
+    bench.state = dataclasses.replace(bench.state, containers=("db", "job", "through"))
+
+    def lose(event):
+        if event == ("restart", "docker.service"):
+            for name in ("job", "through"):
+                bench.engine.stop_container(name)
+
+    bench.hook = lose
+    host = ListenerHost(ListenerSpec(live_restore=True), lambda: bench.engine)
+    host.apply(planned(ListenerSpec(live_restore=True), host.observe()))
+    assert bench.engine.names() == {"db": "running", "job": "running", "through": "exited"}
+    assert host.lost == ("job",)
 
 
 def test_a_reload_that_does_not_take_effect_is_a_failure(bench, monkeypatch):
