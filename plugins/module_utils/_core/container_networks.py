@@ -14,7 +14,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import Deviation
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Deviation
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
 

@@ -19,8 +19,8 @@ from typing import Any, Mapping, Optional
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     find_attachment_deviations,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Deviation
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
-    Deviation,
     find_deviations,
     find_unsupported,
     merge_options,
