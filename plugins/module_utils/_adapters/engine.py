@@ -34,6 +34,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 DEFAULT_TIMEOUT = 60
 DEFAULT_STOP_TIMEOUT = 10
+_FOR_EVER = 10.0**9
 MINIMUM_API_VERSION = (1, 41)
 """Docker 20.10, the oldest engine of the supported distributions."""
 
@@ -174,9 +175,28 @@ class Engine:
             action=f"disconnecting the container {container} from the network {network}",
         )
 
-    def container_logs(self, container: str, *, tail: int) -> str:
+    def kill_container(self, container: str, signal: str) -> None:
+        self._call(
+            "POST",
+            f"/containers/{_quoted(container)}/kill",
+            params={"signal": signal},
+            action=f"killing the container {container}",
+        )
+
+    def wait_container(self, container: str) -> int:
+        answer = self._call(
+            "POST",
+            f"/containers/{_quoted(container)}/wait",
+            action=f"waiting for the container {container}",
+            patience=_FOR_EVER,
+        )
+        return int(answer.json()["StatusCode"])
+
+    def container_logs(self, container: str, *, tail: Optional[int]) -> str:
         try:
-            text = self._client.logs(container, stdout=True, stderr=True, tail=tail)
+            text = self._client.logs(
+                container, stdout=True, stderr=True, tail="all" if tail is None else tail
+            )
         except self._answered:
             return ""
         except self._failures as error:

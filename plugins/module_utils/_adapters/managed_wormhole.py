@@ -19,6 +19,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity
     NoIdentity,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import (
+    AwaitHealth,
     Prove,
     WormholeHost,
 )
@@ -52,6 +53,7 @@ class ManagedWormhole:
         prove: see :class:`_adapters.wormhole_host.WormholeHost`.
         authority: who issues.
         now: the host's clock.
+        await_health: see there.
         unit_directory: of the listener's socket units.
     """
 
@@ -64,6 +66,7 @@ class ManagedWormhole:
         authority: Authority,
         now: datetime,
         *,
+        await_health: AwaitHealth,
         unit_directory: str = UNIT_DIRECTORY,
     ) -> None:
         self._spec = spec
@@ -74,7 +77,9 @@ class ManagedWormhole:
         keeper: NoIdentity = self._managed
         if spec.wiring.transport == TLS and spec.state != ABSENT and identity is None:
             keeper = GivenIdentity(spec, engine)
-        self.host = WormholeHost(spec, engine, prove, keeper, unit_directory=unit_directory)
+        self.host = WormholeHost(
+            spec, engine, prove, keeper, await_health=await_health, unit_directory=unit_directory
+        )
         self._first: Optional[ManagedState] = None
 
     def observe(self) -> ManagedState:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery
@@ -21,6 +22,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_pr
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
+    CommandFailed,
     MissingRequirement,
     WormholeError,
 )
@@ -31,11 +33,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
+    HEALTHY,
     NEVER,
-    STARTED,
     Action,
+    CleanUp,
     ConnectNetwork,
     CreateContainer,
+    DisconnectNetwork,
     PullImage,
     RemoveContainer,
     RemoveFormer,
@@ -50,6 +54,15 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import wiring_of
 
 Prove = Callable[[str, WiringSpec, Wiring, bool], None]
+AwaitHealth = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a container ended: its exit code, and all that it has written."""
+
+    status: int
+    output: str
 
 
 class WormholeHost:
@@ -61,7 +74,11 @@ class WormholeHost:
         prove: called with a container's ID, what it is wired by and whether it was just started; raises
             VerificationFailed.
         identity: what it proves itself by.
+        await_health: called with a container's ID and the seconds that it may take; raises VerificationFailed.
         unit_directory: of the listener's socket units.
+
+    Attributes:
+        ended: how the container ended that this run has waited for; None if it has waited for none.
     """
 
     def __init__(
@@ -71,6 +88,7 @@ class WormholeHost:
         prove: Prove,
         identity: NoIdentity,
         *,
+        await_health: AwaitHealth,
         unit_directory: str = UNIT_DIRECTORY,
     ) -> None:
         self._spec = spec
@@ -80,7 +98,9 @@ class WormholeHost:
         self._unit_directory = unit_directory
         self._created = False
         self._started = False
+        self._await_health = await_health
         self._proved = ""
+        self.ended: Optional[Ended] = None
         self._state: Optional[WormholeState] = None
 
     def observe(self) -> WormholeState:
@@ -102,6 +122,7 @@ class WormholeHost:
             image_outdated=self._is_outdated(image),
             info=info,
             program=discovery.observe_program(engine, spec.wiring, names, wiring.served),
+            api_version=tuple(int(part) for part in engine.version()["ApiVersion"].split(".")),
             created_now=self._created,
             started_now=self._started,
         )
@@ -148,7 +169,9 @@ class WormholeHost:
 
     def prove_running(self, container: Optional[Mapping[str, Any]]) -> bool:
         """Proves the wormhole of a container that runs, unless that is done; tells whether it is proved."""
-        if not self._spec.verify or self._spec.state != STARTED or not is_running(container):
+        if self._spec.detach and self._spec.state == HEALTHY and is_running(container):
+            self._prove_health(str((container or {})["Id"]))
+        if not self._spec.detach or not self._spec.verify or not self._spec.runs or not is_running(container):
             return False
         identifier = str((container or {})["Id"])
         if self._proved != identifier:
@@ -172,30 +195,37 @@ class WormholeHost:
     def _apply_action(self, action: Action) -> None:
         engine = self._engine
         if isinstance(action, PullImage):
-            engine.pull_image(action.reference)
+            engine.pull_image(action.reference, platform=action.platform)
         elif isinstance(action, CreateContainer):
             self._create(action)
         elif isinstance(action, UpdateContainer):
             engine.update_container(action.container, action.body)
         elif isinstance(action, ConnectNetwork):
             self._connect(action)
-        elif isinstance(action, StartContainer):
-            engine.start_container(action.container)
-            self._started = True
-            self._prove_started(action.container)
-        elif isinstance(action, StopContainer):
-            engine.stop_container(action.container, timeout=self._spec.stop_timeout)
+        elif isinstance(action, DisconnectNetwork):
+            engine.disconnect_network(action.network, action.container)
         elif isinstance(action, RestoreFormer):
             engine.rename_container(action.container, action.name)
-        elif isinstance(action, RemoveFormer):
-            self.prove_running(engine.find_container(self._spec.name))
-            self._remove(action.container)
-        elif isinstance(action, RemoveContainer):
-            self._remove(action.container)
         elif isinstance(action, InstallProgram):
             discovery.install_program(action)
         elif isinstance(action, RemoveProgram):
             discovery.remove_program()
+        else:
+            self._apply_to_life(action)
+
+    def _apply_to_life(self, action: Action) -> None:
+        """Starts, stops or removes a container."""
+        if isinstance(action, StartContainer):
+            self._start(action.container)
+        elif isinstance(action, StopContainer):
+            self._stop(action.container)
+        elif isinstance(action, CleanUp):
+            self._engine.remove_container(action.name, volumes=not self._spec.keep_volumes)
+        elif isinstance(action, RemoveFormer):
+            self.prove_running(self._engine.find_container(self._spec.name))
+            self._remove(action.container)
+        elif isinstance(action, RemoveContainer):
+            self._remove(action.container)
 
     def _drop_new_program(self, former: ProgramState) -> None:
         """Removes the program that was installed for a container which could not be created after all."""
@@ -205,9 +235,30 @@ class WormholeHost:
                 discovery.remove_program()
 
     def _remove(self, container: str) -> None:
-        """Stops a container as its processes expect it, then removes it; volumes stay, anonymous ones too."""
+        """Stops a container as its processes expect it, then removes it; volumes stay unless it is said otherwise."""
+        self._stop(container)
+        self._engine.remove_container(container, volumes=not self._spec.keep_volumes)
+
+    def _stop(self, container: str) -> None:
+        """Stops a container, by a signal of the user's choice first; it has ended then in any case."""
+        if self._spec.kill and is_running(self._engine.find_container(container)):
+            self._engine.kill_container(container, self._spec.kill)
         self._engine.stop_container(container, timeout=self._spec.stop_timeout)
-        self._engine.remove_container(container)
+
+    def _start(self, container: str) -> None:
+        """Starts a container, and proves it or waits for its end."""
+        self._engine.start_container(container)
+        self._started = True
+        if self._spec.detach:
+            self._prove_started(container)
+            return
+        status = self._engine.wait_container(container)
+        self.ended = Ended(status, self._engine.container_logs(container, tail=None))
+        if status:
+            raise CommandFailed(f"container {self._spec.name}", status=status, output=self.ended.output)
+
+    def _prove_health(self, container: str) -> None:
+        self._await_health(container, self._spec.healthy_wait_timeout)
 
     def _connect(self, action: ConnectNetwork) -> None:
         name, attachment = self._spec.name, action.attachment
@@ -218,6 +269,8 @@ class WormholeHost:
     def _prove_started(self, container: str) -> None:
         if self._spec.verify:
             self._traverse(container, just_started=True)
+        if self._spec.state == HEALTHY:
+            self._prove_health(container)
 
     def _traverse(self, container: str, *, just_started: bool) -> None:
         wiring = wiring_of(self._spec, self._state or self.observe())
@@ -234,31 +287,25 @@ class WormholeHost:
         if former:
             engine.rename_container(former, self._spec.former_name)
         try:
-            created = engine.create_container(action.name, body)
+            created = engine.create_container(action.name, body, platform=action.platform)
             self._created = True
             for attachment in action.attachments:
                 engine.connect_network(attachment.network, action.name, attachment.render())
             self._identity.prepare(action.name)
             if former_runs:
-                engine.stop_container(former, timeout=self._spec.stop_timeout)
+                self._stop(former)
             self._identity.hand_over()
             if action.start:
-                engine.start_container(action.name)
-                self._started = True
-                self._prove_started(created)
+                self._start(created)
         except WormholeError as error:
             told = self._undo(action, created, former_runs, error)
-            raise type(error)(
-                error.subject,
-                expected=error.expected,
-                found=error.found,
-                remedy=f"{error.remedy}. {told}" if error.remedy else told,
-            ) from error
+            error.remedy = f"{error.remedy}. {told}" if error.remedy else told
+            raise
         except BaseException as error:
             self._undo(action, created, former_runs, error)
             raise
         if former:
-            engine.remove_container(former)
+            engine.remove_container(former, volumes=not self._spec.keep_volumes)
 
     def _undo(self, action: CreateContainer, created: str, former_runs: bool, error: BaseException) -> str:
         """Removes what was created, with the anonymous volumes that are its own, and puts the former back."""

@@ -103,6 +103,33 @@ class WormholeProver:
             time.sleep(self._pause)
             self._running(container, just_started)
 
+    def await_health(self, container: str, timeout: float) -> None:
+        """Waits until a container is healthy.
+
+        Args:
+            container: ID of a container that should be running.
+            timeout: seconds until it is given up; 0 for never.
+
+        Raises:
+            VerificationFailed: it is not healthy by then, has no healthcheck, or does not keep running.
+        """
+        begin = time.monotonic()
+        while True:
+            found = self._running(container, False)
+            health = found["State"].get("Health") or {}
+            status = str(health.get("Status") or "none")
+            if status == "healthy":
+                return
+            if status == "none" or (timeout and time.monotonic() - begin > timeout):
+                last = next((str(check.get("Output", "")) for check in reversed(health.get("Log") or ())), "")
+                raise VerificationFailed(
+                    f"container {found['Name'].lstrip('/')}",
+                    expected="to be healthy" + (f" within {timeout:g} seconds" if timeout else ""),
+                    found=f"health {status}" + (f"; its check said: {last.strip()}" if last.strip() else ""),
+                    remedy="Mend its healthcheck, or set healthy_wait_timeout",
+                )
+            time.sleep(self._pause)
+
     def _running(self, container: str, just_started: bool) -> Mapping[str, Any]:
         found = self._engine.find_container(container)
         if found is not None and is_running(found) and not (just_started and found.get("RestartCount")):

@@ -11,10 +11,17 @@ network".
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Deviation
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_network import (
+    parse_link,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
+    parse_mac_address,
+    parse_mapping,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
 
@@ -27,12 +34,20 @@ class Attachment:
         network: its name.
         aliases: further names of the container on it.
         ipv4_address, ipv6_address: fixed addresses; empty for what the engine assigns.
+        links: other containers by alias, as ``container:alias``.
+        mac_address: a fixed MAC address; empty for what the engine assigns.
+        driver_opts: options for the network's driver.
+        gw_priority: of the networks, the one with the highest has the default route; None for the engine's choice.
     """
 
     network: str
     aliases: tuple[str, ...] = ()
     ipv4_address: str = ""
     ipv6_address: str = ""
+    links: tuple[str, ...] = ()
+    mac_address: str = ""
+    driver_opts: Mapping[str, str] = field(default_factory=dict)
+    gw_priority: Optional[int] = None
 
     def render(self) -> dict[str, Any]:
         """The API's EndpointSettings."""
@@ -41,6 +56,17 @@ class Attachment:
         return {
             **({"Aliases": list(self.aliases)} if self.aliases else {}),
             **({"IPAMConfig": ipam} if ipam else {}),
+            **({"Links": list(self.links)} if self.links else {}),
+            **({"MacAddress": self.mac_address} if self.mac_address else {}),
+            **({"DriverOpts": dict(self.driver_opts)} if self.driver_opts else {}),
+            **({} if self.gw_priority is None else {"GwPriority": self.gw_priority}),
+        }
+
+    def needs(self) -> dict[str, tuple[int, int]]:
+        """Parts that only newer APIs know, with the version that brought them."""
+        return {
+            **({f"networks {self.network} mac_address": (1, 44)} if self.mac_address else {}),
+            **({} if self.gw_priority is None else {f"networks {self.network} gw_priority": (1, 48)}),
         }
 
 
@@ -68,6 +94,10 @@ ARGUMENTS: Mapping[str, Any] = {
             "aliases": {"type": "list", "elements": "str"},
             "ipv4_address": {"type": "str"},
             "ipv6_address": {"type": "str"},
+            "links": {"type": "list", "elements": "str"},
+            "mac_address": {"type": "str"},
+            "driver_opts": {"type": "dict"},
+            "gw_priority": {"type": "int"},
         },
     },
 }
@@ -119,15 +149,39 @@ def find_attachment_deviations(
     return tuple(deviations)
 
 
+def find_surplus_networks(
+    attachments: Iterable[Attachment], network_mode: str, container: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Networks that a container is on although nobody asked for them; their names, sorted."""
+    wanted = {attachment.network for attachment in attachments} | {network_mode}
+    found = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    return tuple(sorted(name for name in found if name not in wanted))
+
+
 def _compare(attachment: Attachment, endpoint: Mapping[str, Any]) -> Optional[Deviation]:
     # Up to API 1.44 the engine lists the container's short ID among the aliases.
-    missing = [alias for alias in attachment.aliases if alias not in (endpoint.get("Aliases") or ())]
-    if missing:
-        return Deviation("networks", attachment.network, f"alias {missing[0]}", None)
-    ipam = endpoint.get("IPAMConfig") or {}
-    for wanted, key in ((attachment.ipv4_address, "IPv4Address"), (attachment.ipv6_address, "IPv6Address")):
-        if wanted and wanted != _canonical(ipam.get(key, "")):
-            return Deviation("networks", attachment.network, wanted, ipam.get(key) or None)
+    name = attachment.network
+    for kind, wanted, there in (
+        ("alias", attachment.aliases, endpoint.get("Aliases") or ()),
+        ("link", attachment.links, endpoint.get("Links") or ()),
+    ):
+        missing = [item for item in wanted if item not in there]
+        if missing:
+            return Deviation("networks", name, f"{kind} {missing[0]}", None)
+    ipam, driver_opts = endpoint.get("IPAMConfig") or {}, endpoint.get("DriverOpts") or {}
+    for wanted_value, found in (
+        (attachment.ipv4_address, _canonical(ipam.get("IPv4Address") or "")),
+        (attachment.ipv6_address, _canonical(ipam.get("IPv6Address") or "")),
+        (attachment.mac_address, (endpoint.get("MacAddress") or "").lower()),
+    ):
+        if wanted_value and wanted_value != found:
+            return Deviation("networks", name, wanted_value, found or None)
+    for key, option in sorted(attachment.driver_opts.items()):
+        if option != driver_opts.get(key):
+            return Deviation("networks", name, f"{key}={option}", driver_opts.get(key))
+    priority = attachment.gw_priority
+    if priority is not None and priority != (endpoint.get("GwPriority") or 0):
+        return Deviation("networks", name, f"gw_priority {priority}", endpoint.get("GwPriority") or 0)
     return None
 
 
@@ -147,6 +201,12 @@ def _parse(item: Mapping[str, Any]) -> Attachment:
         aliases,
         _parse_address(name, item.get("ipv4_address"), 4),
         _parse_address(name, item.get("ipv6_address"), 6),
+        tuple(parse_link(f"networks {name}: links", link) for link in item.get("links") or ()),
+        parse_mac_address(f"networks {name}: mac_address", item["mac_address"])
+        if item.get("mac_address")
+        else "",
+        parse_mapping(f"networks {name}: driver_opts", item.get("driver_opts") or {}, numbers=True),
+        item.get("gw_priority"),
     )
 
 

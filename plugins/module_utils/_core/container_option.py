@@ -5,9 +5,9 @@
 """What an option of a container is: where it stands, how it is written and read, how it is compared.
 
 A row of the table (:mod:`_core.container_options`) turns the user's value into a *canonical* one, which is a string,
-number, boolean, tuple of strings or mapping of strings; renders it into the body of ``POST /containers/create``; and
-reads it, in the same canonical form, from ``GET /containers/{id}/json``. Only what the user has set is compared, so
-what images and engines fill in never counts.
+number, boolean, tuple of strings, mapping of such values, or mapping of mappings; renders it into the body of ``POST
+/containers/create``; and reads it, in the same canonical form, from ``GET /containers/{id}/json``. Only what the
+user has set is compared, so what images and engines fill in never counts.
 
 Source: Docker Engine API reference, "Create a container", "Inspect a container", "Update a container".
 """
@@ -15,12 +15,8 @@ Source: Docker Engine API reference, "Create a container", "Inspect a container"
 from __future__ import annotations
 
 import enum
-import shlex
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterable, Mapping, Optional
-
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import parse_mapping
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 Body = Dict[str, Any]
 HIDDEN = "(hidden)"
@@ -28,14 +24,25 @@ HIDDEN_OTHER = "another value (hidden)"
 
 
 class Comparison(enum.Enum):
-    """How an option's expected value is compared with the one found.
+    """How an option's expected value is compared with the one found, as docker_container's comparisons name it.
 
-    EQUAL: both are the same. CONTAINS: every item expected is there; more may be there, from the image or
-        the engine.
+    STRICT: both are the same; of sets and mappings, nothing more may be there than what the image brings.
+    ALLOW_MORE_PRESENT: every item expected is there; more may be there, from the image or the engine.
+    IGNORE: not at all.
     """
 
-    EQUAL = "equal"
-    CONTAINS = "contains"
+    STRICT = "strict"
+    ALLOW_MORE_PRESENT = "allow_more_present"
+    IGNORE = "ignore"
+
+
+class Kind(enum.Enum):
+    """What an option's value is: one value, a list whose order counts, a set, or a mapping."""
+
+    VALUE = "value"
+    LIST = "list"
+    SET = "set"
+    MAPPING = "mapping"
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,16 @@ class ContainerOption:
         parse: all parameters -> canonical value, or None if the user has not set it; raises InvalidInput.
         render: canonical value -> what it adds to the body of a creation.
         read: inspection -> canonical value.
-        comparison: see :class:`Comparison`.
-        update: canonical value -> body of ``POST /containers/{id}/update``; None, or a value that is None,
-            where the container has to be replaced.
-        requires: the field of ``GET /info`` without which the engine ignores the option; empty if there is
-            none.
-        shown: items whose values may be shown; by default all. Others may be secrets, and only their names
-            are.
+        kind: see :class:`Kind`.
+        compared: how it is compared unless the user says otherwise; by default as its kind suggests.
+        update: canonical value and those of all options -> body of ``POST /containers/{id}/update``; None, or a
+            result that is None, where the container has to be replaced.
+        lacking: canonical value and ``GET /info`` -> whether this host's kernel lacks what the option needs, so that
+            the engine would ignore or refuse it.
+        needs: canonical value -> parts of it that an engine's API knows only from a version on, with that version.
+        contributed: inspection -> items that others have added to the option in this container; they are nothing
+            that a strict comparison would find too much.
+        shown: items whose values may be shown; by default all. Others may be secrets, and only their names are.
     """
 
     name: str
@@ -62,14 +72,33 @@ class ContainerOption:
     parse: Callable[[Mapping[str, Any]], Any]
     render: Callable[[Any], Body]
     read: Callable[[Mapping[str, Any]], Any]
-    comparison: Comparison = Comparison.EQUAL
-    update: Optional[Callable[[Any], Optional[Body]]] = None
-    requires: str = ""
+    kind: Kind = Kind.VALUE
+    compared: Optional[Comparison] = None
+    update: Optional[Callable[[Any, Mapping[str, Any]], Optional[Body]]] = None
+    lacking: Callable[[Any, Mapping[str, Any]], bool] = lambda value, info: False
+    needs: Callable[[Any], Mapping[str, tuple[int, int]]] = lambda value: {}
+    contributed: Callable[[Mapping[str, Any]], Iterable[str]] = lambda container: ()
     shown: Optional[tuple[str, ...]] = None
+
+    @property
+    def comparison(self) -> Comparison:
+        """How it is compared unless the user says otherwise."""
+        if self.compared is not None:
+            return self.compared
+        ordered = self.kind in (Kind.VALUE, Kind.LIST)
+        return Comparison.STRICT if ordered else Comparison.ALLOW_MORE_PRESENT
 
     def show(self, item: str, value: Any) -> Any:
         """A value as it may appear in a reason or a diff."""
-        return value if value is None or self.shown is None or item in self.shown else HIDDEN
+        if value is not None and self.shown is not None and item not in self.shown:
+            return HIDDEN
+        return _plain(value)
+
+    def show_value(self, value: Any) -> Any:
+        """The whole value as it may appear in a diff."""
+        if isinstance(value, Mapping):
+            return {item: self.show(item, value[item]) for item in sorted(value)}
+        return _plain(value)
 
 
 @dataclass(frozen=True)
@@ -95,26 +124,72 @@ class Deviation:
         return f"{subject}: expected {_text(self.expected)}, found {_text(self.found)}"
 
 
-def show_value(option: ContainerOption, value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {item: option.show(item, value[item]) for item in sorted(value)}
-    return list(value) if isinstance(value, tuple) else value
+def compare(
+    option: ContainerOption,
+    expected: Any,
+    container: Mapping[str, Any],
+    comparison: Comparison,
+    image_config: Mapping[str, Any],
+) -> Iterable[Deviation]:
+    """Where a container differs from the canonical value that an option is expected to have.
 
-
-def compare(option: ContainerOption, expected: Any, found: Any) -> Iterable[Deviation]:
-    if option.comparison is Comparison.EQUAL:
-        if expected != found:
-            yield Deviation(option.name, "", show_value(option, expected), show_value(option, found))
-    elif isinstance(expected, Mapping):
-        for item in sorted(expected):
-            if expected[item] != found.get(item):
-                shown = option.show(item, expected[item]), option.show(item, found.get(item))
-                changed = HIDDEN_OTHER if shown == (HIDDEN, HIDDEN) else shown[0]
-                yield Deviation(option.name, item, changed, shown[1])
-    else:
+    Args:
+        option: the option.
+        expected: its canonical value.
+        container: the inspection of a container.
+        comparison: how to compare.
+        image_config: ``Config`` of the container's image; what it brings is never too much.
+    """
+    if comparison is Comparison.IGNORE:
+        return
+    found = option.read(container)
+    if option.kind is Kind.MAPPING:
+        yield from _compare_items(option, expected, found)
+    elif option.kind is Kind.SET or comparison is Comparison.ALLOW_MORE_PRESENT:
         for item in expected:
             if item not in found:
                 yield Deviation(option.name, "", item, None, is_item=True)
+    elif expected != found:
+        yield Deviation(option.name, "", option.show_value(expected), option.show_value(found))
+    if comparison is Comparison.STRICT and option.kind in (Kind.SET, Kind.MAPPING):
+        brought = {*option.read({"Config": image_config}), *option.contributed(container)}
+        yield from _find_surplus(option, [item for item in found if item not in brought], expected, found)
+
+
+def _compare_items(
+    option: ContainerOption, expected: Mapping[str, Any], found: Mapping[str, Any]
+) -> Iterable[Deviation]:
+    for item in sorted(expected):
+        wanted, there = expected[item], found.get(item)
+        if isinstance(wanted, Mapping) and isinstance(there, Mapping):
+            for part in sorted(wanted):
+                if wanted[part] != there.get(part):
+                    yield Deviation(
+                        option.name, f"{item} {part}", _plain(wanted[part]), _plain(there.get(part))
+                    )
+        elif wanted != there:
+            shown = option.show(item, wanted), option.show(item, there)
+            changed = HIDDEN_OTHER if shown == (HIDDEN, HIDDEN) else shown[0]
+            yield Deviation(option.name, item, changed, shown[1])
+
+
+def _find_surplus(
+    option: ContainerOption, items: Iterable[str], expected: Any, found: Any
+) -> Iterable[Deviation]:
+    for item in items:
+        if item in expected:
+            continue
+        if option.kind is Kind.MAPPING:
+            yield Deviation(option.name, item, None, option.show(item, found[item]))
+        else:
+            yield Deviation(option.name, "", None, item, is_item=True)
+
+
+def _plain(value: Any) -> Any:
+    """A canonical value in the types of JSON."""
+    if isinstance(value, Mapping):
+        return {item: _plain(value[item]) for item in sorted(value)}
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _text(value: Any) -> str:
@@ -122,104 +197,6 @@ def _text(value: Any) -> str:
         return "nothing"
     if isinstance(value, list):
         return "[" + ", ".join(map(str, value)) + "]"
+    if isinstance(value, dict):
+        return ", ".join(f"{item}={_text(part)}" for item, part in value.items())
     return str(value)
-
-
-# -- how rows are made ------------------------------------------------------------------------------
-
-
-def place(path: str, value: Any) -> Body:
-    section, key = path.split(".")
-    # The API's body of a creation holds the fields of Config at its top level.
-    return {key: value} if section == "Config" else {section: {key: value}}
-
-
-def find(container: Mapping[str, Any], path: str) -> Any:
-    section, key = path.split(".")
-    return (container.get(section) or {}).get(key)
-
-
-def value_option(
-    name: str,
-    path: str,
-    argument: Mapping[str, Any],
-    *,
-    parse: Callable[[str, Any], Any] = lambda name, value: value,
-    read: Callable[[Any], Any] = lambda value: value,
-    update: Optional[Callable[[Any], Optional[Body]]] = None,
-    requires: str = "",
-) -> ContainerOption:
-    """An option that is one value at one place."""
-    return ContainerOption(
-        name,
-        {name: argument},
-        parse=lambda params: None if params.get(name) is None else parse(name, params[name]),
-        render=lambda value: place(path, list(value) if isinstance(value, tuple) else value),
-        read=lambda container: read(find(container, path)),
-        update=update,
-        requires=requires,
-    )
-
-
-def flag_option(name: str, path: str) -> ContainerOption:
-    return value_option(name, path, {"type": "bool"}, read=bool)
-
-
-def words_option(name: str, path: str, argument: Mapping[str, Any]) -> ContainerOption:
-    """An ordered list. An empty one means *not set*, because the engine then takes the image's."""
-    return value_option(name, path, argument, parse=_parse_words, read=lambda value: tuple(value or ()))
-
-
-def set_option(name: str, path: str, argument: Mapping[str, Any]) -> ContainerOption:
-    return ContainerOption(
-        name,
-        {name: argument},
-        parse=lambda params: None if params.get(name) is None else tuple(str(item) for item in params[name]),
-        render=lambda value: place(path, list(value)),
-        read=lambda container: tuple(str(item) for item in find(container, path) or ()),
-        comparison=Comparison.CONTAINS,
-    )
-
-
-def mapping_option(
-    name: str,
-    path: str,
-    *,
-    separator: str = "",
-    shown: Optional[tuple[str, ...]] = None,
-) -> ContainerOption:
-    """A mapping of strings, which the API holds as an object, or as a list of ``key<separator>value``."""
-
-    def render(value: Mapping[str, str]) -> Body:
-        if not separator:
-            return place(path, dict(value))
-        return place(path, [f"{key}{separator}{value[key]}" for key in sorted(value)])
-
-    def read(container: Mapping[str, Any]) -> dict[str, str]:
-        found = find(container, path) or {}
-        if not separator:
-            return dict(found)
-        return {key: value for key, _separator, value in (item.partition(separator) for item in found)}
-
-    return ContainerOption(
-        name,
-        {name: {"type": "dict"}},
-        parse=lambda params: None if params.get(name) is None else parse_mapping(name, params[name]),
-        render=render,
-        read=read,
-        comparison=Comparison.CONTAINS,
-        shown=shown,
-    )
-
-
-def _parse_words(name: str, value: Any) -> Optional[tuple[str, ...]]:
-    if isinstance(value, str):
-        try:
-            return tuple(shlex.split(value)) or None
-        except ValueError as error:
-            raise InvalidInput(name, expected="words as a shell splits them", found=str(error)) from error
-    if not isinstance(value, (list, tuple)):
-        raise InvalidInput(name, expected="a list of strings or a string", found=type(value).__name__)
-    if any(isinstance(word, (dict, list, bool)) or word is None for word in value):
-        raise InvalidInput(name, expected="strings only", remedy="Put quotes around each")
-    return tuple(str(word) for word in value) or None

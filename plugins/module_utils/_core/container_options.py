@@ -13,28 +13,40 @@ from __future__ import annotations
 
 from typing import Any, Iterable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_checks import (
+    refuse_contradictions,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
     Body,
+    Comparison,
     ContainerOption,
     Deviation,
+    Kind,
     compare,
-    show_value,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_process import (
-    PROCESS,
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_isolation import (
+    ISOLATION,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_storage import (
-    STORAGE,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_network import (
-    NETWORK,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_network import NETWORK
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_process import PROCESS
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_resources import (
     RESOURCES,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_storage import STORAGE
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
-OPTIONS: tuple[ContainerOption, ...] = (*PROCESS, *STORAGE, *NETWORK, *RESOURCES)
+OPTIONS: tuple[ContainerOption, ...] = (*PROCESS, *STORAGE, *NETWORK, *RESOURCES, *ISOLATION)
+IMAGE, NETWORKS = BESIDE = ("image", "networks")
+"""What comparisons may name beside the options of the table."""
+
 _BY_NAME = {option.name: option for option in OPTIONS}
+_BY_ARGUMENT = {
+    known: option
+    for option in OPTIONS
+    for argument, entry in option.arguments.items()
+    for known in (argument, *entry.get("aliases", ()))
+}
+_WILDCARD = "*"
 
 
 def arguments() -> dict[str, Any]:
@@ -46,10 +58,40 @@ def parse_options(params: Mapping[str, Any]) -> dict[str, Any]:
     """Canonical values of the options that are set, by name.
 
     Raises:
-        InvalidInput: a value that is malformed.
+        InvalidInput: a value is malformed, or some contradict each other.
     """
     parsed = {option.name: option.parse(params) for option in OPTIONS}
-    return {name: value for name, value in parsed.items() if value is not None}
+    values = {name: value for name, value in parsed.items() if value is not None}
+    refuse_contradictions(values)
+    return values
+
+
+def parse_comparisons(given: Optional[Mapping[str, Any]]) -> dict[str, Comparison]:
+    """The option comparisons: how options are compared, by their names in the table.
+
+    Raises:
+        InvalidInput: there is no such option or no such comparison, or the option has nothing to be more of.
+    """
+    found: dict[str, Comparison] = {}
+    for name, text in sorted((given or {}).items(), key=lambda entry: entry[0] != _WILDCARD):
+        subject = f"comparisons {name}"
+        comparison = next((item for item in Comparison if item.value == text), None)
+        if comparison is None:
+            words = ", ".join(item.value for item in Comparison)
+            raise InvalidInput(subject, expected=f"one of {words}", found=repr(text))
+        if name == _WILDCARD:
+            if comparison is Comparison.ALLOW_MORE_PRESENT:
+                raise InvalidInput(subject, expected="strict or ignore", found=text)
+            found = dict.fromkeys((*_BY_NAME, *BESIDE), comparison)
+            continue
+        option = _BY_ARGUMENT.get(name)
+        if option is None and name not in BESIDE:
+            raise InvalidInput(subject, expected="an option of a container")
+        single = name == IMAGE or (option is not None and option.kind is Kind.VALUE)
+        if single and comparison is Comparison.ALLOW_MORE_PRESENT:
+            raise InvalidInput(subject, expected="strict or ignore, since it is one value", found=text)
+        found[option.name if option else name] = comparison
+    return found
 
 
 def merge_options(own: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,13 +110,24 @@ def merge_options(own: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str,
 
 
 def find_unsupported(values: Mapping[str, Any], info: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the options that this engine would ignore.
+    """Names of the options that this host's kernel cannot fulfil, so that the engine would ignore or refuse them.
 
     Args:
         values: canonical values.
         info: ``GET /info``.
     """
-    return tuple(o.name for o in OPTIONS if o.name in values and o.requires and info.get(o.requires) is False)
+    return tuple(o.name for o in OPTIONS if o.name in values and o.lacking(values[o.name], info))
+
+
+def find_too_new(values: Mapping[str, Any], api_version: tuple[int, ...]) -> dict[str, tuple[int, int]]:
+    """Parts of options that the engine's API does not know yet, with the version that brought them."""
+    return {
+        f"{option.name} {part}": version
+        for option in OPTIONS
+        if option.name in values
+        for part, version in option.needs(values[option.name]).items()
+        if api_version < version
+    }
 
 
 def render_body(values: Mapping[str, Any]) -> Body:
@@ -86,14 +139,37 @@ def render_body(values: Mapping[str, Any]) -> Body:
     return body
 
 
-def find_deviations(values: Mapping[str, Any], container: Mapping[str, Any]) -> tuple[Deviation, ...]:
-    """Where a container differs from the values expected, in the order of the table."""
-    return tuple(
-        deviation
-        for option in OPTIONS
-        if option.name in values
-        for deviation in compare(option, values[option.name], option.read(container))
-    )
+def find_deviations(
+    values: Mapping[str, Any],
+    container: Mapping[str, Any],
+    *,
+    added: Optional[Mapping[str, Any]] = None,
+    comparisons: Optional[Mapping[str, Comparison]] = None,
+    image_config: Optional[Mapping[str, Any]] = None,
+) -> tuple[Deviation, ...]:
+    """Where a container differs from the values expected, in the order of the table.
+
+    Args:
+        values: canonical values that the user has set.
+        container: the inspection of the container.
+        added: items of mappings and lists that have to be there beside them, however values are compared.
+        comparisons: how options are compared that are not compared as the table says.
+        image_config: ``Config`` of the container's image.
+    """
+    added, comparisons = added or {}, comparisons or {}
+    expected = merge_options(values, added)
+    deviations: list[Deviation] = []
+    for option in OPTIONS:
+        if option.name not in expected:
+            continue
+        comparison = Comparison.ALLOW_MORE_PRESENT
+        wanted = expected[option.name]
+        if option.name in values:
+            comparison = comparisons.get(option.name, option.comparison)
+        if comparison is Comparison.IGNORE and added.get(option.name):
+            comparison, wanted = Comparison.ALLOW_MORE_PRESENT, added[option.name]
+        deviations += compare(option, wanted, container, comparison, image_config or {})
+    return tuple(deviations)
 
 
 def render_update(names: Iterable[str], values: Mapping[str, Any]) -> Optional[Body]:
@@ -102,7 +178,7 @@ def render_update(names: Iterable[str], values: Mapping[str, Any]) -> Optional[B
     body: Body = {}
     for name in dict.fromkeys(names):
         option = _BY_NAME[name]
-        update = option.update(values[name]) if option.update else None
+        update = option.update(values[name], values) if option.update else None
         if update is None:
             return None
         _merge(body, update)
@@ -111,7 +187,7 @@ def render_update(names: Iterable[str], values: Mapping[str, Any]) -> Optional[B
 
 def show_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Canonical values as they may appear in a diff."""
-    return {name: show_value(_BY_NAME[name], value) for name, value in values.items()}
+    return {name: _BY_NAME[name].show_value(value) for name, value in values.items()}
 
 
 def _merge(body: Body, addition: Mapping[str, Any]) -> None:

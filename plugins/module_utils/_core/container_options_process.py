@@ -2,26 +2,57 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a container's main process runs: what, as whom, with what around it."""
+"""How a container's main process runs: what, as whom, and how it ends."""
 
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Any, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
+    Body,
     Comparison,
     ContainerOption,
+    Kind,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_rows import (
     find,
     flag_option,
+    given,
     mapping_option,
+    number_option,
+    place,
     set_option,
+    text_option,
     value_option,
     words_option,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
-    InvalidInput,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import parse_duration
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+
+RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
+
+_SIGNAL = re.compile(r"(?:SIG)?([A-Z][A-Z0-9]*(?:[+-]\d+)?)|(\d{1,2})", re.IGNORECASE)
+_DURATIONS = {
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "start_period": "StartPeriod",
+    "start_interval": "StartInterval",
+}
+_NO_HEALTHCHECK = {"test": ("NONE",)}
+
+
+def parse_signal(name: str, value: str) -> str:
+    """A signal by its number, or by its name with ``SIG`` before it.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    found = _SIGNAL.fullmatch(value)
+    if not found:
+        raise InvalidInput(name, expected="a signal such as SIGTERM", found=repr(value))
+    return found.group(2) or f"SIG{found.group(1).upper()}"
 
 
 def _parse_path(name: str, value: str) -> str:
@@ -29,6 +60,9 @@ def _parse_path(name: str, value: str) -> str:
         raise InvalidInput(name, expected="an absolute path", found=value)
     return posixpath.normpath(value)
 
+
+def _read_signal(value: Optional[str]) -> str:
+    return parse_signal("stop_signal", value) if value else ""
 
 
 def _parse_restart(params: Mapping[str, Any]) -> Optional[dict[str, Any]]:
@@ -46,21 +80,67 @@ def _parse_restart(params: Mapping[str, Any]) -> Optional[dict[str, Any]]:
     return {"Name": name, **({} if retries is None else {"MaximumRetryCount": retries})}
 
 
-
 def _read_restart(container: Mapping[str, Any]) -> dict[str, Any]:
     found = dict(find(container, "HostConfig.RestartPolicy") or {})
     return {**found, "Name": found.get("Name") or "no"}
 
+
+def _parse_healthcheck(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    parsed: dict[str, Any] = {}
+    for key in _DURATIONS:
+        if value.get(key) is not None:
+            parsed[key] = parse_duration(f"{name} {key}", value[key])
+    if value.get("retries") is not None:
+        if value["retries"] < 0:
+            raise InvalidInput(f"{name} retries", expected="a number from 0 on", found=str(value["retries"]))
+        parsed["retries"] = value["retries"]
+    test = _parse_test(f"{name} test", value.get("test"))
+    if test == ("NONE",) or (not test and not value.get("test_cli_compatible")):
+        return dict(_NO_HEALTHCHECK)
+    return {**parsed, **({"test": test} if test else {})}
+
+
+def _parse_test(name: str, value: Any) -> tuple[str, ...]:
+    if value is None or value in ("", []):
+        return ()
+    if isinstance(value, str):
+        return ("CMD-SHELL", value)
+    if not isinstance(value, (list, tuple)) or not all(isinstance(word, str) for word in value):
+        raise InvalidInput(name, expected="a string or a list of strings", found=repr(value))
+    if value[0] not in ("NONE", "CMD", "CMD-SHELL"):
+        raise InvalidInput(name, expected="a list that begins with NONE, CMD or CMD-SHELL", found=value[0])
+    if value[0] != "NONE" and len(value) < 2:
+        raise InvalidInput(name, expected=f"a command after {value[0]}", found="nothing")
+    return ("NONE",) if value[0] == "NONE" else tuple(value)
+
+
+def _render_healthcheck(value: Mapping[str, Any]) -> Body:
+    body: Body = {_DURATIONS[key]: value[key] for key in value if key in _DURATIONS}
+    if "test" in value:
+        body["Test"] = list(value["test"])
+    if "retries" in value:
+        body["Retries"] = value["retries"]
+    return place("Config.Healthcheck", body)
+
+
+def _read_healthcheck(container: Mapping[str, Any]) -> dict[str, Any]:
+    found = find(container, "Config.Healthcheck") or {}
+    read = {key: found.get(field) or 0 for key, field in _DURATIONS.items()}
+    return {**read, "retries": found.get("Retries") or 0, "test": tuple(found.get("Test") or ())}
 
 
 PROCESS: tuple[ContainerOption, ...] = (
     words_option("command", "Config.Cmd", {"type": "raw"}),
     words_option("entrypoint", "Config.Entrypoint", {"type": "list", "elements": "str"}),
     mapping_option(
-        "env", "Config.Env", separator="=", shown=("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")
+        "env",
+        "Config.Env",
+        separator="=",
+        arguments={"env": {"type": "dict"}, "env_file": {"type": "path"}},
+        shown=("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"),
     ),
-    value_option("user", "Config.User", {"type": "str"}),
-    set_option("groups", "HostConfig.GroupAdd", {"type": "list", "elements": "str"}),
+    text_option("user", "Config.User"),
+    set_option("groups", "HostConfig.GroupAdd"),
     value_option(
         "working_dir",
         "Config.WorkingDir",
@@ -68,20 +148,63 @@ PROCESS: tuple[ContainerOption, ...] = (
         parse=_parse_path,
         read=lambda value: posixpath.normpath(value) if value else "",
     ),
-    value_option("hostname", "Config.Hostname", {"type": "str"}),
+    text_option("hostname", "Config.Hostname"),
+    text_option("domainname", "Config.Domainname"),
     mapping_option("labels", "Config.Labels"),
+    flag_option("tty", "Config.Tty"),
+    flag_option("interactive", "Config.OpenStdin"),
+    flag_option("init", "HostConfig.Init"),
+    value_option("stop_signal", "Config.StopSignal", {"type": "str"}, parse=parse_signal, read=_read_signal),
+    number_option(
+        "stop_timeout",
+        "Config.StopTimeout",
+        -1,
+        2**31,
+        read=lambda value: value,
+        compared=Comparison.IGNORE,
+    ),
+    ContainerOption(
+        "healthcheck",
+        {
+            "healthcheck": {
+                "type": "dict",
+                "options": {
+                    "test": {"type": "raw"},
+                    "test_cli_compatible": {"type": "bool", "default": False},
+                    "interval": {"type": "str"},
+                    "timeout": {"type": "str"},
+                    "start_period": {"type": "str"},
+                    "start_interval": {"type": "str"},
+                    "retries": {"type": "int"},
+                },
+            }
+        },
+        parse=given("healthcheck", _parse_healthcheck),
+        render=_render_healthcheck,
+        read=_read_healthcheck,
+        kind=Kind.MAPPING,
+        needs=lambda value: {"start_interval": (1, 44)} if "start_interval" in value else {},
+        contributed=lambda container: (*_DURATIONS, "retries", "test"),
+    ),
     ContainerOption(
         "restart_policy",
         {
-            "restart_policy": {"type": "str", "choices": ["no", "on-failure", "always", "unless-stopped"]},
+            "restart_policy": {"type": "str", "choices": list(RESTART_POLICIES)},
             "restart_retries": {"type": "int"},
         },
         parse=_parse_restart,
         render=lambda value: {"HostConfig": {"RestartPolicy": dict(value)}},
         read=_read_restart,
-        comparison=Comparison.CONTAINS,
-        update=lambda value: {"RestartPolicy": dict(value)},
+        kind=Kind.MAPPING,
+        update=lambda value, values: {"RestartPolicy": dict(value)},
+        contributed=lambda container: ("MaximumRetryCount",),
     ),
-    flag_option("init", "HostConfig.Init"),
-    flag_option("privileged", "HostConfig.Privileged"),
+    flag_option("auto_remove", "HostConfig.AutoRemove"),
+    text_option("log_driver", "HostConfig.LogConfig.Type"),
+    mapping_option(
+        "log_options",
+        "HostConfig.LogConfig.Config",
+        numbers=True,
+        arguments={"log_options": {"type": "dict", "aliases": ["log_opt"]}},
+    ),
 )

@@ -33,6 +33,16 @@ def parse_ports(name: str, items: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(port for item in items for port in _parse_item(name, str(item).strip())))
 
 
+def parse_exposed(name: str, items: Iterable[Any]) -> tuple[str, ...]:
+    """Exposed ports in canonical notation: one port each, ``port/protocol``.
+
+    Raises:
+        InvalidInput: an item is malformed, or names a port of the host.
+    """
+    ports = tuple(port for item in items for port in _parse_exposed_item(name, str(item).strip()))
+    return tuple(dict.fromkeys(ports))
+
+
 def render_ports(value: Iterable[str]) -> dict[str, Any]:
     """What published ports add to the body of a creation."""
     bindings: Dict[str, Any] = {}
@@ -75,6 +85,14 @@ def _parse_item(name: str, item: str) -> Iterable[str]:
     if len(inside) != len(outside):
         raise InvalidInput(f"{name} {item}", expected="ranges of the same length")
     return [_text(ip, str(host), f"{port}/{protocol}") for host, port in zip(outside, inside)]
+
+
+def _parse_exposed_item(name: str, item: str) -> Iterable[str]:
+    if item == ALL_PORTS or ":" in item:
+        raise InvalidInput(
+            f"{name} {item}", expected="a port or a range of ports, with /udp or /sctp if need be"
+        )
+    return _parse_item(name, item)
 
 
 def _parse_range(text: str) -> Optional[range]:

@@ -5,7 +5,8 @@
 """Parsers for the values of container options, in the notations that docker_container and ``docker run``
 take.
 
-Sources: ``docker run`` reference, "--volume", "--memory"; Engine API reference, ``HostConfig``.
+Sources: ``docker run`` reference, "--volume", "--memory", "--env-file"; Go's
+``time.ParseDuration``; Engine API reference, ``HostConfig``.
 """
 
 from __future__ import annotations
@@ -19,9 +20,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40, "p": 2**50}
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(?:i?b)?", re.IGNORECASE)
 _VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-_CONSISTENCY = ("consistent", "cached", "delegated")
-_PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
-_BIND_FLAGS = frozenset(("ro", "rw", "z", "Z", "nocopy", *_CONSISTENCY, *_PROPAGATION))
+CONSISTENCY = ("consistent", "cached", "delegated")
+PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?(?:(\d+)us)?")
+_MILLISECOND = 10**6
+_NANOSECONDS = (3600 * 10**9, 60 * 10**9, 10**9, _MILLISECOND, 10**3)
+_MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+_BIND_FLAGS = frozenset(("ro", "rw", "z", "Z", "nocopy", *CONSISTENCY, *PROPAGATION))
 
 
 def parse_bytes(name: str, text: str) -> int:
@@ -36,24 +41,83 @@ def parse_bytes(name: str, text: str) -> int:
     return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
 
 
-def parse_mapping(name: str, value: Mapping[str, Any]) -> dict[str, str]:
+def parse_mapping(name: str, value: Mapping[str, Any], *, numbers: bool = False) -> dict[str, str]:
     """A mapping of strings. Other values are refused, as docker_container does: YAML turns an unquoted
     ``yes`` into a boolean, and what the container then gets is anybody's guess.
+
+    Args:
+        name: of the option.
+        value: what the user has given.
+        numbers: whether whole numbers are taken too, which cannot be misunderstood.
 
     Raises:
         InvalidInput: a value is not a string, or a key is empty or holds ``=``.
     """
+    parsed: Dict[str, str] = {}
     for key, item in value.items():
-        if not isinstance(item, str):
+        number = numbers and isinstance(item, int) and not isinstance(item, bool)
+        if not isinstance(item, str) and not number:
             raise InvalidInput(
                 f"{name} {key}",
                 expected="a string",
                 found=type(item).__name__,
                 remedy="Put quotes around the value",
             )
-        if not key or (name == "env" and "=" in key):
+        if not key or not isinstance(key, str) or (name == "env" and "=" in key):
             raise InvalidInput(f"{name} {key!r}", expected="a name")
-    return dict(value)
+        parsed[key] = str(item)
+    return parsed
+
+
+def parse_env_file(path: str, text: str) -> dict[str, str]:
+    """The variables of an ``env_file``: ``NAME=value`` a line; empty lines and comments do not count.
+
+    Args:
+        path: of the file, for messages.
+        text: its content.
+
+    Raises:
+        InvalidInput: a line is none of these. The message does not quote it: it may hold a secret.
+    """
+    variables: Dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        stripped = line.lstrip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        name, separator, value = stripped.partition("=")
+        if not separator or not name or name != name.strip():
+            raise InvalidInput(
+                f"env_file {path}", expected="NAME=value", found=f"something else in line {number}"
+            )
+        variables[name] = value
+    return variables
+
+
+def parse_duration(name: str, text: Any) -> int:
+    """A duration such as ``1m30s`` as a number of nanoseconds.
+
+    Raises:
+        InvalidInput: it is no such duration, or shorter than the millisecond that the engine takes at least.
+    """
+    found = _DURATION.fullmatch(str(text).strip())
+    if not found or not any(found.groups()):
+        raise InvalidInput(name, expected="a duration such as 1m30s", found=repr(text))
+    total = sum(int(part) * unit for part, unit in zip(found.groups(default="0"), _NANOSECONDS))
+    if 0 < total < _MILLISECOND:
+        raise InvalidInput(name, expected="a millisecond at least", found=repr(text))
+    return total
+
+
+def parse_mac_address(name: str, text: str) -> str:
+    """A MAC address in lower case with colons.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    canonical = text.strip().lower().replace("-", ":")
+    if not _MAC_ADDRESS.fullmatch(canonical):
+        raise InvalidInput(name, expected="a MAC address such as 92:d0:c6:0a:29:33", found=repr(text))
+    return canonical
 
 
 def split_bind(item: str) -> tuple[str, str, str]:

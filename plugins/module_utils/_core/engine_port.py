@@ -83,8 +83,14 @@ class EnginePort(Protocol):
     def disconnect_network(self, network: str, container: str) -> None:
         """``POST /networks/{id}/disconnect``."""
 
-    def container_logs(self, container: str, *, tail: int) -> str:
-        """``GET /containers/{id}/logs``: the last lines of both streams; empty if the driver keeps none."""
+    def kill_container(self, container: str, signal: str) -> None:
+        """``POST /containers/{id}/kill``: sends a signal to its main process; an error if it does not run."""
+
+    def wait_container(self, container: str) -> int:
+        """``POST /containers/{id}/wait``: waits, however long it takes, until it does not run; its exit code."""
+
+    def container_logs(self, container: str, *, tail: Optional[int]) -> str:
+        """``GET /containers/{id}/logs``: the last lines of both streams, or all; empty if the driver keeps none."""
 
     def read_container_file(self, container: str, path: str) -> Optional[bytes]:
         """``GET /containers/{id}/archive``: a regular file in a container, running or not; or None."""

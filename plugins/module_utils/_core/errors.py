@@ -11,12 +11,18 @@ Every error says which object it is about, what was expected, what was found, an
     ├── MissingRequirement    a library or program that the host lacks
     ├── Refused               the host's state is somebody else's; changing it could cost them something
     ├── EngineUnavailable     dockerd or systemd does not answer, or answers with an error
+    ├── CommandFailed         a container that was waited for ended with an error
     ├── VerificationFailed    a proof (handshake, chain, traversal) did not hold
     └── ApplyFailed           a change could not be completed
         └── NotConverged      everything was applied, and yet the plan is not empty
 """
 
 from __future__ import annotations
+
+from typing import Any
+
+_TOLD = 1000
+"""Characters of an output that a message repeats."""
 
 
 class WormholeError(Exception):
@@ -55,6 +61,10 @@ class WormholeError(Exception):
             "remedy": self.remedy,
         }
 
+    def facts(self) -> dict[str, Any]:
+        """What a module returns beside the error."""
+        return {}
+
 
 class InvalidInput(WormholeError):
     """The caller's parameters are malformed or contradict each other."""
@@ -70,6 +80,27 @@ class Refused(WormholeError):
 
 class EngineUnavailable(WormholeError):
     """dockerd, or systemd on its behalf, does not answer or answers with an error."""
+
+
+class CommandFailed(WormholeError):
+    """A container that was waited for ended with another exit code than 0.
+
+    Args:
+        subject: the container.
+        status: its exit code.
+        output: all that it has written.
+    """
+
+    def __init__(self, subject: str, *, status: int, output: str) -> None:
+        told = (
+            f"; its output ends with: {output.strip()[-_TOLD:]}" if output.strip() else "; it wrote nothing"
+        )
+        super().__init__(subject, expected="exit code 0", found=f"exit code {status}{told}")
+        self.status = status
+        self.output = output
+
+    def facts(self) -> dict[str, Any]:
+        return {"status": self.status, "output": self.output}
 
 
 class VerificationFailed(WormholeError):

@@ -14,12 +14,23 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Union
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_checks import mount_targets
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
     parse_attachments,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import parse_options
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import split_bind
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Comparison
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
+    parse_comparisons,
+    parse_options,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_process import (
+    parse_signal,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_platform import (
+    Platform,
+    parse_platform,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
     InstallProgram,
     ProgramState,
@@ -36,8 +47,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
     refuse_conflicts,
 )
 
-ABSENT, PRESENT, STOPPED, STARTED = STATES = ("absent", "present", "stopped", "started")
-MISSING, ALWAYS, NEVER = PULLS = ("missing", "always", "never")
+ABSENT, PRESENT, STOPPED, STARTED, HEALTHY = STATES = ("absent", "present", "stopped", "started", "healthy")
+MISSING, ALWAYS, NEVER = "missing", "always", "never"
+PULLS = (NEVER, MISSING, ALWAYS, True, False)
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 FORMER_SUFFIX = ".wormhole-former"
@@ -49,7 +61,7 @@ class WormholeSpec:
 
     Attributes:
         name: the container's name.
-        state: ``absent``, ``present``, ``stopped`` or ``started``.
+        state: ``absent``, ``present``, ``stopped``, ``started`` or ``healthy``.
         image: reference or ID of the image; may be empty if state is absent.
         pull: ``missing``, ``always`` or ``never``.
         options: canonical values of the container options that the user has set; see
@@ -61,6 +73,13 @@ class WormholeSpec:
         stop_timeout: seconds that a container gets to stop; None for what it was created with.
         verify: whether it has to be traversed before it counts as started.
         program: text of the program that finds the engine, for a wiring that looks it up at run time.
+        platform: that the image has to be for; None for the engine's own.
+        comparisons: how options are compared that are not compared as usual.
+        healthy_wait_timeout: seconds until a container that is not healthy is given up; 0 for never.
+        detach: whether it goes on by itself once it runs; else its end is waited for.
+        cleanup: whether it is removed once it has ended well.
+        kill: signal by which it is ended; empty if it is asked to stop.
+        keep_volumes: whether its anonymous volumes stay when it is removed.
     """
 
     name: str
@@ -75,6 +94,23 @@ class WormholeSpec:
     stop_timeout: Optional[int] = None
     verify: bool = True
     program: str = ""
+    platform: Optional[Platform] = None
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict)
+    healthy_wait_timeout: float = 0.0
+    detach: bool = True
+    cleanup: bool = False
+    kill: str = ""
+    keep_volumes: bool = True
+
+    @property
+    def runs(self) -> bool:
+        """Whether the container is to run."""
+        return self.state in (STARTED, HEALTHY)
+
+    @property
+    def network_mode(self) -> str:
+        """The network that it is created on; empty for the default bridge."""
+        return str(self.options.get("network_mode") or next((a.network for a in self.attachments), ""))
 
     @property
     def former_name(self) -> str:
@@ -94,6 +130,7 @@ class WormholeState:
         image_outdated: the registry has another image by that reference; looked up for ``pull: always`` only.
         info: ``GET /info``: what the engine says of itself.
         program: what there is of the program that finds the engine at run time.
+        api_version: of the engine.
         created_now, started_now: whether this run has created, or started, the container.
     """
 
@@ -104,15 +141,17 @@ class WormholeState:
     image_outdated: bool = False
     info: Mapping[str, Any] = field(default_factory=dict)
     program: ProgramState = ProgramState()
+    api_version: tuple[int, ...] = (1, 41)
     created_now: bool = False
     started_now: bool = False
 
 
 @dataclass(frozen=True)
 class PullImage:
-    """Pull an image."""
+    """Pull an image, for a platform if it is not empty."""
 
     reference: str
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,6 +180,7 @@ class CreateContainer:
         start: whether to start and prove it.
         former: ID of the container that it replaces; empty if there is none.
         discovering: whether the program that finds the engine stands before what the image would start.
+        platform: of the image; empty for the engine's own.
     """
 
     name: str
@@ -153,6 +193,8 @@ class CreateContainer:
     def complete_body(self, image: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body once the image's ``Config`` is known, which may have to be pulled first."""
         return wrap(self.body, image) if self.discovering else self.body
+
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -173,6 +215,14 @@ class ConnectNetwork:
 
 
 @dataclass(frozen=True)
+class DisconnectNetwork:
+    """Detach a network."""
+
+    container: str
+    network: str
+
+
+@dataclass(frozen=True)
 class StartContainer:
     """Start a container, and prove it."""
 
@@ -188,9 +238,16 @@ class StopContainer:
 
 @dataclass(frozen=True)
 class RemoveContainer:
-    """Stop and remove a container; its volumes stay."""
+    """Stop and remove a container; its volumes stay unless the specification says otherwise."""
 
     container: str
+
+
+@dataclass(frozen=True)
+class CleanUp:
+    """Remove the container of this name, which has ended well."""
+
+    name: str
 
 
 Action = Union[
@@ -200,11 +257,13 @@ Action = Union[
     CreateContainer,
     UpdateContainer,
     ConnectNetwork,
+    DisconnectNetwork,
     StartContainer,
     StopContainer,
     RemoveContainer,
     InstallProgram,
     RemoveProgram,
+    CleanUp,
 ]
 
 
@@ -223,10 +282,6 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         raise InvalidInput(f"name {name!r}", expected="letters, digits, and after the first also _ . and -")
     if params["state"] != ABSENT and not params.get("image"):
         raise InvalidInput(f"wormhole {name}", expected="an image", remedy="Set the option image")
-    if (params.get("stop_timeout") or 0) < -1:
-        raise InvalidInput(
-            "stop_timeout", expected="seconds, or -1 to wait for ever", found=str(params["stop_timeout"])
-        )
     options = parse_options(params)
     attachments = parse_attachments(params.get("networks"), options.get("network_mode", ""))
     wiring = parse_wiring(
@@ -244,15 +299,16 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
     refuse_conflicts(
         wiring,
         env=options.get("env", ()),
-        mount_targets=[split_bind(item)[1] for item in options.get("volumes", ())],
+        mount_targets=mount_targets(options),
         etc_hosts=options.get("etc_hosts", ()),
         labels=options.get("labels", ()),
     )
+    _refuse_contradictions(params, options)
     return WormholeSpec(
         name=name,
         state=params["state"],
         image=params.get("image") or "",
-        pull=params["pull"],
+        pull=_parse_pull(params.get("pull")),
         options=options,
         attachments=attachments,
         wiring=wiring,
@@ -261,7 +317,47 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         stop_timeout=params.get("stop_timeout"),
         verify=params["verify"],
         program=params.get("discover_program") or "",
+        platform=parse_platform("platform", params["platform"]) if params.get("platform") else None,
+        comparisons=parse_comparisons(params.get("comparisons")),
+        healthy_wait_timeout=max(params.get("healthy_wait_timeout") or 0.0, 0.0),
+        detach=params.get("detach") is not False,
+        cleanup=bool(params.get("cleanup")),
+        kill=_parse_kill(params),
+        keep_volumes=params.get("keep_volumes") is not False,
     )
+
+
+def _parse_pull(value: Any) -> str:
+    if value not in PULLS and value is not None:
+        raise InvalidInput("pull", expected="never, missing, always, true or false", found=repr(value))
+    if isinstance(value, bool):
+        return ALWAYS if value else MISSING
+    return str(value or MISSING)
+
+
+def _parse_kill(params: Mapping[str, Any]) -> str:
+    signal = params.get("kill_signal")
+    if signal and not params.get("force_kill"):
+        raise InvalidInput("kill_signal", expected="force_kill beside it", found="no force_kill")
+    return parse_signal("kill_signal", signal or "SIGKILL") if params.get("force_kill") else ""
+
+
+def _refuse_contradictions(params: Mapping[str, Any], options: Mapping[str, Any]) -> None:
+    """Refuses options of the table that contradict those which are none."""
+    detach, state = params.get("detach") is not False, params["state"]
+    if params.get("cleanup") and detach:
+        raise InvalidInput("cleanup", expected="detach: false beside it", found="detach: true")
+    if not detach and state not in (ABSENT, STARTED):
+        raise InvalidInput("detach", expected="state started beside detach: false", found=state)
+    if options.get("auto_remove") and not detach:
+        remedy = "Set cleanup: true instead, so that its output can be read"
+        raise InvalidInput(
+            "auto_remove", expected="detach: true beside it", found="detach: false", remedy=remedy
+        )
+    if options.get("auto_remove") and state == STOPPED:
+        raise InvalidInput("auto_remove", expected="another state than stopped, in which it would be gone")
+    if state == HEALTHY and options.get("healthcheck", {}).get("test") == ("NONE",):
+        raise InvalidInput("state healthy", expected="a healthcheck", found="one that is switched off")
 
 
 def is_running(container: Optional[Mapping[str, Any]]) -> bool:

@@ -17,12 +17,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    Attachment,
     find_attachment_deviations,
+    find_surplus_networks,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Deviation
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
+    Comparison,
+    Deviation,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
+    IMAGE,
+    NETWORKS,
     find_deviations,
-    find_unsupported,
     merge_options,
     render_body,
     render_update,
@@ -32,20 +38,21 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_pr
     plan_program,
     unwrap,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED, RUNTIME
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RUNTIME
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
     NEVER,
     PRESENT,
-    STARTED,
     STOPPED,
     Action,
+    CleanUp,
     ConnectNetwork,
     CreateContainer,
+    DisconnectNetwork,
     PullImage,
     RemoveContainer,
     RemoveFormer,
@@ -58,6 +65,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     docker_host_of,
     is_running,
     is_wormhole,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_refusals import (
+    refuse_engine,
+    refuse_foreign,
+    refuse_replacement,
 )
 
 
@@ -81,10 +93,10 @@ def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
         Refused: the engine maps users in a way that is not supported, or the container is somebody else's.
     """
     for container in (state.container, state.former):
-        _refuse_foreign(spec, container)
+        refuse_foreign(spec, container)
     if spec.state == ABSENT:
         return _with_program(spec, state, _plan_absent(spec, state))
-    _refuse_engine(spec, state)
+    refuse_engine(spec, state)
     recovery, recovered = _recover(spec, state)
     steps = recovery.followed_by(_plan_present(spec, recovered))
     if not steps.actions:
@@ -152,26 +164,50 @@ def _plan_absent(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
 
 
 def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
-    wiring = wiring_of(spec, state)
-    values = merge_options(spec.options, wiring.options())
+    added = wiring_of(spec, state).options()
+    values = merge_options(spec.options, added)
+    if state.container is None and spec.cleanup and state.started_now:
+        return _Steps()
     if state.container is None:
         text = f"there is no container {spec.name}"
         return _create(spec, state, values, [Reason("missing", text, spec.name)], {}, _shown(spec, values))
     container = state.container
     steps = _replacement_reasons(spec, state)
-    deviations = find_deviations(values, unwrap(container))
-    attachments = find_attachment_deviations(spec.attachments, container)
+    same_image = state.image is not None and state.image["Id"] == container.get("Image")
+    deviations = find_deviations(
+        spec.options,
+        unwrap(container),
+        added=added,
+        comparisons=spec.comparisons,
+        image_config=(state.image or {}).get("Config") if same_image else None,
+    )
+    attachments = find_attachment_deviations(_compared_attachments(spec), container)
     update = render_update((deviation.option for deviation in deviations), values)
     replacing = bool(steps.reasons) or update is None or (bool(attachments) and not _may_join(container))
     for deviation in (*deviations, *(item.deviation for item in attachments)):
         steps.note(spec, deviation)
     if replacing:
+        refuse_replacement(container)
         return _create(spec, state, values, steps.reasons, steps.before, steps.after)
     if update:
         steps.actions.append(UpdateContainer(container["Id"], update))
     for item in attachments:
         steps.actions.append(ConnectNetwork(container["Id"], item.attachment, again=item.attached))
+    for network in _surplus_networks(spec, container):
+        steps.note(spec, Deviation("networks", network, None, "attached"))
+        steps.actions.append(DisconnectNetwork(container["Id"], network))
     return steps.followed_by(_plan_running(spec, state))
+
+
+def _compared_attachments(spec: WormholeSpec) -> tuple[Attachment, ...]:
+    return () if spec.comparisons.get(NETWORKS) is Comparison.IGNORE else spec.attachments
+
+
+def _surplus_networks(spec: WormholeSpec, container: Mapping[str, Any]) -> tuple[str, ...]:
+    """Networks to leave, which a container does if networks are compared strictly, as with docker_container."""
+    if not spec.attachments or spec.comparisons.get(NETWORKS) is not Comparison.STRICT:
+        return ()
+    return find_surplus_networks(spec.attachments, spec.network_mode, container)
 
 
 def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
@@ -182,7 +218,13 @@ def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
     after: dict[str, Any] = {}
     found = container.get("Image", "")
     named = (container.get("Config") or {}).get("Image", "")
-    if spec.pull == ALWAYS and state.image_outdated:
+    if spec.comparisons.get(IMAGE) is Comparison.IGNORE:
+        pass
+    elif not _fits(spec, state):
+        text = f"platform: expected {spec.platform}, found an image for another"
+        reasons.append(Reason("platform_differs", text, spec.name))
+        before["platform"], after["platform"] = "another", str(spec.platform)
+    elif spec.pull == ALWAYS and state.image_outdated:
         reasons.append(Reason("image_differs", f"image: the registry has a newer {spec.image}", spec.name))
         before["image"], after["image"] = named, f"{spec.image} from the registry"
     elif state.image is not None and state.image["Id"] != found:
@@ -209,20 +251,31 @@ def _create(
     after: dict[str, Any],
 ) -> _Steps:
     former = "" if state.container is None else str(state.container["Id"])
-    mode = spec.options.get("network_mode") or next((a.network for a in spec.attachments), "")
+    mode = spec.network_mode
     first = [attachment for attachment in spec.attachments if attachment.network == mode]
     body = {"Image": spec.image, **render_body(values)}
     if mode:
         body["HostConfig"] = {**body.get("HostConfig", {}), "NetworkMode": mode}
     if first:
         body["NetworkingConfig"] = {"EndpointsConfig": {mode: first[0].render()}}
-    start = spec.state == STARTED or (spec.state == PRESENT and is_running(state.container))
+    start = spec.runs or (spec.state == PRESENT and is_running(state.container))
     rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
     discovering = spec.wiring.discover == RUNTIME
-    actions: list[Action] = [CreateContainer(spec.name, body, rest, start, former, discovering)]
+    platform = str(spec.platform or "")
+    actions: list[Action] = [
+        CreateContainer(spec.name, body, rest, start, former, discovering=discovering, platform=platform)
+    ]
     outdated = spec.pull == ALWAYS and state.image_outdated
-    pulling = spec.pull != NEVER and (state.image is None or outdated)
-    return _Steps(list(reasons), [PullImage(spec.image), *actions] if pulling else actions, before, after)
+    if spec.pull != NEVER and (state.image is None or outdated or not _fits(spec, state)):
+        actions.insert(0, PullImage(spec.image, platform))
+    if spec.cleanup:
+        actions.append(CleanUp(spec.name))
+    return _Steps(list(reasons), actions, before, after)
+
+
+def _fits(spec: WormholeSpec, state: WormholeState) -> bool:
+    """Whether the image on this host is for the platform that is asked for, if there is one."""
+    return spec.platform is None or state.image is None or spec.platform.fits(state.image)
 
 
 def _may_join(container: Mapping[str, Any]) -> bool:
@@ -235,9 +288,10 @@ def _may_join(container: Mapping[str, Any]) -> bool:
 def _plan_running(spec: WormholeSpec, state: WormholeState) -> _Steps:
     container = state.container or {}
     running = bool((container.get("State") or {}).get("Running"))
-    if spec.state == STARTED and not running and not state.started_now:
+    if spec.runs and not running and not state.started_now:
         reason = Reason("not_running", f"the container is {_status(container)}", spec.name)
-        return _Steps([reason], [StartContainer(container["Id"])])
+        last: list[Action] = [CleanUp(spec.name)] if spec.cleanup else []
+        return _Steps([reason], [StartContainer(container["Id"]), *last])
     if spec.state == STOPPED and running:
         return _Steps([Reason("running", "the container runs", spec.name)], [StopContainer(container["Id"])])
     return _Steps()
@@ -261,38 +315,6 @@ def _recover(spec: WormholeSpec, state: WormholeState) -> tuple[_Steps, Wormhole
     return _Steps([Reason("interrupted", text, spec.name)], actions), restored
 
 
-def _refuse_foreign(spec: WormholeSpec, container: Optional[Mapping[str, Any]]) -> None:
-    if container is None or is_wormhole(container):
-        return
-    name = container["Name"].lstrip("/")
-    if not spec.adopt:
-        verb = "removed" if spec.state == ABSENT else "replaced"
-        raise Refused(
-            f"container {name}",
-            expected=f"a wormhole (label {LABEL_MANAGED}=true)",
-            found="a container made by something else",
-            remedy=f"Choose another name, or set adopt: true to have it {verb}",
-        )
-    if spec.state != ABSENT and (container.get("HostConfig") or {}).get("AutoRemove"):
-        raise Refused(
-            f"container {name}",
-            expected="a container that could be put back if its replacement fails",
-            found="one that the engine removes when it stops (auto_remove)",
-            remedy="Remove it first",
-        )
-
-
-def _refuse_engine(spec: WormholeSpec, state: WormholeState) -> None:
-    unsupported = find_unsupported(spec.options, state.info)
-    if unsupported:
-        raise InvalidInput(
-            f"wormhole {spec.name}",
-            expected="no options that this host's kernel cannot fulfil",
-            found=", ".join(unsupported),
-            remedy="Leave them out, or see the warnings of docker info",
-        )
-
-
 def _status(container: Optional[Mapping[str, Any]]) -> str:
     if container is None:
         return ABSENT
@@ -301,6 +323,8 @@ def _status(container: Optional[Mapping[str, Any]]) -> str:
 
 def _expected_status(state: WormholeState, steps: _Steps) -> str:
     for action in reversed(steps.actions):
+        if isinstance(action, CleanUp):
+            return ABSENT
         if isinstance(action, StartContainer):
             return "running"
         if isinstance(action, StopContainer):

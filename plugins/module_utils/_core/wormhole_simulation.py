@@ -18,8 +18,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_pr
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     Action,
+    CleanUp,
     ConnectNetwork,
     CreateContainer,
+    DisconnectNetwork,
     PullImage,
     RemoveContainer,
     RemoveFormer,
@@ -51,6 +53,8 @@ def _simulate(state: WormholeState, action: Action) -> WormholeState:
     if isinstance(action, CreateContainer):
         created = _inspect(action, state.image or {})
         return replace(state, container=created, created_now=True, started_now=action.start)
+    if isinstance(action, CleanUp):
+        return replace(state, container=None)
     if isinstance(action, RemoveFormer):
         return replace(state, former=None)
     if isinstance(action, RestoreFormer):
@@ -59,7 +63,8 @@ def _simulate(state: WormholeState, action: Action) -> WormholeState:
         if container is not None and action.container == container["Id"]:
             return replace(state, container=None)
         return replace(state, former=None)
-    return replace(state, container=_change(dict(container or {}), action))
+    started = state.started_now or isinstance(action, StartContainer)
+    return replace(state, container=_change(dict(container or {}), action), started_now=started)
 
 
 def _change(container: dict[str, Any], action: Action) -> dict[str, Any]:
@@ -69,6 +74,10 @@ def _change(container: dict[str, Any], action: Action) -> dict[str, Any]:
         networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
         attached = {**networks, action.attachment.network: action.attachment.render()}
         container["NetworkSettings"] = {"Networks": attached}
+    elif isinstance(action, DisconnectNetwork):
+        networks = (container.get("NetworkSettings") or {}).get("Networks") or {}
+        left = {name: endpoint for name, endpoint in networks.items() if name != action.network}
+        container["NetworkSettings"] = {"Networks": left}
     elif isinstance(action, (StartContainer, StopContainer)):
         container["State"] = dict(_STATUS[isinstance(action, StartContainer)])
     return container

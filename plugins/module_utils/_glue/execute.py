@@ -100,6 +100,6 @@ def run(module: AnsibleModule, main: Callable[[AnsibleModule], dict[str, Any]]) 
     try:
         result = main(module)
     except WormholeError as error:
-        module.fail_json(msg=str(error), error=error.as_dict())
+        module.fail_json(msg=str(error), error=error.as_dict(), **error.facts())
     else:
         module.exit_json(**result)

@@ -66,6 +66,8 @@ class FakeEngine:
         security: the engine's security options.
         memory_limit: whether the kernel can limit memory; the engine drops such limits if not.
         log: what every container has written.
+        exit_code: with which a container ends that is waited for.
+        api_version: of the engine.
     """
 
     def __init__(self) -> None:
@@ -80,6 +82,8 @@ class FakeEngine:
         self.security: List[str] = ["name=seccomp,profile=default"]
         self.memory_limit = True
         self.log = ""
+        self.exit_code = 0
+        self.api_version = "1.41"
         self._containers: Dict[str, Dict[str, Any]] = {}
         self._networks = [make_network(name, prefix) for name, prefix in _BRIDGES.items()]
         self._networks += [make_network("host", driver="host"), make_network("none", driver="null")]
@@ -96,7 +100,7 @@ class FakeEngine:
         }
 
     def version(self) -> Dict[str, Any]:
-        return {"Version": "20.10.24", "ApiVersion": "1.41"}
+        return {"Version": "20.10.24", "ApiVersion": self.api_version}
 
     def networks(self) -> List[Dict[str, Any]]:
         return copy.deepcopy(self._networks)
@@ -134,9 +138,15 @@ class FakeEngine:
     def registry_digest(self, reference: str) -> str:
         return str(self._from_registry(reference)["RepoDigests"][0].partition("@")[2])
 
-    def container_logs(self, container: str, *, tail: int) -> str:
+    def container_logs(self, container: str, *, tail: Optional[int]) -> str:
         self._require(container, "reading the log of")
-        return "".join(self.log.splitlines(keepends=True)[-tail:])
+        return "".join(self.log.splitlines(keepends=True)[-(tail or 0) :])
+
+    def wait_container(self, container: str) -> int:
+        found = self._require(container, "waiting for")
+        if found["State"]["Running"]:
+            found["State"] = _state("exited", code=self.exit_code)
+        return int(found["State"]["ExitCode"])
 
     def read_container_file(self, container: str, path: str) -> Optional[bytes]:
         self._require(container, "reading a file of")
@@ -165,7 +175,7 @@ class FakeEngine:
         self._note("update_container", container)
         host_config = self._require(container, "updating")["HostConfig"]
         if not self.memory_limit:
-            body = {key: value for key, value in body.items() if key not in ("Memory", "MemorySwap")}
+            body = {key: value for key, value in body.items() if not key.startswith("Memory")}
         memory, swap = body.get("Memory", 0), host_config["MemorySwap"]
         if memory and not body.get("MemorySwap") and 0 < swap < memory:
             raise EngineUnavailable(
@@ -202,6 +212,14 @@ class FakeEngine:
             found["State"] = _state("exited", code=137)
             if found["HostConfig"]["AutoRemove"]:
                 del self._containers[found["Id"]]
+
+    def kill_container(self, container: str, signal: str) -> None:
+        self._note("kill_container", container)
+        found = self._require(container, "killing")
+        if not found["State"]["Running"]:
+            raise EngineUnavailable(f"killing the container {container}", found="it is not running")
+        if signal == "SIGKILL":
+            found["State"] = _state("exited", code=137)
 
     def rename_container(self, container: str, name: str) -> None:
         self._note("rename_container", container)
@@ -293,7 +311,7 @@ class FakeEngine:
     ) -> Dict[str, Any]:
         host_config = {**copy.deepcopy(_HOST_CONFIG), **body.pop("HostConfig", {})}
         if not self.memory_limit:
-            host_config["Memory"] = 0
+            host_config.update(Memory=0, MemoryReservation=0)
         if host_config["Memory"] and not host_config["MemorySwap"]:
             host_config["MemorySwap"] = 2 * host_config["Memory"]
         if not host_config["RestartPolicy"].get("Name"):

@@ -21,6 +21,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import WormholeHost
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
+    CommandFailed,
     EngineUnavailable,
     MissingRequirement,
     VerificationFailed,
@@ -32,12 +33,16 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_sim
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.engine_contract import (
     OPTION_VALUES,
+    with_companions,
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
     IMAGE,
     NONROOT_IMAGE,
     FakeEngine,
     make_image,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.option_strategies import (
+    some_options,
 )
 
 DEFAULTS = {
@@ -71,18 +76,26 @@ class Bench:
         self.socket.write_text("")
         self.proofs = []
         self.proof_error = None
+        self.health_error = None
+        self.ended = None
 
     def prove(self, container, spec, wiring, just_started):
         self.proofs.append((container, wiring.docker_host, just_started))
         if self.proof_error:
             raise self.proof_error  # pylint: disable=raising-bad-type
 
+    def await_health(self, container, timeout):
+        self.proofs.append((container, "healthy", timeout))
+        if self.health_error:
+            raise self.health_error  # pylint: disable=raising-bad-type
+
     def open(self, **params):
         params = {**DEFAULTS, "identity_directory": str(self.identity), **params}
         spec = parse_spec(params, str(self.socket))
         keeper = GivenIdentity(spec, self.engine) if spec.wiring.transport == "tls" else NoIdentity()
         directory = str(self.unit.parent)
-        return spec, WormholeHost(spec, self.engine, self.prove, keeper, unit_directory=directory)
+        health = {"await_health": self.await_health, "unit_directory": directory}
+        return spec, WormholeHost(spec, self.engine, self.prove, keeper, **health)
 
     def plan(self, **params):
         spec, host = self.open(**params)
@@ -96,6 +109,7 @@ class Bench:
         assert plan_wormhole(spec, simulate_wormhole(state, plan)).is_empty
         if not plan.is_empty:
             host.apply(plan)
+            self.ended = host.ended
             left = plan_wormhole(spec, host.observe())
             assert left.is_empty, left.texts()
         else:
@@ -151,7 +165,7 @@ def test_a_container_that_is_meant_to_end_is_started_once_a_run(bench):
     assert [reason.code for reason in bench.run(command="false", verify=False).reasons] == ["not_running"]
 
 
-@pytest.mark.parametrize("option", sorted(set(OPTION_VALUES) - {"network_mode"}))
+@pytest.mark.parametrize("option", sorted(set(OPTION_VALUES) - {"network_mode", "auto_remove"}))
 def test_an_option_is_set_changed_and_left(bench, option):
     bench.engine.files["/etc/passwd"] = b""
     (bench.identity / "key.pem").chmod(0o444)
@@ -160,12 +174,24 @@ def test_an_option_is_set_changed_and_left(bench, option):
     first, second = OPTION_VALUES[option]
     if option == "etc_hosts":
         first = {"a": "192.0.2.1"}
+    first, second = with_companions(option, first), with_companions(option, second)
+    strict = {"comparisons": {"stop_timeout": "strict"}}
     bench.run()
-    assert not bench.run(**{option: first}).is_empty
-    assert bench.run(**{option: first}).is_empty
+    assert not bench.run(**first, **strict).is_empty
+    identifier = bench.identifier()
+    assert bench.run(**first, **strict).is_empty
     assert bench.run().is_empty, "an option that is left out is not compared"
-    assert not bench.run(**{option: second}).is_empty
+    changed = bench.run(**second, **strict)
+    assert option in changed.after or option == "env"
+    assert all(reason.code == f"{option}_differs" for reason in changed.reasons)
     assert bench.engine.names() == {"agent": "running"}
+    assert (bench.identifier() == identifier) == (option in UPDATED), "updated where the engine can"
+
+
+UPDATED = (
+    *("restart_policy", "memory", "memory_reservation", "cpus", "cpu_period", "cpu_quota", "cpu_shares"),
+    *("cpuset_cpus", "cpuset_mems", "pids_limit", "blkio_weight", "memory_swap"),
+)
 
 
 def test_planning_touches_nothing(bench):
@@ -405,6 +431,154 @@ def test_the_former_is_kept_until_its_running_successor_is_proved(bench):
     assert sorted(bench.engine.names()) == ["agent", "agent.wormhole-former"]
 
 
+@pytest.mark.parametrize("change", [{"user": "0"}, {"published_ports": ["28080:80"]}])
+def test_a_port_that_the_former_has_is_free_for_its_successor(bench, change):
+    bench.run(published_ports=["28080:80"])
+    bench.run(**{"published_ports": ["28080:80"], "env": {"A": "b"}, **change})
+    assert bench.engine.names() == {"agent": "running"}
+    kept = bench.identifier()
+    with pytest.raises(EngineUnavailable, match="starting .*nosuch|not found"):
+        bench.run(**{"published_ports": ["28080:80"], "command": "nosuch", **change})
+    assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "running"})
+
+
+def test_a_successor_that_is_not_healthy_costs_no_container(bench):
+    bench.run(healthcheck=CHECK)
+    kept = bench.identifier()
+    bench.health_error = VerificationFailed("container agent", expected="to be healthy")
+    with pytest.raises(VerificationFailed, match="The former container runs as before"):
+        bench.run(healthcheck=CHECK, state="healthy", user="0", healthy_wait_timeout=7)
+    assert bench.proofs[-1][1:] == ("healthy", 7)
+    assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "running"})
+
+
+def test_a_container_that_runs_is_asked_for_its_health_on_every_run(bench):
+    bench.run(healthcheck=CHECK, state="healthy")
+    bench.health_error = VerificationFailed("container agent", expected="to be healthy")
+    with pytest.raises(VerificationFailed, match="to be healthy"):
+        bench.run(healthcheck=CHECK, state="healthy")
+    assert bench.engine.names() == {"agent": "running"}
+
+
+CHECK = {"test": "true"}
+
+
+def test_a_container_that_is_removed_with_its_volumes_says_so(bench):
+    removed = []
+    remove = bench.engine.remove_container
+    bench.engine.remove_container = lambda c, **how: (removed.append(how.get("volumes")), remove(c, **how))
+    bench.run()
+    bench.run(user="0")
+    bench.run(keep_volumes=False, env={"A": "b"})
+    bench.run(state="absent", keep_volumes=False)
+    assert removed == [False, True, True]
+
+
+@pytest.mark.parametrize("signal, killed", [(None, "SIGKILL"), ("int", "SIGINT")])
+def test_a_container_is_killed_where_it_is_asked_for(bench, signal, killed):
+    sent = []
+    kill = bench.engine.kill_container
+    bench.engine.kill_container = lambda c, s: (sent.append(s), kill(c, s))
+    bench.run()
+    bench.run(state="stopped", force_kill=True, kill_signal=signal)
+    assert sent == [killed]
+    assert bench.engine.names() == {"agent": "exited"}
+
+
+# -- jobs ------------------------------------------------------------------------------------------
+
+
+def test_a_job_is_waited_for_and_started_again_by_the_next_run(bench):
+    bench.engine.log = "done\n"
+    assert not bench.run(detach=False).is_empty
+    assert (bench.ended.status, bench.ended.output) == (0, "done\n")
+    assert bench.engine.names() == {"agent": "exited"}
+    assert [reason.code for reason in bench.run(detach=False).reasons] == ["not_running"]
+    assert bench.proofs == []
+
+
+def test_a_job_that_fails_tells_its_output_and_leaves_what_was_there(bench):
+    bench.run()
+    kept = bench.identifier()
+    bench.engine.exit_code, bench.engine.log = 3, "no Dockerfile\n"
+    with pytest.raises(CommandFailed, match="found exit code 3; its output ends with: no Dockerfile.*former"):
+        bench.run(detach=False, user="0")
+    assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "running"})
+
+
+def test_a_job_that_fails_again_stays(bench):
+    bench.run(detach=False)
+    bench.engine.exit_code = 3
+    with pytest.raises(CommandFailed) as caught:
+        bench.run(detach=False)
+    assert caught.value.facts() == {"status": 3, "output": ""}
+    assert bench.engine.names() == {"agent": "exited"}
+
+
+def test_a_job_that_ended_well_is_cleaned_up(bench):
+    for _again in range(2):
+        assert not bench.run(detach=False, cleanup=True).is_empty
+        assert bench.engine.names() == {}
+    bench.run(detach=False)
+    bench.run(detach=False, cleanup=True)
+    assert bench.engine.names() == {}
+
+
+# -- comparisons -----------------------------------------------------------------------------------
+
+
+def test_networks_are_left_where_they_are_compared_strictly(bench):
+    bench.run(networks=[{"name": "contract"}, {"name": "bridge"}])
+    kept = bench.identifier()
+    networks = {"networks": [{"name": "contract"}]}
+    assert bench.run(**networks).is_empty
+    assert bench.run(**networks, comparisons={"networks": "ignore"}).is_empty
+    plan = bench.run(**networks, comparisons={"networks": "strict"})
+    assert plan.texts() == ["networks bridge: expected nothing, found attached"]
+    assert bench.identifier() == kept
+    assert list(bench.engine.find_container(kept)["NetworkSettings"]["Networks"]) == ["contract"]
+
+
+@pytest.mark.parametrize(
+    "comparisons, texts",
+    [
+        ({}, []),
+        ({"labels": "strict"}, ["labels a: expected nothing, found b"]),
+        ({"*": "strict"}, ["env B: expected nothing, found (hidden)", "labels a: expected nothing, found b"]),
+        ({"*": "strict", "labels": "ignore", "env": "allow_more_present"}, []),
+    ],
+)
+def test_what_is_too_much_is_found_where_it_is_asked_for(bench, comparisons, texts):
+    bench.run(labels={"a": "b", "c": "d"}, env={"A": "1", "B": "2"})
+    plan = bench.run(labels={"c": "d"}, env={"A": "1"}, comparisons=comparisons)
+    assert plan.texts() == texts
+
+
+def test_what_is_ignored_is_no_reason_but_the_wormhole_is(bench):
+    bench.run(env={"A": "1"})
+    ignored = {"env": {"A": "2"}, "user": "7", "tmpfs": ["/a"], "comparisons": {"*": "ignore"}}
+    assert bench.run(**ignored).is_empty
+    bench.engine.images[IMAGE] = make_image("moved")
+    assert bench.run(**ignored).is_empty
+    bench.unit.write_text("[Socket]\nListenStream=172.17.0.1:2377\n")
+    assert bench.run(**ignored, port=2377).texts()[0].startswith("env DOCKER_HOST: expected tcp://")
+
+
+def test_an_image_for_another_platform_is_pulled(bench):
+    bench.run()
+    bench.engine.images[IMAGE].update(Os="linux", Architecture="amd64")
+    bench.engine.registry[IMAGE] = {
+        **make_image("arm"),
+        "Os": "linux",
+        "Architecture": "arm64",
+        "Variant": "v8",
+    }
+    assert bench.run(platform="amd64").is_empty
+    plan = bench.run(platform="linux/aarch64")
+    assert plan.texts() == ["platform: expected linux/arm64/v8, found an image for another"]
+    assert bench.run(platform="linux/arm64").is_empty
+
+
 # -- images ----------------------------------------------------------------------------------------
 
 
@@ -435,27 +609,26 @@ def test_pull_always_asks_the_registry_and_changes_only_what_it_must(bench):
 
 # -- the law, on the fake --------------------------------------------------------------------------
 
-PARAMS = st.fixed_dictionaries(
+BESIDE = st.fixed_dictionaries(
     {},
     optional={
-        **{
-            name: st.sampled_from(values)
-            for name, values in OPTION_VALUES.items()
-            if name not in ("network_mode", "etc_hosts", "user")
-        },
         "networks": st.sampled_from([[{"name": "contract"}], [{"name": "contract", "aliases": ["x"]}]]),
         "transport": st.sampled_from(["tls", "unix"]),
         "recreate": st.booleans(),
-        "state": st.sampled_from(["started", "stopped", "present", "absent"]),
+        "state": st.sampled_from(["started", "healthy", "stopped", "present", "absent"]),
+        "detach": st.just(True),
     },
 )
+PARAMS = st.tuples(some_options("user"), BESIDE).map(lambda both: {**both[0], **both[1]})
 
 
 @given(runs=st.lists(PARAMS, min_size=1, max_size=4))
 def test_any_sequence_of_runs_does_what_was_predicted_and_then_nothing(runs):
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(Path(directory))
-        for params in runs:
+        for given in runs:
+            # A container that is to be healthy needs a healthcheck.
+            params = {"healthcheck": CHECK, **given}
             predicted = bench.plan(**params)
             assert bench.run(**params) == predicted
             again = bench.plan(**{**params, "recreate": False})

@@ -38,11 +38,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_pla
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_simulation import (
     simulate_wormhole,
 )
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.engine_contract import (
-    OPTION_VALUES,
-)
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
     make_image,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.option_strategies import (
+    some_options,
 )
 
 DEFAULTS = {
@@ -374,14 +374,9 @@ def test_malformed_parameters_are_refused_in_one_sentence(params, message):
 
 # -- the law ---------------------------------------------------------------------------------------
 
-OPTION_SETS = st.fixed_dictionaries(
+BESIDE = st.fixed_dictionaries(
     {},
     optional={
-        **{
-            name: st.sampled_from(v)
-            for name, v in OPTION_VALUES.items()
-            if name not in ("network_mode", "etc_hosts")
-        },
         "networks": st.sampled_from(
             [[{"name": "ci"}], [{"name": "ci", "aliases": ["x"]}, {"name": "bridge"}]]
         ),
@@ -391,9 +386,20 @@ OPTION_SETS = st.fixed_dictionaries(
         "pull": st.sampled_from(["missing", "always", "never"]),
         "recreate": st.booleans(),
         "adopt": st.just(True),
+        "platform": st.sampled_from(["linux/amd64", "linux/arm64"]),
+        "comparisons": st.sampled_from(
+            [
+                {"*": "strict"},
+                {"*": "ignore"},
+                {"networks": "strict", "image": "ignore"},
+                {"env": "strict", "labels": "strict", "stop_timeout": "strict"},
+            ]
+        ),
+        "keep_volumes": st.booleans(),
     },
 )
-STATES = st.sampled_from(["started", "stopped", "present", "absent"])
+OPTION_SETS = st.tuples(some_options(), BESIDE).map(lambda both: {**both[0], **both[1]})
+STATES = st.sampled_from(["started", "healthy", "stopped", "present", "absent"])
 
 
 @given(
@@ -408,7 +414,9 @@ STATES = st.sampled_from(["started", "stopped", "present", "absent"])
 def test_a_plan_that_is_carried_out_leaves_nothing_to_do(
     first, second, states, image, outdated, former, served
 ):
-    state = VIRGIN if first is None else after(VIRGIN, **{**first, "state": states[0]})
+    # A container that is to be healthy needs a healthcheck.
+    checked = {"healthcheck": {"test": "true"}}
+    state = VIRGIN if first is None else after(VIRGIN, **{**checked, **first, "state": states[0]})
     state = replace(
         state,
         image=image,
@@ -416,7 +424,7 @@ def test_a_plan_that_is_carried_out_leaves_nothing_to_do(
         former=former and put_aside(former),
         wiring=replace(state.wiring, served=served),
     )
-    wanted = spec(**{**second, "state": states[1]})
+    wanted = spec(**{**checked, **second, "state": states[1]})
     plan = plan_wormhole(wanted, state)
     left = plan_wormhole(wanted, simulate_wormhole(state, plan))
     assert left.is_empty, left.texts()
