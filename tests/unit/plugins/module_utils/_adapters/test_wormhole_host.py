@@ -556,7 +556,7 @@ def test_what_is_too_much_is_found_where_it_is_asked_for(bench, comparisons, tex
 
 def test_what_is_ignored_is_no_reason_but_the_wormhole_is(bench):
     bench.run(env={"A": "1"})
-    ignored = {"env": {"A": "2"}, "user": "7", "tmpfs": ["/a"], "comparisons": {"*": "ignore"}}
+    ignored = {"env": {"A": "2"}, "hostname": "other", "tmpfs": ["/a"], "comparisons": {"*": "ignore"}}
     assert bench.run(**ignored).is_empty
     bench.engine.images[IMAGE] = make_image("moved")
     assert bench.run(**ignored).is_empty
