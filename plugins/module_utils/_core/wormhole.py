@@ -290,6 +290,9 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         socket_path=socket_path,
         networks=(attachment.network for attachment in attachments),
         network_mode=options.get("network_mode", ""),
+        gateway_priorities={
+            attachment.network: attachment.gw_priority for attachment in attachments if attachment.gw_priority
+        },
         working_dir=options.get("working_dir", ""),
         host_users=options.get("userns_mode") == "host",
         unlabelled=is_unlabelled(

@@ -202,7 +202,11 @@ def verdicts(spec, state):
             "+++++w++",
             "due for renewal since 2026",
         ),
-        (replace(GOOD, presented=certificate(not_before=NOW - 60 * DAY)), "++++++w+", "wormhole.docker.launch"),
+        (
+            replace(GOOD, presented=certificate(not_before=NOW - 60 * DAY)),
+            "++++++w+",
+            "wormhole.docker.launch",
+        ),
         (replace(GOOD, server_time=NOW + DAY), "+++++w++", "Set the clock that is wrong"),
         # api
         (replace(GOOD, api="denied", api_detail="GET /_ping: no"), "+++++++!", "authorization plugin"),

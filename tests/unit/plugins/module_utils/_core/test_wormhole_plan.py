@@ -428,3 +428,11 @@ def test_a_plan_that_is_carried_out_leaves_nothing_to_do(
     plan = plan_wormhole(wanted, state)
     left = plan_wormhole(wanted, simulate_wormhole(state, plan))
     assert left.is_empty, left.texts()
+
+
+def test_what_containers_options_say_of_the_way_to_the_engine_is_heeded():
+    networks = [{"name": "ci"}, {"name": "zone", "gw_priority": 2}]
+    wiring = spec(networks=networks, userns_mode="host", security_opts=["label=disable"]).wiring
+    assert wiring.gateway_priorities == {"zone": 2}
+    assert wiring.host_users
+    assert wiring.unlabelled
