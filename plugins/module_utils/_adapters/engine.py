@@ -21,6 +21,7 @@ import json
 import socket
 import sys
 import tarfile
+import time
 from typing import Any, Iterable, Mapping, Optional, cast
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 DEFAULT_TIMEOUT = 60
 DEFAULT_STOP_TIMEOUT = 10
 _FOR_EVER = 10.0**9
+_PAUSE = 0.1
 MINIMUM_API_VERSION = (1, 41)
 """Docker 20.10, the oldest engine of the supported distributions."""
 
@@ -151,13 +153,26 @@ class Engine:
         )
 
     def remove_container(self, container: str, *, force: bool = False, volumes: bool = False) -> None:
-        self._call(
-            "DELETE",
-            f"/containers/{_quoted(container)}",
-            params={"force": str(int(force)), "v": str(int(volumes))},
-            action=f"removing the container {container}",
-            absent=(404,),
-        )
+        # 409 with these words: the engine removes it by itself, because it was created with AutoRemove.
+        try:
+            self._call(
+                "DELETE",
+                f"/containers/{_quoted(container)}",
+                params={"force": str(int(force)), "v": str(int(volumes))},
+                action=f"removing the container {container}",
+                absent=(404,),
+            )
+        except EngineUnavailable as error:
+            if "already in progress" not in error.found or not self._is_gone_soon(container):
+                raise
+
+    def _is_gone_soon(self, container: str) -> bool:
+        deadline = time.monotonic() + self._timeout
+        while time.monotonic() < deadline:
+            if self.find_container(container) is None:
+                return True
+            time.sleep(_PAUSE)
+        return False
 
     def connect_network(self, network: str, container: str, endpoint: Mapping[str, Any]) -> None:
         self._call(

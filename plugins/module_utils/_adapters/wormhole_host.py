@@ -243,6 +243,8 @@ class WormholeHost:
         """Stops a container, by a signal of the user's choice first; it has ended then in any case."""
         if self._spec.kill and is_running(self._engine.find_container(container)):
             self._engine.kill_container(container, self._spec.kill)
+            if self._engine.find_container(container) is None:
+                return
         self._engine.stop_container(container, timeout=self._spec.stop_timeout)
 
     def _start(self, container: str) -> None:

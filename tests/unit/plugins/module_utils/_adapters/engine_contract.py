@@ -261,6 +261,12 @@ class EngineContract:
         engine.remove_container(identifier, force=True)
         assert engine.find_container(identifier) is None
 
+    def test_a_container_that_the_engine_removes_by_itself_is_gone_once_it_is_removed(self, engine, create):
+        identifier = create("auto", start=True, HostConfig={"AutoRemove": True})
+        engine.stop_container(identifier, timeout=1)
+        engine.remove_container(identifier)
+        assert engine.find_container(identifier) is None
+
     def test_a_renamed_container_runs_on(self, engine, create):
         identifier = create("before", start=True)
         engine.rename_container(identifier, PREFIX + "after")
