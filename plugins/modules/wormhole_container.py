@@ -146,7 +146,7 @@ options:
   detach:
     description:
       - Whether the container goes on by itself. With V(false), the task waits until it ends, however long that
-        takes, returns RV(status) and RV(container.Output), and fails if its exit code is not 0.
+        takes, returns RV(status) and C(Output) in RV(container), and fails if its exit code is not 0.
       - A container that has ended is started again by each run; nothing about such a container is proved.
     type: bool
   cleanup:

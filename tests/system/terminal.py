@@ -83,7 +83,7 @@ class Terminal:
 
     def _read(self, deadline: float) -> bool:
         """Read what comes; False if the program has closed the terminal, or if time is over."""
-        ready, _, _ = select.select([self._keys], [], [], max(0.0, deadline - time.monotonic()))
+        ready = select.select([self._keys], [], [], max(0.0, deadline - time.monotonic()))[0]
         text = b""
         with contextlib.suppress(OSError):  # EIO: nobody has the far end open any more
             text = os.read(self._keys, 65536) if ready else b""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import shlex
+from types import MappingProxyType
 from typing import Any, Callable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
@@ -17,7 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import parse_mapping
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
-LIST_OF_STRINGS = {"type": "list", "elements": "str"}
+LIST_OF_STRINGS: Mapping[str, Any] = MappingProxyType({"type": "list", "elements": "str"})
 NO_LIMIT = 2**62
 
 Parse = Callable[[str, Any], Any]

@@ -84,6 +84,12 @@ TABLE = {
         "",
         [],
     ),
+    "IPv6 networks of four and of eight addresses": (
+        "",
+        "".join(ipv6_line(FD00[:-1] + last, length) for last, length in (("4", 126), ("8", 125), ("c", 126))),
+        "",
+        ["fd00::5", "fd00::9", "fd00::d"],
+    ),
     "networks too small for a gateway, link-local, multicast, loopback": (
         ipv4_line("10.0.0.1", "255.255.255.255")
         + ipv4_line("10.0.0.2", "255.255.255.254")
