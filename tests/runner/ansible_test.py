@@ -175,7 +175,7 @@ class AnsibleTest:
         *,
         pythons: Iterable[str] = (),
         prefix: Sequence[str | Path] = (),
-        timeout: float = 1500,
+        timeout: float = 2400,
     ) -> int:
         """Run it.
 
