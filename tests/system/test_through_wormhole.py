@@ -276,7 +276,7 @@ def test_a_replacement_that_fails_leaves_the_former_one_as_it_was(release, host,
     before = formers_of(host)
     bad = [{**FORMER, "name": name, **change} for name, (change, _reason) in FAILING.items()]
     run = controller.playbook("launch", host, *launch_arguments(*bad), check=False)
-    said = {item["item"]["name"]: item for task in run.tasks for item in task.items if item.get("failed")}
+    said = {item["item"]["name"]: item for task in run.tasks for item in task.items if "error" in item}
     assert set(said) == set(FAILING)
     for name, (_change, reason) in FAILING.items():
         assert reason in said[name]["msg"]
