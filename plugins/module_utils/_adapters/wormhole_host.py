@@ -249,7 +249,8 @@ class WormholeHost:
 
     def _start(self, container: str) -> None:
         """Starts a container, and proves it or waits for its end."""
-        self._engine.start_container(container)
+        # By its name, which is what an error has to tell.
+        self._engine.start_container(self._spec.name)
         self._started = True
         if self._spec.detach:
             self._prove_started(container)
