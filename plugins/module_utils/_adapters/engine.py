@@ -141,6 +141,7 @@ class Engine:
             f"/containers/{_quoted(container)}/stop",
             params={} if timeout is None else {"t": str(timeout)},
             action=f"stopping the container {container}",
+            absent=(404,),
             patience=max(grace, 0) + self._timeout,
         )
 

@@ -58,7 +58,9 @@ class EnginePort(Protocol):
         """``POST /containers/{id}/start``; no error if it runs already."""
 
     def stop_container(self, container: str, *, timeout: Optional[int] = None) -> None:
-        """``POST /containers/{id}/stop``; no error if it is stopped already.
+        """``POST /containers/{id}/stop``; no error if it is stopped or gone already.
+
+        One that was created with ``AutoRemove`` may go at any moment after it has ended.
 
         Args:
             container: name or full ID.

@@ -253,6 +253,7 @@ class EngineContract:
         for _again in range(2):
             engine.remove_container(identifier)
             assert engine.find_container(identifier) is None
+        engine.stop_container(identifier)
 
     def test_a_running_container_is_removed_by_force_only(self, engine, create):
         identifier = create("force", start=True)

@@ -207,8 +207,8 @@ class FakeEngine:
 
     def stop_container(self, container: str, *, timeout: Optional[int] = None) -> None:
         self._note("stop_container", container)
-        found = self._require(container, "stopping")
-        if found["State"]["Running"]:
+        found = self._search(container)
+        if found is not None and found["State"]["Running"]:
             found["State"] = _state("exited", code=137)
             if found["HostConfig"]["AutoRemove"]:
                 del self._containers[found["Id"]]

@@ -485,6 +485,14 @@ def test_a_container_is_killed_where_it_is_asked_for(bench, signal, killed):
     assert bench.engine.names() == {"agent": "exited"}
 
 
+def test_a_container_that_the_engine_removes_meanwhile_is_gone(bench):
+    stop, remove = bench.engine.stop_container, bench.engine.remove_container
+    bench.engine.stop_container = lambda c, **how: (remove(c, force=True), stop(c, **how))
+    bench.run(auto_remove=True)
+    assert not bench.run(auto_remove=True, state="absent", force_kill=True).is_empty
+    assert bench.engine.names() == {}
+
+
 # -- jobs ------------------------------------------------------------------------------------------
 
 
