@@ -4,9 +4,9 @@
 
 """Part ``integration``: against real hosts of both Debian releases, which a lab boots for this run.
 
-On each release: the contract of the engine adapter and every target below tests/integration/targets by ``ansible-test
-integration`` over SSH, which share a host; and the scenarios of tests/system, each file for itself. The older release is
-driven by the older ansible-core, the newer one by the newer.
+The contract of the engine adapter and the targets below tests/integration/targets, by ``ansible-test integration`` over SSH,
+share a host of each release; the scenarios of tests/system go file by file. Targets and files of scenarios take turns on the
+releases, unless the run is thorough. The older release is driven by the older ansible-core, the newer one by the newer.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from lab.spec import Release
 from runner import ansible_test, tools
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import ROOT, Action, Failed, Lane, Log, Outcome, Settings, Step, passed_if
+from runner.turns import take_turns
 
 PYTHON_OF: dict[Release, str] = {12: "3.11", 13: "3.13"}
 """The Python that the release brings: modules run on it."""
@@ -126,7 +127,7 @@ def lanes(settings: Settings) -> list[Lane]:
         scenarios = [Step("integration", "the list of the scenarios", _failure(str(error)))]
     # What takes long comes first, so that no worker is left alone with it at the end.
     return [
-        *(_shared_host(release, core) for release, core in core_of.items()),
+        *(_shared_host(settings, release, core) for release, core in core_of.items()),
         *([step] for step in scenarios),
         [Step("integration", "the lab itself", _lab_itself)],
     ]
@@ -139,14 +140,14 @@ def _failure(text: str) -> Action:
     return action
 
 
-def _shared_host(release: Release, core: Core) -> Lane:
+def _shared_host(settings: Settings, release: Release, core: Core) -> Lane:
     steps = [Step("integration", f"a host of Debian {release}", _boot(release))]
     if (ROOT / "tests/contract").is_dir():
         steps.append(Step("integration", f"contract with the engine of Debian {release}", _contract(release)))
-    for target in sorted(
-        path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()
-    ):
-        if not target.startswith(("prepare_", "setup_")):
+    targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()]
+    turns = take_turns(targets, tuple(PYTHON_OF), settings.seed)
+    for target in sorted(targets):
+        if settings.thorough or turns[target] == release:
             steps.append(
                 Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
             )

@@ -15,9 +15,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runner import ansible_test, docs, integration, lint, parts, report, steps, tools, unit
-from runner.steps import Failed, Log, Outcome, Result, Settings, Step
+from runner.steps import ROOT, Failed, Log, Outcome, Result, Settings, Step
+from runner.turns import take_turns
 
 CASES = """<testsuites><testsuite>
   <testcase name="a"/><testcase name="b"/>
@@ -255,6 +258,29 @@ def test_files_with_the_most_scenarios_come_first_and_those_without_any_do_not(s
         *(empty, empty),
         *(few, few),
     ]
+
+
+@given(st.sets(st.text(max_size=3)), st.integers(0, 2**31))
+def test_two_seeds_in_a_row_show_everything_on_every_release(names: set[str], seed: int) -> None:
+    first, second = (take_turns(names, (12, 13), one) for one in (seed, seed + 1))
+    assert set(first) == set(second) == names
+    assert all({first[name], second[name]} == {12, 13} for name in names)
+    assert abs(list(first.values()).count(12) - list(first.values()).count(13)) <= 1
+
+
+@pytest.mark.parametrize("thorough, count", [(False, 1), (True, 2)])
+def test_a_target_takes_turns_unless_the_run_is_thorough(
+    settings: Settings, thorough: bool, count: int
+) -> None:
+    lanes = [
+        lane
+        for lane in integration.lanes(replace(settings, thorough=thorough))
+        if lane[0].name.startswith("a host of")
+    ]
+    assert len(lanes) == 2
+    targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir()]
+    steps = [step.name.split()[0] for lane in lanes for step in lane]
+    assert [steps.count(target) for target in targets] == [count] * len(targets)
 
 
 def test_a_file_of_scenarios_that_cannot_be_read_is_not_left_out(settings: Settings) -> None:

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pytest
 from lab import Host, HostSpec, Lab
 from lab.spec import Release, Variant
 from playbooks import Controller, Run, Started
+from runner.turns import take_turns
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,17 +32,35 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--release", type=int, choices=(12, 13), help="only scenarios on this Debian release")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the scenarios of the other release; one without a release belongs to 13."""
-    wanted = config.getoption("--release")
-    if wanted is None:
-        return
-    parameters = [getattr(item, "callspec", None) for item in items]
-    releases = [found.params.get("release", 13) if found else 13 for found in parameters]
-    config.hook.pytest_deselected(
-        items=[item for item, release in zip(items, releases, strict=True) if release != wanted]
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "every_release: takes no turns, but runs on every release in every run"
     )
-    items[:] = [item for item, release in zip(items, releases, strict=True) if release == wanted]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the scenarios of the other release; one without a release belongs to 13.
+
+    In a run with a seed, files take turns, unless it is thorough.
+    """
+    wanted = config.getoption("--release")
+    releases: tuple[Release, ...] = (12, 13)
+    turns: Mapping[str, Release] = {}
+    if os.environ.get("WORMHOLE_SEED") and not os.environ.get("WORMHOLE_THOROUGH"):
+        names = (path.stem for path in Path(__file__).parent.glob("test_*.py"))
+        turns = take_turns(names, releases, int(os.environ["WORMHOLE_SEED"]))
+
+    def is_chosen(item: pytest.Item) -> bool:
+        parameters = getattr(item, "callspec", None)
+        release = parameters.params.get("release") if parameters else None
+        takes_turns = release is not None and item.get_closest_marker("every_release") is None
+        if takes_turns and turns.get(item.path.stem, release) != release:
+            return False
+        return wanted in (None, release or 13)
+
+    chosen = [item for item in items if is_chosen(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from dataclasses import dataclass
 from typing import Any
@@ -26,11 +25,6 @@ WORMHOLE = {
 def launch_arguments(*wormholes: dict[str, Any]) -> list[str]:
     """Arguments of ansible-playbook that give every host these wormholes."""
     return ["-e", json.dumps({"wormholes_containers": list(wormholes or (WORMHOLE,))})]
-
-
-def one_release(release: int) -> list[int]:
-    """For a scenario that does not hang on the release: it takes its turn on one of them, and on both if thorough."""
-    return [12, 13] if os.environ.get("WORMHOLE_THOROUGH") else [release]
 
 
 BYSTANDER = "docker run -d --name bystander wormhole-lab/busybox:1 sh -c 'trap exit TERM; while :; do sleep 0.2; done'"

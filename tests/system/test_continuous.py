@@ -12,10 +12,10 @@ import pytest
 
 from certificates import DAY, IDENTITIES, SERVER, reissue
 from continuous import CUT, LIVE_RESTORE, OK, OTHER, PROGRAMS, REFUSED, VERIFICATION, ContinuousClient
-from hosts import RESTART, configure, launch_arguments, one_release
+from hosts import RESTART, configure, launch_arguments
 
 
-@pytest.mark.parametrize("release", one_release(13))
+@pytest.mark.parametrize("release", [12, 13])
 def test_the_continuous_client_tells_failures_apart(release, fresh_host, playbook, controller_ca):
     host = fresh_host(release)
     configure(host, LIVE_RESTORE)

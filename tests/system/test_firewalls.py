@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from hosts import GATEWAY, inside, launch_arguments, one_release
+from hosts import GATEWAY, inside, launch_arguments
 from packages import install
 
 IGNORE = ("-e", "listener_firewall=ignore")
@@ -95,7 +95,7 @@ def without_numbers(traces):
     return [line for line in traces.splitlines() if any(word in line for word in ours)]
 
 
-@pytest.mark.parametrize("release", one_release(12))
+@pytest.mark.parametrize("release", [12, 13])
 def test_with_nftables_that_drop_by_default(release, fresh_hosts, playbook):
     host, other = fresh_hosts(release, release)
     host.write("/etc/nftables.conf", NFTABLES, 0o755)
@@ -107,7 +107,7 @@ def test_with_nftables_that_drop_by_default(release, fresh_hosts, playbook):
     assert host.read("/etc/nftables.conf") == NFTABLES
 
 
-@pytest.mark.parametrize("release", one_release(13))
+@pytest.mark.parametrize("release", [12, 13])
 def test_with_ufw(release, lab, fresh_hosts, playbook):
     host, other = fresh_hosts(release, release)
     install(lab, host, "ufw")

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from hosts import BYSTANDER, GATEWAY, RESTART, configure, engine, footprint, listening, one_release
+from hosts import BYSTANDER, GATEWAY, RESTART, configure, engine, footprint, listening
 
 UNITS = "/etc/systemd/system"
 CONFIG = "/etc/docker/daemon.json"
@@ -148,12 +148,12 @@ def drift_and_repair(host, playbook, *arguments, endpoint):
     assert sorted(host.run(f"cat {UNITS}/{unit} {CONFIG}").stdout) == sorted(wanted)
 
 
-@pytest.mark.parametrize("release", one_release(12))
+@pytest.mark.parametrize("release", [12, 13])
 def test_a_virgin_host(release, fresh_host, playbook):
     live_through(fresh_host(release), playbook)
 
 
-@pytest.mark.parametrize("release", one_release(13))
+@pytest.mark.parametrize("release", [12, 13])
 def test_ten_foreign_keys_a_bridge_of_their_own_ipv6_and_three_networks(release, fresh_host, playbook):
     host = fresh_host(release)
     configure(host, FOREIGN)
@@ -192,7 +192,7 @@ def refused_untouched(host, playbook, *arguments):
     return failed.message
 
 
-@pytest.mark.parametrize("release", one_release(12))
+@pytest.mark.parametrize("release", [12, 13])
 def test_listeners_of_an_administrators_drop_in_are_refused_or_adopted(release, fresh_host, playbook):
     host = fresh_host(release)
     path = start_dockerd_with(host, "-H fd:// -H tcp://127.0.0.1:2375 --log-level=warn")
@@ -209,7 +209,7 @@ def test_listeners_of_an_administrators_drop_in_are_refused_or_adopted(release, 
     assert "127.0.0.1:2375" in listening(host)
 
 
-@pytest.mark.parametrize("release", one_release(13))
+@pytest.mark.parametrize("release", [12, 13])
 def test_hosts_in_daemon_json_are_refused_or_adopted(release, fresh_host, playbook):
     host = fresh_host(release)
     host.write(CONFIG, '{ "debug": false,\n  "hosts": ["fd://", "tcp://127.0.0.1:2375"], "mtu": 1450 }\n')
@@ -221,7 +221,7 @@ def test_hosts_in_daemon_json_are_refused_or_adopted(release, fresh_host, playbo
     live_through(host, playbook, *ADOPT, endpoint=f"{GATEWAY}:2375")
 
 
-@pytest.mark.parametrize("release", one_release(12))
+@pytest.mark.parametrize("release", [12, 13])
 def test_hosts_with_which_the_engine_would_not_start_again_are_mended(release, fresh_host, playbook):
     host = fresh_host(release)
     host.write(CONFIG, '{"hosts": ["unix:///var/run/docker.sock"], "mtu": 1450}\n')
@@ -263,7 +263,7 @@ WantedBy=multi-user.target
 """The unit of Docker's own packages."""
 
 
-@pytest.mark.parametrize("release", one_release(13))
+@pytest.mark.parametrize("release", [12, 13])
 def test_the_layout_of_dockers_own_packages(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run("ln -s /usr/sbin/dockerd /usr/bin/dockerd; rm -f /etc/default/docker")

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from continuous import ContinuousClient
-from hosts import BYSTANDER, GATEWAY, engine, inside, launch_arguments, listening, one_release
+from hosts import BYSTANDER, GATEWAY, engine, inside, launch_arguments, listening
 from packages import install
 
 IDENTITY = "/etc/wormhole/identities/agent"
@@ -68,7 +68,7 @@ def test_with_live_restore_nobody_notices_that_addresses_come_and_go(release, fr
     assert host.run("docker info --format '{{.LiveRestoreEnabled}}'").stdout.strip() == "false"
 
 
-@pytest.mark.parametrize("release", one_release(13))
+@pytest.mark.parametrize("release", [12, 13])
 def test_a_swarm_gets_no_live_restore(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run(f"docker swarm init --advertise-addr {host.address}")
@@ -80,7 +80,7 @@ def test_a_swarm_gets_no_live_restore(release, fresh_host, playbook):
     assert host.run("ls /etc/docker/daemon.json /var/lib/wormhole/listener", check=False).stdout == ""
 
 
-@pytest.mark.parametrize("release", one_release(12))
+@pytest.mark.parametrize("release", [12, 13])
 def test_a_socket_in_a_directory_never_goes_stale_and_plaintext_is_named_and_closed(
     release, lab, fresh_hosts, playbook
 ):
@@ -150,7 +150,7 @@ def test_a_socket_in_a_directory_never_goes_stale_and_plaintext_is_named_and_clo
     assert host.run("ls -d /run/wormhole", check=False).stdout == ""
 
 
-@pytest.mark.parametrize("release", one_release(13))
+@pytest.mark.parametrize("release", [12, 13])
 def test_nothing_listens_beyond_the_bridges_but_where_it_was_named(release, fresh_hosts, playbook):
     host, other = fresh_hosts(release, release)
     before = set(listening(host))

@@ -10,14 +10,14 @@ import json
 
 import pytest
 
-from hosts import configure, inside, launch_arguments, one_release
+from hosts import configure, inside, launch_arguments
 
 KEY = "/etc/wormhole/identities/{}/key.pem"
 OWNERS = {"root": "100000", "number": "104242", "named": "101234"}
 """dockremap's range begins at 100000 on a lab host."""
 
 
-@pytest.mark.parametrize("release", one_release(12))
+@pytest.mark.parametrize("release", [12, 13])
 def test_wormholes_by_tls_work_and_those_by_socket_are_refused(release, fresh_host, playbook):
     host = fresh_host(release)
     configure(host, json.dumps({"userns-remap": "default"}))

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from certificates import IDENTITIES, SERVER, read_certificate, reasons
 from continuous import LIVE_RESTORE, ContinuousClient
-from hosts import GATEWAY, configure, engine, inside, last_rejection, launch_arguments, one_release
+from hosts import GATEWAY, configure, engine, inside, last_rejection, launch_arguments
 from test_killed_runs import end_with_children
 
 AGENT = f"{IDENTITIES}/agent"
@@ -56,7 +56,7 @@ def verify_by_openssl(host):
 
 
 # In the lane of the other release than the scenarios below, which take as long.
-@pytest.mark.parametrize("release", one_release(12))
+@pytest.mark.parametrize("release", [12, 13])
 def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook, controller_ca):
     """One of them cannot be reached at first, and catches up. The inventory knows nothing of its wormholes."""
     hosts = fresh_hosts(release, 13, 13)

@@ -14,6 +14,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, core, settings
 
 RUN_FILE = Path(__file__).with_name("run.json")
@@ -39,3 +40,12 @@ settings.load_profile("thorough" if RUN["thorough"] else "sample")
 
 if RUN["seed"] is not None:
     core.global_force_seed = RUN["seed"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Run tests as pytest does, and not each in a fork of its own, in which ansible-test spends most of the time.
+
+    Tests that need a process of their own start one.
+    """
+    if config.pluginmanager.has_plugin("ansible_forked"):
+        config.pluginmanager.unregister(name="ansible_forked")
