@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -172,3 +173,68 @@ def test_by_hand_what_is_not_verified_is_refused(release, fresh_host, playbook):
     nowhere = by_hand(host, "--network none", "sh /discover echo ran", check=False)
     assert (nowhere.returncode, nowhere.stdout) == (69, "")
     assert "there is none" in nowhere.stderr
+
+
+DOCUMENTATION = (PROGRAM.parents[1] / "docs/run-time-discovery.md").read_text()
+
+
+def example(language, **replaced):
+    """An example of the documentation, with what is at hand in place of what users have."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENTATION, re.MULTILINE | re.DOTALL)
+    (text,) = [one for one in found if all(words in one for words in replaced)]
+    for words, words_here in replaced.items():
+        text = text.replace(words, words_here)
+    return text
+
+
+@pytest.mark.parametrize("release", [12, 13])
+def test_an_image_of_ones_own_and_a_compose_file_as_documented(release, fresh_host, playbook):
+    host = fresh_host(release)
+    host.run("docker network create --subnet 10.77.2.0/24 ci")
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments({**RUN_TIME, "name": "agent", "discover": "launch"}))
+    host.run("mkdir /srv/own")
+    host.write("/srv/own/wormhole-discover", PROGRAM.read_text(), 0o755)
+
+    # The lab's images look for programs in /usr/bin only.
+    dockerfile = example(
+        "dockerfile",
+        **{
+            "docker:cli": "wormhole-lab/cli:1",
+            "/usr/local/bin/": "/usr/bin/",
+            ', "docker-entrypoint.sh"': "",
+            '"ps"': '"ps", "-q"',
+        },
+    )
+    host.write("/srv/own/Dockerfile", dockerfile)
+    host.run("DOCKER_BUILDKIT=0 docker build -t my-image /srv/own")
+    (line,) = [line for line in DOCUMENTATION.splitlines() if line.startswith("$ docker run ")]
+    running = host.run("docker ps -q").stdout.split()
+    for network in ("bridge", "ci"):
+        # It lists itself too: the engine that it asks is the one that runs it.
+        listed = host.run(line[2:].replace("--rm", f"--rm --network {network}")).stdout.split()
+        assert len(listed) == len(running) + 1, network
+        assert set(running) < set(listed)
+
+    compose = example(
+        "yaml",
+        **{
+            "registry.example.org/agent:1\n    entrypoint": "wormhole-lab/cli:1\n    entrypoint",
+            '"/agent"': '"sh"',
+            '["--verbose"]': """["-c", "trap 'exit 0' TERM; while :; do sleep 0.2; done"]""",
+        },
+    )
+    host.write("/srv/own/compose.yaml", compose)
+    host.run(
+        "docker run --rm -v /var/run/docker.sock:/var/run/docker.sock -v /srv/own:/srv/own:ro wormhole-lab/cli:1 "
+        "docker compose --project-name own --file /srv/own/compose.yaml up --detach"
+    )
+    (container,) = host.run("docker ps -q --filter label=com.docker.compose.project=own").stdout.split()
+    assert settled(host, container) == f"tcp://{GATEWAY}:2376"
+    # Another shell asks for the variables, as documented.
+    asked = inside(
+        host,
+        'eval "$(/bin/sh /usr/local/bin/wormhole-discover --print)"; docker info --format "{{.Name}}"',
+        container=container,
+    )
+    assert asked.stdout.split() == [host.name]
