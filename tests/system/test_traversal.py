@@ -292,7 +292,7 @@ def test_a_container_that_another_tool_makes_is_a_wormhole(ground, lab, collecti
 
 
 LOOK_UP = (
-    "python3 -m ansible adhoc localhost -c local -m debug "
+    "python3 -m ansible.cli.adhoc localhost -c local -m debug "
     "-a \"msg={{ lookup('wormhole.docker.docker_host', connection=%s) }}\""
 )
 WITHOUT_VARIABLES = "env -u DOCKER_HOST -u DOCKER_TLS_VERIFY -u DOCKER_CERT_PATH "

@@ -221,7 +221,7 @@ def test_told_to_end_it_ends(container, engine_at):
 
 # -- how a candidate is verified --------------------------------------------------------------------------------------
 
-RECORD = 'echo "$0 $*" >>{log}; '
+RECORD = 'echo "$0 $* ${{DOCKER_TLS_VERIFY-}}${{DOCKER_CERT_PATH-}}" >>{log}; '
 
 
 def _replaceable_nc(container):
@@ -245,9 +245,12 @@ def test_the_best_tool_of_the_image_decides_and_no_other_is_asked(container, log
     asked = log.read_text()
     assert [os.path.basename(line.split()[0]) for line in asked.splitlines()] == [method]
     certs = container.root / "certs"
+    if method == "docker":
+        assert asked.endswith(f" 1{certs}\n")
     if method == "curl":
+        # Neither by a proxy, nor by what the system trusts.
         assert (
-            f"--cacert {certs}/ca.pem --cert {certs}/cert.pem --key {certs}/key.pem https://10.1.2.1:2376/"
+            f"--noproxy * --max-time 3 --capath {certs} --cacert {certs}/ca.pem --cert {certs}/cert.pem --key {certs}/key.pem https://10.1.2.1:2376/"
             in asked
         )
     if method == "openssl":
@@ -275,6 +278,13 @@ def test_a_host_name_is_verified_as_one(container, log):
 def test_of_openssl_both_the_verification_and_an_answer_are_wanted(container, script):
     container.tools["openssl"] = script
     assert container.run(ENV).returncode == 69
+
+
+def test_openssl_has_a_request_to_send(container):
+    container.tools["openssl"] = (
+        "read -r said && case $said in 'GET /_ping HTTP/1.0'*) echo HTTP/1.0 200 OK;; esac"
+    )
+    assert container.run(ENV).returncode == 0
 
 
 def test_an_engine_that_keeps_its_version_to_itself_is_one(container):
@@ -351,6 +361,12 @@ def test_unverified_by_name_only_and_with_a_warning(container, without_tls):
     assert "WARNING: WORMHOLE_INSECURE_UNVERIFIED" in done.stderr
 
 
+def test_unverified_does_not_overrule_names_that_are_known(container, without_tls):
+    without_tls("IP:172.17.0.10\n")
+    container.settings["WORMHOLE_INSECURE_UNVERIFIED"] = "true"
+    assert container.run(ENV).returncode == 69
+
+
 def test_unverified_does_not_stop_what_can_verify(container, engine_at):
     engine_at("nowhere")
     container.settings["WORMHOLE_INSECURE_UNVERIFIED"] = "true"
@@ -382,9 +398,12 @@ def test_the_unix_socket_if_asked_for(container, engine_at, tmp_path):
         os.unlink(path)
     assert found["DOCKER_HOST"] == f"unix://{path}"
     assert not {"DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"} & set(found)
-    done = container.run(ENV)
-    assert done.returncode == 69
-    assert f"{path} (WORMHOLE_FALLBACK_SOCKET): not a socket" in done.stderr
+    container.settings["WORMHOLE_FALLBACK_SOCKET"] = str(tmp_path / "file")
+    for _there in range(2):
+        done = container.run(ENV)
+        assert done.returncode == 69
+        assert f"{tmp_path}/file (WORMHOLE_FALLBACK_SOCKET): not a socket" in done.stderr
+        (tmp_path / "file").touch()
 
 
 # -- use --------------------------------------------------------------------------------------------------------------
