@@ -53,10 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     def is_chosen(item: pytest.Item) -> bool:
         parameters = getattr(item, "callspec", None)
         release = parameters.params.get("release") if parameters else None
-        takes_turns = release is not None and item.get_closest_marker("every_release") is None
-        if takes_turns and turns.get(item.path.stem, release) != release:
-            return False
-        return wanted in (None, release or 13)
+        in_turn = release is None or turns.get(item.path.stem, release) == release
+        return in_turn and wanted in (None, release or 13)
 
     chosen = [item for item in items if is_chosen(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])

@@ -12,7 +12,7 @@ import pytest
 
 from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, launch_arguments, listening
 
-pytestmark = [pytest.mark.parametrize("release", [12, 13]), pytest.mark.every_release]
+pytestmark = pytest.mark.parametrize("release", [12, 13])
 
 
 @pytest.fixture
