@@ -7,70 +7,97 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import pytest
 
+from conftest import tell_state
 from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, launch_arguments, listening
+from lab import Host, HostSpec
+from playbooks import Controller, Run
 
-pytestmark = pytest.mark.parametrize("release", [12, 13])
-
-
-@pytest.fixture
-def provisioned(release, fresh_host, playbook):
-    """A host on which provision and launch have run."""
-    host = fresh_host(release)
-    playbook("provision", host)
-    playbook("launch", host, *launch_arguments())
-    return host
+pytestmark = pytest.mark.parametrize("release", [12, 13], scope="module")
 
 
-def test_check_mode_predicts_what_the_run_then_does_and_touches_nothing(
-    release, fresh_host, playbook, controller_ca
-):
-    host = fresh_host(release)
-    before = footprint(host)
-    predicted = playbook("provision", host, "--check", "--diff")
-    assert footprint(host) == before
-    assert not controller_ca.exists()
-    done = playbook("provision", host, "--diff")
-    assert footprint(host) != before
-    assert done.changed > 0
-    assert [task.changed for task in predicted.tasks] == [task.changed for task in done.tasks]
-    assert [task.diff for task in predicted.tasks] == [task.diff for task in done.tasks]
+@dataclass
+class Ground:
+    """A host on which provision and launch have run for the first time, and how that went.
 
-    predicted = playbook("launch", host, "--check", "--diff", *launch_arguments())
-    assert not host.run("docker ps -aq").stdout.strip()
-    done = playbook("launch", host, "--diff", *launch_arguments())
-    assert [task.changed for task in predicted.tasks] == [task.changed for task in done.tasks]
-    assert [task.diff for task in predicted.tasks] == [task.diff for task in done.tasks]
+    Attributes:
+        host, controller: what ran where.
+        virgin: its footprint before, and once more after each prediction.
+        listened: where something listened before.
+        predicted, done: provision and launch in check mode, and in earnest.
+    """
+
+    host: Host
+    controller: Controller
+    virgin: list[str]
+    listened: list[str]
+    predicted: list[Run]
+    done: list[Run]
+
+    def provision(self, *arguments):
+        return self.controller.playbook("provision", self.host, *arguments)
+
+    def launch(self, *arguments, wormhole=WORMHOLE):
+        return self.controller.playbook("launch", self.host, *launch_arguments(wormhole), *arguments)
 
 
-def test_again_nothing_changes_in_five_round_trips(release, provisioned, playbook):
-    before = engine(provisioned)
-    runs = [playbook("provision", provisioned), playbook("launch", provisioned, *launch_arguments())]
+@pytest.fixture(scope="module")
+def ground(release, lab, collections, tmp_path_factory):
+    host = lab.fresh_host(HostSpec(release))
+    controller = Controller(lab, tmp_path_factory.mktemp("controller"), collections)
+    ground = Ground(host, controller, [footprint(host)], listening(host), [], [])
+    try:
+        for run in (ground.provision, ground.launch):
+            ground.predicted.append(run("--check", "--diff"))
+            if not ground.done:
+                assert not (controller.home / ".wormhole").exists()
+                ground.virgin.append(footprint(host))
+            assert not host.run("docker ps -aq").stdout.strip()
+            ground.done.append(run("--diff"))
+        yield ground
+    finally:
+        if len(ground.done) < 2:
+            tell_state(host)
+        host.destroy()
+
+
+def test_check_mode_predicts_what_the_run_then_does_and_touches_nothing(ground):
+    before, predicted_only = ground.virgin
+    assert predicted_only == before != footprint(ground.host)
+    for predicted, done in zip(ground.predicted, ground.done, strict=True):
+        assert done.changed > 0
+        assert [task.changed for task in predicted.tasks] == [task.changed for task in done.tasks]
+        assert [task.diff for task in predicted.tasks] == [task.diff for task in done.tasks]
+
+
+def test_again_nothing_changes_in_five_round_trips(ground):
+    before = engine(ground.host)
+    runs = [ground.provision(), ground.launch()]
     assert [run.changed for run in runs] == [0, 0]
     assert sum(run.round_trips for run in runs) == 5
-    assert engine(provisioned) == before
+    assert engine(ground.host) == before
 
 
-def test_a_wormhole_is_verified_from_inside_and_everything_else_is_refused(release, provisioned):
-    environment = dict(
-        line.split("=", 1) for line in inside(provisioned, "env").stdout.splitlines() if "=" in line
-    )
+def test_a_wormhole_is_verified_from_inside_and_everything_else_is_refused(release, ground):
+    host = ground.host
+    environment = dict(line.split("=", 1) for line in inside(host, "env").stdout.splitlines() if "=" in line)
     assert environment["DOCKER_HOST"] == f"tcp://{GATEWAY}:2376"
     assert environment["DOCKER_TLS_VERIFY"] == "1"
-    server = json.loads(inside(provisioned, "docker version --format '{{json .Server}}'").stdout)
+    server = json.loads(inside(host, "docker version --format '{{json .Server}}'").stdout)
     assert server["Version"].startswith({12: "20.10", 13: "26.1"}[release])
 
     without_certificate = inside(
-        provisioned, f"curl -sS --cacert /certs/ca.pem https://{GATEWAY}:2376/version", check=False
+        host, f"curl -sS --cacert /certs/ca.pem https://{GATEWAY}:2376/version", check=False
     )
     assert without_certificate.returncode != 0
     assert "certificate" in without_certificate.stderr
-    plaintext = inside(provisioned, f"curl -sS http://{GATEWAY}:2376/version", check=False)
+    plaintext = inside(host, f"curl -sS http://{GATEWAY}:2376/version", check=False)
     assert "HTTP request to an HTTPS server" in plaintext.stdout
     wrong_name = inside(
-        provisioned,
+        host,
         f"curl -sS --cacert /certs/ca.pem --cert /certs/cert.pem --key /certs/key.pem "
         f"--connect-to elsewhere.example:2376:{GATEWAY}:2376 https://elsewhere.example:2376/version",
         check=False,
@@ -78,54 +105,42 @@ def test_a_wormhole_is_verified_from_inside_and_everything_else_is_refused(relea
     assert wrong_name.returncode != 0
     assert "elsewhere.example" in wrong_name.stderr
     right = inside(
-        provisioned,
+        host,
         "curl -sS --cacert /certs/ca.pem --cert /certs/cert.pem --key /certs/key.pem "
         "https://host.docker.internal:2376/version",
     )
     assert json.loads(right.stdout)["Version"] == server["Version"]
 
 
-def test_nothing_of_ours_listens_beyond_the_bridge(release, fresh_host, playbook):
-    host = fresh_host(release)
-    before = listening(host)
-    playbook("provision", host)
-    assert [address for address in listening(host) if address not in before] == [f"{GATEWAY}:2376"]
+def test_nothing_of_ours_listens_beyond_the_bridge(ground):
+    new = [address for address in listening(ground.host) if address not in ground.listened]
+    assert new == [f"{GATEWAY}:2376"]
+
+
+def test_a_unix_wormhole_works_for_a_user_that_is_not_root(ground):
+    wormhole = {**WORMHOLE, "name": "of-user", "image": "wormhole-lab/nonroot:1", "transport": "unix"}
+    assert ground.launch(wormhole=wormhole).changed == 1
+    asked = inside(ground.host, "id -u; docker info --format '{{.Name}}'", container="of-user")
+    assert asked.stdout.split() == ["1234", ground.host.name]
+    assert ground.launch(wormhole=wormhole).changed == 0
+
+
+def test_a_tls_wormhole_works_for_a_user_that_is_not_root_and_its_key_is_nobody_elses(ground):
+    # A name that only the image can tell.
+    wormhole = {**WORMHOLE, "name": "of-ci", "user": "ci"}
+    assert ground.launch(wormhole=wormhole).changed == 1
+    asked = inside(ground.host, "id -u; docker info --format '{{.Name}}'", container="of-ci")
+    assert asked.stdout.split() == ["1234", ground.host.name]
+    key = ground.host.run("stat -c '%u %a' /etc/wormhole/identities/of-ci/key.pem")
+    assert key.stdout.split() == ["1234", "400"]
 
 
 @pytest.mark.parametrize("power_cut", [False, True])
-def test_after_a_reboot_the_wormhole_is_back_verified(release, provisioned, playbook, power_cut):
-    provisioned.reboot(power_cut=power_cut)
+def test_after_a_reboot_the_wormhole_is_back_verified(ground, power_cut):
+    ground.host.reboot(power_cut=power_cut)
     deadline = "for i in $(seq 60); do docker exec agent docker version >/dev/null 2>&1 && exit 0; sleep 0.5; done; exit 1"
-    provisioned.run(deadline)
-    assert inside(
-        provisioned, "echo $DOCKER_TLS_VERIFY; docker info --format '{{.Name}}'"
-    ).stdout.split() == [
-        "1",
-        provisioned.name,
-    ]
-    assert playbook("provision", provisioned).changed == 0
-    assert playbook("launch", provisioned, *launch_arguments()).changed == 0
-
-
-def test_a_unix_wormhole_works_for_a_user_that_is_not_root(release, fresh_host, playbook):
-    host = fresh_host(release)
-    wormhole = {**WORMHOLE, "name": "agent", "image": "wormhole-lab/nonroot:1", "transport": "unix"}
-    run = playbook("launch", host, *launch_arguments(wormhole))
-    assert run.changed == 1
-    assert inside(host, "id -u; docker info --format '{{.Name}}'").stdout.split() == ["1234", host.name]
-    assert playbook("launch", host, *launch_arguments(wormhole)).changed == 0
-
-
-def test_a_tls_wormhole_works_for_a_user_that_is_not_root_and_its_key_is_nobody_elses(
-    release, fresh_host, playbook
-):
-    host = fresh_host(release)
-    # A name that only the image can tell.
-    wormhole = {**WORMHOLE, "name": "agent", "user": "ci"}
-    playbook("provision", host)
-    playbook("launch", host, *launch_arguments(wormhole))
-    assert inside(host, "id -u; docker info --format '{{.Name}}'").stdout.split() == ["1234", host.name]
-    assert host.run("stat -c '%u %a' /etc/wormhole/identities/agent/key.pem").stdout.split() == [
-        "1234",
-        "400",
-    ]
+    ground.host.run(deadline)
+    asked = inside(ground.host, "echo $DOCKER_TLS_VERIFY; docker info --format '{{.Name}}'")
+    assert asked.stdout.split() == ["1", ground.host.name]
+    assert ground.provision().changed == 0
+    assert ground.launch().changed == 0
