@@ -5,8 +5,8 @@
 """Part ``integration``: against real hosts of both Debian releases, which a lab boots for this run.
 
 The contract of the engine adapter and the targets below tests/integration/targets, by ``ansible-test integration`` over SSH,
-share a host of each release; the scenarios of tests/system go file by file. Targets and files of scenarios take turns on the
-releases, unless the run is thorough. The older release is driven by the older ansible-core, the newer one by the newer.
+share a host of each release; the scenarios of tests/system go file by file. Targets and scenarios take turns on the releases,
+unless the run is thorough. The older release is driven by the older ansible-core, the newer one by the newer.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lab.spec import Release
 from runner import ansible_test, tools
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import ROOT, Action, Failed, Lane, Log, Outcome, Settings, Step, passed_if
-from runner.turns import take_turns
+from runner.turns import take_turn
 
 PYTHON_OF: dict[Release, str] = {12: "3.11", 13: "3.13"}
 """The Python that the release brings: modules run on it."""
@@ -145,9 +145,8 @@ def _shared_host(settings: Settings, release: Release, core: Core) -> Lane:
     if (ROOT / "tests/contract").is_dir():
         steps.append(Step("integration", f"contract with the engine of Debian {release}", _contract(release)))
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()]
-    turns = take_turns(targets, tuple(PYTHON_OF), settings.seed)
     for target in sorted(targets):
-        if settings.thorough or turns[target] == release:
+        if settings.thorough or take_turn(target, tuple(PYTHON_OF), settings.seed) == release:
             steps.append(
                 Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
             )

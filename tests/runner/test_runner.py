@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from runner import ansible_test, docs, integration, lint, parts, report, steps, tools, unit
 from runner.steps import ROOT, Failed, Log, Outcome, Result, Settings, Step
-from runner.turns import take_turns
+from runner.turns import take_turn
 
 CASES = """<testsuites><testsuite>
   <testcase name="a"/><testcase name="b"/>
@@ -260,12 +260,10 @@ def test_files_with_the_most_scenarios_come_first_and_those_without_any_do_not(s
     ]
 
 
-@given(st.sets(st.text(max_size=3)), st.integers(0, 2**31))
-def test_two_seeds_in_a_row_show_everything_on_every_release(names: set[str], seed: int) -> None:
-    first, second = (take_turns(names, (12, 13), one) for one in (seed, seed + 1))
-    assert set(first) == set(second) == names
-    assert all({first[name], second[name]} == {12, 13} for name in names)
-    assert abs(list(first.values()).count(12) - list(first.values()).count(13)) <= 1
+@given(st.text(max_size=9), st.lists(st.integers(), min_size=1, max_size=4), st.integers(0, 2**31))
+def test_as_many_runs_as_there_are_choices_show_each(name: str, choices: list[int], seed: int) -> None:
+    runs = range(seed, seed + len(choices))
+    assert sorted(take_turn(name, tuple(choices), run) for run in runs) == sorted(choices)
 
 
 @pytest.mark.parametrize("thorough, count", [(False, 1), (True, 2)])

@@ -2,26 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which release a scenario or a target runs on, where a run has no time for both.
+"""What a scenario or a target runs on, where a run has no time for everything.
 
-They take turns: half of them run on either release, and swap with a seed of the other parity. So one run shows each of them,
-and two runs with consecutive seeds show each of them on each release.
+They take turns, by the seed: as many runs with consecutive seeds as there are choices show each of them on each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import zlib
 from typing import TypeVar
 
-Release = TypeVar("Release")
+Choice = TypeVar("Choice")
 
 
-def take_turns(names: Iterable[str], releases: tuple[Release, ...], seed: int) -> Mapping[str, Release]:
-    """The release that each name has its turn on.
-
-    Args:
-        names: all that take turns.
-        releases: what there is to choose from.
-        seed: of the run.
-    """
-    return {name: releases[(place + seed) % len(releases)] for place, name in enumerate(sorted(set(names)))}
+def take_turn(name: str, choices: tuple[Choice, ...], seed: int) -> Choice:
+    """The choice that it is a name's turn to have in the run with this seed."""
+    return choices[(zlib.crc32(name.encode()) + seed) % len(choices)]
