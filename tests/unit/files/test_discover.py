@@ -175,6 +175,13 @@ def test_an_ipv6_address_is_in_brackets(container, engine_at):
     assert environment(container.run(ENV))["DOCKER_HOST"] == "tcp://[fd00::1]:2376"
 
 
+def test_an_address_that_only_looks_link_local_is_tried(container, engine_at):
+    container.ipv4, container.hosts = HEADING, ""
+    container.ipv6 = ipv6_line("0" * 32, 0, "0fe8" + "0" * 27 + "1", flags=3)
+    engine_at("[[]fe8::1[]]")
+    assert environment(container.run(ENV))["DOCKER_HOST"] == "tcp://[fe8::1]:2376"
+
+
 def test_an_engine_that_comes_a_moment_later(container, log):
     container.tools["docker"] = f"echo x >>{log}; [ $({shutil.which('wc')} -l <{log}) -ge 4 ]"
     assert container.run(ENV).returncode == 69

@@ -97,9 +97,16 @@ TABLE = {
         + ipv4_line("169.254.0.0", "255.255.0.0")
         + ipv4_line("224.0.0.0", "240.0.0.0")
         + ipv4_line("127.0.0.0", "255.0.0.0", interface="lo"),
-        LINK_LOCAL_6 + ipv6_line("ff" + "0" * 30, 8) + ipv6_line(FD00, 128) + ipv6_line(FD00, 127),
+        # Only 00ff:… and 0fe8:… look a little like multicast and link-local addresses.
+        LINK_LOCAL_6
+        + ipv6_line("ff" + "0" * 30, 8)
+        + ipv6_line("febf" + "0" * 28, 64)
+        + ipv6_line("00ff" + "0" * 28, 64)
+        + ipv6_line("0fe8" + "0" * 28, 64)
+        + ipv6_line(FD00, 128)
+        + ipv6_line(FD00, 127),
         "",
-        ["10.0.0.5"],
+        ["10.0.0.5", "ff::1", "fe8::1"],
     ),
     "hosts: comments, several names, both families": (
         "",
