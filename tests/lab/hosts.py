@@ -37,6 +37,8 @@ class Hosts:
         self._lock = threading.Lock()
         self._building: dict[int, threading.Lock] = {12: threading.Lock(), 13: threading.Lock()}
         self._hosts: dict[str, HostState] = {}
+        # A name is given once: what still tries to reach a host that is gone must not find another one instead.
+        self._names: set[str] = set()
         self._connections: dict[str, SharedConnection] = {}
         # Set while a host is booted and reachable; a watcher clears it when the host goes down.
         self._up: dict[str, threading.Event] = {}
@@ -69,7 +71,8 @@ class Hosts:
                 template = images.engine_template(self._engine, self._paths, spec.release, progress)
         with self._lock:
             octet = network.free_octet(host.octet for host in self._hosts.values())
-            name = next_name(spec.release, set(self._hosts))
+            name = next_name(spec.release, self._names)
+            self._names.add(name)
             host = HostState(name, self._subnet.host(octet), octet, spec.release, spec.variant)
             self._hosts[name] = host
             self._up[name] = threading.Event()
@@ -135,7 +138,13 @@ class Hosts:
         self._wire(host, pid)
         images.wait_for_boot(self._engine, host.name, _BOOT_SECONDS)
         self._wait_for_ssh(host)
-        self._connections[host.name] = SharedConnection(self._paths, host)
+        connection = SharedConnection(self._paths, host)
+        with self._lock:
+            gone = self._hosts.get(host.name) is not host
+            if not gone:
+                self._connections[host.name] = connection
+        if gone:  # destroyed while it booted again
+            connection.close()
         self._up[host.name].set()
 
     def _wire(self, host: HostState, pid: str) -> None:

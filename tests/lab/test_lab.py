@@ -65,10 +65,15 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
+def standard(lab: Lab, release: int) -> Host:
+    """The lab's host with Docker; hosts are booted at the same time, and which gets which name is chance."""
+    return next(host for host in lab.hosts if (host.release, host.variant) == (release, "standard"))
+
+
 @pytest.fixture
 def host(lab: Lab) -> Host:
     """A Debian 13 host with Docker."""
-    return lab.host("d13-1")
+    return standard(lab, 13)
 
 
 @pytest.fixture
@@ -171,7 +176,7 @@ def test_hosts_reach_each_other(lab: Lab) -> None:
 
 
 def test_standard_host(lab: Lab) -> None:
-    for host, version in ((lab.host("d13-1"), "26.1."), (lab.host("d12-1"), "20.10.")):
+    for host, version in ((standard(lab, 13), "26.1."), (standard(lab, 12), "20.10.")):
         assert host.run("docker version --format '{{.Server.Version}}'").stdout.startswith(version)
         assert host.run(["systemctl", "is-system-running"]).stdout == "running\n"
         assert host.run("iptables-save | grep -c 127.0.0.11", check=False).stdout == "0\n"
@@ -179,6 +184,18 @@ def test_standard_host(lab: Lab) -> None:
         assert images == {f"wormhole-lab/{name}:1" for name in ("cli", "busybox", "nonroot")}
         assert host.run("docker run --rm wormhole-lab/nonroot:1 id -un").stdout == "ci\n"
         assert host.run("docker run --rm wormhole-lab/busybox:1 echo x").stdout == "x\n"
+
+
+def test_what_belonged_to_a_host_never_leads_to_another(lab: Lab) -> None:
+    gone = lab.fresh_host(HostSpec(13))
+    gone.destroy()
+    new = lab.fresh_host(HostSpec(13))
+    try:
+        assert new.address == gone.address
+        assert new.name != gone.name
+        assert new.run(["hostname"]).stdout == f"{new.name}\n"
+    finally:
+        new.destroy()
 
 
 def test_hosts_are_individuals(lab: Lab) -> None:
