@@ -40,8 +40,9 @@ class Ground:
     def provision(self, *arguments):
         return self.controller.playbook("provision", self.host, *arguments)
 
-    def launch(self, *arguments, wormhole=WORMHOLE):
-        return self.controller.playbook("launch", self.host, *launch_arguments(wormhole), *arguments)
+    def launch(self, *arguments, wormhole=None):
+        listed = launch_arguments(wormhole or WORMHOLE)
+        return self.controller.playbook("launch", self.host, *listed, *arguments)
 
 
 @pytest.fixture(scope="module")
