@@ -107,10 +107,9 @@ class Hosts:
         self._engine.docker("kill", f"--signal={int(number)}", name)
         deadline = time.monotonic() + _SHUTDOWN_SECONDS + _BOOT_SECONDS
         while time.monotonic() < deadline:
-            if (
-                up.wait(0.05)
-                and self._engine.docker("inspect", "--format={{.State.StartedAt}}", name) != began
-            ):
+            # In this order: until it is started again, it may still be up from before.
+            started = self._engine.docker("inspect", "--format={{.State.StartedAt}}", name)
+            if started != began and up.wait(0.05):
                 return
             if name in self._errors:
                 raise LabError(f"{name} does not come back", found=self._errors[name])
