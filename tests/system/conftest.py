@@ -33,12 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--release", type=int, choices=(12, 13), help="only scenarios on this Debian release")
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "every_release: takes no turns, but runs on every release in every run"
-    )
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out the scenarios of the other release; one without a release belongs to 13.
 

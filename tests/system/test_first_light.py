@@ -25,7 +25,7 @@ class Ground:
 
     Attributes:
         host, controller: what ran where.
-        virgin: its footprint before, and once more after each prediction.
+        virgin: its footprint before, and after provision was predicted.
         listened: where something listened before.
         predicted, done: provision and launch in check mode, and in earnest.
     """
