@@ -115,6 +115,10 @@ def live_through(host, playbook, *arguments, endpoint=f"{GATEWAY}:2376"):
     assert names(host) == {"bystander"}
 
 
+TCP_UNIT = "[Socket]\nListenStream=0.0.0.0:2373\nService=docker.service\n[Install]\nWantedBy=sockets.target\n"
+SLIPPED_IN = {"0.0.0.0:2373", "0.0.0.0:2374", "0.0.0.0:2399"}
+
+
 def drift_and_repair(host, playbook, *arguments, endpoint):
     """Somebody changes the unit, slips in plaintext listeners, takes a key and stops a socket."""
     unit = f"wormhole-docker-{endpoint}.socket"
@@ -122,30 +126,51 @@ def drift_and_repair(host, playbook, *arguments, endpoint):
     wanted = host.run(f"cat {UNITS}/{unit} {CONFIG}").stdout
     host.run(f"mkdir {mine} {slipped}")
     host.write(f"{slipped}/override.conf", "[Socket]\nListenStream=0.0.0.0:2374\n")
-    host.run("systemctl daemon-reload")
-    before, process = found(host), engine(host)
-    refused = playbook("provision", host, *arguments, check=False)
-    assert refused.failures == 1
-    assert "docker.socket (0.0.0.0:2374)" in refused.message
-    assert (found(host), engine(host)) == (before, process)
-    host.run(f"rm -r {slipped}")
-
+    host.write(f"{UNITS}/docker-tcp.socket", TCP_UNIT)
     host.write(f"{mine}/override.conf", "[Socket]\nListenStream=0.0.0.0:2399\n")
     host.run(f"echo 'Backlog=7' >>{UNITS}/{unit}; sed -i '/tlsverify/d' {CONFIG}")
-    host.run(f"systemctl daemon-reload; systemctl stop {unit}; {RESTART}; docker start bystander")
-    assert "0.0.0.0:2399" in listening(host)
+    host.run(
+        f"systemctl stop {unit} docker.socket docker.service; systemctl daemon-reload; "
+        "systemctl enable --now docker-tcp.socket; systemctl start docker.socket; "
+        f"{RESTART}; docker start bystander"
+    )
+    assert set(listening(host)) >= SLIPPED_IN
+    # With that key, the engine has lost the demand for TLS.
+    for place in SLIPPED_IN:
+        assert host.run(f"curl -sS http://{place}/_ping").stdout == "OK"
     host.run(f"systemctl stop {unit}")
+    inode = host.run("stat -c %i /run/docker.sock").stdout
     count = int(starts(host))
+    predicted = playbook("provision", host, *arguments, "--check")
     mended = playbook("provision", host, *arguments)
     said = texts(mended)
+    assert texts(predicted) == said
     assert f"unit {unit} differs" in said
     assert f"unit {unit} is changed by {mine}/override.conf" in said
+    assert f"docker.socket has dockerd listen on 0.0.0.0:2374, by {slipped}/override.conf" in said
+    assert f"docker-tcp.socket has dockerd listen on 0.0.0.0:2373, by {UNITS}/docker-tcp.socket" in said
     assert "daemon.json lacks tlsverify" in said
     assert f"{unit} is not active" in said
     assert int(starts(host)) == count + 1
-    assert not [place for place in listening(host) if place.endswith(":2399")]
+    assert not SLIPPED_IN & set(listening(host))
     assert endpoint in listening(host)
     assert sorted(host.run(f"cat {UNITS}/{unit} {CONFIG}").stdout) == sorted(wanted)
+    assert host.run("stat -c %i /run/docker.sock").stdout == inode
+    assert playbook("provision", host, *arguments).changed == 0
+
+    # It stays closed, and what hides it is not taken away as long as it would be plaintext then.
+    host.run(f"systemctl daemon-reload; systemctl start docker-tcp.socket; {RESTART}; docker start bystander")
+    assert not SLIPPED_IN & set(listening(host))
+    refused = playbook("teardown", host, *arguments, check=False)
+    assert "docker-tcp.socket (0.0.0.0:2373), docker.socket (0.0.0.0:2374)" in refused.message
+    count = int(starts(host))
+    host.run(f"systemctl disable docker-tcp.socket; rm -r {UNITS}/docker-tcp.socket {slipped}/override.conf")
+    host.run("systemctl daemon-reload")
+    undone = texts(playbook("provision", host, *arguments))
+    assert "overrules docker-tcp.socket for no reason any more" in undone
+    assert "overrules docker.socket for no reason any more" in undone
+    assert host.run(f"ls -d {slipped} {UNITS}/docker-tcp.socket.d", check=False).stdout == ""
+    assert int(starts(host)) == count
 
 
 @pytest.mark.parametrize("release", [12, 13])

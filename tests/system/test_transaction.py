@@ -10,7 +10,8 @@ import contextlib
 
 import pytest
 
-from hosts import BYSTANDER, GATEWAY, configure, engine, listening
+from continuous import LIVE_RESTORE, ContinuousClient
+from hosts import BYSTANDER, GATEWAY, configure, engine, launch_arguments, listening
 from transactions import (
     STATE,
     UNITS,
@@ -21,6 +22,7 @@ from transactions import (
     wait_for_module,
 )
 
+SERVER = "/etc/wormhole/server"
 PORT = 12376
 OTHER_PORT = ["-e", f"listener_port={PORT}"]
 FULL = "No space left on device"
@@ -155,6 +157,25 @@ def test_a_run_that_is_told_to_end_or_that_nobody_waits_for_goes_back(
     assert f"{GATEWAY}:2376" not in listening(host)
     assert engine(host).containers == before.containers
     assert playbook("provision", host, *OTHER_PORT).changed == 0
+
+
+@pytest.mark.parametrize("release", [12, 13])
+def test_nobody_is_refused_when_a_run_goes_back(release, fresh_host, playbook, start_playbook):
+    host = fresh_host(release)
+    configure(host, LIVE_RESTORE)
+    host.run(f"mkdir {UNITS}/docker.service.d")
+    host.write(f"{UNITS}/docker.service.d/slow.conf", SLOW)
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments())
+    client = ContinuousClient(host)
+    # Another certificate and no other unit: the engine is restarted, and again when that is taken back.
+    host.run(f"rm {SERVER}/cert.pem")
+    run = start_and_reach(host, start_playbook)
+    signal_module(host, "TERM")
+    assert BACK in run.finish(check=False).message
+    client.stop().check(cuts=2)
+    # The restart that took the change back has loaded the certificate, which is right.
+    assert playbook("provision", host).changed == 0
 
 
 REFUSING = f"""\

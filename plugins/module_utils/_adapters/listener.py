@@ -33,7 +33,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.unit_fil
 from ansible_collections.wormhole.docker.plugins.module_utils._core import (
     daemon_json,
     engine_command,
+    foreign_sockets,
     listener,
+    systemd_units,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
@@ -52,7 +54,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     PROXY,
     is_listener_unit,
     is_template,
-    parse_listen,
     unit_path,
     wants_links,
 )
@@ -65,7 +66,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
     LABEL_TRANSPORT,
 )
 
-_STOCK_UNIT = "docker.socket"
+_DROP_INS = (systemd_units.UNIT_DIRECTORY, "/run/systemd/system")
 _PROPERTIES = [
     "ActiveState",
     "LoadState",
@@ -111,13 +112,11 @@ def observe_listener(
     pid = int(shown[listener.ENGINE_UNIT].get("MainPID") or 0)
     listening = interfaces.shared_listeners(1, pid)
     plaintext = interfaces.sole_listeners(1, pid)
-    foreign_endpoints = {endpoint for endpoints in foreign.values() for endpoint in endpoints}
-    lingering = tuple(
-        e for e in interfaces.sole_listeners(pid, 1) if e[1] == spec.port and e not in foreign_endpoints
-    )
+    theirs = {endpoint for socket in foreign.values() for endpoint in socket.endpoints}
+    lingering = tuple(e for e in interfaces.sole_listeners(pid, 1) if e[1] == spec.port or e in theirs)
     candidates = candidate_addresses(spec, topology, after_restart) if spec.present else ()
     ours = [address for address, port in listening if port == spec.port]
-    stock = shown[_STOCK_UNIT]
+    stock = shown[listener.STOCK_UNIT]
     config = files.read_file(os.path.realpath(daemon_json.PATH))
     return listener.ListenerState(
         topology=topology,
@@ -157,12 +156,12 @@ def observe_listener(
 def _units() -> tuple[
     dict[str, dict[str, str]],
     dict[str, listener.UnitState],
-    dict[str, tuple[tuple[str, int], ...]],
+    dict[str, foreign_sockets.ForeignSocket],
 ]:
-    """Properties of the vendor's units, the units of ours, and the endpoints of other people's socket units."""
+    """Properties of the vendor's units, the units of ours, and other people's socket units that concern TCP."""
     on_disk = listener_unit_files()
     templates = {name: listener.UnitState(text=_unit_text(name)) for name in on_disk if is_template(name)}
-    names = [listener.ENGINE_UNIT, _STOCK_UNIT, *(name for name in on_disk if name not in templates)]
+    names = [listener.ENGINE_UNIT, listener.STOCK_UNIT, *(name for name in on_disk if name not in templates)]
     shown = systemd.show_units(names, _PROPERTIES)
     if not shown[listener.ENGINE_UNIT].get("MainPID", "0").strip("0"):
         raise EngineUnavailable(
@@ -179,10 +178,38 @@ def _units() -> tuple[
     units = {**{name: _unit_state(name, shown[name]) for name in sorted(ours)}, **templates}
     foreign = {}
     for name in triggers:
-        endpoints = parse_listen(shown[name].get("Listen", ""))
-        if endpoints and name not in ours:
-            foreign[name] = endpoints
+        if name in ours:
+            continue
+        active = shown[name].get("ActiveState") == "active"
+        held = systemd_units.parse_listen(shown[name].get("Listen", "")) if active else ()
+        socket = foreign_sockets.parse_files(_unit_files(name), held)
+        if socket.endpoints or socket.override_path:
+            foreign[name] = socket
+    for path in glob.glob(f"{systemd_units.UNIT_DIRECTORY}/*.socket.d/*.conf"):
+        name = systemd_units.overridden_unit(path)
+        if name and name not in foreign and name not in ours:
+            # What it closed is no socket of the engine's any more, or not there at all.
+            text = files.read_file(path)
+            foreign[name] = foreign_sockets.ForeignSocket(
+                override_path=path,
+                override_text="" if text is None else text.content.decode(errors="replace"),
+            )
     return shown, units, foreign
+
+
+def _unit_files(name: str) -> list[tuple[str, str]]:
+    """Paths and contents of a unit's file and its drop-ins, in the order in which they count.
+
+    Drop-ins that systemd has not read yet are among them: it will have when a change is carried out.
+    """
+    listed = systemd_units.cat_paths(systemd.cat(name))
+    new = [path for directory in _DROP_INS for path in glob.glob(f"{directory}/{glob.escape(name)}.d/*.conf")]
+    found = []
+    for path in systemd_units.in_order([*listed, *new]):
+        content = files.read_file(path)
+        if content is not None:
+            found.append((path, content.content.decode(errors="replace")))
+    return found
 
 
 def refuse_masked(shown: Mapping[str, Mapping[str, str]]) -> None:
@@ -196,7 +223,7 @@ def refuse_masked(shown: Mapping[str, Mapping[str, str]]) -> None:
     """
     masked = [
         unit
-        for unit in (listener.ENGINE_UNIT, _STOCK_UNIT)
+        for unit in (listener.ENGINE_UNIT, listener.STOCK_UNIT)
         if shown.get(unit, {}).get("LoadState") == "masked"
     ]
     if masked:
@@ -249,12 +276,7 @@ def _unix_sockets(
 
 
 def _command(pid: int) -> engine_command.EngineCommand:
-    found = []
-    for path in engine_command.cat_paths(systemd.cat(listener.ENGINE_UNIT)):
-        content = files.read_file(path)
-        if content is not None:
-            found.append((path, content.content.decode(errors="replace")))
-    return engine_command.parse_files(found, engine_command_line(pid))
+    return engine_command.parse_files(_unit_files(listener.ENGINE_UNIT), engine_command_line(pid))
 
 
 def _occupied(

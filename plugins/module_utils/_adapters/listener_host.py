@@ -54,7 +54,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_rem
     strip_our_part,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
-    UNIT_DIRECTORY,
     UNIX_UNIT,
     is_insecure,
     is_listener_unit,
@@ -62,6 +61,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     wants_links,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import (
     FormerFile,
     Journal,
@@ -324,7 +324,8 @@ class ListenerHost:
     def _restore(self, journal: Journal) -> None:
         notes = journal.notes
         former: Mapping[str, Any] = notes.get("units", {})
-        touched = {os.path.basename(path) for path in journal.files if _is_unit(path)} | set(former)
+        changed = {os.path.basename(path) for path in journal.files if _is_unit(path)}
+        touched = changed | set(former)
         enabled = [name for name in touched if former.get(name, {}).get("enabled")]
         for name in touched.difference(enabled):
             _unlink_wants(name)
@@ -334,8 +335,9 @@ class ListenerHost:
         if any(path.startswith(UNIT_DIRECTORY) for path in journal.files):
             systemd.daemon_reload()
         if rebind:
-            # After the reload: an engine that systemd keeps trying to start would pull them in again.
-            systemd.stop(*sorted(touched))
+            # After the reload: an engine that systemd keeps trying to start would pull them in again. Those that were
+            # not changed go on to listen, so that nobody is refused.
+            systemd.stop(*sorted(changed))
         systemd.enable(*sorted(name for name in enabled if os.path.exists(unit_path(name))))
         if rebind or not self._answers():
             self._restarted = True

@@ -27,8 +27,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import Authority
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import ABSENT, WormholeSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_identity import (

@@ -12,12 +12,12 @@ import os
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import files
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
     PREFIX,
-    UNIT_DIRECTORY,
     is_insecure,
     is_listener_unit,
     parse_socket_unit,
     parse_unix_paths,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 
 
 def listener_unit_files(directory: str = UNIT_DIRECTORY) -> list[str]:

@@ -18,7 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.unit_fil
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import parse_security
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import EngineSocket, WiringState
 
 IDENTITY_FILES = ("ca.pem", "cert.pem", "key.pem")

@@ -26,8 +26,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     MissingRequirement,
     WormholeError,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RUNTIME, WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (

@@ -9,13 +9,13 @@ Sources: systemd.service(5), "ExecStart="; systemd.unit(5), "drop-in"; dockerd(8
 
 from __future__ import annotations
 
-import posixpath
 import re
 from dataclasses import dataclass
 from typing import Sequence
 
-DROP_IN_DIRECTORY = "/etc/systemd/system/docker.service.d"
-_DROP_IN = "wormhole-docker.conf"
+from ansible_collections.wormhole.docker.plugins.module_utils._core import systemd_units
+
+_UNIT = "docker.service"
 _SYSTEMD_SOCKETS = "fd://"
 _HOST_OPTION = r"""(?:^|(?<=\s))(?:-H(?:\s+|=)?|--host(?:\s+|=))("[^"]*"|'[^']*'|[^\s"']+)"""
 _TLS_OPTION = r"(?:^|(?<=\s))(--tls[a-z]*)"
@@ -43,11 +43,6 @@ class EngineCommand:
     override_text: str = ""
 
 
-def cat_paths(text: str) -> tuple[str, ...]:
-    """The files that ``systemctl cat`` prints, in the order in which they count; it names each in a comment."""
-    return tuple(re.findall(r"^# (/\S+\.(?:service|conf))$", text, re.MULTILINE))
-
-
 def parse_files(unit_files: Sequence[tuple[str, str]], running: str) -> EngineCommand:
     """Finds the line that counts.
 
@@ -62,17 +57,16 @@ def parse_files(unit_files: Sequence[tuple[str, str]], running: str) -> EngineCo
             continue
         if path.endswith(".conf"):
             drop_ins.append(path)
-        for value in _assignments(content, "Service", "ExecStart"):
+        for key, value in systemd_units.assignments(content, "Service"):
             # An empty value takes back those before it; dockerd's service has no more than one.
-            configured, source = value, path
+            if key == "ExecStart":
+                configured, source = value, path
     return EngineCommand(running, configured, source, tuple(drop_ins), path_of_ours, text_of_ours)
 
 
 def is_override(path: str) -> bool:
-    """Whether a drop-in is ours."""
-    return posixpath.dirname(path) == DROP_IN_DIRECTORY and bool(
-        re.fullmatch(r"z*-" + re.escape(_DROP_IN), posixpath.basename(path))
-    )
+    """Whether a file is our drop-in of docker.service."""
+    return systemd_units.overridden_unit(path) == _UNIT
 
 
 def hosts_of(command: str) -> tuple[str, ...]:
@@ -101,10 +95,8 @@ def listens_otherwise(command: str) -> tuple[str, ...]:
 
 
 def override_path(command: EngineCommand) -> str:
-    """Where our drop-in has to be, so that systemd reads it after every other one: they are sorted by file name."""
-    last = max((posixpath.basename(path) for path in command.drop_ins), default="")
-    leading = len(last) - len(last.lstrip("z"))
-    return f"{DROP_IN_DIRECTORY}/{'z' * max(leading + 1, 2)}-{_DROP_IN}"
+    """Where our drop-in has to be."""
+    return systemd_units.override_path(_UNIT, command.drop_ins)
 
 
 def render_override(command: EngineCommand) -> str:
@@ -112,21 +104,8 @@ def render_override(command: EngineCommand) -> str:
     program, _space, rest = re.sub(r"\s*" + _HOST_OPTION, "", command.configured).partition(" ")
     line = f"{program} -H {_SYSTEMD_SOCKETS} {rest}".rstrip()
     return (
-        "# Managed by the Ansible module wormhole.docker.dockerd_listener, which undoes changes made here.\n"
-        f"# Instead of the ExecStart in {command.source}, whose listeners it has adopted.\n"
+        f"{systemd_units.MANAGED}# Instead of the ExecStart in {command.source}, whose listeners it has adopted.\n"
         "[Service]\n"
         "ExecStart=\n"
         f"ExecStart={line}\n"
     )
-
-
-def _assignments(content: str, section: str, key: str) -> list[str]:
-    """The values of a key in a section of a unit file, continued lines joined (systemd.syntax(7))."""
-    values, current = [], ""
-    for line in re.sub(r"\\\n", " ", content).splitlines():
-        header = re.fullmatch(r"\[(\w+)\]\s*", line.strip())
-        if header:
-            current = header.group(1)
-        elif current == section and line.split("=", 1)[0].strip() == key and "=" in line:
-            values.append(line.split("=", 1)[1].strip())
-    return values

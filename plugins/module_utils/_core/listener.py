@@ -25,10 +25,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core import daemo
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_command import EngineCommand
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import FirewallState, Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._core.foreign_sockets import ForeignSocket
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Origin
 
 ENGINE_UNIT = "docker.service"
+STOCK_UNIT = "docker.socket"
 
 EVERY_GATEWAY = "gateways"
 """The word that stands for the gateway of every bridge network with a route to the host."""
@@ -134,7 +136,7 @@ class ListenerState:
         unix_sockets: paths of the additional unix sockets on which systemd and dockerd listen.
         lingering_unix_sockets: paths of those on which dockerd alone does.
         command: how dockerd is started.
-        foreign_sockets: other socket units that hand dockerd TCP sockets, with their endpoints.
+        foreign_sockets: by name, socket units of other people's that hand dockerd TCP sockets, or would without us.
         config_text: content of daemon.json; empty if there is none.
         config_missing: there is no such file.
         config_path: where the file really is, should a symbolic link lead there.
@@ -163,7 +165,7 @@ class ListenerState:
     unix_sockets: tuple[str, ...] = ()
     lingering_unix_sockets: tuple[str, ...] = ()
     command: EngineCommand = EngineCommand()
-    foreign_sockets: Mapping[str, tuple[tuple[str, int], ...]] = dataclasses.field(default_factory=dict)
+    foreign_sockets: Mapping[str, ForeignSocket] = dataclasses.field(default_factory=dict)
     config_text: str = ""
     config_missing: bool = False
     config_path: str = daemon_json.PATH
@@ -185,8 +187,8 @@ class ListenerState:
 
     @property
     def foreign_endpoints(self) -> set[tuple[str, int]]:
-        """Where dockerd listens for somebody else."""
-        return {endpoint for endpoints in self.foreign_sockets.values() for endpoint in endpoints}
+        """Where dockerd listens for somebody else, or would without us."""
+        return {endpoint for socket in self.foreign_sockets.values() for endpoint in socket.endpoints}
 
 
 @dataclass(frozen=True)

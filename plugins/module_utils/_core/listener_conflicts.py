@@ -18,6 +18,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     render_endpoint,
     wanted_keys,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
+    is_insecure,
+    parse_socket_unit,
+)
 
 _STOCK_SOCKETS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock", "unix://", "unix:")
 _CHOICE = "set existing_listeners to adopt, and this module serves them from now on, by its own socket units"
@@ -39,27 +43,42 @@ def refuse_conflicts(
     """
     _refuse_foreign_hosts(spec, state, config, set(endpoints))
     if spec.tls:
-        _refuse_foreign_sockets(state)
+        if not is_installed(state):
+            _refuse_foreign_sockets(state)
         _refuse_foreign_keys(spec, state, config)
-    elif any(config.get(key) == value for key, value in wanted_keys(spec).items()):
-        refuse_plaintext(state, None)
+    else:
+        refuse_plaintext(
+            state, None, any(config.get(key) == value for key, value in wanted_keys(spec).items())
+        )
     _refuse_unassigned(state)
     _refuse_occupied(state)
     _refuse_live_restore(spec, state, config)
 
 
-def refuse_plaintext(state: ListenerState, former: Optional[str]) -> None:
-    """Makes sure that taking our TLS keys away leaves no listener of somebody else's open to everybody.
+def is_installed(state: ListenerState) -> bool:
+    """Whether the listener has been there: whatever TCP socket dockerd gets besides it was slipped in since then."""
+    return any(
+        unit.text and parse_socket_unit(unit.text)
+        for name, unit in state.units.items()
+        if not is_insecure(name)
+    )
+
+
+def refuse_plaintext(state: ListenerState, former: Optional[str], config_differs: bool) -> None:
+    """Makes sure that going away leaves no listener of somebody else's open to everybody.
 
     Args:
         state: what is there.
         former: what daemon.json is going to be; None if there will be none, or none of our keys in it.
+        config_differs: whether it is something else now.
 
     Raises:
         Refused: it would.
     """
     tls = daemon_json.parse_config(former or "").get("tlsverify")
-    if state.foreign_sockets and not tls and daemon_json.parse_config(state.config_text).get("tlsverify"):
+    lost = config_differs and daemon_json.parse_config(state.config_text).get("tlsverify")
+    hidden = any(socket.override_path and socket.configured for socket in state.foreign_sockets.values())
+    if state.foreign_endpoints and not tls and (lost or hidden):
         raise Refused(
             daemon_json.PATH,
             expected="no TCP listener of somebody else's, which would be plaintext without our TLS keys",
@@ -176,7 +195,7 @@ def _is_covered(host: str, spec: ListenerSpec, endpoints: set[tuple[str, int]]) 
 
 
 def _refuse_foreign_sockets(state: ListenerState) -> None:
-    if state.foreign_sockets:
+    if state.foreign_endpoints:
         raise Refused(
             ENGINE_UNIT,
             expected="no TCP listener of somebody else's, which our TLS keys would change",
@@ -187,8 +206,9 @@ def _refuse_foreign_sockets(state: ListenerState) -> None:
 
 def _render_sockets(state: ListenerState) -> str:
     return ", ".join(
-        f"{unit} ({', '.join(render_endpoint(*endpoint) for endpoint in endpoints)})"
-        for unit, endpoints in sorted(state.foreign_sockets.items())
+        f"{unit} ({', '.join(render_endpoint(*endpoint) for endpoint in socket.endpoints)})"
+        for unit, socket in sorted(state.foreign_sockets.items())
+        if socket.endpoints
     )
 
 

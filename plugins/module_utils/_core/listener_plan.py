@@ -9,7 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, engine_command
+from ansible_collections.wormhole.docker.plugins.module_utils._core import (
+    daemon_json,
+    engine_command,
+    foreign_sockets,
+    systemd_units,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import Opening
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE, Topology
@@ -18,6 +23,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     SERVED_CURRENT,
     SERVED_NOTHING,
     SERVED_OUTDATED,
+    STOCK_UNIT,
     Action,
     EnableUnits,
     EndTransaction,
@@ -90,6 +96,9 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     override_reasons, override_actions = _override_changes(state, wanted)
     reasons += override_reasons
     actions += override_actions
+    socket_reasons, socket_actions = _foreign_changes(spec, state)
+    reasons += socket_reasons
+    actions += socket_actions
     live_restore = state.live_restore if spec.live_restore is None else spec.live_restore
     if live_restore != state.live_restore:
         reasons.append(
@@ -109,8 +118,9 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     if restart:
         reasons += restart
         refuse_interruption(spec, interrupted)
-        stop = tuple(name for name, text in wanted.units.items() if _holds_other(state, name, text))
-        actions.append(RestartEngine(stop=stop, containers=(*interrupted, *state.stranded)))
+        stop = [name for name, text in wanted.units.items() if _holds_other(state, name, text)]
+        stop += foreign_sockets_to_stop(spec, state)
+        actions.append(RestartEngine(stop=tuple(stop), containers=(*interrupted, *state.stranded)))
     insecure = _insecure_reasons(state, wanted.units)
     if insecure:
         reasons += insecure[0]
@@ -195,10 +205,11 @@ def surplus_endpoints(
     """Where dockerd listens and should not.
 
     An address that the host has no longer, because its network was removed, is none: nobody reaches it, so that it
-    can wait for the next restart. Should the host get it again, it counts. What belongs to somebody else is refused
-    elsewhere, or none of our business.
+    can wait for the next restart. Should the host get it again, it counts. What somebody else's socket units hand
+    dockerd is refused elsewhere or was slipped in; without TLS it is none of our business.
     """
-    held = {*state.listening, *state.lingering} - state.foreign_endpoints - set(endpoints)
+    theirs = set() if spec.tls else state.foreign_endpoints
+    held = {*state.listening, *state.lingering} - theirs - set(endpoints)
     if engine_command.listens_otherwise(state.command.running):
         # dockerd has opened these itself, and is told of with the option that made it do so.
         held -= set(state.lingering)
@@ -394,6 +405,48 @@ def _override_changes(state: ListenerState, wanted: _Wanted) -> tuple[list[Reaso
     return [Reason("command_differs", text, ENGINE_UNIT)], [WriteUnits(tuple(files))]
 
 
+def wanted_overrides(spec: ListenerSpec, state: ListenerState) -> dict[str, tuple[str, str]]:
+    """Paths and texts of our drop-ins, by the socket unit of somebody else's that each of them closes."""
+    return {
+        unit: (systemd_units.override_path(unit, socket.drop_ins), foreign_sockets.render_override(socket))
+        for unit, socket in state.foreign_sockets.items()
+        if spec.tls and socket.configured
+    }
+
+
+def foreign_sockets_to_stop(spec: ListenerSpec, state: ListenerState) -> list[str]:
+    """Socket units of somebody else's that have to be stopped, because they listen on nothing but what is to go."""
+    return [
+        unit
+        for unit, socket in sorted(state.foreign_sockets.items())
+        if spec.tls and socket.held and not socket.others and unit != STOCK_UNIT
+    ]
+
+
+def _foreign_changes(spec: ListenerSpec, state: ListenerState) -> tuple[list[Reason], list[Action]]:
+    """What closes the TCP sockets that somebody has slipped in; the files that name them stay."""
+    reasons: list[Reason] = []
+    files: list[tuple[str, Optional[str]]] = []
+    stale = False
+    wanted = wanted_overrides(spec, state)
+    for unit, socket in sorted(state.foreign_sockets.items()):
+        present = (socket.override_path, socket.override_text)
+        if unit in wanted and present != wanted[unit]:
+            places = ", ".join(render_endpoint(*endpoint) for endpoint in socket.configured)
+            text = f"{unit} has dockerd listen on {places}, by {', '.join(socket.sources)}"
+            reasons.append(Reason("listener_slipped_in", text, unit))
+            files.append(wanted[unit])
+        elif unit not in wanted and socket.override_path:
+            text = f"{socket.override_path} overrules {unit} for no reason any more"
+            reasons.append(Reason("override_surplus", text, unit))
+        elif spec.tls and socket.held and socket.others:
+            reasons.append(Reason("unit_stale", f"systemd has not read the present {unit}", unit))
+            stale = True
+        if socket.override_path and socket.override_path != wanted.get(unit, ("", ""))[0]:
+            files.append((socket.override_path, None))
+    return reasons, [WriteUnits(tuple(files))] if files or stale else []
+
+
 def _insecure_reasons(
     state: ListenerState, units: Mapping[str, str]
 ) -> Optional[tuple[list[Reason], tuple[str, ...]]]:
@@ -503,6 +556,12 @@ def _diff(
     if path:
         before[path] = state.command.override_text.splitlines()
         after[path] = (wanted.override_text or "").splitlines()
+    overrides = wanted_overrides(spec, state)
+    for unit, socket in state.foreign_sockets.items():
+        wanted_path, wanted_text = overrides.get(unit, ("", ""))
+        for path in filter(None, dict.fromkeys((socket.override_path, wanted_path))):
+            before[path] = socket.override_text.splitlines() if path == socket.override_path else []
+            after[path] = wanted_text.splitlines() if path == wanted_path else []
     opened = plan_openings(spec, state)
     if state.firewall.manager or state.firewall.opened:
         before["firewall"] = [render_opening(opening) for opening in sorted(state.firewall.opened)]

@@ -64,6 +64,8 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     override = state.command.override_path
     if override:
         reasons.append(Reason("override_surplus", f"{override} is there", ENGINE_UNIT))
+    closed = [socket.override_path for socket in state.foreign_sockets.values() if socket.override_path]
+    reasons += [Reason("override_surplus", f"{path} is there", path) for path in closed]
     if config_differs:
         reasons.append(
             Reason("config_differs", "daemon.json is not as it would be without us", daemon_json.PATH)
@@ -78,14 +80,13 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
             found=", ".join(wormholes),
             remedy="Remove them first, by module wormhole_container with state absent, or stop them",
         )
-    if config_differs:
-        refuse_plaintext(state, former)
+    refuse_plaintext(state, former, config_differs)
     config_actions = _config_actions(state, former, restart) if config_differs else ([], [])
     # An engine that starts in between must not find a socket of ours without TLS keys, nor -H of ours beside hosts.
     if units:
         actions.append(RemoveUnits(units))
-    if override:
-        actions.append(WriteUnits(((override, None),)))
+    if override or closed:
+        actions.append(WriteUnits(tuple((path, None) for path in [override, *closed] if path)))
     actions += config_actions[0]
     if state.firewall.opened or state.firewall.leftover:
         reasons += firewall_reasons(state, set())
@@ -260,8 +261,9 @@ def _diff(
         before[f"{daemon_json.PATH} exists"] = not state.config_missing
         after[f"{daemon_json.PATH} exists"] = former is not None
     texts = {unit_path(name): unit.text or "" for name, unit in state.units.items()}
-    if state.command.override_path:
-        texts[state.command.override_path] = state.command.override_text
+    for overruled in (state.command, *state.foreign_sockets.values()):
+        if overruled.override_path:
+            texts[overruled.override_path] = overruled.override_text
     for path, text in sorted(texts.items()):
         before[path], after[path] = text.splitlines(), []
     return before, after

@@ -9,7 +9,11 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, engine_command
+from ansible_collections.wormhole.docker.plugins.module_utils._core import (
+    daemon_json,
+    engine_command,
+    systemd_units,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     SERVED_CURRENT,
     Action,
@@ -55,7 +59,7 @@ def _simulate(state: ListenerState, action: Action) -> ListenerState:
         live_restore = daemon_json.parse_config(state.config_text).get("live-restore", state.live_restore)
         return dataclasses.replace(state, live_restore=bool(live_restore))
     if isinstance(action, RestartEngine):
-        return _restart(state)
+        return _restart(state, action)
     if isinstance(action, RestartUnits):
         return _restart_units(state, action)
     if isinstance(action, SetFirewall):
@@ -68,10 +72,17 @@ def _simulate(state: ListenerState, action: Action) -> ListenerState:
 
 
 def _write_units(state: ListenerState, action: WriteUnits) -> ListenerState:
-    units, command = dict(state.units), state.command
+    units, command, foreign = dict(state.units), state.command, dict(state.foreign_sockets)
     for path, text in action.files:
         name = posixpath.basename(path)
-        if engine_command.is_override(path):
+        overruled = systemd_units.overridden_unit(path)
+        if overruled in foreign:
+            socket = foreign[overruled]
+            if text is not None:
+                foreign[overruled] = dataclasses.replace(socket, override_path=path, override_text=text)
+            elif path == socket.override_path:
+                foreign[overruled] = dataclasses.replace(socket, override_path="", override_text="")
+        elif engine_command.is_override(path):
             if text is not None:
                 command = dataclasses.replace(command, override_path=path, override_text=text)
             elif path == command.override_path:
@@ -83,7 +94,22 @@ def _write_units(state: ListenerState, action: WriteUnits) -> ListenerState:
         else:
             units[name] = dataclasses.replace(state.unit(name), text=text)
     units = {name: dataclasses.replace(unit, stale=False) for name, unit in units.items()}
-    return dataclasses.replace(state, units=units, command=command)
+    return _reload_sockets(dataclasses.replace(state, units=units, command=command, foreign_sockets=foreign))
+
+
+def _reload_sockets(state: ListenerState) -> ListenerState:
+    """systemd closes what a unit no longer names; what it names anew is not opened before the unit is started again."""
+    sockets, closed = {}, set()
+    for unit, socket in state.foreign_sockets.items():
+        named = socket.configured if not socket.override_path or not socket.others else ()
+        closed.update(set(socket.held).difference(named))
+        sockets[unit] = dataclasses.replace(socket, held=tuple(e for e in socket.held if e in named))
+    return dataclasses.replace(
+        state,
+        foreign_sockets=sockets,
+        listening=tuple(e for e in state.listening if e not in closed),
+        lingering=(*state.lingering, *(e for e in state.listening if e in closed)),
+    )
 
 
 def _remove_units(state: ListenerState, action: RemoveUnits) -> ListenerState:
@@ -113,7 +139,7 @@ def _remove_units(state: ListenerState, action: RemoveUnits) -> ListenerState:
     )
 
 
-def _restart(state: ListenerState) -> ListenerState:
+def _restart(state: ListenerState, action: RestartEngine) -> ListenerState:
     """What systemd holds from the units that are enabled is what dockerd has then, and nothing else."""
     ours = {name: unit for name, unit in state.units.items() if unit.enabled and not is_insecure(name)}
     endpoints = [e for unit in ours.values() for e in parse_socket_unit(unit.text or "")]
@@ -125,12 +151,18 @@ def _restart(state: ListenerState) -> ListenerState:
         )
     else:
         command = dataclasses.replace(command, running=command.configured)
+    foreign = {
+        unit: dataclasses.replace(socket, held=()) if unit in action.stop else socket
+        for unit, socket in state.foreign_sockets.items()
+    }
+    endpoints_of_others = [endpoint for socket in foreign.values() for endpoint in socket.held]
     return dataclasses.replace(
         state,
         topology=state.after_restart or state.topology,
         after_restart=None,
         units={**state.units, **{name: dataclasses.replace(u, active=True) for name, u in ours.items()}},
-        listening=tuple(sorted((*endpoints, *state.foreign_endpoints))),
+        foreign_sockets=foreign,
+        listening=tuple(sorted((*endpoints, *endpoints_of_others))),
         lingering=(),
         absent=(),
         unix_sockets=paths,

@@ -18,7 +18,6 @@ Sources: systemd.socket(5), systemd.unit(5), socat(1).
 from __future__ import annotations
 
 import re
-from typing import Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
@@ -27,17 +26,18 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
     SocketAccess,
     render_endpoint,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import (
+    MANAGED,
+    UNIT_DIRECTORY,
+    parse_stream,
+)
 
-UNIT_DIRECTORY = "/etc/systemd/system"
 PREFIX = "wormhole-docker"
 SINGLE_UNIT = f"{PREFIX}.socket"
 """Of earlier versions, which had one unit for all addresses."""
 UNIX_UNIT = f"{PREFIX}-unix.socket"
 INSECURE_PREFIX = f"{PREFIX}-insecure-plaintext-"
 
-_MANAGED = (
-    "# Managed by the Ansible module wormhole.docker.dockerd_listener, which undoes changes made here.\n"
-)
 _STOCK_SOCKET = "/run/docker.sock"
 PROXY = "/usr/bin/socat"
 _CONNECTIONS = 256
@@ -118,7 +118,7 @@ def render_units(
 def parse_socket_unit(text: str) -> tuple[tuple[str, int], ...]:
     """The TCP endpoints that a socket unit names."""
     streams = re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE)
-    return tuple(endpoint for endpoint in map(_parse_endpoint, streams) if endpoint is not None)
+    return tuple(endpoint for endpoint in map(parse_stream, streams) if endpoint is not None)
 
 
 def parse_unix_paths(text: str) -> tuple[str, ...]:
@@ -126,23 +126,9 @@ def parse_unix_paths(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"^ListenStream=(/.*)$", text, re.MULTILINE))
 
 
-def parse_listen(value: str) -> tuple[tuple[str, int], ...]:
-    """The TCP endpoints in the ``Listen`` property of a socket unit: ``172.17.0.1:2376 (Stream)``, one a line."""
-    streams = re.findall(r"^(\S+) \(Stream\)$", value, re.MULTILINE)
-    return tuple(endpoint for endpoint in map(_parse_endpoint, streams) if endpoint is not None)
-
-
-def _parse_endpoint(text: str) -> Optional[tuple[str, int]]:
-    match = re.fullmatch(r"\[?([0-9a-fA-F:.]+)\]?:(\d+)", text.strip())
-    if match:
-        return match.group(1), int(match.group(2))
-    # A port alone stands for all addresses.
-    return ("::", int(text)) if text.strip().isdigit() else None
-
-
 def _render_tls(address: str, port: int) -> str:
     return (
-        f"{_MANAGED}[Unit]\n"
+        f"{MANAGED}[Unit]\n"
         "Description=Docker API for wormholed containers, by mutual TLS\n"
         "\n"
         "[Socket]\n"
@@ -157,7 +143,7 @@ def _render_tls(address: str, port: int) -> str:
 
 def _render_unix(path: str, stock: SocketAccess) -> str:
     return (
-        f"{_MANAGED}[Unit]\n"
+        f"{MANAGED}[Unit]\n"
         "Description=Docker API in a directory of its own, for wormholed containers\n"
         "\n"
         "[Socket]\n"
@@ -177,7 +163,7 @@ def _render_unix(path: str, stock: SocketAccess) -> str:
 def _render_insecure_socket(address: str, port: int, interface: str) -> str:
     # The interface exists once dockerd has started; ordered after it, this cannot be part of sockets.target.
     return (
-        f"{_MANAGED}[Unit]\n"
+        f"{MANAGED}[Unit]\n"
         "Description=Docker API in plaintext, INSECURE: whoever reaches it is root on this host\n"
         "DefaultDependencies=no\n"
         f"After={ENGINE_UNIT}\n"
@@ -198,7 +184,7 @@ def _render_insecure_socket(address: str, port: int, interface: str) -> str:
 
 def _render_insecure_service() -> str:
     return (
-        f"{_MANAGED}[Unit]\n"
+        f"{MANAGED}[Unit]\n"
         "Description=Docker API in plaintext, INSECURE: passes a connection on to the unix socket\n"
         "CollectMode=inactive-or-failed\n"
         "\n"

@@ -317,6 +317,20 @@ def test_a_signal_takes_everything_back(bench):
     assert "restart" not in kinds(bench)
 
 
+def test_what_was_not_changed_goes_on_to_listen_when_a_restart_is_taken_back(bench):
+    bench.run(MINIMAL)
+    # Nothing but other certificates: no unit is touched.
+    bench.state = dataclasses.replace(bench.state, served={"172.17.0.1": SERVED_OUTDATED})
+    bench.events.clear()
+    bench.hook = lambda event: (
+        os.kill(os.getpid(), signal.SIGTERM) if event[0] == "restart" and len(bench.events) < 5 else None
+    )
+    with pytest.raises(ApplyFailed, match="SIGTERM.*The former configuration is back"):
+        bench.run(MINIMAL)
+    assert kinds(bench).count("restart") == 2
+    assert "stop" not in kinds(bench)
+
+
 def test_material_that_is_not_right_is_told_before_anything_is_touched(bench):
     before = bench.tree()
     bench.fails_at, bench.failure = 1, Refused("cert.pem")

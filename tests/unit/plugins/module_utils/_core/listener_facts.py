@@ -10,6 +10,7 @@ import dataclasses
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core import engine_command
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import FirewallState, Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._core.foreign_sockets import ForeignSocket
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Gateway, Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     ListenerSpec,
@@ -29,9 +30,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_sim
     simulate_listener,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
-    UNIT_DIRECTORY,
     unit_path,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import (
     FormerFile,
     Journal,
@@ -50,6 +51,18 @@ NO_NETWORKS = Topology((), ())
 VIRGIN = ListenerState(TOPOLOGY, config_missing=True)
 UNIT = "wormhole-docker-172.17.0.1:2376.socket"
 
+DOCKER_TCP = ForeignSocket(
+    (("0.0.0.0", 2375),), (("0.0.0.0", 2375),), ("/etc/systemd/system/docker-tcp.socket",)
+)
+"""docker-tcp.socket, which listens on nothing else and is active."""
+SLIPPED_IN = ForeignSocket(
+    (("::", 2375),),
+    (("::", 2375),),
+    ("/etc/systemd/system/docker.socket.d/tcp.conf",),
+    (("ListenStream", "/run/docker.sock"),),
+    ("/etc/systemd/system/docker.socket.d/tcp.conf",),
+)
+"""docker.socket with a drop-in that somebody has slipped in, and that systemd has read."""
 ADMINS_DROP_IN = "/etc/systemd/system/docker.service.d/admin.conf"
 ADOPTABLE = engine_command.EngineCommand(
     running="/usr/sbin/dockerd --debug -H tcp://172.17.0.1:2376",

@@ -70,11 +70,6 @@ def test_an_option_is_found_with_and_without_a_value(line, found):
     assert engine_command.has_option(line, "--live-restore") is found
 
 
-def test_files_are_read_in_the_order_in_which_they_count():
-    text = f"# {VENDOR[0]}\n[Unit]\n# /not a path\n\n# {ADMIN[0]}\n# no path\n[Service]\n"
-    assert engine_command.cat_paths(text) == (VENDOR[0], ADMIN[0])
-
-
 def test_the_last_line_counts_and_continued_lines_are_one():
     command = engine_command.parse_files([VENDOR, ADMIN, LIMITS], "dockerd --debug")
     assert command.configured.split() == ["/usr/sbin/dockerd", "-H", "tcp://0.0.0.0:2376", "--debug"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.foreign_sockets import ForeignSocket
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     EVERY_GATEWAY,
     ListenerSpec,
@@ -112,7 +113,11 @@ def test_endpoints_are_written_as_systemd_and_urls_write_them():
 
 def test_a_unit_that_has_no_file_has_no_text():
     state = ListenerState(
-        TOPOLOGY, foreign_sockets={"a.socket": (("::", 1), ("::", 2)), "b.socket": (("::", 3),)}
+        TOPOLOGY,
+        foreign_sockets={
+            "a.socket": ForeignSocket((("::", 1),), (("::", 2),)),
+            "b.socket": ForeignSocket((("::", 3),)),
+        },
     )
     assert state.unit("x.socket") == UnitState()
     assert state.foreign_endpoints == {("::", 1), ("::", 2), ("::", 3)}

@@ -21,7 +21,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_pla
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
     ADMINS_DROP_IN,
     ADOPTABLE,
+    DOCKER_TCP,
     NO_NETWORKS,
+    SLIPPED_IN,
     VIRGIN,
     codes,
     names,
@@ -65,13 +67,13 @@ def started(line, running=None):
         (SPEC, started("dockerd --host=tcp://0.0.0.0:2375 --host=fd://"), "tcp://0.0.0.0:2375"),
         (
             SPEC,
-            virgin(foreign_sockets={"docker-tcp.socket": (("0.0.0.0", 2375),)}),
+            virgin(foreign_sockets={"docker-tcp.socket": DOCKER_TCP}),
             r"docker-tcp.socket \(0.0.0.0:2375\)",
         ),
         (
             ADOPT,
-            virgin(foreign_sockets={"docker-tcp.socket": (("::", 2376),)}),
-            r"docker-tcp.socket \(\[::\]:2376\)",
+            virgin(foreign_sockets={"docker.socket": SLIPPED_IN}),
+            r"docker.socket \(\[::\]:2375\)",
         ),
         (SPEC, with_config('{"hosts": ["fd://"]}'), "daemon.json: hosts.*existing_listeners to adopt"),
         (SPEC, with_config('{"tlscert": "/etc/x.pem"}'), "daemon.json: tlscert.*/etc/x.pem"),
@@ -122,7 +124,7 @@ def test_what_belongs_to_somebody_else_is_refused(spec, state, message):
 @pytest.mark.parametrize(
     "spec, state",
     [
-        (UNIX, virgin(foreign_sockets={"docker-tcp.socket": (("0.0.0.0", 2375),)})),
+        (UNIX, virgin(foreign_sockets={"docker-tcp.socket": DOCKER_TCP})),
         (UNIX, with_config('{"tlscert": "/etc/x.pem", "tlsverify": false}')),
         (SPEC, with_config('{"tlscert": "/etc/wormhole/server/cert.pem"}')),
         (ListenerSpec(directory="/etc/x"), with_config('{"tlscert": "/etc/x/cert.pem"}')),

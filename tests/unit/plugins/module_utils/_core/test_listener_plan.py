@@ -11,6 +11,10 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core import listener
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.foreign_sockets import (
+    ForeignSocket,
+    render_override,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     EnableUnits,
@@ -34,6 +38,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_pla
     plan_openings,
     render_opening,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_simulation import (
+    simulate_listener,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
     SINGLE_UNIT,
     UNIX_UNIT,
@@ -42,9 +49,11 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.l
     CI,
     CI_6,
     DOCKER0,
+    DOCKER_TCP,
     NEW,
     NO_NETWORKS,
     RESTARTED,
+    SLIPPED_IN,
     TOPOLOGY,
     UNIT,
     VIRGIN,
@@ -581,9 +590,89 @@ def test_what_dockerd_opened_by_its_own_option_is_told_of_with_that_option_only(
     assert "dockerd listens on 0.0.0.0:2376, where it should not" not in plan.texts()
 
 
+TCP = ("::", 2375)
+CLOSED = "/etc/systemd/system/docker.socket.d/zz-wormhole-docker.conf"
+
+
+def slipped_in(socket=SLIPPED_IN, name="docker.socket", **fields):
+    """A host that was right, and then somebody came."""
+    return changed(foreign_sockets={name: socket}, **fields)
+
+
+def test_a_stream_that_was_slipped_in_is_closed_before_it_listens():
+    plan = plan_listener(SPEC, slipped_in())
+    assert plan.texts() == [
+        "docker.socket has dockerd listen on [::]:2375, by /etc/systemd/system/docker.socket.d/tcp.conf"
+    ]
+    assert plan.actions == (WriteUnits(((CLOSED, render_override(SLIPPED_IN)),)),)
+    assert (plan.before[CLOSED], plan.after[CLOSED]) == ([], render_override(SLIPPED_IN).splitlines())
+
+
+def test_one_that_listens_costs_a_restart_and_docker_socket_is_not_stopped():
+    state = slipped_in(listening=(*RIGHT.listening, TCP), containers=("a",))
+    plan = plan_listener(SPEC, state)
+    assert codes(plan) == ["listener_slipped_in", "listening_elsewhere"]
+    assert restart_of(plan).stop == ()
+    after = carried_out(SPEC, state)
+    assert after.listening == RIGHT.listening
+    assert plan_listener(SPEC, after).is_empty
+
+
+def test_a_run_that_died_before_its_restart_is_finished():
+    state = slipped_in(listening=(*RIGHT.listening, TCP))
+    written = simulate_listener(
+        state, dataclasses.replace(plan := plan_listener(SPEC, state), actions=plan.actions[:1])
+    )
+    assert written.lingering == (TCP,)
+    assert codes(plan_listener(SPEC, written)) == ["listening_elsewhere"]
+    # Or even before systemd has read it.
+    unread = dataclasses.replace(SLIPPED_IN, override_path=CLOSED, override_text=render_override(SLIPPED_IN))
+    plan = plan_listener(SPEC, slipped_in(unread))
+    assert plan.texts() == ["systemd has not read the present docker.socket"]
+    assert plan.actions == (WriteUnits(),)
+
+
+def test_a_unit_that_has_nothing_else_is_stopped():
+    state = slipped_in(DOCKER_TCP, "docker-tcp.socket", listening=(*RIGHT.listening, *DOCKER_TCP.held))
+    plan = plan_listener(SPEC, state)
+    assert codes(plan) == ["listener_slipped_in", "listening_elsewhere"]
+    assert restart_of(plan).stop == ("docker-tcp.socket",)
+    assert plan_listener(SPEC, carried_out(SPEC, state)).is_empty
+    waiting = dataclasses.replace(DOCKER_TCP, held=())
+    assert names(plan_listener(SPEC, slipped_in(waiting, "docker-tcp.socket"))) == ["WriteUnits"]
+
+
+def test_docker_socket_is_never_stopped_also_if_its_file_cannot_be_read():
+    socket = ForeignSocket(held=(TCP,))
+    plan = plan_listener(SPEC, slipped_in(socket, listening=(*RIGHT.listening, TCP)))
+    assert restart_of(plan).stop == ()
+
+
+def test_our_drop_in_moves_behind_new_ones_and_goes_with_its_reason():
+    after = carried_out(SPEC, slipped_in())
+    socket = after.foreign_sockets["docker.socket"]
+    later = dataclasses.replace(
+        socket, drop_ins=(*socket.drop_ins, "/run/systemd/system/docker.socket.d/zzz.conf")
+    )
+    moved = CLOSED.replace("zz-", "zzzz-")
+    plan = plan_listener(SPEC, slipped_in(later))
+    assert plan.actions == (WriteUnits(((moved, render_override(SLIPPED_IN)), (CLOSED, None))),)
+    gone = dataclasses.replace(socket, configured=(), sources=())
+    plan = plan_listener(SPEC, slipped_in(gone))
+    assert plan.texts() == [f"{CLOSED} overrules docker.socket for no reason any more"]
+    assert plan.actions == (WriteUnits(((CLOSED, None),)),)
+    assert plan_listener(SPEC, carried_out(SPEC, slipped_in(gone))).is_empty
+
+
+def test_without_tls_what_was_closed_is_not_opened_again():
+    after = carried_out(SPEC, slipped_in())
+    with pytest.raises(Refused, match=r"docker.socket \(\[::\]:2375\)"):
+        plan_listener(ListenerSpec(transports=("unix",)), after)
+
+
 def test_what_somebody_elses_socket_holds_is_none_of_our_business():
     spec = ListenerSpec(transports=("unix",))
-    foreign = {"docker-tcp.socket": (("0.0.0.0", 2375),)}
+    foreign = {"docker-tcp.socket": DOCKER_TCP}
     state = dataclasses.replace(right(spec), foreign_sockets=foreign, listening=(("0.0.0.0", 2375),))
     assert plan_listener(spec, state).is_empty
 

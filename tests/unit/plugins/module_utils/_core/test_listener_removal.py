@@ -39,6 +39,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
 from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Origin
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
     ADOPTABLE,
+    DOCKER_TCP,
+    SLIPPED_IN,
     UNIT,
     VIRGIN,
     carried_out,
@@ -54,6 +56,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.l
 ABSENT = ListenerSpec(present=False)
 RIGHT = right()
 OVERRIDE = "/etc/systemd/system/docker.service.d/zz-wormhole-docker.conf"
+CLOSED = "/etc/systemd/system/docker.socket.d/zz-wormhole-docker.conf"
 KEYS = wanted_keys(ListenerSpec())
 
 
@@ -71,7 +74,7 @@ def given_back(state, spec=ABSENT):
     after = carried_out(spec, state)
     assert plan_removal(spec, after).is_empty
     assert (after.units, after.command.override_path, after.unix_sockets) == ({}, "", ())
-    assert set(after.listening) == after.foreign_endpoints
+    assert set(after.listening) == {e for socket in after.foreign_sockets.values() for e in socket.held}
     return None if after.config_missing else after.config_text
 
 
@@ -360,10 +363,28 @@ def test_what_dockerd_holds_of_ours_without_a_unit_costs_a_restart_and_what_is_f
     assert plan_removal(ABSENT, unix).texts() == ["dockerd listens on /run/wormhole/docker.sock"]
     other_port = dataclasses.replace(VIRGIN, lingering=(("172.17.0.1", 2377),))
     assert plan_removal(ABSENT, other_port).is_empty
+    at_our_port = (("0.0.0.0", 2376),)
+    socket = dataclasses.replace(DOCKER_TCP, configured=at_our_port, held=at_our_port)
     foreign = dataclasses.replace(
-        VIRGIN, listening=(("0.0.0.0", 2376),), foreign_sockets={"docker-tcp.socket": (("0.0.0.0", 2376),)}
+        VIRGIN, listening=at_our_port, foreign_sockets={"docker-tcp.socket": socket}
     )
     assert plan_removal(ABSENT, foreign).is_empty
+
+
+def test_what_we_have_closed_is_not_opened_again_without_tls():
+    slipped_in = dataclasses.replace(RIGHT, foreign_sockets={"docker.socket": SLIPPED_IN})
+    mended = carried_out(ListenerSpec(), slipped_in)
+    with pytest.raises(Refused, match=r"plaintext without our TLS keys, found docker.socket \(\[::\]:2375\)"):
+        plan_removal(ABSENT, mended)
+    # Also where somebody has taken the keys already.
+    with pytest.raises(Refused, match="plaintext without our TLS keys"):
+        plan_removal(ABSENT, with_config("{}", mended))
+    socket = dataclasses.replace(mended.foreign_sockets["docker.socket"], configured=(), sources=())
+    removed = dataclasses.replace(mended, foreign_sockets={"docker.socket": socket})
+    plan = plan_removal(ABSENT, removed)
+    assert f"{CLOSED} is there" in plan.texts()
+    assert WriteUnits(((CLOSED, None),)) in plan.actions
+    assert given_back(removed) is None
 
 
 def test_a_listener_on_another_port_than_the_task_names_goes_too():

@@ -18,6 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core import liste
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_command import EngineCommand
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import FirewallState, Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._core.foreign_sockets import render_override
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     ListenerSpec,
@@ -39,9 +40,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     is_listener_unit,
     render_units,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import overridden_unit
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
+    DOCKER_TCP,
     NEW,
     RESTARTED,
+    SLIPPED_IN,
     TOPOLOGY,
     UNIT,
     carried_out,
@@ -113,6 +117,27 @@ hosts = st.sampled_from(
 )
 LINES = ("dockerd -H fd://", "dockerd -D -H tcp://172.17.0.1:2376", "dockerd")
 OVERRIDE = "/etc/systemd/system/docker.service.d/zz-wormhole-docker.conf"
+
+
+@st.composite
+def foreign_sockets(draw):
+    """Socket units of other people's, more or less as systemd has read them, closed by us or not."""
+    found = {}
+    for unit, socket in {"docker.socket": SLIPPED_IN, "docker-tcp.socket": DOCKER_TCP}.items():
+        if not draw(st.sampled_from([False, False, True])):
+            continue
+        text = draw(st.sampled_from(["", "[Socket]\n", render_override(socket)]))
+        name = draw(st.sampled_from(["zz", "zzz"]))
+        found[unit] = dataclasses.replace(
+            socket,
+            configured=draw(st.sampled_from([socket.configured, ()])),
+            held=draw(st.sampled_from([socket.held, ()])),
+            override_path=f"/etc/systemd/system/{unit}.d/{name}-wormhole-docker.conf" if text else "",
+            override_text=text,
+        )
+    return found
+
+
 commands = st.one_of(
     st.just(EngineCommand()),
     st.builds(
@@ -149,7 +174,7 @@ states = st.builds(
     unix_sockets=SOCKETS,
     lingering_unix_sockets=SOCKETS,
     command=commands,
-    foreign_sockets=st.sampled_from([{}, {}, {"docker-tcp.socket": (("0.0.0.0", 2375),)}]),
+    foreign_sockets=foreign_sockets(),
     config_text=st.builds(lambda one, other: json.dumps({**one, **other}), foreign_configs, hosts),
     served=st.dictionaries(st.sampled_from(ADDRESSES), SERVED),
     containers=some("a", "b"),
@@ -188,6 +213,7 @@ def test_law_a_removal_carried_out_leaves_nothing_to_do_and_nothing_of_ours(spec
     assert left.is_empty, left.texts()
     assert left.before == left.after
     assert (after.units, after.command.override_path, after.firewall.opened) == ({}, "", ())
+    assert not any(socket.override_path for socket in after.foreign_sockets.values())
 
 
 @given(specs, states)
@@ -195,6 +221,7 @@ def test_law_a_removal_leaves_nothing_to_do_also_after_a_run_of_ours(spec, state
     plan_or_refuse(spec, state)
     state = carried_out(spec, state)
     absent = dataclasses.replace(spec, present=False)
+    plan_or_refuse(absent, state)
     after = carried_out(absent, state)
     assert plan_removal(absent, after).is_empty
     assert plan_removal(absent, dataclasses.replace(after, origin=state.origin)).is_empty
@@ -212,7 +239,7 @@ def test_plans_of_any_kind_keep_foreign_keys_and_touch_files_of_ours_only(spec, 
             assert "hosts" not in json.loads(action.text) or not present
         elif isinstance(action, WriteUnits):
             for path, _text in action.files:
-                assert path == OVERRIDE or any(
+                assert overridden_unit(path) or any(
                     is_listener_unit(part[: -len(".d")] if part.endswith(".d") else part)
                     for part in path.split("/")
                 )

@@ -14,7 +14,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     UNIX_UNIT,
     is_insecure,
     is_listener_unit,
-    parse_listen,
     parse_socket_unit,
     pulled_in_by,
     render_units,
@@ -143,13 +142,6 @@ def test_links_are_those_of_the_install_section(name, wanted_by):
     )
     if name in units:
         assert (f"WantedBy={' '.join(wanted_by)}" in units[name].splitlines()) is bool(wanted_by)
-
-
-def test_systemds_own_listing_is_read():
-    shown = (
-        "172.17.0.1:2376 (Stream)\n[fd00::1]:2376 (Stream)\n/run/docker.sock (Stream)\n10.0.0.1:53 (Datagram)"
-    )
-    assert parse_listen(shown) == (("172.17.0.1", 2376), ("fd00::1", 2376))
 
 
 def test_a_port_alone_stands_for_all_addresses():
