@@ -14,6 +14,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
     EngineUnavailable,
+    VerificationFailed,
 )
 
 _INTERRUPTED = "/run/wormhole-docker.interrupted"
@@ -81,6 +82,26 @@ def start_again(engine: EnginePort, names: tuple[str, ...]) -> None:
             "containers that ran before the restart", expected="to run again", found=", ".join(failures)
         )
     forget_containers()
+
+
+def prove_containers(engine: EnginePort, names: tuple[str, ...]) -> None:
+    """Makes sure that containers that were started again run.
+
+    One that has ended with exit status 0 was through with what it had to do, and one that is gone was created with --rm.
+
+    Raises:
+        VerificationFailed: some do not.
+    """
+    down = {name: engine.find_container(name) for name in lost_containers(engine, names)}
+    if down:
+        raise VerificationFailed(
+            "containers that ran before the restart",
+            expected="to run again",
+            found=", ".join(
+                f"{name} (exit status {found['State']['ExitCode']})" for name, found in down.items() if found
+            ),
+            remedy=f"See docker logs {next(iter(down))}",
+        )
 
 
 def forget_containers() -> None:

@@ -28,6 +28,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_containers import (
     forget_containers,
     lost_containers,
+    prove_containers,
     remember_containers,
     start_again,
 )
@@ -57,11 +58,16 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     UNIX_UNIT,
     is_insecure,
     is_listener_unit,
+    parse_socket_unit,
+    parse_unix_paths,
     unit_path,
     wants_links,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
+from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import (
+    UNIT_DIRECTORY,
+    overridden_unit,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import (
     FormerFile,
     Journal,
@@ -86,6 +92,7 @@ class ListenerHost:
         self._interruption = Interruption()
         self._probe = ListenerProbe(spec)
         self._restarted = False
+        self._started: tuple[str, ...] = ()
         self.lost: tuple[str, ...] = ()
         """Containers that live-restore did not spare from the restart, and that were started again."""
         self._state: Optional[listener.ListenerState] = None
@@ -108,13 +115,15 @@ class ListenerHost:
     def prepare(self) -> None:
         """Undoes what an interrupted run has left, if the engine does not run for it, or if all is to be undone.
 
+        What was being undone when it was interrupted is undone to its end.
+
         Raises:
             ApplyFailed: it could not be undone.
         """
         journal = self._transaction.open()
         if journal is None:
             return
-        if not self._spec.present or not self._answers():
+        if not self._spec.present or journal.notes.get("going_back") or not self._answers():
             self._restore(journal)
 
     def observe_recovery(self) -> RecoveryState:
@@ -197,10 +206,12 @@ class ListenerHost:
         if isinstance(action, listener.WriteConfig):
             self._write_config(action)
         elif isinstance(action, listener.WriteUnits):
+            if _closes_sockets(action):
+                self._transaction.note(closed=True)
             _write_units(action)
         elif isinstance(action, listener.RemoveUnits):
-            self._transaction.note(stopped=True)
-            _remove_units(action.names, self._spec.unix_directory)
+            self._transaction.note(closed=True)
+            _remove_units(action.names)
         elif isinstance(action, listener.EnableUnits):
             systemd.enable(*action.names)
         elif isinstance(action, listener.ReloadEngine):
@@ -217,7 +228,7 @@ class ListenerHost:
             start_again(self._connect(), action.containers)
 
     def _restart(self, action: listener.RestartEngine) -> None:
-        self._transaction.note(restarted=True)
+        self._transaction.note(restarted=True, spares=bool(self._connect().info().get("LiveRestoreEnabled")))
         self._restarted = True
         systemd.stop(*action.stop)
         remember_containers(action.containers)
@@ -227,7 +238,8 @@ class ListenerHost:
             # The others are those that live-restore spares.
             spared = tuple(name for name in self._state.containers if name not in action.containers)
             self.lost = lost_containers(engine, spared)
-        start_again(engine, (*action.containers, *self.lost))
+        self._started = (*action.containers, *self.lost)
+        start_again(engine, self._started)
 
     def _reload(self) -> None:
         """Lets dockerd read its configuration, and waits until what it tells of itself is what that says."""
@@ -286,6 +298,7 @@ class ListenerHost:
             self._probe.prove(address, addresses, topology)
         if self._spec.present and self._spec.unix_socket:
             prove_unix_socket(self._spec.unix_socket)
+        prove_containers(self._connect(), self._started)
 
     def _end(self, before: listener.ListenerState) -> None:
         # The plan starts those that are remembered and do not run; a memory of none is of an interrupted run's.
@@ -297,6 +310,12 @@ class ListenerHost:
             # Of drop-ins; until now, it may have held the former file.
             if directory.endswith(".d"):
                 files.remove_directory(directory)
+        former = None if journal is None else journal.files.get(unit_path(UNIX_UNIT))
+        if former is not None:
+            # systemd leaves the directory of a socket, which is empty without it.
+            for path in parse_unix_paths(former.content.decode(errors="replace")):
+                if path != self._spec.unix_socket or not self._spec.present:
+                    files.remove_directory(os.path.dirname(path))
 
     def _conclude(self, before: listener.ListenerState, origin: Origin, journal: Optional[Journal]) -> None:
         if not self._spec.present:
@@ -313,9 +332,12 @@ class ListenerHost:
         """Puts the former state back and tells how that went, as the error to raise."""
         try:
             journal = self._transaction.open()
+            closed = ", ".join(_foreign_units(journal))
             if journal is not None:
                 self._restore(journal)
             outcome = "The former configuration is back and the engine answers"
+            if closed:
+                outcome += f". What {closed} listened on by TCP stays closed until it is started anew"
         except (WormholeError, OSError) as error:
             outcome = f"THE FORMER STATE COULD NOT BE PUT BACK ({error}): look after this host now"
         remedy = f"{cause.remedy}. {outcome}" if cause.remedy else outcome
@@ -323,15 +345,18 @@ class ListenerHost:
 
     def _restore(self, journal: Journal) -> None:
         notes = journal.notes
+        with contextlib.suppress(WormholeError):
+            # On a full disk it cannot be noted; what comes now needs no room.
+            self._transaction.note(going_back=True)
         former: Mapping[str, Any] = notes.get("units", {})
-        changed = {os.path.basename(path) for path in journal.files if _is_unit(path)}
+        changed = {unit for unit in map(_unit_of, journal.files) if is_listener_unit(unit)}
         touched = changed | set(former)
         enabled = [name for name in touched if former.get(name, {}).get("enabled")]
         for name in touched.difference(enabled):
             _unlink_wants(name)
         # Files that were written and not brought back would be lost if the rest failed: they come first.
         self._transaction.restore_files()
-        rebind = notes.get("restarted") or notes.get("stopped")
+        rebind = notes.get("restarted") or notes.get("closed")
         if any(path.startswith(UNIT_DIRECTORY) for path in journal.files):
             systemd.daemon_reload()
         if rebind:
@@ -339,35 +364,72 @@ class ListenerHost:
             # not changed go on to listen, so that nobody is refused.
             systemd.stop(*sorted(changed))
         systemd.enable(*sorted(name for name in enabled if os.path.exists(unit_path(name))))
-        if rebind or not self._answers():
-            self._restarted = True
-            systemd.restart(listener.ENGINE_UNIT)
+        answers = self._answers()
+        spares = bool(self._connect().info().get("LiveRestoreEnabled") if answers else notes.get("spares"))
+        if rebind or not answers:
+            self._restart_former(notes, spares)
         elif notes.get("reloaded"):
             self._reload_former(bool(notes.get("live_restore")))
-        systemd.restart_units(
-            *sorted(
-                name
-                for name, unit in former.items()
-                if is_insecure(name) and name.endswith(".socket") and unit.get("active")
-            )
-        )
+        self._restore_rest(notes, interrupted=self._restarted and not spares)
+        self._transaction.abandon()
+
+    def _restore_rest(self, notes: Mapping[str, Any], *, interrupted: bool) -> None:
+        """What does not depend on each other: one failure is no reason to leave the rest."""
+        former: Mapping[str, Any] = notes.get("units", {})
+        proxies = [
+            name
+            for name, unit in former.items()
+            if is_insecure(name) and name.endswith(".socket") and unit.get("active")
+        ]
+        steps: list[Callable[[], None]] = [
+            lambda: self._start_former(tuple(notes.get("containers", ())), interrupted),
+            lambda: systemd.restart_units(*sorted(proxies)),
+        ]
         if notes.get("firewall_changed"):
             openings = [Opening(*opening) for opening in notes.get("openings", ())]
-            set_openings(str(notes.get("manager", "")), openings)
-        start_again(self._connect(), tuple(notes.get("containers", ())))
-        self._transaction.abandon()
+            steps.append(lambda: set_openings(str(notes.get("manager", "")), openings))
+        failures: list[WormholeError] = []
+        for step in steps:
+            try:
+                step()
+            except WormholeError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+    def _start_former(self, names: tuple[str, ...], interrupted: bool) -> None:
+        engine = self._connect()
+        # Where no restart has stopped them, one that has ended was through with what it had to do.
+        start_again(engine, names if interrupted else lost_containers(engine, names))
+
+    def _restart_former(self, notes: Mapping[str, Any], spares: bool) -> None:
+        """Restarts the engine with its former configuration, and takes live-restore from it afterwards only."""
+        self._restarted = True
+        wanted = bool(notes.get("live_restore"))
+        if spares and not wanted:
+            self._write_live_restore(True)
+        remember_containers(tuple(notes.get("containers", ())))
+        systemd.restart(listener.ENGINE_UNIT)
+        if spares and not wanted:
+            self._reload_former(wanted)
 
     def _reload_former(self, live_restore: bool) -> None:
         """Switches live-restore back without a restart: dockerd heeds only keys that are there when it reloads."""
-        path = self._config_path()
-        present = files.read_file(path)
-        text = "" if present is None else present.content.decode(errors="replace")
-        explicit = daemon_json.edit_keys(text, {"live-restore": live_restore})
-        if explicit != text:
-            files.write_file(path, explicit.encode(), mode=0o600 if present is None else present.mode)
+        self._write_live_restore(live_restore)
         systemd.reload(listener.ENGINE_UNIT)
         self._wait_for_live_restore(live_restore)
         self._transaction.restore_files()
+
+    def _write_live_restore(self, value: bool) -> None:
+        path = self._config_path()
+        present = files.read_file(path)
+        text = "" if present is None else present.content.decode(errors="replace")
+        explicit = daemon_json.edit_keys(text, {"live-restore": value})
+        if explicit != text:
+            directory = os.path.dirname(path)
+            if not os.path.isdir(directory):
+                files.make_directory(directory, mode=0o755)
+            files.write_file(path, explicit.encode(), mode=0o600 if present is None else present.mode)
 
     def _answers(self) -> bool:
         try:
@@ -423,14 +485,41 @@ def _write_units(action: listener.WriteUnits) -> None:
     systemd.daemon_reload()
 
 
-def _remove_units(names: tuple[str, ...], unix_directory: str) -> None:
+def _remove_units(names: tuple[str, ...]) -> None:
     systemd.stop(*names)
     for name in names:
         _unlink_wants(name)
         files.remove_file(unit_path(name))
-        if name == UNIX_UNIT:
-            files.remove_directory(unix_directory)
     systemd.daemon_reload()
+
+
+def _closes_sockets(action: listener.WriteUnits) -> bool:
+    """Whether systemd closes sockets of ours when it reads these files: it does not open them when it reads the former."""
+    for path, text in action.files:
+        present = _read_text(path)
+        named = {*parse_socket_unit(present), *parse_unix_paths(present)}
+        if is_listener_unit(_unit_of(path)) and named - {
+            *parse_socket_unit(text or ""),
+            *parse_unix_paths(text or ""),
+        }:
+            return True
+    return False
+
+
+def _foreign_units(journal: Optional[Journal]) -> list[str]:
+    """Socket units of other people's that a change has closed."""
+    former = {} if journal is None else journal.files
+    units = {overridden_unit(path) for path, file in former.items() if file is None and os.path.exists(path)}
+    return sorted(unit for unit in units if unit.endswith(".socket"))
+
+
+def _unit_of(path: str) -> str:
+    """The unit that a file, or a drop-in, is of; empty if it is of none."""
+    directory, name = os.path.split(path)
+    if directory == UNIT_DIRECTORY:
+        return name
+    parent, owner = os.path.split(directory)
+    return owner[: -len(".d")] if parent == UNIT_DIRECTORY and owner.endswith(".d") else ""
 
 
 def _unlink_wants(name: str) -> None:
@@ -438,10 +527,6 @@ def _unlink_wants(name: str) -> None:
         if os.path.islink(path):
             files.remove_file(path)
             files.remove_directory(os.path.dirname(path))
-
-
-def _is_unit(path: str) -> bool:
-    return os.path.dirname(path) == UNIT_DIRECTORY and is_listener_unit(os.path.basename(path))
 
 
 def _read_text(path: str) -> str:

@@ -25,7 +25,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.transact
     Transaction,
     read_former,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, listener_units
+from ansible_collections.wormhole.docker.plugins.module_utils._core import (
+    daemon_json,
+    listener_units,
+    systemd_units,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
     EngineUnavailable,
@@ -48,6 +52,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapte
     FakeEngine,
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
+    SLIPPED_IN,
     UNIT,
     VIRGIN,
     names,
@@ -101,6 +106,7 @@ class Bench:
         self.transaction = functools.partial(Transaction, str(root / "lib"))
         for target, name, value in (
             (listener_units, "UNIT_DIRECTORY", str(self.units)),
+            (systemd_units, "UNIT_DIRECTORY", str(self.units)),
             (listener_host, "UNIT_DIRECTORY", str(self.units)),
             (daemon_json, "PATH", str(self.config)),
             (listener_host, "Transaction", self.transaction),
@@ -329,6 +335,168 @@ def test_what_was_not_changed_goes_on_to_listen_when_a_restart_is_taken_back(ben
         bench.run(MINIMAL)
     assert kinds(bench).count("restart") == 2
     assert "stop" not in kinds(bench)
+
+
+def test_live_restore_of_this_run_lasts_until_the_engine_was_restarted_again(bench):
+    bench.with_former_config()
+    before, seen = bench.tree(), []
+    bench.fails_at = max(steps(SPEC))
+
+    def look(event):
+        if event == ("restart", "docker.service"):
+            seen.append(json.loads(bench.config.read_bytes()).get("live-restore"))
+
+    bench.hook = look
+    with pytest.raises(ApplyFailed, match="The former configuration is back"):
+        bench.run()
+    assert seen == [True, True]
+    assert (bench.tree(), bench.engine.live_restore) == (before, False)
+
+
+@pytest.mark.parametrize("number", steps(SPEC))
+def test_a_configuration_without_a_directory_comes_back_as_that(bench, number):
+    bench.config = bench.root / "etc/docker/daemon.json"
+    daemon_json.PATH = str(bench.config)
+    before = bench.tree()
+    bench.fails_at = number
+    with pytest.raises(ApplyFailed, match="The former configuration is back"):
+        bench.run()
+    assert bench.tree() == before
+
+
+def test_an_address_that_was_closed_is_opened_again_by_a_restart(bench):
+    bench.run(MINIMAL)
+    bench.state = dataclasses.replace(bench.state, topology=bench.state.topology)
+    bench.events.clear()
+    moved = dataclasses.replace(MINIMAL, port=12376)
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "enable" else None
+    with pytest.raises(ApplyFailed, match="The former configuration is back"):
+        bench.run(moved)
+    assert kinds(bench).count("restart") == 1
+    # An address of a unit that stays is closed by its file alone, when systemd reads it.
+    bench.events.clear()
+    other = bench.units / UNIT
+    other.write_text(other.read_text().replace("172.17.0.1:2376", "172.17.0.9:2376"))
+    bench.state = dataclasses.replace(
+        bench.state, units={UNIT: dataclasses.replace(bench.state.unit(UNIT), text=other.read_text())}
+    )
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "daemon-reload" else None
+    with pytest.raises(ApplyFailed, match="The former configuration is back"):
+        bench.run(MINIMAL)
+    assert [event for event in bench.events if event[0] in ("stop", "restart")] == [
+        ("stop", UNIT),
+        ("restart", "docker.service"),
+    ]
+    assert "172.17.0.9" in other.read_text()
+
+
+def test_the_directory_of_a_socket_goes_with_it_wherever_it_was(bench):
+    directory = bench.root / "run/sockets"
+    directory.mkdir(parents=True)
+    bench.run(dataclasses.replace(MINIMAL, transports=("unix",), unix_directory=str(directory)))
+    bench.run(dataclasses.replace(MINIMAL, present=False))
+    assert not directory.exists()
+
+
+def with_containers(bench, *names):
+    for name in names:
+        bench.engine.start_container(bench.engine.create_container(name, {"Image": IMAGE}))
+    bench.state = dataclasses.replace(bench.state, containers=names)
+
+
+def test_containers_are_remembered_also_while_a_change_is_taken_back(bench):
+    with_containers(bench, "db")
+    restarts = []
+
+    def end(event):
+        if event == ("restart", "docker.service"):
+            bench.engine.stop_container("db")
+            restarts.append((bench.root / "interrupted").read_text())
+            if len(restarts) == 2:
+                raise Killed
+        elif event[0] == "prove":
+            raise FAILURE
+
+    bench.hook = end
+    with pytest.raises(Killed):
+        bench.run(MINIMAL)
+    assert restarts == ['["db"]', '["db"]']
+    assert (bench.root / "interrupted").exists()
+    # It was going back: the next run does that first.
+    bench.hook = None
+    ListenerHost(MINIMAL, lambda: bench.engine).prepare()
+    assert bench.engine.names() == {"db": "running"}
+    assert bench.transaction().open() is None
+
+
+def test_a_firewall_that_does_not_come_back_keeps_no_container_down(bench):
+    with_containers(bench, "db")
+
+    def end(event):
+        if event == ("restart", "docker.service"):
+            bench.engine.stop_container("db")
+        elif event[0] == "prove" or event == ("firewall",):
+            raise FAILURE
+
+    bench.hook = end
+    with pytest.raises(ApplyFailed, match="COULD NOT BE PUT BACK"):
+        bench.run(MINIMAL)
+    assert bench.engine.names() == {"db": "running"}
+
+
+def test_a_container_that_does_not_start_keeps_no_firewall_open(bench, monkeypatch):
+    with_containers(bench, "db")
+
+    def fail(_name):
+        raise FAILURE
+
+    def end(event):
+        if event == ("restart", "docker.service"):
+            bench.engine.stop_container("db")
+            monkeypatch.setattr(bench.engine, "start_container", fail)
+
+    bench.hook = end
+    with pytest.raises(ApplyFailed, match="COULD NOT BE PUT BACK .*db"):
+        bench.run(MINIMAL)
+    assert bench.events[-1] == ("firewall",)
+    assert (bench.root / "interrupted").exists()
+
+
+def test_a_container_that_ends_at_once_takes_the_change_back(bench, monkeypatch):
+    with_containers(bench, "job", "db")
+    bench.hook = lambda event: (
+        [bench.engine.stop_container(name) for name in ("job", "db")]
+        if event == ("restart", "docker.service")
+        else None
+    )
+    start = bench.engine.start_container
+
+    def start_and_end(name):
+        start(name)
+        if name == "job":
+            bench.engine.stop_container(name)
+
+    monkeypatch.setattr(bench.engine, "start_container", start_and_end)
+    with pytest.raises(
+        ApplyFailed, match=r"to run again, found job \(exit status 137\).*docker logs job.*is back"
+    ):
+        bench.run(MINIMAL)
+    assert bench.engine.names() == {"db": "running", "job": "exited"}
+    bench.engine.statuses = {}
+    bench.run(MINIMAL)
+
+
+def test_what_was_closed_of_somebody_elses_is_told(bench):
+    bench.run(MINIMAL)
+    socket = dataclasses.replace(
+        SLIPPED_IN, sources=(f"{bench.units}/docker.socket.d/tcp.conf",), drop_ins=()
+    )
+    bench.state = dataclasses.replace(bench.state, foreign_sockets={"docker.socket": socket})
+    before = bench.tree()
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "daemon-reload" else None
+    with pytest.raises(ApplyFailed, match="answers. What docker.socket listened on by TCP stays closed"):
+        bench.run(MINIMAL)
+    assert bench.tree() == before
 
 
 def test_material_that_is_not_right_is_told_before_anything_is_touched(bench):
