@@ -115,7 +115,8 @@ def live_through(host, playbook, *arguments, endpoint=f"{GATEWAY}:2376"):
     assert names(host) == {"bystander"}
 
 
-TCP_UNIT = "[Socket]\nListenStream=0.0.0.0:2373\nService=docker.service\n[Install]\nWantedBy=sockets.target\n"
+TCP_UNIT = "[Socket]\nListenStream=0.0.0.0:%i\nService=docker.service\n"
+"""A template: nothing but systemd knows where it listens, and systemd forgets it when it has been stopped."""
 SLIPPED_IN = {"0.0.0.0:2373", "0.0.0.0:2374", "0.0.0.0:2399"}
 
 
@@ -126,12 +127,12 @@ def drift_and_repair(host, playbook, *arguments, endpoint):
     wanted = host.run(f"cat {UNITS}/{unit} {CONFIG}").stdout
     host.run(f"mkdir {mine} {slipped}")
     host.write(f"{slipped}/override.conf", "[Socket]\nListenStream=0.0.0.0:2374\n")
-    host.write(f"{UNITS}/docker-tcp.socket", TCP_UNIT)
+    host.write(f"{UNITS}/docker-tcp@.socket", TCP_UNIT)
     host.write(f"{mine}/override.conf", "[Socket]\nListenStream=0.0.0.0:2399\n")
     host.run(f"echo 'Backlog=7' >>{UNITS}/{unit}; sed -i '/tlsverify/d' {CONFIG}")
     host.run(
         f"systemctl stop {unit} docker.socket docker.service; systemctl daemon-reload; "
-        "systemctl enable --now docker-tcp.socket; systemctl start docker.socket; "
+        "systemctl start docker-tcp@2373.socket docker.socket; "
         f"{RESTART}; docker start bystander"
     )
     assert set(listening(host)) >= SLIPPED_IN
@@ -148,7 +149,7 @@ def drift_and_repair(host, playbook, *arguments, endpoint):
     assert f"unit {unit} differs" in said
     assert f"unit {unit} is changed by {mine}/override.conf" in said
     assert f"docker.socket has dockerd listen on 0.0.0.0:2374, by {slipped}/override.conf" in said
-    assert f"docker-tcp.socket has dockerd listen on 0.0.0.0:2373, by {UNITS}/docker-tcp.socket" in said
+    assert f"docker-tcp@2373.socket has dockerd listen on 0.0.0.0:2373, by {UNITS}/docker-tcp@.socket" in said
     assert "daemon.json lacks tlsverify" in said
     assert f"{unit} is not active" in said
     assert int(starts(host)) == count + 1
@@ -159,17 +160,17 @@ def drift_and_repair(host, playbook, *arguments, endpoint):
     assert playbook("provision", host, *arguments).changed == 0
 
     # It stays closed, and what hides it is not taken away as long as it would be plaintext then.
-    host.run(f"systemctl daemon-reload; systemctl start docker-tcp.socket; {RESTART}; docker start bystander")
+    host.run(f"systemctl start docker-tcp@2373.socket; {RESTART}; docker start bystander")
     assert not SLIPPED_IN & set(listening(host))
     refused = playbook("teardown", host, *arguments, check=False)
-    assert "docker-tcp.socket (0.0.0.0:2373), docker.socket (0.0.0.0:2374)" in refused.message
+    assert "docker-tcp@2373.socket (closed by us), docker.socket (0.0.0.0:2374)" in refused.message
     count = int(starts(host))
-    host.run(f"systemctl disable docker-tcp.socket; rm -r {UNITS}/docker-tcp.socket {slipped}/override.conf")
-    host.run("systemctl daemon-reload")
+    # They forget to tell systemd.
+    host.run(f"rm {UNITS}/docker-tcp@.socket {slipped}/override.conf")
     undone = texts(playbook("provision", host, *arguments))
-    assert "overrules docker-tcp.socket for no reason any more" in undone
+    assert "overrules docker-tcp@2373.socket for no reason any more" in undone
     assert "overrules docker.socket for no reason any more" in undone
-    assert host.run(f"ls -d {slipped} {UNITS}/docker-tcp.socket.d", check=False).stdout == ""
+    assert host.run(f"ls -d {slipped} {UNITS}/docker-tcp@2373.socket.d", check=False).stdout == ""
     assert int(starts(host)) == count
 
 
@@ -183,7 +184,20 @@ def test_ten_foreign_keys_a_bridge_of_their_own_ipv6_and_three_networks(release,
     host = fresh_host(release)
     configure(host, FOREIGN)
     host.run(NETWORKS)
-    live_through(host, playbook, *variables(addresses=["gateways"]), endpoint="172.29.3.1:2376")
+    everywhere = variables(addresses=["gateways"])
+    before = set(listening(host))
+    predicted = playbook("provision", host, *everywhere, "--check")
+    without = {entry["network"]: entry for entry in listener(predicted)["unreachable_networks"]}
+    assert "internal" in without["inner"]["reason"]
+    assert "unix" in without["inner"]["instead"]
+    assert without.keys() == {"host", "none", "inner"}
+    live_through(host, playbook, *everywhere, endpoint="172.29.3.1:2376")
+    playbook("provision", host, *everywhere)
+    # The gateway of a network without containers has no carrier, and its IPv6 address is there all the same.
+    assert set(listening(host)) - before == {
+        f"{address}:2376"
+        for address in ("172.29.3.1", "10.77.1.1", "10.77.3.1", "[fd00:29::1]", "[fd00:aa::1]")
+    }
 
 
 ADOPT = variables(existing_listeners="adopt", addresses=[GATEWAY, "127.0.0.1"], port=2375)

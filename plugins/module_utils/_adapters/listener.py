@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import glob
 import os
 from typing import Any, Callable, Mapping, Optional
@@ -67,11 +68,15 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
 )
 
 _DROP_INS = (systemd_units.UNIT_DIRECTORY, "/run/systemd/system")
+_API_PORTS = (2375, 2376)
+"""Of the Docker API (IANA, Service Name and Transport Protocol Port Number Registry): what dockerd holds there is none of its
+other sockets, such as Swarm's."""
 _PROPERTIES = [
     "ActiveState",
     "LoadState",
     "NeedDaemonReload",
     "DropInPaths",
+    "FragmentPath",
     "MainPID",
     "TriggeredBy",
     "Listen",
@@ -113,7 +118,8 @@ def observe_listener(
     listening = interfaces.shared_listeners(1, pid)
     plaintext = interfaces.sole_listeners(1, pid)
     theirs = {endpoint for socket in foreign.values() for endpoint in socket.endpoints}
-    lingering = tuple(e for e in interfaces.sole_listeners(pid, 1) if e[1] == spec.port or e in theirs)
+    ports = {spec.port, *(_API_PORTS if spec.tls else ())}
+    lingering = tuple(e for e in interfaces.sole_listeners(pid, 1) if e[1] in ports or e in theirs)
     candidates = candidate_addresses(spec, topology, after_restart) if spec.present else ()
     ours = [address for address, port in listening if port == spec.port]
     stock = shown[listener.STOCK_UNIT]
@@ -134,7 +140,11 @@ def observe_listener(
         plaintext=plaintext,
         unix_sockets=_unix_sockets(spec, units, interfaces.shared_unix_listeners(1, pid)),
         lingering_unix_sockets=_unix_sockets(spec, units, interfaces.sole_unix_listeners(pid, 1)),
-        command=_command(pid),
+        command=engine_command.parse_files(
+            _unit_files(listener.ENGINE_UNIT, shown[listener.ENGINE_UNIT]),
+            engine_command_line(pid),
+            shown[listener.ENGINE_UNIT].get("NeedDaemonReload") == "yes",
+        ),
         foreign_sockets=foreign,
         config_text=read_config_text(),
         config_missing=config is None,
@@ -182,31 +192,39 @@ def _units() -> tuple[
             continue
         active = shown[name].get("ActiveState") == "active"
         held = systemd_units.parse_listen(shown[name].get("Listen", "")) if active else ()
-        socket = foreign_sockets.parse_files(_unit_files(name), held)
+        socket = foreign_sockets.parse_files(_unit_files(name, shown[name]), held)
         if socket.endpoints or socket.override_path:
             foreign[name] = socket
-    for path in glob.glob(f"{systemd_units.UNIT_DIRECTORY}/*.socket.d/*.conf"):
-        name = systemd_units.overridden_unit(path)
-        if name and name not in foreign and name not in ours:
-            # What it closed is no socket of the engine's any more, or not there at all.
-            text = files.read_file(path)
-            foreign[name] = foreign_sockets.ForeignSocket(
-                override_path=path,
-                override_text="" if text is None else text.content.decode(errors="replace"),
-            )
-    return shown, units, foreign
+    return shown, units, {**foreign, **_closed_sockets({*foreign, *ours})}
 
 
-def _unit_files(name: str) -> list[tuple[str, str]]:
+def _closed_sockets(known: set[str]) -> dict[str, foreign_sockets.ForeignSocket]:
+    """Units that our drop-ins close, and that systemd therefore does not count among those of the engine any more."""
+    paths = glob.glob(f"{systemd_units.UNIT_DIRECTORY}/*.socket.d/*.conf")
+    names = {systemd_units.overridden_unit(path) for path in paths} - known - {""}
+    found = {}
+    for name, shown in systemd.show_units(sorted(names), _PROPERTIES).items():
+        unit_files = _unit_files(name, shown)
+        socket = foreign_sockets.parse_files(unit_files, ())
+        has_file = any(not path.endswith(".conf") for path, _content in unit_files)
+        if not has_file or not foreign_sockets.serves(name, unit_files, listener.ENGINE_UNIT):
+            # The unit has gone, or has nothing to do with the engine: there is nothing to close.
+            socket = dataclasses.replace(socket, configured=(), unclear=False)
+        found[name] = socket
+    return found
+
+
+def _unit_files(name: str, shown: Mapping[str, str]) -> list[tuple[str, str]]:
     """Paths and contents of a unit's file and its drop-ins, in the order in which they count.
 
     Drop-ins that systemd has not read yet are among them: it will have when a change is carried out.
     """
-    listed = systemd_units.cat_paths(systemd.cat(name))
+    known = [shown.get("FragmentPath", ""), *shown.get("DropInPaths", "").split()]
     new = [path for directory in _DROP_INS for path in glob.glob(f"{directory}/{glob.escape(name)}.d/*.conf")]
     found = []
-    for path in systemd_units.in_order([*listed, *new]):
-        content = files.read_file(path)
+    for path in systemd_units.in_order(filter(None, [*known, *new])):
+        # A link to there takes the place of a file of the same name elsewhere, and says nothing (systemd.unit(5)).
+        content = None if os.path.realpath(path) == os.devnull else files.read_file(path)
         if content is not None:
             found.append((path, content.content.decode(errors="replace")))
     return found
@@ -273,10 +291,6 @@ def _unix_sockets(
         }
     # dockerd holds a socket whose file is gone just as well; nobody can reach that one.
     return tuple(path for path in paths if path in ours and os.path.exists(path))
-
-
-def _command(pid: int) -> engine_command.EngineCommand:
-    return engine_command.parse_files(_unit_files(listener.ENGINE_UNIT), engine_command_line(pid))
 
 
 def _occupied(

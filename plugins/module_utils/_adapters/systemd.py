@@ -47,14 +47,6 @@ def show_units(units: Sequence[str], properties: Sequence[str]) -> dict[str, dic
     return dict(zip(units, blocks))
 
 
-def cat(unit: str) -> str:
-    """A unit's file and its drop-ins, as they are on the disk, each after a comment that names it; empty if there is none."""
-    try:
-        return _systemctl("cat", "--no-pager", unit)
-    except EngineUnavailable:
-        return ""
-
-
 def daemon_reload() -> None:
     """Makes systemd read the unit files again."""
     _systemctl("daemon-reload")

@@ -33,6 +33,7 @@ class EngineCommand:
         drop_ins: paths of the other drop-ins of docker.service.
         override_path: path of our drop-in; empty if there is none.
         override_text: its content.
+        stale: systemd has not read the present files yet.
     """
 
     running: str = "dockerd -H fd://"
@@ -41,14 +42,16 @@ class EngineCommand:
     drop_ins: tuple[str, ...] = ()
     override_path: str = ""
     override_text: str = ""
+    stale: bool = False
 
 
-def parse_files(unit_files: Sequence[tuple[str, str]], running: str) -> EngineCommand:
+def parse_files(unit_files: Sequence[tuple[str, str]], running: str, stale: bool = False) -> EngineCommand:
     """Finds the line that counts.
 
     Args:
         unit_files: paths and contents of docker.service and its drop-ins, in the order in which they count.
         running: the running dockerd's command line.
+        stale: systemd has not read these files yet.
     """
     configured, source, drop_ins, path_of_ours, text_of_ours = "", "", [], "", ""
     for path, content in unit_files:
@@ -61,7 +64,7 @@ def parse_files(unit_files: Sequence[tuple[str, str]], running: str) -> EngineCo
             # An empty value takes back those before it; dockerd's service has no more than one.
             if key == "ExecStart":
                 configured, source = value, path
-    return EngineCommand(running, configured, source, tuple(drop_ins), path_of_ours, text_of_ours)
+    return EngineCommand(running, configured, source, tuple(drop_ins), path_of_ours, text_of_ours, stale)
 
 
 def is_override(path: str) -> bool:

@@ -15,6 +15,7 @@ Sources: systemd.socket(5), "ListenStream="; systemd.unit(5), "Conditions and As
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Sequence
 
@@ -35,6 +36,7 @@ class ForeignSocket:
         drop_ins: paths of its drop-ins, without ours.
         override_path: path of our drop-in; empty if there is none.
         override_text: its content.
+        unclear: its files name something that only systemd can tell, such as ``%i``; what it holds is in ``configured``.
     """
 
     configured: Endpoints = ()
@@ -44,11 +46,25 @@ class ForeignSocket:
     drop_ins: tuple[str, ...] = ()
     override_path: str = ""
     override_text: str = ""
+    unclear: bool = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether our drop-in closes what it names."""
+        return bool(self.override_path and (self.configured or self.unclear))
 
     @property
     def endpoints(self) -> Endpoints:
         """Where dockerd listens because of this unit, or would."""
         return tuple(dict.fromkeys((*self.configured, *self.held)))
+
+
+def serves(unit: str, unit_files: Sequence[tuple[str, str]], service: str) -> bool:
+    """Whether a socket unit hands its sockets to a service: to that of its own name, unless it says otherwise."""
+    named = [unit.replace(".socket", ".service")]
+    for _path, content in unit_files:
+        named += [value for key, value in systemd_units.assignments(content, "Socket") if key == "Service"]
+    return named[-1] == service
 
 
 def parse_files(unit_files: Sequence[tuple[str, str]], held: Endpoints) -> ForeignSocket:
@@ -71,22 +87,29 @@ def parse_files(unit_files: Sequence[tuple[str, str]], held: Endpoints) -> Forei
                 continue
             # An empty value takes back everything before it, whatever its key.
             listens = [*listens, (path, key, value)] if value else []
-    streams = [
-        (path, systemd_units.parse_stream(value)) for path, key, value in listens if key == "ListenStream"
+    others = [item for item in listens if item[1] != "ListenStream" or _is_local(item[2])]
+    tcp = [
+        (path, systemd_units.parse_stream(value))
+        for path, key, value in listens
+        if (path, key, value) not in others
     ]
+    unclear = any(endpoint is None for _path, endpoint in tcp)
+    named = [endpoint for _path, endpoint in tcp if endpoint is not None]
     return ForeignSocket(
-        configured=tuple(dict.fromkeys(endpoint for path, endpoint in streams if endpoint is not None)),
+        configured=tuple(dict.fromkeys([*named, *(held if unclear else ())])),
         held=held,
-        sources=tuple(dict.fromkeys(path for path, endpoint in streams if endpoint is not None)),
-        others=tuple(
-            (key, value)
-            for _path, key, value in listens
-            if key != "ListenStream" or not systemd_units.parse_stream(value)
-        ),
+        sources=tuple(dict.fromkeys(path for path, _endpoint in tcp)),
+        others=tuple((key, value) for _path, key, value in others),
         drop_ins=tuple(drop_ins),
         override_path=path_of_ours,
         override_text=text_of_ours,
+        unclear=unclear,
     )
+
+
+def _is_local(value: str) -> bool:
+    """Whether a stream is a unix socket, with or without a path, or one between virtual machines (systemd.socket(5))."""
+    return value.startswith(("/", "@", "vsock:")) or bool(re.match("%[a-zA-Z]/", value))
 
 
 def render_override(socket: ForeignSocket) -> str:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Any, Iterable, Mapping, Optional
 
@@ -20,6 +21,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener imp
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import (
     is_insecure,
+    is_tls_unit,
     parse_socket_unit,
 )
 
@@ -57,11 +59,13 @@ def refuse_conflicts(
 
 def is_installed(state: ListenerState) -> bool:
     """Whether the listener has been there: whatever TCP socket dockerd gets besides it was slipped in since then."""
-    return any(
+    recorded = [path for path, entry in state.origin.files.items() if entry.written is not None]
+    named = any(
         unit.text and parse_socket_unit(unit.text)
         for name, unit in state.units.items()
         if not is_insecure(name)
     )
+    return named or any(is_tls_unit(posixpath.basename(path)) for path in recorded)
 
 
 def refuse_plaintext(state: ListenerState, former: Optional[str], config_differs: bool) -> None:
@@ -77,8 +81,8 @@ def refuse_plaintext(state: ListenerState, former: Optional[str], config_differs
     """
     tls = daemon_json.parse_config(former or "").get("tlsverify")
     lost = config_differs and daemon_json.parse_config(state.config_text).get("tlsverify")
-    hidden = any(socket.override_path and socket.configured for socket in state.foreign_sockets.values())
-    if state.foreign_endpoints and not tls and (lost or hidden):
+    closed = any(socket.is_closed for socket in state.foreign_sockets.values())
+    if not tls and (closed or (lost and state.foreign_endpoints)):
         raise Refused(
             daemon_json.PATH,
             expected="no TCP listener of somebody else's, which would be plaintext without our TLS keys",
@@ -206,9 +210,9 @@ def _refuse_foreign_sockets(state: ListenerState) -> None:
 
 def _render_sockets(state: ListenerState) -> str:
     return ", ".join(
-        f"{unit} ({', '.join(render_endpoint(*endpoint) for endpoint in socket.endpoints)})"
+        f"{unit} ({', '.join(render_endpoint(*endpoint) for endpoint in socket.endpoints) or 'closed by us'})"
         for unit, socket in sorted(state.foreign_sockets.items())
-        if socket.endpoints
+        if socket.endpoints or socket.is_closed
     )
 
 

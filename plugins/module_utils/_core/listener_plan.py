@@ -117,6 +117,11 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     interrupted = () if live_restore else state.containers
     if restart:
         reasons += restart
+        if state.command.stale and not any(isinstance(action, WriteUnits) for action in actions):
+            reasons.append(
+                Reason("unit_stale", f"systemd has not read the present {ENGINE_UNIT}", ENGINE_UNIT)
+            )
+            actions.append(WriteUnits())
         refuse_interruption(spec, interrupted)
         stop = [name for name, text in wanted.units.items() if _holds_other(state, name, text)]
         stop += foreign_sockets_to_stop(spec, state)
@@ -410,7 +415,7 @@ def wanted_overrides(spec: ListenerSpec, state: ListenerState) -> dict[str, tupl
     return {
         unit: (systemd_units.override_path(unit, socket.drop_ins), foreign_sockets.render_override(socket))
         for unit, socket in state.foreign_sockets.items()
-        if spec.tls and socket.configured
+        if spec.tls and (socket.configured or socket.is_closed)
     }
 
 

@@ -94,6 +94,7 @@ def _write_units(state: ListenerState, action: WriteUnits) -> ListenerState:
         else:
             units[name] = dataclasses.replace(state.unit(name), text=text)
     units = {name: dataclasses.replace(unit, stale=False) for name, unit in units.items()}
+    command = dataclasses.replace(command, stale=False)
     return _reload_sockets(dataclasses.replace(state, units=units, command=command, foreign_sockets=foreign))
 
 

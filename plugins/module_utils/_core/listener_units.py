@@ -64,6 +64,11 @@ def is_listener_unit(name: str) -> bool:
     )
 
 
+def is_tls_unit(name: str) -> bool:
+    """Whether a unit's name is that of a socket that is served by TLS."""
+    return is_listener_unit(name) and name != UNIX_UNIT and not is_insecure(name)
+
+
 def is_insecure(name: str) -> bool:
     """Whether a unit serves plaintext; dockerd has nothing to do with it."""
     return name.startswith(INSECURE_PREFIX)

@@ -4,7 +4,7 @@
 
 """Unit files as systemd reads them, and drop-ins of ours that overrule those of other people.
 
-Sources: systemd.unit(5), "drop-in"; systemd.socket(5), "ListenStream="; systemd.syntax(7); systemctl(1), "cat".
+Sources: systemd.unit(5), "drop-in"; systemd.socket(5), "ListenStream="; systemd.syntax(7).
 """
 
 from __future__ import annotations
@@ -18,11 +18,6 @@ MANAGED = (
     "# Managed by the Ansible module wormhole.docker.dockerd_listener, which undoes changes made here.\n"
 )
 _NAME = "wormhole-docker.conf"
-
-
-def cat_paths(text: str) -> tuple[str, ...]:
-    """The files that ``systemctl cat`` prints, in the order in which they count; it names each in a comment."""
-    return tuple(re.findall(r"^# (/\S+\.(?:service|socket|conf))$", text, re.MULTILINE))
 
 
 def in_order(paths: Iterable[str]) -> list[str]:
@@ -80,7 +75,7 @@ def override_path(unit: str, drop_ins: Iterable[str]) -> str:
 
 def parse_stream(text: str) -> Optional[tuple[str, int]]:
     """The TCP endpoint that a value of ``ListenStream=`` names; None if it is something else."""
-    match = re.fullmatch(r"\[?([0-9a-fA-F:.]+)\]?:(\d+)", text.strip())
+    match = re.fullmatch(r"\[?([0-9a-fA-F:.]+)(?:%[^\]]+)?\]?:(\d+)", text.strip())
     if match:
         return match.group(1), int(match.group(2))
     # A port alone stands for all addresses.

@@ -8,6 +8,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.foreign_sock
     ForeignSocket,
     parse_files,
     render_override,
+    serves,
 )
 
 VENDOR = (
@@ -64,3 +65,30 @@ def test_a_unit_that_would_have_nothing_left_is_not_started():
     text = render_override(parse_files([ALONE], ()))
     assert text.endswith("[Unit]\nConditionPathExists=!/\n")
     assert "[Socket]" not in text
+
+
+TEMPLATE = (
+    "/etc/systemd/system/docker-tcp@.socket",
+    "[Socket]\nListenStream=0.0.0.0:%i\nService=docker.service\n",
+)
+
+
+def test_what_only_systemd_can_tell_is_what_it_holds():
+    socket = parse_files([TEMPLATE], (("0.0.0.0", 2375),))
+    assert (socket.configured, socket.sources, socket.others) == ((("0.0.0.0", 2375),), (TEMPLATE[0],), ())
+    closed = parse_files(
+        [TEMPLATE, ("/etc/systemd/system/docker-tcp@2375.socket.d/zz-wormhole-docker.conf", "x")], ()
+    )
+    assert (closed.configured, closed.is_closed) == ((), True)
+    assert not parse_files([TEMPLATE], ()).is_closed
+    assert not parse_files([VENDOR, (OURS, "x")], ()).is_closed
+    assert parse_files([VENDOR, TCP, (OURS, "x")], ()).is_closed
+    assert parse_files([("/x/a.socket", "[Socket]\nListenStream=%t/a.sock\n")], ()).others
+
+
+def test_a_socket_serves_what_it_says_or_what_is_called_as_it_is():
+    assert serves("docker.socket", [VENDOR], "docker.service")
+    assert serves("docker-tcp.socket", [ALONE], "docker.service")
+    assert not serves("docker-tcp.socket", [VENDOR], "docker.service")
+    other = ("/etc/systemd/system/docker-tcp.socket.d/x.conf", "[Socket]\nService=other.service\n")
+    assert not serves("docker-tcp.socket", [ALONE, other], "docker.service")

@@ -45,6 +45,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_uni
     SINGLE_UNIT,
     UNIX_UNIT,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.transaction import Origin, OriginEntry
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.listener_facts import (
     CI,
     CI_6,
@@ -662,6 +663,31 @@ def test_our_drop_in_moves_behind_new_ones_and_goes_with_its_reason():
     assert plan.texts() == [f"{CLOSED} overrules docker.socket for no reason any more"]
     assert plan.actions == (WriteUnits(((CLOSED, None),)),)
     assert plan_listener(SPEC, carried_out(SPEC, slipped_in(gone))).is_empty
+
+
+def test_what_only_systemd_could_tell_stays_closed():
+    closed = ForeignSocket(sources=("/x",), override_path=CLOSED, unclear=True)
+    closed = dataclasses.replace(closed, override_text=render_override(closed))
+    assert plan_listener(SPEC, slipped_in(closed)).is_empty
+    with pytest.raises(Refused, match=r"docker.socket \(closed by us\)"):
+        plan_listener(ListenerSpec(transports=("unix",)), slipped_in(closed))
+
+
+def test_a_unit_of_ours_that_is_gone_does_not_make_a_host_one_that_we_have_never_seen():
+    origin = Origin({f"/etc/systemd/system/{UNIT}": OriginEntry(None, b"[Socket]")})
+    state = virgin(foreign_sockets={"docker.socket": SLIPPED_IN})
+    with pytest.raises(Refused, match="somebody else's"):
+        plan_listener(SPEC, state)
+    plan = plan_listener(SPEC, dataclasses.replace(state, origin=origin))
+    assert "listener_slipped_in" in codes(plan)
+
+
+def test_a_restart_is_not_made_with_units_that_systemd_has_not_read():
+    command = dataclasses.replace(RIGHT.command, stale=True)
+    assert plan_listener(SPEC, changed(command=command)).is_empty
+    plan = plan_listener(SPEC, changed(command=command, served={"172.17.0.1": listener.SERVED_OUTDATED}))
+    assert names(plan) == ["WriteUnits", "RestartEngine"]
+    assert codes(plan) == ["served_differs", "unit_stale"]
 
 
 def test_without_tls_what_was_closed_is_not_opened_again():

@@ -134,6 +134,7 @@ def foreign_sockets(draw):
             held=draw(st.sampled_from([socket.held, ()])),
             override_path=f"/etc/systemd/system/{unit}.d/{name}-wormhole-docker.conf" if text else "",
             override_text=text,
+            unclear=draw(st.sampled_from([False, False, True])),
         )
     return found
 
@@ -141,15 +142,17 @@ def foreign_sockets(draw):
 commands = st.one_of(
     st.just(EngineCommand()),
     st.builds(
-        lambda line, adopted: EngineCommand(
+        lambda line, adopted, stale: EngineCommand(
             "dockerd -H fd://" if adopted else line,
             line,
             "/etc/systemd/system/docker.service.d/admin.conf",
             ("/etc/systemd/system/docker.service.d/admin.conf",),
             OVERRIDE if adopted else "",
             f"[Service]\nExecStart=\nExecStart={line}\n" if adopted else "",
+            stale,
         ),
         st.sampled_from(LINES),
+        BOOLEANS,
         BOOLEANS,
     ),
 )

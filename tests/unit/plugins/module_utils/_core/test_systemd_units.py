@@ -9,20 +9,6 @@ import pytest
 from ansible_collections.wormhole.docker.plugins.module_utils._core import systemd_units
 
 
-def test_files_are_read_in_the_order_in_which_they_count():
-    text = (
-        "# /usr/lib/systemd/system/docker.service\n[Unit]\n# /not a path\n\n"
-        "# /etc/systemd/system/docker.service.d/admin.conf\n# no path\n[Service]\n"
-    )
-    assert systemd_units.cat_paths(text) == (
-        "/usr/lib/systemd/system/docker.service",
-        "/etc/systemd/system/docker.service.d/admin.conf",
-    )
-    assert systemd_units.cat_paths("# /lib/systemd/system/docker.socket\n") == (
-        "/lib/systemd/system/docker.socket",
-    )
-
-
 def test_drop_ins_count_by_their_names_wherever_they_are():
     unit = "/usr/lib/systemd/system/docker.socket"
     vendor, run, etc = (f"{top}/systemd/system/docker.socket.d" for top in ("/usr/lib", "/run", "/etc"))
@@ -87,6 +73,8 @@ def test_systemds_own_listing_is_read():
         ("172.17.0.1:2376", ("172.17.0.1", 2376)),
         ("[::]:2375", ("::", 2375)),
         ("2375", ("::", 2375)),
+        ("[fe80::1%eth0]:2375", ("fe80::1", 2375)),
+        ("0.0.0.0:%i", None),
         ("/run/docker.sock", None),
         ("@docker", None),
         ("vsock::2375", None),
