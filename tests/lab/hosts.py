@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import shutil
 import signal
@@ -149,6 +150,10 @@ class Hosts:
     def _wire(self, host: HostState, pid: str) -> None:
         """Give a booting host its interface. Docker's own networks would bring name server rules into the host."""
         port = f"h{host.octet}"
+        # The kernel takes down a network namespace some time after its last process has ended. Until then, the port of a
+        # former host of this address is still there, or that of this one before its reboot.
+        with contextlib.suppress(LabError):
+            ip_batch([f"link delete {port}"])
         ip_batch(
             [
                 f"link add {port} type veth peer name eth0 address {self._subnet.mac(host.octet)} netns {pid}",
