@@ -144,6 +144,10 @@ class Started:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
     def wait(self, timeout: float = TIMEOUT) -> int:
         """Wait until it has ended, however that comes about; end it if it takes too long."""
         try:
