@@ -34,9 +34,10 @@ TRACES = (
 )
 
 
-def container_reaches(host):
-    """Whether a container of the default bridge can open a connection to the engine's port."""
-    dialled = f"docker run --rm wormhole-lab/busybox:1 nc -w 2 {GATEWAY} {PORT} </dev/null"
+def container_reaches(host, network="bridge", address=GATEWAY, attempts=1):
+    """Whether a container can open a connection to the engine's port."""
+    dial = f"for i in $(seq {attempts}); do nc -w 2 {address} {PORT} </dev/null && exit 0; done; exit 1"
+    dialled = f"docker run --rm --network {network} wormhole-lab/busybox:1 sh -c '{dial}'"
     return host.run(dialled, check=False).returncode == 0
 
 
@@ -66,6 +67,7 @@ def texts(run):
 def opened_and_closed_again(host, other, playbook, *disturbances):
     """The whole life of an opening, on a host whose packet filter drops by default and stays as it is."""
     route_to_gateway(other, host)
+    host.run("docker network create --subnet 172.30.2.0/24 ci")
     playbook("provision", host, *IGNORE)
     assert not container_reaches(host)
     assert not other_reaches(other, PORT)
@@ -74,6 +76,7 @@ def opened_and_closed_again(host, other, playbook, *disturbances):
     opened = playbook("provision", host, "--diff")
     assert any("docker0" in text and str(PORT) in text for text in texts(opened))
     assert container_reaches(host)
+    assert container_reaches(host, "ci")
     playbook("launch", host, *launch_arguments())
     assert_open_to_containers_only(host, other)
     assert playbook("provision", host).changed == 0
@@ -86,6 +89,7 @@ def opened_and_closed_again(host, other, playbook, *disturbances):
 
     playbook("provision", host, *IGNORE)
     assert not container_reaches(host)
+    assert not container_reaches(host, "ci")
     assert without_numbers(host.run(TRACES, check=False).stdout) == without_numbers(before)
 
 
@@ -104,6 +108,19 @@ def test_with_nftables_that_drop_by_default(release, fresh_hosts, playbook):
     opened_and_closed_again(
         host, other, playbook, "systemctl reload nftables.service", "systemctl restart nftables.service"
     )
+    assert host.read("/etc/nftables.conf") == NFTABLES
+
+    # Each gateway to those on its own bridge, IPv6 too; and a teardown closes all of them.
+    host.run(
+        "docker rm -f agent; docker network create --ipv6 --subnet fd00:aa::/64 --subnet 10.77.3.0/24 six"
+    )
+    playbook("provision", host, "-e", '{"listener_addresses": ["gateways"]}')
+    # The kernel takes its time to make sure that nobody else has the bridge's address.
+    assert container_reaches(host, "six", "fd00:aa::1", attempts=4)
+    assert container_reaches(host, "ci", "172.30.2.1")
+    assert not other_reaches(other, PORT)
+    playbook("teardown", host)
+    assert not [line for line in host.run(TRACES, check=False).stdout.splitlines() if "wormhole" in line]
     assert host.read("/etc/nftables.conf") == NFTABLES
 
 
