@@ -43,7 +43,8 @@ options:
       - V(present) has it exist; a container that ran before it had to be replaced runs afterwards too.
       - V(stopped) has it exist and not run.
       - V(absent) stops and removes it. An identity that was made for it goes, too, unless another container mounts it; what this
-        collection has not made stays, and is told in a warning.
+        collection has not made stays, and is told in a warning. An identity of its name that was made otherwise, such as by
+        M(wormhole.docker.tls_certificates), stays.
     type: str
     choices: [absent, present, stopped, started, healthy]
     default: started

@@ -73,6 +73,24 @@ def note(written: Mapping[str, Mapping[str, bytes]]) -> None:
         update(change)
 
 
+def mark_identity(place: str) -> None:
+    """Records that the certificate in a directory is a wormhole's, if it is recorded at all.
+
+    Raises:
+        WormholeError: see :func:`update`.
+    """
+    update(lambda record: record.with_identity(place))
+
+
+def release_identity(place: str) -> None:
+    """Records that the certificate in a directory no longer goes with a wormhole, because somebody else looks after it now.
+
+    Raises:
+        WormholeError: see :func:`update`.
+    """
+    update(lambda record: record.without_identity(place))
+
+
 def update(change: Callable[[Record], Record]) -> None:
     """Replaces the record, if it is kept, by what a function makes of it.
 

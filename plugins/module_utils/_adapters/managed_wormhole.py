@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Callable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import (
+    certificate_record,
     certificate_removal,
     certificate_store,
 )
@@ -35,6 +36,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_ide
     IdentityState,
     ManagedAction,
     ManagedState,
+    creation,
     is_new,
     made_for,
     plan_managed,
@@ -74,9 +76,7 @@ class ManagedWormhole:
         self._authority = authority
         self._now = now
         self._managed = ManagedIdentity(spec, identity, engine, authority)
-        keeper: NoIdentity = self._managed
-        if spec.wiring.transport == TLS and spec.state != ABSENT and identity is None:
-            keeper = GivenIdentity(spec, engine)
+        keeper: NoIdentity = GivenIdentity(spec, engine) if self._is_given() else self._managed
         self.host = WormholeHost(
             spec, engine, prove, keeper, await_health=await_health, unit_directory=unit_directory
         )
@@ -115,12 +115,16 @@ class ManagedWormhole:
         self.host.require(parts.container)
         ask(parts.certificate)
         certificate_store.apply_certificates(parts.certificate, self._authority, issued, self._now)
+        if self._identity is not None and plan.actions:
+            certificate_record.mark_identity(self._identity.directory)
         try:
             self.host.carry_out(parts.container)
         except BaseException:
             if self._is_unused():
                 self._managed.discard()
             raise
+        if creation(parts.container) is not None and self._is_given():
+            certificate_record.release_identity(self._spec.wiring.identity_directory)
         if not parts.removal.is_empty:
             certificate_removal.apply_removal(parts.removal)
 
@@ -128,6 +132,11 @@ class ManagedWormhole:
         """What stays in the directories of identities that a plan removes: by directory, names that nobody made here."""
         going = removed_directories(plan)
         return find_kept(going, self._first.identity.removal) if going and self._first else {}
+
+    def _is_given(self) -> bool:
+        """Whether somebody else looks after the identity."""
+        spec = self._spec
+        return spec.wiring.transport == TLS and spec.state != ABSENT and self._identity is None
 
     def _is_unused(self) -> bool:
         """Whether there was no identity before, and no container that it was for."""

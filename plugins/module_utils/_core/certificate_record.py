@@ -29,10 +29,12 @@ class Record:
     Attributes:
         certificates: the digests of their files, by their directories; none as long as only a key waits beside it.
         directories: paths of directories that were not there before, sorted.
+        identities: directories of those certificates that were made with a wormhole, and go with it, sorted.
     """
 
     certificates: Mapping[str, Digests] = field(default_factory=dict)
     directories: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -66,7 +68,15 @@ class Record:
 
     def without_certificate(self, directory: str) -> Record:
         left = {place: digests for place, digests in self.certificates.items() if place != directory}
-        return replace(self, certificates=left)
+        return replace(self, certificates=left).without_identity(directory)
+
+    def with_identity(self, directory: str) -> Record:
+        """Tells a wormhole's identity from other certificates, once its container is gone and with it the label that does."""
+        known = {directory} & set(self.certificates)
+        return replace(self, identities=tuple(sorted({*self.identities, *known})))
+
+    def without_identity(self, directory: str) -> Record:
+        return replace(self, identities=tuple(sorted(set(self.identities) - {directory})))
 
 
 def render_record(record: Record) -> bytes:
@@ -78,6 +88,7 @@ def render_record(record: Record) -> bytes:
             for place, digests in sorted(record.certificates.items())
         },
         "directories": list(record.directories),
+        "identities": list(record.identities),
     }
     return (json.dumps(document, indent=2) + "\n").encode()
 
@@ -100,7 +111,8 @@ def parse_record(content: bytes, path: str) -> Record:
             str(place): {str(name): tuple(map(str, values)) for name, values in digests.items()}
             for place, digests in document["certificates"].items()
         }
-        return Record(certificates, tuple(sorted(map(str, document["directories"]))))
+        lists = (document["directories"], document.get("identities", ()))
+        return Record(certificates, *(tuple(sorted(map(str, paths))) for paths in lists))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused(
             path,

@@ -221,7 +221,8 @@ def refuse_sharing(identity: CertificateSpec, name: str, uid: int, sharers: Mapp
 
 
 def going_directories(spec: WormholeSpec, state: WormholeState) -> set[str]:
-    """Directories of identities that may have to go: those made for containers that are there, and for one that is to be absent."""
+    """Directories of identities that may have to go: those made for containers that are there, and that of one that is to be
+    absent, whose container may be gone already; see :func:`_made_here`."""
     if spec.state == ABSENT and not spec.wiring.identity_managed:
         return set()
     found = {made_for(container) for container in (state.container, state.former)}
@@ -299,13 +300,24 @@ def _plan_unneeded(spec: WormholeSpec, state: ManagedState, container: Plan[Acti
         ending.add(created.former)
     there = (item for item in (state.wormhole.container, state.wormhole.former) if item is not None)
     staying = {made_for(item) for item in there if item["Id"] not in ending}
-    going = sorted(going_directories(spec, state.wormhole) - staying - state.identity.mounted)
+    going = sorted(
+        going_directories(spec, state.wormhole) & _made_here(state) - staying - state.identity.mounted
+    )
     plan = plan_removal(going, state.identity.removal) if going else Plan()
     if plan.is_empty:
         return _Part()
     reasons = tuple(Reason(f"identity_{reason.code}", reason.text, spec.name) for reason in plan.reasons)
     before, after = {"identities": dict(plan.before)}, {"identities": dict(plan.after)}
     return _Part(before, after, reasons, plan.actions)
+
+
+def _made_here(state: ManagedState) -> set[str]:
+    """Directories of the identities that were made with a wormhole, as the containers that are there and the host's record tell.
+
+    An identity that somebody else has made may have the name of a wormhole, too.
+    """
+    labelled = map(made_for, (state.wormhole.container, state.wormhole.former))
+    return {*labelled, *state.identity.removal.record.identities}
 
 
 def removed_directories(plan: Plan[ManagedAction]) -> list[str]:

@@ -225,6 +225,36 @@ def test_it_is_removed_with_its_container_in_one_round_trip(host):
     assert not host.launch(**absent)["changed"]
 
 
+ABSENT = {"state": "absent", "image": None, "user": None}
+
+
+@pytest.mark.parametrize("made", [{"transport": "unix"}, {"identity_managed": False}, None])
+def test_an_identity_of_somebody_else_stays_when_a_wormhole_of_its_name_goes(host, made):
+    host.run(host.client("agent"))
+    if made is not None:
+        assert not host.launch(**made).get("failed")
+    removed = host.launch(**ABSENT)
+    assert (removed["changed"], host.tree(), host.engine.names()) == (made is not None, FILES, {})
+    assert not host.launch(**ABSENT)["changed"]
+    assert host.tree() == FILES
+
+
+def test_an_identity_goes_although_its_container_has_gone_without_it(host):
+    host.launch()
+    host.engine.remove_container("agent", force=True)
+    removed = host.launch(**ABSENT)
+    assert {reason["code"] for reason in removed["reasons"]} == {"identity_not_wanted"}
+    assert (host.tree(), host.state.exists()) == (set(), False)
+
+
+def test_an_identity_that_was_handed_to_somebody_else_is_theirs_once_the_container_says_so(host):
+    host.launch()
+    host.launch(identity_managed=False, recreate=True)
+    host.launch(**ABSENT)
+    assert not host.launch(**ABSENT)["changed"]
+    assert host.tree() == FILES
+
+
 def test_what_was_not_made_here_stays_and_is_told(host, monkeypatch):
     told = []
     monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: told.append(text))

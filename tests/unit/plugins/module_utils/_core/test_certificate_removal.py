@@ -68,6 +68,19 @@ def test_a_record_is_read_as_it_was_written():
     assert Record().is_empty
 
 
+def test_a_record_tells_which_certificates_are_wormholes_as_long_as_they_are_there():
+    record = Record().with_files(SERVER, {"key.pem": "a"}, {}).with_identity(SERVER).with_identity("/unknown")
+    assert record.identities == (SERVER,)
+    assert parse_record(render_record(record), "/r") == record
+    assert record.without_identity(SERVER).identities == ()
+    assert record.without_certificate(SERVER).is_empty
+
+
+def test_a_record_of_a_release_that_did_not_tell_them_apart_is_read():
+    content = b'{"version": 1, "certificates": {}, "directories": ["/etc/wormhole"]}'
+    assert parse_record(content, "/r") == Record(directories=("/etc/wormhole",))
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"[]", b"{}", b"null", b'{"version": 2, "certificates": {}, "directories": []}', b"\xff\xfe"],

@@ -50,6 +50,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_identity import (
     ManagedState,
+    creation,
     future_uid,
     owned,
     plan_managed,
@@ -76,6 +77,7 @@ PARAMS = {
     "identity_validity_days": 365,
 }
 HERE = "/etc/wormhole/identities/agent"
+OTHER = "/etc/wormhole/identities/other"
 IMAGES = {user: make_image(f"image of {user}", User=user) for user in ("", "1234", "4321:5", "ci", "dev")}
 """By user; ``ci`` and ``dev`` are known to the image alone."""
 
@@ -107,12 +109,12 @@ def after(found, uid, now=NOW, **params):
     return replace(left, wormhole=replace(left.wormhole, created_now=False, started_now=False))
 
 
-def recorded(*directories):
-    """A host on which certificates have been made in these, and are there."""
+def recorded(*directories, identities=()):
+    """A host on which certificates have been made in these, and are there; some of them with a wormhole."""
     digests = {name: f"of {name}" for name in FILES}
     known = {place: {name: (digest,) for name, digest in digests.items()} for place in directories}
     return RemovalState(
-        record=Record(known, tuple(sorted(directories))),
+        record=Record(known, tuple(sorted(directories)), tuple(sorted(identities))),
         places={place: Place(digests) for place in directories},
         contents={place: tuple(sorted(FILES)) for place in directories},
     )
@@ -290,9 +292,9 @@ def test_what_is_not_looked_after_is_left_alone(params):
         ({"transport": "unix"}, [HERE], (), []),
         (
             {"identity": "other"},
-            [HERE, "/etc/wormhole/identities/other"],
+            [HERE, OTHER],
             (),
-            [HERE, "/etc/wormhole/identities/other"],
+            [HERE],
         ),
     ],
 )
@@ -306,10 +308,20 @@ def test_an_identity_goes_with_its_container(params, there, mounted, gone):
 
 
 def test_an_identity_goes_although_its_container_is_gone_already():
-    state = with_identity(virgin(), removal=recorded(HERE))
+    state = with_identity(virgin(), removal=recorded(HERE, identities=[HERE]))
     decided = plan(state, state="absent")
     assert set(codes(decided)) == {"identity_not_wanted"}
     assert kinds(decided) == ["RemoveFiles", "RemoveDirectory"]
+    assert plan(after(state, 1234, state="absent"), state="absent").is_empty
+
+
+@pytest.mark.parametrize("made", [{"transport": "unix"}, {"identity_managed": False}, None])
+def test_an_identity_that_somebody_else_has_made_stays_with_or_without_a_container_of_its_name(made):
+    state = virgin() if made is None else after(virgin(), 1234, **made)
+    state = with_identity(state, removal=recorded(HERE))
+    decided = plan(state, state="absent")
+    assert kinds(decided) == ([] if made is None else ["RemoveContainer"])
+    assert plan(after(state, 1234, state="absent"), state="absent").is_empty
 
 
 @pytest.mark.parametrize("params", [{"identity": "other"}, {"transport": "unix"}])
@@ -360,7 +372,7 @@ RUNS = st.fixed_dictionaries(
 
 @given(st.lists(RUNS, min_size=1, max_size=4))
 def test_a_plan_that_is_carried_out_leaves_nothing_to_do(runs):
-    state, directories = virgin(), set()
+    state, directories, made = virgin(), set(), set()
     for run in runs:
         run = dict(run)
         now, drift = NOW + run.pop("days") * DAY, run.pop("drift")
@@ -374,7 +386,7 @@ def test_a_plan_that_is_carried_out_leaves_nothing_to_do(runs):
         known = None if container is None else NUMBERS[own or ""]
         state = ManagedState(
             replace(state.wormhole, image=IMAGES[image], created_now=False, started_now=False),
-            replace(state.identity, uid=known, removal=recorded(*sorted(directories))),
+            replace(state.identity, uid=known, removal=recorded(*sorted(directories), identities=made)),
         )
         if identity is not None and drift is not None and state.identity.certificate.entries:
             entries = wanted_entries(owned(identity, drift))
@@ -384,9 +396,12 @@ def test_a_plan_that_is_carried_out_leaves_nothing_to_do(runs):
         assert plan_managed(spec, identity, left, AUTHORITY, now).is_empty
         if identity is not None:
             directories.add(identity.directory)
+            made.add(identity.directory)
             running = left.identity.certificate.entries
             number = uid if any(isinstance(action, CreateContainer) for action in decided.actions) else known
             assert {entry.uid for entry in running.values()} == {number}
+        elif creation(decided) is not None and spec.wiring.transport == "tls":
+            made.discard(spec.wiring.identity_directory)
         assert bool(decided.reasons) == bool(split_actions(decided) and decided.actions)
         state = left
 
