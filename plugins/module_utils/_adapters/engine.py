@@ -142,7 +142,8 @@ class Engine:
             params={} if timeout is None else {"t": str(timeout)},
             action=f"stopping the container {container}",
             absent=(404,),
-            patience=max(grace, 0) + self._timeout,
+            # A negative one lets the container take its time.
+            patience=grace + self._timeout if grace >= 0 else _FOR_EVER,
         )
 
     def rename_container(self, container: str, name: str) -> None:

@@ -141,6 +141,18 @@ def test_stopping_waits_as_long_as_the_container_may_take(server, engine, monkey
     assert seen == [305, 45]
 
 
+@pytest.mark.parametrize("created_with, timeout", [(None, -1), (40, -1), (-1, None)])
+def test_a_container_that_stops_as_late_as_it_likes_is_waited_for(
+    server, engine, monkeypatch, created_with, timeout
+):
+    """An hour is longer than any patience with an engine that has an answer."""
+    seen = []
+    monkeypatch.setattr(engine._client, "request", lambda *a, **k: seen.append(k["timeout"]) or _Answer({}))
+    monkeypatch.setattr(engine, "find_container", lambda container: {"Config": {"StopTimeout": created_with}})
+    engine.stop_container("a", timeout=timeout)
+    assert seen[0] > 3600
+
+
 def test_no_socket_means_no_docker(tmp_path):
     with pytest.raises(EngineUnavailable, match="found nothing. Docker is not installed or does not run"):
         Engine(f"unix://{tmp_path}/docker.sock")
