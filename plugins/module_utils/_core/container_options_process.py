@@ -137,7 +137,7 @@ PROCESS: tuple[ContainerOption, ...] = (
         "Config.Env",
         separator="=",
         arguments={"env": {"type": "dict"}, "env_file": {"type": "path"}},
-        shown=("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"),
+        shown=("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CONTEXT"),
     ),
     text_option("user", "Config.User"),
     set_option("groups", "HostConfig.GroupAdd"),

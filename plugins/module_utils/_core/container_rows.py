@@ -160,7 +160,9 @@ def mapping_option(
         found = find(container, path) or {}
         if not separator:
             return dict(found)
-        return {key: value for key, _separator, value in (item.partition(separator) for item in found)}
+        # A variable that is named without a separator is one that was removed.
+        parts = (item.partition(separator) for item in found)
+        return {key: value for key, separated, value in parts if separated}
 
     return ContainerOption(
         name,

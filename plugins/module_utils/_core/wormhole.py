@@ -39,6 +39,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_pr
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import is_unlabelled
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.inherited_variables import (
+    without_inherited,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     LABEL_MANAGED,
@@ -192,7 +195,8 @@ class CreateContainer:
 
     def complete_body(self, image: Mapping[str, Any]) -> Mapping[str, Any]:
         """The body once the image's ``Config`` is known, which may have to be pulled first."""
-        return wrap(self.body, image) if self.discovering else self.body
+        body = without_inherited(self.body, image, discovering=self.discovering)
+        return wrap(body, image) if self.discovering else body
 
     platform: str = ""
 

@@ -39,6 +39,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_pr
     unwrap,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.inherited_variables import find_inherited
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RUNTIME
@@ -177,7 +178,7 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     deviations = find_deviations(
         spec.options,
         unwrap(container),
-        added=added,
+        added=_with_removed_variables(spec, added, container),
         comparisons=spec.comparisons,
         image_config=(state.image or {}).get("Config") if same_image else None,
     )
@@ -197,6 +198,14 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         steps.note(spec, Deviation("networks", network, None, "attached"))
         steps.actions.append(DisconnectNetwork(container["Id"], network))
     return steps.followed_by(_plan_running(spec, state))
+
+
+def _with_removed_variables(
+    spec: WormholeSpec, added: Mapping[str, Any], container: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What is compared beside the user's options: the wiring, and that nothing else chooses the engine."""
+    surplus = find_inherited(container, added["env"], discovering=spec.wiring.discover == RUNTIME)
+    return {**added, "env": {**added["env"], **dict.fromkeys(surplus)}}
 
 
 def _compared_attachments(spec: WormholeSpec) -> tuple[Attachment, ...]:

@@ -334,6 +334,15 @@ class EngineContract:
             assert (found.get(key) or None) == (merged.get(key) or None), key
         assert sorted(found["Env"]) == sorted(merged["Env"])
 
+    def test_a_variable_that_is_named_without_a_value_is_not_inherited(self, engine, create):
+        (variable,) = engine.find_image(IMAGE)["Config"]["Env"]
+        assert variable.startswith("PATH=")
+        shows = {"Entrypoint": ["/bin/sh", "-c", "exec env"], "Env": ["PATH", "A=b"]}
+        identifier = create("bare", start=True, **shows)
+        assert sorted(engine.find_container(identifier)["Config"]["Env"]) == ["A=b", "PATH"]
+        assert engine.wait_container(identifier) == 0
+        assert "PATH=" not in engine.container_logs(identifier, tail=None)
+
     def test_an_entrypoint_drops_the_images_command(self, engine, create):
         assert not engine.find_container(create("entrypoint", Entrypoint=["/bin/sleep"]))["Config"]["Cmd"]
 

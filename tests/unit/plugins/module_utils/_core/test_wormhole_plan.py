@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import environment_of
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import parse_security
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
@@ -20,6 +21,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
     Unreachable,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import EngineSocket, WiringState
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RESERVED_VARIABLES
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ConnectNetwork,
     CreateContainer,
@@ -181,7 +183,11 @@ def test_a_diff_tells_both_sides_of_every_option_and_the_reasons_say_why():
     assert plan.before["user"] == "1234"
     assert plan.after["user"] == "5"
     assert plan.before["env"]["DOCKER_HOST"] == "tcp://172.17.0.1:2376"
-    assert plan.after["env"] == {"DOCKER_HOST": "unix:///var/run/docker.sock", "TOKEN": "(hidden)"}
+    assert plan.after["env"] == {
+        "DOCKER_HOST": "unix:///var/run/docker.sock",
+        "TOKEN": "(hidden)",
+        **dict.fromkeys(("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")),
+    }
     assert (
         "env DOCKER_HOST: expected unix:///var/run/docker.sock, found tcp://172.17.0.1:2376" in plan.texts()
     )
@@ -257,6 +263,60 @@ def secured(*names):
     """A virgin host whose engine confines its containers so."""
     security = parse_security({"SecurityOptions": names, "DockerRootDir": "/var/lib/docker/100000.200000"})
     return replace(VIRGIN, wiring=replace(VIRGIN.wiring, security=security))
+
+
+BAKED = make_image("baked", Env=["PATH=/bin", *(f"{name}=image" for name in RESERVED_VARIABLES)])
+"""An image that has an opinion on where its engine is."""
+
+
+@pytest.mark.parametrize(
+    "params, wired",
+    [
+        ({}, {"DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"}),
+        ({"transport": "unix"}, {"DOCKER_HOST"}),
+        ({"transport": "tcp", "insecure_plaintext_port": 2375}, {"DOCKER_HOST"}),
+        ({"discover": "runtime"}, {"DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"}),
+    ],
+)
+def test_what_an_image_says_of_its_engine_is_not_inherited(params, wired):
+    params = {**params, "discover_program": "#!/bin/sh"}
+    state = after(replace(VIRGIN, image=BAKED), **params)
+    env = environment_of(state.container)
+    assert {name for name in env if name in RESERVED_VARIABLES} == wired
+    assert "image" not in env.values()
+    assert "PATH" in env
+    assert plan_wormhole(spec(**params), state).is_empty
+    strict = {**params, "comparisons": {"env": "strict"}, "env": {"A": "b"}}
+    assert plan_wormhole(spec(**strict), after(replace(VIRGIN, image=BAKED), **strict)).is_empty
+
+
+def test_settings_of_the_program_that_an_image_brings_are_not_inherited_either():
+    image = make_image(
+        "loose", Env=["WORMHOLE_INSECURE_PLAINTEXT=true", "WORMHOLE_TIMEOUT=3", "WORMHOLE_PORT=1"]
+    )
+    params = {"discover": "runtime", "discover_program": "#!/bin/sh"}
+    env = environment_of(after(replace(VIRGIN, image=image), **params).container)
+    assert (env.get("WORMHOLE_INSECURE_PLAINTEXT"), env["WORMHOLE_TIMEOUT"], env["WORMHOLE_PORT"]) == (
+        None,
+        "3",
+        "2376",
+    )
+
+
+@pytest.mark.parametrize("params", [{}, {"comparisons": {"env": "ignore"}, "env": {"A": "b"}}])
+def test_a_container_that_has_inherited_it_is_replaced(params):
+    params = {"transport": "unix", **params}
+    state = after(VIRGIN, **params)
+    config = state.container["Config"]
+    config = {**config, "Env": [*config["Env"], "DOCKER_TLS_VERIFY=1"]}
+    state = replace(state, container={**state.container, "Config": config})
+    plan = plan_wormhole(spec(**params), state)
+    assert kinds(plan) == [CreateContainer]
+    assert plan.reasons[0].text.startswith("env DOCKER_TLS_VERIFY: expected nothing, found 1")
+    assert (plan.before["env"], plan.after["env"]) == (
+        {"DOCKER_TLS_VERIFY": "1"},
+        {"DOCKER_TLS_VERIFY": None},
+    )
 
 
 @pytest.mark.parametrize(
@@ -406,7 +466,7 @@ STATES = st.sampled_from(["started", "healthy", "stopped", "present", "absent"])
     first=st.one_of(st.none(), OPTION_SETS),
     second=OPTION_SETS,
     states=st.tuples(STATES, STATES),
-    image=st.sampled_from([None, IMAGE, OTHER_IMAGE]),
+    image=st.sampled_from([None, IMAGE, OTHER_IMAGE, BAKED]),
     outdated=st.booleans(),
     former=st.sampled_from([None, RUNNING.container, STOPPED.container]),
     served=st.sampled_from([(), (("172.17.0.1", 2376),), (("172.18.0.1", 2376),)]),
