@@ -14,6 +14,9 @@ from typing import Any, Callable, Mapping, Optional
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import NoIdentity
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import observe_wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    endpoint_settings,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
     InstallProgram,
     ProgramState,
@@ -265,9 +268,34 @@ class WormholeHost:
 
     def _connect(self, action: ConnectNetwork) -> None:
         name, attachment = self._spec.name, action.attachment
+        former = None
         if action.again:
+            container = self._engine.find_container(action.container) or {}
+            former = endpoint_settings(container, attachment.network)
             self._engine.disconnect_network(attachment.network, name)
-        self._engine.connect_network(attachment.network, name, attachment.render())
+        try:
+            self._engine.connect_network(attachment.network, name, attachment.render())
+        except WormholeError as error:
+            if former is not None:
+                self._reconnect(attachment.network, former, error)
+                told = f"The container is attached to {attachment.network} as before"
+                error.remedy = f"{error.remedy}. {told}" if error.remedy else told
+            raise
+        except BaseException as error:
+            if former is not None:
+                self._reconnect(attachment.network, former, error)
+            raise
+
+    def _reconnect(self, network: str, former: Mapping[str, Any], error: BaseException) -> None:
+        """Attaches the container to a network as it was, when it cannot be attached as it should be."""
+        try:
+            self._engine.connect_network(network, self._spec.name, former)
+        except WormholeError as second:
+            raise ApplyFailed(
+                f"{error}",
+                found=f"that the container could not be attached to {network} as before either: {second}",
+                remedy="Mend the option networks and run the task again",
+            ) from error
 
     def _prove_started(self, container: str) -> None:
         if self._spec.verify:

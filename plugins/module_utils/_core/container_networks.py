@@ -130,6 +130,40 @@ def parse_attachments(
     return attachments
 
 
+def endpoint_settings(container: Mapping[str, Any], network: str) -> Optional[dict[str, Any]]:
+    """What attaches a container to a network as it is attached now: the API's EndpointSettings, without what the engine has chosen.
+
+    Args:
+        container: its inspection.
+        network: its name.
+
+    Returns:
+        None if it is not on that network.
+    """
+    found = ((container.get("NetworkSettings") or {}).get("Networks") or {}).get(network)
+    if found is None:
+        return None
+    settings = {
+        key: found[key] for key in ("IPAMConfig", "Links", "DriverOpts", "GwPriority") if found.get(key)
+    }
+    # Up to API 1.44 the engine lists the container's short ID, which it adds by itself.
+    aliases = [alias for alias in found.get("Aliases") or () if alias != container["Id"][:12]]
+    if aliases:
+        settings["Aliases"] = aliases
+    mac_address = (found.get("MacAddress") or "").lower()
+    if mac_address and mac_address != _derived_mac_address(found.get("IPAddress") or ""):
+        settings["MacAddress"] = mac_address
+    return settings
+
+
+def _derived_mac_address(address: str) -> str:
+    """The one that engines up to release 27 make of an IPv4 address; fixed, it would clash once another container has the address."""
+    try:
+        return "02:42:" + ipaddress.IPv4Address(address).packed.hex(":")
+    except ValueError:
+        return ""
+
+
 def find_attachment_deviations(
     attachments: Iterable[Attachment], container: Mapping[str, Any]
 ) -> tuple[AttachmentDeviation, ...]:

@@ -15,7 +15,10 @@ import time
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import Attachment
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    Attachment,
+    endpoint_settings,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Comparison
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
     OPTIONS,
@@ -404,6 +407,23 @@ class EngineContract:
         assert "alias" in attached[network]["Aliases"]
         engine.disconnect_network(network, identifier)
         assert list(engine.find_container(identifier)["NetworkSettings"]["Networks"]) == ["bridge"]
+
+    def test_a_container_is_attached_again_as_it_was_before_an_address_was_refused(
+        self, engine, create, network
+    ):
+        identifier = create("again", start=True)
+        engine.connect_network(network, identifier, Attachment(network, aliases=("alias",)).render())
+        former = endpoint_settings(engine.find_container(identifier), network)
+        engine.disconnect_network(network, identifier)
+        with pytest.raises(EngineUnavailable):
+            engine.connect_network(
+                network, identifier, Attachment(network, ipv4_address="192.0.2.9").render()
+            )
+        assert endpoint_settings(engine.find_container(identifier), network) is None
+        engine.connect_network(network, identifier, former)
+        found = engine.find_container(identifier)
+        assert is_running(found)
+        assert endpoint_settings(found, network)["Aliases"] == former["Aliases"] == ["alias"]
 
     def test_a_network_is_joined_instead_of_the_default_bridge(self, engine, create, network):
         endpoints = {network: Attachment(network, aliases=("alias",)).render()}

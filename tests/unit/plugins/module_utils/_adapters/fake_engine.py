@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import ipaddress
 import itertools
 from typing import Any, Dict, List, Mapping, Optional
 
@@ -249,6 +250,8 @@ class FakeEngine:
             raise EngineUnavailable(f"connecting the container {container}", found=f"it is in {mode} mode")
         if network in found["NetworkSettings"]["Networks"]:
             raise EngineUnavailable(f"connecting to {network}", found="endpoint already exists")
+        if found["State"]["Running"]:
+            self._refuse_address(network, (endpoint.get("IPAMConfig") or {}).get("IPv4Address", ""))
         found["NetworkSettings"]["Networks"][network] = self._endpoint(network, found["Id"], endpoint)
 
     def disconnect_network(self, network: str, container: str) -> None:
@@ -347,6 +350,21 @@ class FakeEngine:
             config["Entrypoint"] = image.get("Entrypoint")
             config["Cmd"] = body.get("Cmd") or image.get("Cmd")
         return config
+
+    def _refuse_address(self, network: str, address: str) -> None:
+        """Refuses a fixed address that is not in the network, or that another container has."""
+        if not address:
+            return
+        configs = [
+            config for item in self._networks if item["Name"] == network for config in item["IPAM"]["Config"]
+        ]
+        if not any(ipaddress.ip_address(address) in ipaddress.ip_network(c["Subnet"]) for c in configs):
+            raise EngineUnavailable(
+                f"connecting to {network}", found=f"no subnet contains IP address {address}"
+            )
+        endpoints = (c["NetworkSettings"]["Networks"].get(network) or {} for c in self._containers.values())
+        if address in [(item.get("IPAMConfig") or {}).get("IPv4Address") for item in endpoints]:
+            raise EngineUnavailable(f"connecting to {network}", found="Address already in use")
 
     def _endpoint(self, network: str, identifier: str, endpoint: Mapping[str, Any]) -> Dict[str, Any]:
         if not any(known["Name"] == network for known in self._networks):

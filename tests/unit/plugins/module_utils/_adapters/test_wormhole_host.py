@@ -532,6 +532,48 @@ def test_a_job_that_ended_well_is_cleaned_up(bench):
     assert bench.engine.names() == {}
 
 
+# -- networks --------------------------------------------------------------------------------------
+
+NETWORK = {"name": "contract", "ipv4_address": "172.30.0.8", "aliases": ["ci"]}
+
+
+def attachment(bench):
+    return bench.engine.find_container("agent")["NetworkSettings"]["Networks"].get("contract")
+
+
+@pytest.mark.parametrize("address, message", [("172.30.0.9", "already in use"), ("192.0.2.1", "no subnet")])
+def test_a_network_that_cannot_be_attached_otherwise_is_attached_as_before(bench, address, message):
+    other = bench.engine.create_container("other", {"Image": IMAGE})
+    bench.engine.connect_network("contract", other, {"IPAMConfig": {"IPv4Address": "172.30.0.9"}})
+    bench.run(networks=[NETWORK])
+    kept, before = bench.identifier(), attachment(bench)
+    with pytest.raises(EngineUnavailable, match=f"{message}.* attached to contract as before"):
+        bench.run(networks=[{**NETWORK, "ipv4_address": address}])
+    assert (bench.identifier(), attachment(bench)) == (kept, before)
+    assert bench.engine.names()["agent"] == "running"
+    assert bench.run(networks=[NETWORK]).is_empty
+
+
+def test_a_network_that_cannot_be_attached_again_either_is_told(bench):
+    bench.run(networks=[NETWORK])
+    bench.engine.failures["connect_network"] = [FAILURE, FAILURE]
+    with pytest.raises(ApplyFailed, match="could not be attached to contract as before either") as caught:
+        bench.run(networks=[{**NETWORK, "aliases": ["other"]}])
+    assert caught.value.__cause__ is FAILURE
+    assert attachment(bench) is None
+    bench.run(networks=[NETWORK])
+    assert attachment(bench) is not None
+
+
+def test_an_interrupted_run_leaves_no_network(bench):
+    bench.run(networks=[NETWORK])
+    before = attachment(bench)
+    bench.engine.failures["connect_network"] = [KeyboardInterrupt()]
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(networks=[{**NETWORK, "aliases": ["other"]}])
+    assert attachment(bench) == before
+
+
 # -- comparisons -----------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
+    endpoint_settings,
     find_attachment_deviations,
     parse_attachments,
 )
@@ -484,6 +485,41 @@ CI = Attachment("ci", aliases=("a",), ipv4_address="172.18.0.9")
 )
 def test_attachments_in_words(found, expected):
     assert [item.deviation.text for item in find_attachment_deviations((CI,), found)] == expected
+
+
+@pytest.mark.parametrize(
+    "endpoint, settings",
+    [
+        ({"IPAMConfig": None, "Aliases": None, "IPAddress": "172.18.0.2"}, {}),
+        # What the engine has chosen or adds by itself is not asked for again.
+        ({"Aliases": ["0123456789ab"], "MacAddress": "02:42:ac:12:00:02", "IPAddress": "172.18.0.2"}, {}),
+        ({"MacAddress": "02:42:AC:12:00:09", "IPAddress": ""}, {"MacAddress": "02:42:ac:12:00:09"}),
+        (
+            {
+                "IPAMConfig": {"IPv4Address": "172.18.0.9"},
+                "Aliases": ["a", "0123456789ab"],
+                "Links": ["other:o"],
+                "DriverOpts": {"a": "1"},
+                "GwPriority": 5,
+                "Gateway": "172.18.0.1",
+                "MacAddress": "9a:42:ac:12:00:09",
+                "IPAddress": "172.18.0.9",
+            },
+            {
+                "IPAMConfig": {"IPv4Address": "172.18.0.9"},
+                "Aliases": ["a"],
+                "Links": ["other:o"],
+                "DriverOpts": {"a": "1"},
+                "GwPriority": 5,
+                "MacAddress": "9a:42:ac:12:00:09",
+            },
+        ),
+    ],
+)
+def test_what_attaches_a_container_again_as_it_is(endpoint, settings):
+    container = {"Id": "0123456789ab" + 52 * "0", **attached(ci=endpoint)}
+    assert endpoint_settings(container, "ci") == settings
+    assert endpoint_settings(container, "other") is None
 
 
 def test_addresses_are_compared_by_value():
