@@ -754,7 +754,7 @@ reasons:
     text:
       description: A sentence.
       type: str
-      sample: "env DOCKER_HOST: expected tcp://172.17.0.1:2376, found tcp://172.18.0.1:2376"
+      sample: "env DOCKER_HOST: expected tcp://172.17.0.1:2376, found tcp://172.18.0.1:2376; takes a new container"
     subject:
       description: The container's name.
       type: str

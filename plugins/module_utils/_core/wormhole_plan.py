@@ -73,6 +73,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_ref
     refuse_replacement,
 )
 
+_REPLACES = "; takes a new container"
+
 
 def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
     """The wiring that the container gets; see :func:`_core.wiring.wire`."""
@@ -137,9 +139,10 @@ class _Steps:
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
 
-    def note(self, spec: WormholeSpec, deviation: Deviation) -> None:
-        """Adds a deviation as a reason, and both its sides to the diff."""
-        self.reasons.append(Reason(f"{deviation.option}_differs", deviation.text, spec.name))
+    def note(self, spec: WormholeSpec, deviation: Deviation, *, replaces: bool = False) -> None:
+        """Adds a deviation as a reason, which may be one to replace the container, and both its sides to the diff."""
+        text = deviation.text + (_REPLACES if replaces else "")
+        self.reasons.append(Reason(f"{deviation.option}_differs", text, spec.name))
         _put(self.before, deviation, deviation.found)
         _put(self.after, deviation, deviation.expected)
 
@@ -184,11 +187,15 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     )
     attachments = find_attachment_deviations(_compared_attachments(spec), container)
     update = render_update((deviation.option for deviation in deviations), values)
-    replacing = bool(steps.reasons) or update is None or (bool(attachments) and not _may_join(container))
-    for deviation in (*deviations, *(item.deviation for item in attachments)):
-        steps.note(spec, deviation)
+    joins = _may_join(container)
+    replacing = bool(steps.reasons) or update is None or (bool(attachments) and not joins)
+    for deviation in deviations:
+        steps.note(spec, deviation, replaces=render_update([deviation.option], values) is None)
+    for item in attachments:
+        steps.note(spec, item.deviation, replaces=not joins)
     if replacing:
         refuse_replacement(container)
+        steps.before["container"], steps.after["container"] = container["Id"][:12], "a new one"
         return _create(spec, state, values, steps.reasons, steps.before, steps.after)
     if update:
         steps.actions.append(UpdateContainer(container["Id"], update))
@@ -248,7 +255,8 @@ def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
         before["recreate"], after["recreate"] = False, True
     if not is_wormhole(container):
         reasons.append(Reason("adopted", "adopt: the container is no wormhole yet", spec.name))
-    return _Steps(reasons, [], before, after)
+    told = [replace(reason, text=reason.text + _REPLACES) for reason in reasons]
+    return _Steps(told, [], before, after)
 
 
 def _create(

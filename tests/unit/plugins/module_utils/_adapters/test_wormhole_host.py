@@ -185,7 +185,10 @@ def test_an_option_is_set_changed_and_left(bench, option):
     assert option in changed.after or option == "env"
     assert all(reason.code == f"{option}_differs" for reason in changed.reasons)
     assert bench.engine.names() == {"agent": "running"}
-    assert (bench.identifier() == identifier) == (option in UPDATED), "updated where the engine can"
+    updated = option in UPDATED
+    assert (bench.identifier() == identifier) == updated, "updated where the engine can"
+    assert ("container" in changed.after) != updated, "and the diff tells"
+    assert all(text.endswith("; takes a new container") != updated for text in changed.texts()), "and why"
 
 
 UPDATED = (
@@ -601,7 +604,7 @@ def test_networks_are_left_where_they_are_compared_strictly(bench):
 def test_what_is_too_much_is_found_where_it_is_asked_for(bench, comparisons, texts):
     bench.run(labels={"a": "b", "c": "d"}, env={"A": "1", "B": "2"})
     plan = bench.run(labels={"c": "d"}, env={"A": "1"}, comparisons=comparisons)
-    assert plan.texts() == texts
+    assert plan.texts() == [f"{text}; takes a new container" for text in texts]
 
 
 def test_what_is_ignored_is_no_reason_but_the_wormhole_is(bench):
@@ -625,7 +628,9 @@ def test_an_image_for_another_platform_is_pulled(bench):
     }
     assert bench.run(platform="amd64").is_empty
     plan = bench.run(platform="linux/aarch64")
-    assert plan.texts() == ["platform: expected linux/arm64/v8, found an image for another"]
+    assert plan.texts() == [
+        "platform: expected linux/arm64/v8, found an image for another; takes a new container"
+    ]
     assert bench.run(platform="linux/arm64").is_empty
 
 
@@ -652,7 +657,9 @@ def test_pull_always_asks_the_registry_and_changes_only_what_it_must(bench):
     bench.engine.calls.clear()
     assert bench.run(pull="always").is_empty
     bench.engine.registry[IMAGE] = make_image("newer")
-    assert bench.run(pull="always").texts() == [f"image: the registry has a newer {IMAGE}"]
+    assert bench.run(pull="always").texts() == [
+        f"image: the registry has a newer {IMAGE}; takes a new container"
+    ]
     assert methods(bench)[0] == "pull_image"
     assert bench.run(pull="always").is_empty
 

@@ -188,10 +188,35 @@ def test_a_diff_tells_both_sides_of_every_option_and_the_reasons_say_why():
         "TOKEN": "(hidden)",
         **dict.fromkeys(("DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY")),
     }
-    assert (
-        "env DOCKER_HOST: expected unix:///var/run/docker.sock, found tcp://172.17.0.1:2376" in plan.texts()
-    )
+    difference = "env DOCKER_HOST: expected unix:///var/run/docker.sock, found tcp://172.17.0.1:2376"
+    assert f"{difference}; takes a new container" in plan.texts()
     assert "s3cret" not in str((plan.before, plan.after, plan.reasons))
+
+
+@pytest.mark.parametrize(
+    "params, replacing",
+    [
+        ({"restart_policy": "always"}, []),
+        ({"networks": [{"name": "ci"}]}, []),
+        ({"user": "5"}, ["user_differs"]),
+        ({"user": "5", "restart_policy": "always", "networks": [{"name": "ci"}]}, ["user_differs"]),
+        ({"restart_policy": "always", "recreate": True}, ["recreate"]),
+        ({"memory": "64m", "comparisons": {"image": "strict"}, "image": "two"}, ["image_differs"]),
+    ],
+)
+def test_what_takes_a_new_container_is_told_apart_from_what_does_not(params, replacing):
+    state = replace(RUNNING, image=OTHER_IMAGE) if "image" in params else RUNNING
+    plan = plan_wormhole(spec(**params), state)
+    told = [reason.code for reason in plan.reasons if reason.text.endswith("; takes a new container")]
+    assert told == replacing
+    assert (CreateContainer in kinds(plan)) == bool(replacing)
+    sides = plan.before.get("container"), plan.after.get("container")
+    assert sides == (("simulated", "a new one") if replacing else (None, None))
+
+
+def test_a_network_takes_a_new_container_where_none_can_be_attached():
+    plan = plan_wormhole(spec(networks=[{"name": "ci"}]), after(VIRGIN, network_mode="host"))
+    assert plan.texts() == ["networks ci: expected attached, found nothing; takes a new container"]
 
 
 def test_what_image_and_engine_contribute_is_never_compared():
