@@ -28,10 +28,10 @@ import json
 import os
 import socket
 import ssl
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.guests import call_as_guest
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.namespaces import (
@@ -90,6 +90,7 @@ class _Sight:
 
     fields: Fields
     certificate: bytes = b""
+    presented: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -120,20 +121,24 @@ def observe_endpoint(spec: EndpointSpec) -> EndpointState:
         fingerprint_sha256=hashlib.sha256(sight.certificate).hexdigest() if sight.certificate else "",
         served=served,
         matched_san=str(matched) if matched else "",
-        presented=_read_presented(spec.directory),
+        presented=_decode(sight.presented) if sight.presented else None,
     )
 
 
 def _look_from_there(spec: EndpointSpec) -> _Sight:
     if spec.obstacle:
-        return _Sight({})
+        return _Sight({}, presented=_read_presented(spec))
     timeout = _STEPS * spec.timeout
     if spec.guest:
-        return _from_json(call_as_guest(spec.guest, lambda: _to_json(_look(spec)), timeout=timeout))
+        return _from_json(call_as_guest(spec.guest, lambda: _to_json(_see(spec)), timeout=timeout))
     if spec.container_pid:
-        seen = call_in_network_namespace(spec.container_pid, lambda: _to_json(_look(spec)), timeout=timeout)
+        seen = call_in_network_namespace(spec.container_pid, lambda: _to_json(_see(spec)), timeout=timeout)
         return _from_json(seen)
-    return _look(spec)
+    return _see(spec)
+
+
+def _see(spec: EndpointSpec) -> _Sight:
+    return replace(_look(spec), presented=_read_presented(spec))
 
 
 def _look(spec: EndpointSpec) -> _Sight:
@@ -223,10 +228,11 @@ def _look_in_plaintext(spec: EndpointSpec, connection: socket.socket) -> Fields:
 def _look_verified(spec: EndpointSpec, peer: str) -> tuple[Fields, bytes]:
     """What the client meets: a server that it verifies, to which it shows its certificate, if it has one."""
     try:
-        context = _verifying_context(spec.authority)
+        with _clients_files(spec):
+            context = _verifying_context(spec.authority)
+            problem = _load_identity(context, spec.directory) if spec.directory else ""
     except (OSError, ValueError) as error:
         return {"trusted": False, "trust_error": f"{spec.authority}: {_words(error)}"}, b""
-    problem = _load_identity(context, spec.directory) if spec.directory else ""
     seen: Fields = {"client": "unusable", "client_detail": problem} if problem else {}
     try:
         with _connect(spec, peer) as connection, context.wrap_socket(
@@ -412,14 +418,34 @@ def _decode(certificate: bytes) -> Optional[CertificateFacts]:
         return None
 
 
-def _read_presented(directory: str) -> Optional[CertificateFacts]:
-    if not directory:
-        return None
+def _read_presented(spec: EndpointSpec) -> bytes:
+    """The client's certificate; empty where there is none or it cannot be read."""
+    if not spec.directory:
+        return b""
     try:
-        with open(os.path.join(directory, "cert.pem"), "rb") as stream:
-            return _decode(stream.read(_LARGEST_ANSWER))
+        with _clients_files(spec), open(os.path.join(spec.directory, "cert.pem"), "rb") as stream:
+            return stream.read(_LARGEST_ANSWER)
     except OSError:
-        return None
+        return b""
+
+
+@contextlib.contextmanager
+def _clients_files(spec: EndpointSpec) -> Iterator[None]:
+    """Lets paths mean what they mean to the client: mounts and absolute links of its own, where it is contained.
+
+    For a forked child only, since the root directory is the whole process's. Sources: chroot(2), proc(5).
+    """
+    if not spec.contained:
+        yield
+        return
+    outside = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.chroot(f"/proc/{spec.container_pid}/root")
+        yield
+    finally:
+        os.fchdir(outside)
+        os.chroot(".")
+        os.close(outside)
 
 
 def _to_json(sight: _Sight) -> dict[str, Any]:
@@ -428,7 +454,7 @@ def _to_json(sight: _Sight) -> dict[str, Any]:
         fields["route"] = asdict(fields["route"])
     if fields.get("server_time"):
         fields["server_time"] = fields["server_time"].isoformat()
-    return {"fields": fields, "certificate": sight.certificate.hex()}
+    return {"fields": fields, "certificate": sight.certificate.hex(), "presented": sight.presented.hex()}
 
 
 def _from_json(message: dict[str, Any]) -> _Sight:
@@ -438,4 +464,4 @@ def _from_json(message: dict[str, Any]) -> _Sight:
         fields["route"] = Route(**fields["route"])
     if fields.get("server_time"):
         fields["server_time"] = datetime.fromisoformat(fields["server_time"])
-    return _Sight(fields, bytes.fromhex(message["certificate"]))
+    return _Sight(fields, bytes.fromhex(message["certificate"]), bytes.fromhex(message["presented"]))

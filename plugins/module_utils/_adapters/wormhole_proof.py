@@ -6,7 +6,8 @@
 would.
 
 What is checked needs nothing in the container's image: this process forks, joins the container's network
-namespace, moves its root to the container's and takes the numbers of its user and groups.
+namespace, moves its root to the container's and takes the numbers of its user and groups. The identity is the one
+that is mounted in the container, which the host may have replaced by another since.
 """
 
 from __future__ import annotations
@@ -171,14 +172,22 @@ def traverse(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
         wiring.address,
         port=wiring.port,
         transport=spec.transport,
-        directory=spec.identity_directory if spec.transport == TLS else "",
+        directory=spec.certificate_path if spec.transport == TLS else "",
         container_pid=pid,
+        contained=spec.transport == TLS,
     )
     layers = diagnose(endpoint, observe_endpoint(endpoint), datetime.now(timezone.utc))
     failure = first_failure(layers)
     if failure is not None:
+        stale = (
+            f"If the directory at {spec.certificate_path} was replaced on the host, recreate the container"
+        )
+        of_identity = spec.transport == TLS and failure.name in ("chain", "client_auth")
+        parts = (failure.remedy, stale if of_identity else "")
         raise VerificationFailed(
-            f"{wiring.docker_host} ({failure.name})", found=failure.text, remedy=failure.remedy
+            f"{wiring.docker_host} ({failure.name})",
+            found=failure.text,
+            remedy=". ".join(filter(None, parts)),
         )
 
 

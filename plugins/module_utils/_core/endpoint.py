@@ -52,6 +52,7 @@ class EndpointSpec:
         ca_file: CA certificates to verify the server by, if not the directory's ``ca.pem``.
         guest: look from a Docker network, as a guest of its bridge; None for elsewhere.
         obstacle: why there is nothing to look at from a Docker network; None if there is.
+        contained: whether directory and ca_file are paths as the process of container_pid sees them, and not the host's.
 
     Raises:
         InvalidInput: a value that cannot be meant.
@@ -67,6 +68,7 @@ class EndpointSpec:
     ca_file: str = ""
     guest: Optional[Guest] = None
     obstacle: Optional[Unreachable] = None
+    contained: bool = False
 
     def __post_init__(self) -> None:
         _check_host(self.address, "address")
@@ -82,6 +84,8 @@ class EndpointSpec:
             raise InvalidInput("transport", expected="tls or tcp", found=repr(self.transport))
         if self.container_pid < 0:
             raise InvalidInput("container_pid", expected="a process id, or 0", found=str(self.container_pid))
+        if self.contained and not self.container_pid:
+            raise InvalidInput("container_pid", expected="a process id beside contained", found="0")
         if [bool(self.container_pid), self.guest is not None, self.obstacle is not None].count(True) > 1:
             raise InvalidInput("place to look from", expected="one", found="more than one")
         if self.transport == TCP and (self.directory or self.ca_file):

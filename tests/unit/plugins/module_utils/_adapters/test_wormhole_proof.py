@@ -2,19 +2,36 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a wormhole counts as proved. The traversal itself needs a container: see tests/integration."""
+"""When a wormhole counts as proved. The traversal of a container is in tests/integration, that of a process with files of its own
+here."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_proof import WormholeProver
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_proof import (
+    WormholeProver,
+    traverse,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import VerificationFailed
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import WiringSpec
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
     IMAGE,
     FakeEngine,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.test_probe import (
+    LOOPBACK,
+    Authority,
+    Lab,
+    write_identity,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.test_probe import (
+    engine as serving,
 )
 
 REFUSED = VerificationFailed("tcp://172.17.0.1:2376 (port)", found="connection refused", remedy="Mend it")
@@ -96,3 +113,48 @@ def test_a_container_that_was_restarted_meanwhile_is_not_proved(engine):
 
     with pytest.raises(VerificationFailed, match="keep running"):
         prove(engine, restart, just_started=True)
+
+
+# --- the traversal ------------------------------------------------------------------------------------------------
+
+SLEEPER = "import os, sys, time; os.chroot(sys.argv[1]); print(flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def contained(tmp_path):
+    """The root directory of a process of its own, and its process id."""
+    root = tmp_path / "root"
+    (root / "run").mkdir(parents=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        process.stdout.readline()
+        yield root, process.pid
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="entering the namespaces of a process takes root")
+@pytest.mark.parametrize("theirs_holds", [True, False])
+@pytest.mark.parametrize("path", ["/run/certs", "/var/run/certs"])
+def test_it_is_the_containers_own_certificate_that_proves_it(contained, tmp_path, theirs_holds, path):
+    """The host's directory of that name may be another one than the container's, and so may be what a link leads to."""
+    root, pid = contained
+    (root / "var").mkdir()
+    (root / "var" / "run").symlink_to("/run")
+    lab, stranger = Lab(tmp_path), Authority("stranger")
+    good, bad = (lab.authority, lab.authority.client()), (stranger, stranger.client())
+    theirs, ours = (good, bad) if theirs_holds else (bad, good)
+    write_identity(root / "run" / "certs", *theirs)
+    host = write_identity(tmp_path / "host", *ours)
+    spec = WiringSpec(identity_directory=host, certificate_path=path)
+    with serving(lab.context()) as port:
+        wiring = Wiring(f"tcp://{LOOPBACK}:{port}", LOOPBACK, port)
+        if theirs_holds:
+            traverse(pid, spec, wiring)
+            return
+        with pytest.raises(VerificationFailed, match=rf"not in {path}/ca.pem.* recreate the container"):
+            traverse(pid, spec, wiring)
