@@ -189,7 +189,7 @@ def test_command_and_entrypoint_are_compared_with_what_the_user_said(params, exp
 
 def test_a_reason_shows_the_users_entrypoint_and_not_the_programs():
     (text,) = plan(RUNNING, entrypoint=["/other"]).texts()
-    assert text == "entrypoint: expected [/other], found [/entry]"
+    assert text == "entrypoint: expected [/other], found [/entry]; takes a new container"
 
 
 def test_another_image_is_a_reason_like_without_it():
@@ -200,10 +200,14 @@ def test_another_image_is_a_reason_like_without_it():
 def test_from_launch_to_run_time_and_back():
     there = plan(AT_LAUNCH)
     assert kinds(there) == [InstallProgram, CreateContainer]
-    assert "labels wormhole.docker.discover: expected runtime, found nothing" in there.texts()
+    assert (
+        "labels wormhole.docker.discover: expected runtime, found nothing; takes a new container"
+        in there.texts()
+    )
     back = plan(RUNNING, discover="launch")
     assert kinds(back) == [CreateContainer, RemoveProgram]
-    assert "env DOCKER_HOST: expected tcp://172.17.0.1:2376, found nothing" in back.texts()
+    difference = "env DOCKER_HOST: expected tcp://172.17.0.1:2376, found nothing"
+    assert f"{difference}; takes a new container" in back.texts()
 
 
 @pytest.mark.parametrize(
