@@ -413,9 +413,18 @@ options:
     description:
       - Ports to publish on the host, as C(port), C(host:port), C(ip:host:port) or C(ip::port), where C(port)
         and C(host) may be ranges and C(/udp) or C(/sctp) may follow; or V(all), which is O(publish_all_ports=true).
+      - A port that names no address is published at O(default_host_ip).
     type: list
     elements: str
     aliases: [ports]
+  default_host_ip:
+    description:
+      - Where O(published_ports) are published that name no address. An empty string leaves it to the engine, which takes
+        all addresses, of IPv6 too.
+      - By default what the first of O(networks) says that is a bridge with the option
+        C(com.docker.network.bridge.host_binding_ipv4), else V(0.0.0.0). As long as a container runs that was created
+        without an address, it is replaced only if it is published elsewhere than there.
+    type: str
   publish_all_ports:
     description: Whether to publish all ports that the image or O(exposed_ports) expose, each at a port of the
         engine's choice.
@@ -645,7 +654,7 @@ notes:
   - In check mode nothing is signed and no key is made. If the authority does not exist yet, check mode assumes that another task
     is going to make it.
   - "Of docker_container's options, these are not here. C(container_default_behavior), C(networks_cli_compatible),
-    C(command_handling), C(debug) and C(default_host_ip) choose between older behaviours; this module has docker_container's
+    C(command_handling) and C(debug) choose between older behaviours; this module has docker_container's
     present defaults. C(image_comparison), C(image_label_mismatch) and C(image_name_mismatch) have nothing to decide, because
     what an image brings and its mere name never count. C(pull_check_mode_behavior): check mode knows what a pull would
     change. C(kernel_memory) was given up by Docker. C(paused): a paused container cannot be traversed. C(restart): use a

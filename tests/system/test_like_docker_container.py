@@ -103,16 +103,11 @@ SPELLED_OUT = {"AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"}
 def plain(section: dict[str, Any]) -> dict[str, Any]:
     """A section without what says nothing, with lists whose order says nothing sorted, and defaults left out.
 
-    docker_container spells out that a volume is writable and that a port is published on all addresses of IPv4.
+    docker_container spells out that a volume is writable.
     """
     section = {key: value for key, value in section.items() if key not in SPELLED_OUT}
     if section.get("Binds"):
         section["Binds"] = [bind.removesuffix(":rw") for bind in section["Binds"]]
-    if section.get("PortBindings"):
-        section["PortBindings"] = {
-            port: [{**binding, "HostIp": binding["HostIp"].replace("0.0.0.0", "")} for binding in bindings]
-            for port, bindings in section["PortBindings"].items()
-        }
     sorted_lists = ("Env", "Binds", "ExtraHosts", "GroupAdd", "Mounts")
     kept = {key: value for key, value in section.items() if value not in (None, [], {}, "", False)}
     return {key: sorted(value, key=str) if key in sorted_lists else value for key, value in kept.items()}

@@ -16,6 +16,8 @@ from typing import Any, Dict, Iterable, Mapping, Optional
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 ALL_PORTS = "all"
+DEFAULT_ADDRESS = "0.0.0.0"
+"""Where ports are published for which no address is named, as by docker_container."""
 
 _EXPECTED = "port, host:port, ip:host:port or ip::port, each with /udp or /sctp if need be, or all"
 _PUBLISHED = re.compile(
@@ -65,6 +67,53 @@ def read_ports(container: Mapping[str, Any]) -> tuple[str, ...]:
         for binding in bindings or ()
     ]
     return (*ports, *((ALL_PORTS,) if host_config.get("PublishAllPorts") else ()))
+
+
+def parse_default_address(name: str, text: str) -> str:
+    """The option default_host_ip; empty for the engine's own default.
+
+    Raises:
+        InvalidInput: it is no address.
+    """
+    address = text.strip()
+    address = address[1:-1] if address.startswith("[") and address.endswith("]") else address
+    if address and not _is_address(address):
+        raise InvalidInput(name, expected="an IP address, or an empty string", found=repr(text))
+    return address
+
+
+def with_default_address(ports: Iterable[str], address: str) -> tuple[str, ...]:
+    """Canonical ports, published at an address where they name none."""
+    return tuple(dict.fromkeys(_at(item, address) for item in ports))
+
+
+def as_bound(ports: Iterable[str], container: Mapping[str, Any]) -> tuple[str, ...]:
+    """Canonical ports, without their address where the container was asked for none and is bound to just that one.
+
+    An engine that is asked for no address takes all of IPv4 and, where the host has it, of IPv6; which of them can be seen while the
+    container runs.
+    """
+    there, bound = set(read_ports(container)), (container.get("NetworkSettings") or {}).get("Ports") or {}
+    found = []
+    for item in ports:
+        address, host, port = _split(item)
+        bare = _text("", host, port)
+        alike = bare in there and {binding.get("HostIp") for binding in bound.get(port) or ()} == {address}
+        found.append(bare if address and alike else item)
+    return tuple(found)
+
+
+def _at(item: str, address: str) -> str:
+    own, host, port = _split(item)
+    return item if own or item == ALL_PORTS else _text(address, host, port)
+
+
+def _split(item: str) -> tuple[str, str, str]:
+    """Address, port of the host and port of the container of a canonical port."""
+    found = _PUBLISHED.fullmatch(item)
+    if found is None:
+        return "", "", item
+    return (found["ip"] or "").strip("[]"), found["host"] or "", f"{found['port']}/{found['protocol']}"
 
 
 def _parse_item(name: str, item: str) -> Iterable[str]:

@@ -15,7 +15,7 @@ Sources: Docker documentation, "Bridge network driver", "Host network driver", "
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
@@ -27,6 +27,7 @@ driver")."""
 
 _ISOLATED_MODE = "isolated"
 _OPTION = "com.docker.network.bridge."
+_HOST_BINDING = _OPTION + "host_binding_ipv4"
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,12 @@ class Topology:
     Attributes:
         gateways: the default bridge's first, then by network name; IPv4 before IPv6.
         unreachable: by network name.
+        host_bindings: by network name, the address at which a bridge says that its containers' ports are published.
     """
 
     gateways: tuple[Gateway, ...]
     unreachable: tuple[Unreachable, ...]
+    host_bindings: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def default(self) -> Optional[Gateway]:
@@ -128,6 +131,7 @@ def parse_networks(
     """
     gateways: list[Gateway] = []
     unreachable: list[Unreachable] = []
+    networks = tuple(networks)
     for network in networks:
         obstacle = _obstacle(network)
         if obstacle is not None:
@@ -136,7 +140,13 @@ def parse_networks(
         gateways.extend(_gateways_of(network, interfaces or {}))
     gateways.sort(key=lambda g: (g.network != DEFAULT_BRIDGE, g.network, g.family, _numeric(g.address)))
     unreachable.sort(key=lambda u: u.network)
-    return Topology(tuple(gateways), tuple(unreachable))
+    return Topology(tuple(gateways), tuple(unreachable), _host_bindings(networks))
+
+
+def _host_bindings(networks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    bridges = (network for network in networks if network.get("Driver") == "bridge")
+    found = {str(bridge["Name"]): (bridge.get("Options") or {}).get(_HOST_BINDING) for bridge in bridges}
+    return {name: str(address) for name, address in found.items() if address}
 
 
 def server_names(topology: Topology, promised: Iterable[NamedAddress] = ()) -> tuple[NamedAddress, ...]:

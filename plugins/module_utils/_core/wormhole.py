@@ -31,6 +31,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_pl
     Platform,
     parse_platform,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ports import (
+    parse_default_address,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
     InstallProgram,
     ProgramState,
@@ -83,6 +86,8 @@ class WormholeSpec:
         cleanup: whether it is removed once it has ended well.
         kill: signal by which it is ended; empty if it is asked to stop.
         keep_volumes: whether its anonymous volumes stay when it is removed.
+        default_host_ip: where ports are published that name no address, empty for the engine's choice; None for what the
+            networks say.
     """
 
     name: str
@@ -104,6 +109,7 @@ class WormholeSpec:
     cleanup: bool = False
     kill: str = ""
     keep_volumes: bool = True
+    default_host_ip: Optional[str] = None
 
     @property
     def runs(self) -> bool:
@@ -331,6 +337,7 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         cleanup=bool(params.get("cleanup")),
         kill=_parse_kill(params),
         keep_volumes=params.get("keep_volumes") is not False,
+        default_host_ip=_parse_default_host_ip(params.get("default_host_ip")),
     )
 
 
@@ -340,6 +347,10 @@ def _parse_pull(value: Any) -> str:
     if isinstance(value, bool):
         return ALWAYS if value else MISSING
     return str(value or MISSING)
+
+
+def _parse_default_host_ip(value: Optional[str]) -> Optional[str]:
+    return None if value is None else parse_default_address("default_host_ip", value)
 
 
 def _parse_kill(params: Mapping[str, Any]) -> str:

@@ -72,6 +72,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_ref
     refuse_foreign,
     refuse_replacement,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_settle import (
+    in_words_of,
+    settle_spec,
+)
 
 _REPLACES = "; takes a new container"
 
@@ -99,6 +103,7 @@ def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
         refuse_foreign(spec, container)
     if spec.state == ABSENT:
         return _with_program(spec, state, _plan_absent(spec, state))
+    spec = settle_spec(spec, state)
     refuse_engine(spec, state)
     recovery, recovered = _recover(spec, state)
     steps = recovery.followed_by(_plan_present(spec, recovered))
@@ -179,7 +184,7 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     steps = _replacement_reasons(spec, state)
     same_image = state.image is not None and state.image["Id"] == container.get("Image")
     deviations = find_deviations(
-        spec.options,
+        in_words_of(container, spec.options),
         unwrap(container),
         added=_with_removed_variables(spec, added, container),
         comparisons=spec.comparisons,

@@ -33,6 +33,7 @@ WORMHOLE_ARGUMENTS: dict[str, Any] = {
     "pull": {"type": "raw", "choices": list(PULLS), "default": MISSING},
     "platform": {"type": "str"},
     "comparisons": {"type": "dict"},
+    "default_host_ip": {"type": "str"},
     "detach": {"type": "bool"},
     "cleanup": {"type": "bool", "default": False},
     "healthy_wait_timeout": {"type": "float", "default": 300},

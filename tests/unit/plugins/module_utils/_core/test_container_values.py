@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ports import (
+    as_bound,
+    parse_default_address,
     parse_ports,
     read_ports,
     render_ports,
+    with_default_address,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
     parse_binds,
@@ -121,6 +124,49 @@ def test_ports(items, expected):
 def test_what_is_no_port(item):
     with pytest.raises(InvalidInput, match="^published_ports"):
         parse_ports("published_ports", [item])
+
+
+@pytest.mark.parametrize(
+    "address, expected",
+    [
+        ("0.0.0.0", ("0.0.0.0:8080:80/tcp", "0.0.0.0::81/udp", "127.0.0.1:82:82/tcp", "all")),
+        ("fd00::1", ("[fd00::1]:8080:80/tcp", "[fd00::1]::81/udp", "127.0.0.1:82:82/tcp", "all")),
+        ("", ("8080:80/tcp", "81/udp", "127.0.0.1:82:82/tcp", "all")),
+    ],
+)
+def test_ports_without_an_address_get_the_default_one(address, expected):
+    ports = parse_ports("published_ports", ["8080:80", "81/udp", "127.0.0.1:82:82", "all"])
+    assert with_default_address(ports, address) == expected
+
+
+@pytest.mark.parametrize(
+    "asked, bound, same",
+    [
+        ("", ["0.0.0.0"], True),
+        ("", ["0.0.0.0", "::"], False),
+        ("", [], False),
+        ("127.0.0.1", ["127.0.0.1"], False),
+    ],
+)
+def test_a_port_is_the_same_if_it_is_bound_to_the_same_address(asked, bound, same):
+    container = {
+        "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": asked, "HostPort": "8080"}]}},
+        "NetworkSettings": {"Ports": {"80/tcp": [{"HostIp": ip, "HostPort": "8080"} for ip in bound]}},
+    }
+    found = as_bound(("0.0.0.0:8080:80/tcp",), container)
+    assert found == (("8080:80/tcp",) if same else ("0.0.0.0:8080:80/tcp",))
+
+
+@pytest.mark.parametrize(
+    "text, expected", [("", ""), ("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1")]
+)
+def test_default_addresses(text, expected):
+    assert parse_default_address("default_host_ip", text) == expected
+
+
+def test_what_is_no_default_address():
+    with pytest.raises(InvalidInput, match="^default_host_ip: expected an IP address, or an empty string"):
+        parse_default_address("default_host_ip", "localhost")
 
 
 PORTS = st.integers(1, 65535)

@@ -450,11 +450,51 @@ def test_an_option_that_the_kernel_ignores_is_refused():
         ({"env": {"DOCKER_HOST": "x"}}, "env DOCKER_HOST: expected to be left to transport tls"),
         ({"volumes": ["/x:/certs"]}, "volumes /certs"),
         ({"stop_timeout": -2}, "stop_timeout: expected"),
+        ({"default_host_ip": "localhost"}, "default_host_ip: expected an IP address, or an empty string"),
     ],
 )
 def test_malformed_parameters_are_refused_in_one_sentence(params, message):
     with pytest.raises(InvalidInput, match=f"^{message}"):
         spec(**params)
+
+
+# -- where ports are published ---------------------------------------------------------------------
+
+BOUND = replace(
+    VIRGIN, wiring=replace(VIRGIN.wiring, topology=replace(TOPOLOGY, host_bindings={"ci": "192.0.2.1"}))
+)
+
+
+def bindings(state):
+    found = state.container["HostConfig"]["PortBindings"]
+    return {port: [binding["HostIp"] for binding in bindings] for port, bindings in found.items()}
+
+
+@pytest.mark.parametrize(
+    "params, expected",
+    [
+        ({}, "0.0.0.0"),
+        ({"networks": [{"name": "bridge"}, {"name": "ci"}]}, "192.0.2.1"),
+        ({"networks": [{"name": "ci"}], "default_host_ip": "127.0.0.1"}, "127.0.0.1"),
+        ({"networks": [{"name": "ci"}], "default_host_ip": ""}, ""),
+        ({"network_mode": "ci"}, "0.0.0.0"),
+    ],
+)
+def test_ports_are_published_where_docker_container_publishes_them(params, expected):
+    state = after(BOUND, published_ports=["80:80", "127.0.0.2:81:81"], **params)
+    assert bindings(state) == {"80/tcp": [expected], "81/tcp": ["127.0.0.2"]}
+
+
+@pytest.mark.parametrize("addresses, replaced", [(["0.0.0.0"], False), (["0.0.0.0", "::"], True)])
+def test_a_container_that_was_asked_for_no_address_is_replaced_if_it_has_others(addresses, replaced):
+    old = after(VIRGIN, published_ports=["80:80"], default_host_ip="")
+    settings = {**old.container["NetworkSettings"], "Ports": {"80/tcp": [{"HostIp": ip} for ip in addresses]}}
+    old = replace(old, container={**old.container, "NetworkSettings": settings})
+    strict = {"comparisons": {"published_ports": "strict"}}
+    assert plan_wormhole(spec(published_ports=["80:80"], **strict), old).is_empty is not replaced
+    assert plan_wormhole(spec(published_ports=["80:80"], default_host_ip="", **strict), old).is_empty
+    if replaced:
+        assert bindings(after(old, published_ports=["80:80"])) == {"80/tcp": ["0.0.0.0"]}
 
 
 # -- the law ---------------------------------------------------------------------------------------
@@ -481,6 +521,7 @@ BESIDE = st.fixed_dictionaries(
             ]
         ),
         "keep_volumes": st.booleans(),
+        "default_host_ip": st.sampled_from(["", "127.0.0.1"]),
     },
 )
 OPTION_SETS = st.tuples(some_options(), BESIDE).map(lambda both: {**both[0], **both[1]})
