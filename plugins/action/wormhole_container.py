@@ -23,7 +23,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates
     SIGNING_CONSTRAINTS,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import (
-    REQUIRED_IF,
     WORMHOLE_ARGUMENTS,
     parse_wormhole,
 )
@@ -69,7 +68,6 @@ class ActionModule(SigningAction):
         _validation, options = self.validate_argument_spec(
             {**SIGNING_ARGUMENTS, **self.ARGUMENTS},
             mutually_exclusive=SIGNING_CONSTRAINTS["mutually_exclusive"],
-            required_if=REQUIRED_IF,
         )
         spec, identity = self._parse(options)
         if identity is None:

@@ -50,7 +50,10 @@ options:
     default: started
   image:
     description:
-      - Reference or ID of the image. Required unless O(state=absent).
+      - Reference or ID of the image. Required where a container has to be created or replaced.
+      - Without it, the container that is there keeps its image, its way to the engine and its identity, which is neither renewed
+        nor looked at; of the options, those count that can be changed without replacing the container. So a
+        task can start and stop one of which it knows the name alone.
       - A container whose image differs from what the reference means on this host now is replaced, unless
         O(comparisons) says C(image=ignore).
     type: str
@@ -899,7 +902,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS, plaintext_warnings
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import ABSENT
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_identity import ManagedState
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import wiring_of
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
+    wiring_of,
+    wiring_spec_of,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import unpack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import open_engine
@@ -909,7 +915,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.issue import
     with_requests,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import (
-    REQUIRED_IF,
     WORMHOLE_ARGUMENTS,
     parse_wormhole,
 )
@@ -942,6 +947,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             return {"container": container or {}, "wormhole": {}, "certificate": {}, "left": left}
         ended = wormhole.host.ended
         proved = wormhole.plan(state).is_empty and wormhole.host.prove_running(container)
+        wired = wiring_spec_of(spec, state.wormhole)
         wiring = wormhole.host.settled(container, wiring_of(spec, state.wormhole))
         certificate = (
             {} if identity is None else describe_certificate(identity, state.identity.certificate, (), now)
@@ -952,12 +958,12 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             "container": {**(container or {}), **({} if ended is None else {"Output": ended.output})},
             "certificate": certificate,
             "wormhole": {
-                "transport": spec.wiring.transport,
+                "transport": wired.transport,
                 "docker_host": wiring.docker_host,
                 "address": wiring.address,
                 "port": wiring.port,
-                "identity": spec.wiring.identity if spec.wiring.transport == TLS else "",
-                "identity_directory": spec.wiring.identity_directory if spec.wiring.transport == TLS else "",
+                "identity": wired.identity if wired.transport == TLS else "",
+                "identity_directory": wired.identity_directory if wired.transport == TLS else "",
                 "proved": proved,
             },
         }
@@ -974,7 +980,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
             describe=describe,
         )
     )
-    warnings = plaintext_warnings(spec.wiring) if spec.state != ABSENT else []
+    warnings = plaintext_warnings(spec.wiring) if spec.state != ABSENT and spec.image else []
     return {**result, **({"warnings": warnings} if warnings else {})}
 
 
@@ -982,7 +988,6 @@ def main() -> None:
     run(
         AnsibleModule(
             argument_spec={**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS, "discover_program": {"type": "str"}},
-            required_if=REQUIRED_IF,
             supports_check_mode=True,
         ),
         ensure,

@@ -54,7 +54,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     WormholeState,
     is_running,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import wiring_of
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
+    wiring_of,
+    wiring_spec_of,
+)
 
 Prove = Callable[[str, WiringSpec, Wiring, bool], None]
 AwaitHealth = Callable[[str, float], None]
@@ -116,11 +119,14 @@ class WormholeHost:
         info = engine.info()
         wiring = observe_wiring(engine, info, spec.wiring.socket_path, self._unit_directory)
         names = (spec.name, spec.former_name)
-        image = engine.find_image(spec.image) if spec.image and spec.state != ABSENT else None
+        container, former = engine.find_container(spec.name), engine.find_container(spec.former_name)
+        # Without one, the container's own image tells what of the container's options comes from it.
+        reference = spec.image or str((container or former or {}).get("Image") or "")
+        image = engine.find_image(reference) if reference and spec.state != ABSENT else None
         self._state = WormholeState(
             wiring=wiring,
-            container=engine.find_container(spec.name),
-            former=engine.find_container(spec.former_name),
+            container=container,
+            former=former,
             image=image,
             image_outdated=self._is_outdated(image),
             info=info,
@@ -183,14 +189,15 @@ class WormholeHost:
 
     def settled(self, container: Optional[Mapping[str, Any]], wiring: Wiring) -> Wiring:
         """The wiring with the address that a running container has looked up itself; as it is for any other."""
-        if self._spec.wiring.discover != RUNTIME or not is_running(container):
+        spec = wiring_spec_of(self._spec, self._state or self.observe())
+        if spec.discover != RUNTIME or not is_running(container):
             return wiring
         with contextlib.suppress(WormholeError):
             return discovery.settle(int((container or {})["State"]["Pid"]), wiring)
         return wiring
 
     def _is_outdated(self, image: Optional[Mapping[str, Any]]) -> bool:
-        if self._spec.pull != ALWAYS or image is None:
+        if self._spec.pull != ALWAYS or image is None or not self._spec.image:
             return False
         digest = self._engine.registry_digest(self._spec.image)
         return not any(known.endswith(f"@{digest}") for known in image.get("RepoDigests") or ())
@@ -304,8 +311,8 @@ class WormholeHost:
             self._prove_health(container)
 
     def _traverse(self, container: str, *, just_started: bool) -> None:
-        wiring = wiring_of(self._spec, self._state or self.observe())
-        self._prove(container, self._spec.wiring, wiring, just_started)
+        state = self._state or self.observe()
+        self._prove(container, wiring_spec_of(self._spec, state), wiring_of(self._spec, state), just_started)
         self._proved = container
 
     def _create(self, action: CreateContainer) -> None:

@@ -68,7 +68,7 @@ class WormholeSpec:
     Attributes:
         name: the container's name.
         state: ``absent``, ``present``, ``stopped``, ``started`` or ``healthy``.
-        image: reference or ID of the image; may be empty if state is absent.
+        image: reference or ID of the image; empty if the container that is there keeps its own.
         pull: ``missing``, ``always`` or ``never``.
         options: canonical values of the container options that the user has set; see
             :mod:`_core.container_options`.
@@ -135,7 +135,7 @@ class WormholeState:
         wiring: what the wiring depends on.
         container: inspection of the container of that name; None if there is none.
         former: inspection of a container that an earlier run put aside; None if there is none.
-        image: inspection of the image on this host; None if it is not there.
+        image: inspection of the image on this host; None if it is not there. Where none is asked for, the container's.
         image_outdated: the registry has another image by that reference; looked up for ``pull: always`` only.
         info: ``GET /info``: what the engine says of itself.
         program: what there is of the program that finds the engine at run time.
@@ -290,8 +290,6 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
     name = params["name"]
     if not _NAME.fullmatch(name):
         raise InvalidInput(f"name {name!r}", expected="letters, digits, and after the first also _ . and -")
-    if params["state"] != ABSENT and not params.get("image"):
-        raise InvalidInput(f"wormhole {name}", expected="an image", remedy="Set the option image")
     options = parse_options(params)
     attachments = parse_attachments(params.get("networks"), options.get("network_mode", ""))
     wiring = parse_wiring(

@@ -42,7 +42,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.inherited_variables import find_inherited
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RUNTIME
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RUNTIME, WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
@@ -67,10 +67,15 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     is_running,
     is_wormhole,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_found import (
+    read_wiring,
+    read_wiring_spec,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_refusals import (
     refuse_engine,
     refuse_foreign,
     refuse_replacement,
+    refuse_without_image,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_settle import (
     in_words_of,
@@ -81,10 +86,24 @@ _REPLACES = "; takes a new container"
 
 
 def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
-    """The wiring that the container gets; see :func:`_core.wiring.wire`."""
+    """The wiring that the container gets, see :func:`_core.wiring.wire`; or keeps, where no image is asked for."""
+    kept = _keeping(spec, state)
+    if kept is not None:
+        return read_wiring(kept)
     anew = spec.recreate and not state.created_now
     wired_to = "" if anew else docker_host_of(state.container or state.former)
     return wire(spec.wiring, replace(state.wiring, wired_to=wired_to))
+
+
+def wiring_spec_of(spec: WormholeSpec, state: WormholeState) -> WiringSpec:
+    """What goes with :func:`wiring_of`."""
+    kept = _keeping(spec, state)
+    return spec.wiring if kept is None else read_wiring_spec(spec.wiring, kept)
+
+
+def _keeping(spec: WormholeSpec, state: WormholeState) -> Optional[Mapping[str, Any]]:
+    """The container that keeps its image and its wiring, because the task names no image; None if there is none."""
+    return None if spec.image else settle_container(spec, state)
 
 
 def settle_container(spec: WormholeSpec, state: WormholeState) -> Optional[Mapping[str, Any]]:
@@ -107,11 +126,18 @@ def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
     refuse_engine(spec, state)
     recovery, recovered = _recover(spec, state)
     steps = recovery.followed_by(_plan_present(spec, recovered))
+    if not spec.image:
+        # The program that a container finds its engine by belongs to its wiring.
+        return _complete(recovered, state, steps)
+    return _with_program(spec, state, _complete(recovered, state, steps))
+
+
+def _complete(recovered: WormholeState, state: WormholeState, steps: _Steps) -> Plan[Action]:
     if not steps.actions:
-        return _with_program(spec, state, Plan())
+        return Plan()
     before = {"state": _status(state.container), **steps.before}
     after = {"state": _expected_status(recovered, steps), **steps.after}
-    return _with_program(spec, state, Plan(before, after, tuple(steps.reasons), tuple(steps.actions)))
+    return Plan(before, after, tuple(steps.reasons), tuple(steps.actions))
 
 
 def _with_program(spec: WormholeSpec, state: WormholeState, plan: Plan[Action]) -> Plan[Action]:
@@ -173,10 +199,11 @@ def _plan_absent(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
 
 
 def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
-    added = wiring_of(spec, state).options()
-    values = merge_options(spec.options, added)
     if state.container is None and spec.cleanup and state.started_now:
         return _Steps()
+    refuse_without_image(spec, state)
+    added = wiring_of(spec, state).options()
+    values = merge_options(spec.options, added)
     if state.container is None:
         text = f"there is no container {spec.name}"
         return _create(spec, state, values, [Reason("missing", text, spec.name)], {}, _shown(spec, values))
@@ -199,7 +226,7 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     for item in attachments:
         steps.note(spec, item.deviation, replaces=not joins)
     if replacing:
-        refuse_replacement(container)
+        refuse_replacement(spec, container, steps.reasons)
         steps.before["container"], steps.after["container"] = container["Id"][:12], "a new one"
         return _create(spec, state, values, steps.reasons, steps.before, steps.after)
     if update:
@@ -239,7 +266,7 @@ def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
     after: dict[str, Any] = {}
     found = container.get("Image", "")
     named = (container.get("Config") or {}).get("Image", "")
-    if spec.comparisons.get(IMAGE) is Comparison.IGNORE:
+    if not spec.image or spec.comparisons.get(IMAGE) is Comparison.IGNORE:
         pass
     elif not _fits(spec, state):
         text = f"platform: expected {spec.platform}, found an image for another"

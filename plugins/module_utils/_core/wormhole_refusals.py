@@ -13,6 +13,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
     find_unsupported,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_MANAGED
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
@@ -38,8 +39,25 @@ def refuse_foreign(spec: WormholeSpec, container: Optional[Mapping[str, Any]]) -
         )
 
 
-def refuse_replacement(container: Mapping[str, Any]) -> None:
-    """Refuses to replace a container that could not be put back if its replacement fails."""
+def refuse_without_image(spec: WormholeSpec, state: WormholeState) -> None:
+    """Refuses to create a container of nothing."""
+    if state.container is None and not spec.image:
+        raise InvalidInput(
+            f"wormhole {spec.name}",
+            expected="an image, because there is no container of that name yet",
+            remedy="Set the option image",
+        )
+
+
+def refuse_replacement(spec: WormholeSpec, container: Mapping[str, Any], reasons: Iterable[Reason]) -> None:
+    """Refuses to replace a container by one of no image, or one that could not be put back if its replacement fails."""
+    if not spec.image:
+        raise InvalidInput(
+            f"wormhole {spec.name}",
+            expected="an image, because the container has to be replaced",
+            found=next(iter(reasons)).text,
+            remedy="Set the option image",
+        )
     running = (container.get("State") or {}).get("Running")
     if running and (container.get("HostConfig") or {}).get("AutoRemove"):
         raise Refused(
@@ -76,7 +94,8 @@ def refuse_engine(spec: WormholeSpec, state: WormholeState) -> None:
 
 
 def _refuse_without_healthcheck(spec: WormholeSpec, state: WormholeState) -> None:
-    if spec.state != HEALTHY or "healthcheck" in spec.options or state.image is None:
+    unknown = (state.image if spec.image else state.container) is None
+    if spec.state != HEALTHY or "healthcheck" in spec.options or unknown:
         return
     configs = [(found or {}).get("Config") or {} for found in (state.image, state.container)]
     if not any(config.get("Healthcheck") for config in configs):

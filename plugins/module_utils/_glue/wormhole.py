@@ -52,8 +52,6 @@ WORMHOLE_ARGUMENTS: dict[str, Any] = {
 }
 """Its own options, beside those that name the authority."""
 
-REQUIRED_IF: list[Any] = [("state", state, ("image",)) for state in STATES if state != ABSENT]
-
 
 def parse_wormhole(
     params: Mapping[str, Any], socket_path: str
@@ -69,6 +67,7 @@ def parse_wormhole(
     """
     spec = parse_spec(params, socket_path)
     wiring = spec.wiring
-    if spec.state == ABSENT or not wiring.identity_managed:
+    # A container that keeps its image keeps its wiring, too.
+    if spec.state == ABSENT or not spec.image or not wiring.identity_managed:
         return spec, None
     return spec, identities.parse_identity(params, wiring.identity, wiring.identity_directory)

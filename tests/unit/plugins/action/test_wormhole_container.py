@@ -58,3 +58,10 @@ def test_a_task_cannot_give_such_a_text(controller, monkeypatch):
     assert result["failed"]
     assert result["msg"].startswith("program: expected to be left out")
     assert controller.sent == []
+
+
+def test_a_task_without_an_image_needs_no_authority(controller):
+    # Neither identity nor authority: the container keeps what it has.
+    result = controller.run(image=None, transport="tls", state="stopped")
+    assert not result.get("failed"), result
+    assert [set(sent) - {"discover_program"} for sent in controller.sent] == [{*TASK, "state"}]

@@ -178,7 +178,7 @@ def test_it_is_signed_where_the_authority_is(host):
 def test_bad_input_is_refused_before_the_host_hears_of_it(host):
     for options in (
         {"identity_validity_days": 0},
-        {"image": None},
+        {"name": "a b"},
         {"nonsense": 1},
         {"docker_host": "tcp://x"},
     ):

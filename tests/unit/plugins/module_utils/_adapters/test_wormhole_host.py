@@ -691,3 +691,20 @@ def test_any_sequence_of_runs_does_what_was_predicted_and_then_nothing(runs):
             again = bench.plan(**{**params, "recreate": False})
             assert again.is_empty, again.texts()
             assert len(bench.engine.names()) == (params.get("state") != "absent")
+
+
+@pytest.mark.parametrize("transport", ["tls", "unix"])
+def test_a_wormhole_is_stopped_and_started_by_its_name_alone(bench, transport):
+    bench.run(transport=transport, labels={"a": "b"})
+    identifier = bench.identifier()
+    proved = []
+    bench.prove = lambda container, spec, wiring, just_started: proved.append(
+        (spec.transport, wiring.docker_host)
+    )
+    for state in ("stopped", "present", "started"):
+        bench.run(image=None, state=state)
+        assert bench.engine.names() == {"agent": "running" if state == "started" else "exited"}
+    assert bench.run(image=None, state="started").is_empty
+    assert bench.identifier() == identifier
+    address = "tcp://172.17.0.1:2376" if transport == "tls" else "unix:///var/run/docker.sock"
+    assert proved == [(transport, address)] * 2

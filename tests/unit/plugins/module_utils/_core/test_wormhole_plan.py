@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import environment_of
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import ProgramState
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import parse_security
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
@@ -36,7 +37,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     docker_host_of,
     parse_spec,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import plan_wormhole
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
+    plan_wormhole,
+    wiring_of,
+    wiring_spec_of,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_simulation import (
     simulate_wormhole,
 )
@@ -420,8 +425,6 @@ def test_an_option_that_the_kernel_ignores_is_refused():
     [
         ({"name": "a b"}, "name 'a b'"),
         ({"name": "-a"}, "name '-a'"),
-        ({"image": None}, "wormhole agent: expected an image"),
-        ({"image": ""}, "wormhole agent: expected an image"),
         ({"transport": "udp"}, "transport: expected tls or unix or tcp, found udp"),
         ({"transport": "tcp"}, "transport tcp: expected the option insecure_plaintext_port beside it"),
         (
@@ -456,6 +459,71 @@ def test_an_option_that_the_kernel_ignores_is_refused():
 def test_malformed_parameters_are_refused_in_one_sentence(params, message):
     with pytest.raises(InvalidInput, match=f"^{message}"):
         spec(**params)
+
+
+# -- without an image ------------------------------------------------------------------------------
+
+UNIX = after(VIRGIN, transport="unix")
+ELSEWHERE = after(VIRGIN, networks=[{"name": "ci"}], identity="other", user="7")
+
+
+@pytest.mark.parametrize("image", [None, ""])
+@pytest.mark.parametrize("state", ["stopped", "started", "present", "healthy"])
+def test_where_there_is_no_container_an_image_is_missed(image, state):
+    with pytest.raises(
+        InvalidInput, match="^wormhole agent: expected an image, because there is no container"
+    ):
+        plan_wormhole(spec(image=image, state=state), VIRGIN)
+
+
+@pytest.mark.parametrize("found", [RUNNING, UNIX, ELSEWHERE])
+@pytest.mark.parametrize("own_image", [IMAGE, None])
+def test_a_container_is_stopped_and_started_by_its_name_alone(found, own_image):
+    found = replace(found, image=own_image)
+    assert plan_wormhole(spec(image=None), found).is_empty
+    plan = plan_wormhole(spec(image=None, state="stopped"), found)
+    assert (codes(plan), kinds(plan)) == (["running"], [StopContainer])
+    stopped = simulate_wormhole(found, plan)
+    assert plan_wormhole(spec(image=None, state="present"), stopped).is_empty
+    assert kinds(plan_wormhole(spec(image=None), stopped)) == [StartContainer]
+
+
+def test_without_an_image_what_can_be_changed_in_place_is_changed():
+    plan = plan_wormhole(spec(image=None, memory="64m", networks=[{"name": "ci"}], pull="always"), UNIX)
+    assert kinds(plan) == [UpdateContainer, ConnectNetwork]
+
+
+@pytest.mark.parametrize(
+    "params, found",
+    [({"user": "5"}, "user: expected 5, found 1234"), ({"recreate": True}, "recreate: asked for")],
+)
+def test_without_an_image_nothing_is_replaced(params, found):
+    message = f"^wormhole agent: expected an image, because the container has to be replaced, found {found}"
+    with pytest.raises(InvalidInput, match=message):
+        plan_wormhole(spec(image=None, **params), with_user(RUNNING))
+
+
+def with_user(state):
+    config = {**state.container["Config"], "User": "1234"}
+    return replace(state, container={**state.container, "Config": config})
+
+
+def test_without_an_image_the_wiring_is_the_containers():
+    assert wiring_of(spec(image=None), UNIX).docker_host == "unix:///var/run/docker.sock"
+    assert wiring_spec_of(spec(image=None), UNIX).transport == "unix"
+    wiring, wired = wiring_of(spec(image=None), ELSEWHERE), wiring_spec_of(spec(image=None), ELSEWHERE)
+    assert (wiring.address, wiring.port) == ("172.17.0.1", 2376)
+    assert (wired.transport, wired.identity, wired.certificate_path) == ("tls", "other", "/certs")
+
+
+def test_without_an_image_the_program_of_a_container_stays():
+    found = replace(RUNNING, program=ProgramState("an older one"))
+    assert plan_wormhole(spec(image=None), found).is_empty
+
+
+def test_without_an_image_a_healthcheck_is_missed_too():
+    with pytest.raises(InvalidInput, match="^state healthy: expected option healthcheck"):
+        plan_wormhole(spec(image=None, state="healthy"), replace(RUNNING, image=None))
 
 
 # -- where ports are published ---------------------------------------------------------------------
