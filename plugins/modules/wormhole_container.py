@@ -409,8 +409,10 @@ options:
   network_mode:
     description:
       - V(bridge), V(host), V(none) or a network's name. By default the first of O(networks), else V(bridge).
-      - The network of another container (C(container:NAME)) is refused, because the wormhole's gateway would be that
-        container's affair.
+      - C(container:NAME) is the network of another container, with O(transport=unix). With the others it is refused, because the
+        wormhole's gateway would be that container's affair.
+      - Of a name, the ID counts, here and for O(pid_mode) and O(ipc_mode). If another container has the name by now, the wormhole is
+        replaced.
     type: str
   published_ports:
     description:

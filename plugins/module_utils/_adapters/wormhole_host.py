@@ -14,6 +14,10 @@ from typing import Any, Callable, Mapping, Optional
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import NoIdentity
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import observe_wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import (
+    CONTAINER,
+    named_containers,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     endpoint_settings,
 )
@@ -131,11 +135,17 @@ class WormholeHost:
             image_outdated=self._is_outdated(image),
             info=info,
             program=discovery.observe_program(engine, spec.wiring, names, wiring.served),
+            referred=self._find_referred(),
             api_version=tuple(int(part) for part in engine.version()["ApiVersion"].split(".")),
             created_now=self._created,
             started_now=self._started,
         )
         return self._state
+
+    def _find_referred(self) -> dict[str, str]:
+        names = set(named_containers(self._spec.options).values()) if self._spec.state != ABSENT else set()
+        found = {name: self._engine.find_container(name) for name in names}
+        return {name: str(container["Id"]) for name, container in found.items() if container is not None}
 
     def require(self, plan: Plan[Action]) -> None:
         """Checks what has to be there before a plan can be carried out, and changes nothing.
@@ -146,6 +156,7 @@ class WormholeHost:
         if any(isinstance(action, (CreateContainer, ConnectNetwork)) for action in plan.actions):
             self._require_networks()
         if any(isinstance(action, CreateContainer) for action in plan.actions):
+            self._require_containers()
             self._require_listener()
             self._identity.require()
             self._require_shared_directory()
@@ -378,11 +389,21 @@ class WormholeHost:
         there = {network[key] for network in self._engine.networks() for key in ("Name", "Id")}
         mode = str(self._spec.options.get("network_mode", "bridge"))
         for name in (mode, *(attachment.network for attachment in self._spec.attachments)):
-            if name not in there:
+            if name not in there and not name.startswith(CONTAINER):
                 raise MissingRequirement(
                     f"wormhole {self._spec.name}",
                     found=f"there is no network {name} on this host",
                     remedy="Create the network first",
+                )
+
+    def _require_containers(self) -> None:
+        there = (self._state or self.observe()).referred
+        for option, name in named_containers(self._spec.options).items():
+            if name not in there:
+                raise MissingRequirement(
+                    f"wormhole {self._spec.name}",
+                    found=f"there is no container {name} on this host, whose namespace is its {option}",
+                    remedy="Create that container first; it is found by its name or its whole ID",
                 )
 
     def _require_listener(self) -> None:

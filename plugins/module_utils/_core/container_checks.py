@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import CONTAINER
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import split_bind
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
@@ -99,6 +100,28 @@ def _names_of_another_host(values: Values) -> Optional[InvalidInput]:
     return None
 
 
+def _in_the_network_of_another(values: Values) -> Optional[InvalidInput]:
+    mode = str(values.get("network_mode") or "")
+    found = next((name for name in _OF_ITS_OWN_NETWORK if values.get(name)), "")
+    if mode.startswith(CONTAINER) and found:
+        return InvalidInput(
+            found, expected=f"not to be set beside network_mode {mode}, whose container decides it"
+        )
+    return None
+
+
+# What the engine refuses there (moby's validateNetMode).
+_OF_ITS_OWN_NETWORK = (
+    "hostname",
+    "links",
+    "dns_servers",
+    "etc_hosts",
+    "mac_address",
+    "published_ports",
+    "publish_all_ports",
+    "exposed_ports",
+)
+
 _CHECKS: tuple[Callable[[Values], Optional[InvalidInput]], ...] = (
     _swap_without_memory,
     _reservation_above_memory,
@@ -108,4 +131,5 @@ _CHECKS: tuple[Callable[[Values], Optional[InvalidInput]], ...] = (
     _one_mount_each,
     _all_ports_and_not,
     _names_of_another_host,
+    _in_the_network_of_another,
 )

@@ -10,6 +10,7 @@ import ipaddress
 import re
 from typing import Any, Iterable, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import CONTAINER
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
     ContainerOption,
     Kind,
@@ -51,9 +52,8 @@ def parse_link(name: str, item: str) -> str:
 def _parse_network_mode(name: str, value: str) -> str:
     if not value or value != value.strip():
         raise InvalidInput(name, expected="bridge, host, none or a network's name", found=repr(value))
-    if value.startswith("container:"):
-        remedy = "Join the networks of that container"
-        raise InvalidInput(name, expected="networks of the wormhole's own", found=value, remedy=remedy)
+    if value == CONTAINER:
+        raise InvalidInput(name, expected="the name of a container after it", found=value)
     return _read_network_mode(value)
 
 

@@ -140,6 +140,7 @@ class WormholeState:
         info: ``GET /info``: what the engine says of itself.
         program: what there is of the program that finds the engine at run time.
         api_version: of the engine.
+        referred: IDs of the containers by whose names options mean their namespaces, as far as these are there.
         created_now, started_now: whether this run has created, or started, the container.
     """
 
@@ -151,6 +152,7 @@ class WormholeState:
     info: Mapping[str, Any] = field(default_factory=dict)
     program: ProgramState = ProgramState()
     api_version: tuple[int, ...] = (1, 41)
+    referred: Mapping[str, str] = field(default_factory=dict)
     created_now: bool = False
     started_now: bool = False
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import (
+    with_identifiers,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ports import (
     DEFAULT_ADDRESS,
     as_bound,
@@ -24,7 +27,7 @@ _PORTS = "published_ports"
 
 def settle_spec(spec: WormholeSpec, state: WormholeState) -> WormholeSpec:
     """The specification with the host's answers in it."""
-    options = dict(spec.options)
+    options = with_identifiers(spec.options, state.referred)
     if _PORTS in options:
         options[_PORTS] = with_default_address(options[_PORTS], _default_address(spec, state))
     return replace(spec, options=options)
@@ -32,9 +35,10 @@ def settle_spec(spec: WormholeSpec, state: WormholeState) -> WormholeSpec:
 
 def in_words_of(container: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """Canonical values as a container states them, where it states the same in other words."""
-    if _PORTS not in options:
-        return dict(options)
-    return {**options, _PORTS: as_bound(options[_PORTS], container)}
+    found = dict(options)
+    if _PORTS in options:
+        found[_PORTS] = as_bound(options[_PORTS], container)
+    return found
 
 
 def _default_address(spec: WormholeSpec, state: WormholeState) -> str:

@@ -15,6 +15,10 @@ import time
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import (
+    NAMESPACES,
+    with_identifiers,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
     endpoint_settings,
@@ -370,6 +374,17 @@ class EngineContract:
         wanted = parse_options(with_companions(option, second if first is not True else first))
         assert set(deviating(wanted, found)) - set(unsupported) | {option} == {option}
         assert option in deviating(wanted, found)
+
+    @pytest.mark.parametrize("option", NAMESPACES)
+    def test_the_namespace_of_another_container_reads_back(self, engine, create, option):
+        other = create("other", start=True, HostConfig={"IpcMode": "shareable"})
+        asked = parse_options({option: f"container:{OTHER}"})
+        values = with_identifiers(asked, {OTHER: other})
+        found = engine.find_container(create("option", start=True, **render_body(values)))
+        assert is_running(found)
+        assert deviating(values, found) == ()
+        anybody = with_identifiers(asked, {OTHER: create("option-other")})
+        assert deviating(anybody, found) == (option,)
 
     def test_all_options_together_read_back(self, engine, create):
         together = {name: values[0] for name, values in OPTION_VALUES.items() if name not in NOT_TOGETHER}

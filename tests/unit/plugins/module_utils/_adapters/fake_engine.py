@@ -322,7 +322,8 @@ class FakeEngine:
         host_config["RestartPolicy"].setdefault("MaximumRetryCount", 0)
         endpoints = body.pop("NetworkingConfig", {}).get("EndpointsConfig", {})
         mode = {"default": "bridge"}.get(host_config["NetworkMode"], host_config["NetworkMode"])
-        endpoints = {mode: endpoints.get(mode, {}), **endpoints}
+        if not mode.startswith("container:"):
+            endpoints = {mode: endpoints.get(mode, {}), **endpoints}
         return {
             "Id": identifier,
             "Name": f"/{name}",

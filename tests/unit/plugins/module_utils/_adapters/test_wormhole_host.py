@@ -23,6 +23,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     ApplyFailed,
     CommandFailed,
     EngineUnavailable,
+    InvalidInput,
     MissingRequirement,
     VerificationFailed,
 )
@@ -708,3 +709,25 @@ def test_a_wormhole_is_stopped_and_started_by_its_name_alone(bench, transport):
     assert bench.identifier() == identifier
     address = "tcp://172.17.0.1:2376" if transport == "tls" else "unix:///var/run/docker.sock"
     assert proved == [(transport, address)] * 2
+
+
+@pytest.mark.parametrize("option", ["network_mode", "pid_mode", "ipc_mode"])
+def test_a_namespace_of_another_container_is_that_containers_until_it_is_another(bench, option):
+    task = {option: "container:db", "transport": "unix"}
+    with pytest.raises(MissingRequirement, match=f"there is no container db on this host, whose .* {option}"):
+        bench.run(**task)
+    assert not bench.plan(**task).is_empty, "check mode: an earlier task may make it"
+    first = bench.engine.create_container("db", {"Image": IMAGE})
+    bench.run(**task)
+    assert bench.run(**task).is_empty
+    assert bench.run(**{**task, option: f"container:{first}"}).is_empty
+    bench.engine.remove_container(first)
+    second = bench.engine.create_container("db", {"Image": IMAGE})
+    assert bench.run(**task).texts() == [f"{option}: expected container:{second}, found container:{first}"]
+
+
+@pytest.mark.parametrize("transport", [{}, {"transport": "tcp", "insecure_plaintext_port": 2375}])
+def test_the_network_of_another_container_is_for_transport_unix(bench, transport):
+    bench.engine.create_container("db", {"Image": IMAGE})
+    with pytest.raises(InvalidInput, match="^network_mode container:db: expected networks .*transport unix"):
+        bench.plan(network_mode="container:db", **transport)

@@ -244,7 +244,15 @@ MALFORMED = [
     ({"shm_size": "0"}, "shm_size: expected more than nothing"),
     ({"shm_size": "big"}, "shm_size: expected a size"),
     ({"network_mode": " "}, "network_mode: expected"),
-    ({"network_mode": "container:a"}, "network_mode: expected networks of the wormhole's own"),
+    ({"network_mode": "container:"}, "network_mode: expected the name of a container after it"),
+    (
+        {"network_mode": "container:a", "dns_servers": ["192.0.2.1"]},
+        "dns_servers: expected not to be set beside network_mode container:a",
+    ),
+    (
+        {"network_mode": "container:a", "published_ports": ["80"]},
+        "published_ports: expected not to be set beside network_mode container:a",
+    ),
     ({"published_ports": ["http"]}, "published_ports http: expected port, host:port"),
     ({"published_ports": ["all"], "publish_all_ports": False}, "publish_all_ports: expected not to be false"),
     ({"exposed_ports": ["80:80"]}, "exposed_ports 80:80: expected a port or a range"),
