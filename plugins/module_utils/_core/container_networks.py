@@ -14,6 +14,10 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import (
+    parse_plain_name,
+    refuse_nul,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Deviation
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_network import (
     parse_link,
@@ -221,9 +225,12 @@ def _compare(attachment: Attachment, endpoint: Mapping[str, Any]) -> Optional[De
 
 def _parse(item: Mapping[str, Any]) -> Attachment:
     name = item["name"]
+    refuse_nul(f"networks {name!r}", item)
     if not name or name != name.strip():
         raise InvalidInput("networks", expected="the name of a network", found=repr(name))
-    aliases = tuple(item.get("aliases") or ())
+    aliases = tuple(
+        parse_plain_name(f"networks {name}: aliases", alias) for alias in item.get("aliases") or ()
+    )
     if aliases and name == DEFAULT_BRIDGE:
         raise InvalidInput(
             f"networks {name}",

@@ -16,6 +16,7 @@ from typing import Any, Iterable, Mapping, Optional
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_checks import (
     refuse_contradictions,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import refuse_nul
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
     Body,
     Comparison,
@@ -60,6 +61,8 @@ def parse_options(params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInput: a value is malformed, or some contradict each other.
     """
+    for argument in arguments():
+        refuse_nul(argument, params.get(argument))
     parsed = {option.name: option.parse(params) for option in OPTIONS}
     values = {name: value for name, value in parsed.items() if value is not None}
     refuse_contradictions(values)

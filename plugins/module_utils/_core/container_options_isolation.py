@@ -10,6 +10,7 @@ import json
 import re
 from typing import Any, Dict, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import CAPABILITIES
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import ContainerOption
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_rows import (
     flag_option,
@@ -36,9 +37,13 @@ _REQUEST = {
 def _parse_capability(name: str, item: str) -> str:
     capability = str(item).strip().upper()
     capability = capability[4:] if capability.startswith("CAP_") else capability
-    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", capability):
+    if capability not in CAPABILITIES:
         raise InvalidInput(f"{name} {item!r}", expected="a capability such as NET_ADMIN, or ALL")
     return capability
+
+
+def _read_capability(item: str) -> str:
+    return item.upper()[4:] if item.upper().startswith("CAP_") else item.upper()
 
 
 def _parse_device(name: str, item: str) -> str:
@@ -127,13 +132,13 @@ ISOLATION: tuple[ContainerOption, ...] = (
         "capabilities",
         "HostConfig.CapAdd",
         item=_parse_capability,
-        read_item=lambda found: _parse_capability("capabilities", found),
+        read_item=_read_capability,
     ),
     set_option(
         "cap_drop",
         "HostConfig.CapDrop",
         item=_parse_capability,
-        read_item=lambda found: _parse_capability("cap_drop", found),
+        read_item=_read_capability,
     ),
     set_option("security_opts", "HostConfig.SecurityOpt", item=_parse_security, contributed=_added_security),
     set_option(

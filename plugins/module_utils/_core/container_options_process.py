@@ -10,6 +10,11 @@ import posixpath
 import re
 from typing import Any, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import (
+    parse_host_name,
+    parse_plain_name,
+    parse_user,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
     Body,
     Comparison,
@@ -139,8 +144,8 @@ PROCESS: tuple[ContainerOption, ...] = (
         arguments={"env": {"type": "dict"}, "env_file": {"type": "path"}},
         shown=("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CONTEXT"),
     ),
-    text_option("user", "Config.User"),
-    set_option("groups", "HostConfig.GroupAdd"),
+    text_option("user", "Config.User", parse=parse_user),
+    set_option("groups", "HostConfig.GroupAdd", item=lambda name, one: parse_plain_name(name, str(one))),
     value_option(
         "working_dir",
         "Config.WorkingDir",
@@ -148,8 +153,8 @@ PROCESS: tuple[ContainerOption, ...] = (
         parse=_parse_path,
         read=lambda value: posixpath.normpath(value) if value else "",
     ),
-    text_option("hostname", "Config.Hostname"),
-    text_option("domainname", "Config.Domainname"),
+    text_option("hostname", "Config.Hostname", parse=parse_host_name),
+    text_option("domainname", "Config.Domainname", parse=parse_host_name),
     mapping_option("labels", "Config.Labels"),
     flag_option("tty", "Config.Tty"),
     flag_option("interactive", "Config.OpenStdin"),

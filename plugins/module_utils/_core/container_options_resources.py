@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, Iterable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import LIMITS
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
     Body,
     ContainerOption,
@@ -33,6 +34,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ro
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import parse_bytes
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
+_LEAST_MEMORY = 6 * 2**20
+"""No engine takes less (moby's ``linuxMinMemory``, since 20.10)."""
 _CPUS = re.compile(r"\d+(?:-\d+)?(?:,\d+(?:-\d+)?)*")
 _ULIMIT = re.compile(r"([a-z]+)[:=](-1|\d+)(?::(-1|\d+))?")
 
@@ -43,13 +46,20 @@ def _bytes(name: str, key: str, field: str, **further: Any) -> ContainerOption:
         f"HostConfig.{key}",
         {"type": "str"},
         **{
-            "parse": parse_bytes,
+            "parse": _parse_memory,
             "lacking": lacks(field),
             "update": _unless_zero(key),
             "read": lambda value: value or 0,
             **further,
         },
     )
+
+
+def _parse_memory(name: str, value: str) -> int:
+    size = parse_bytes(name, value)
+    if 0 < size < _LEAST_MEMORY:
+        raise InvalidInput(name, expected="6m at least, or 0 for no limit", found=repr(value))
+    return size
 
 
 def _unless_zero(key: str) -> Any:
@@ -74,7 +84,8 @@ def _parse_cpus(name: str, value: float) -> int:
 
 
 def _parse_cpuset(name: str, value: str) -> str:
-    if not _CPUS.fullmatch(value):
+    ranges = [part.split("-") for part in value.split(",")] if _CPUS.fullmatch(value) else []
+    if not ranges or any(int(part[0]) > int(part[-1]) for part in ranges):
         raise InvalidInput(name, expected="numbers such as 0-3 or 0,1", found=repr(value))
     return value
 
@@ -86,6 +97,10 @@ def _parse_ulimits(name: str, items: Iterable[str]) -> Dict[str, str]:
         if not found:
             raise InvalidInput(
                 f"{name} {item}", expected="name:soft or name:soft:hard, such as nofile:1024:2048"
+            )
+        if found.group(1) not in LIMITS:
+            raise InvalidInput(
+                f"{name} {item}", expected=f"one of {', '.join(sorted(LIMITS))}", found=found.group(1)
             )
         limit, soft, hard = found.group(1), int(found.group(2)), int(found.group(3) or found.group(2))
         if hard != -1 and (soft > hard or soft == -1):

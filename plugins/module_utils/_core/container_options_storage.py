@@ -19,6 +19,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_mo
     read_mounts,
     render_mounts,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import parse_tmpfs_options
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
     Body,
     ContainerOption,
@@ -66,7 +67,7 @@ def _parse_tmpfs(name: str, items: Iterable[str]) -> Dict[str, str]:
         target = posixpath.normpath(target)
         if target in parsed:
             raise InvalidInput(f"{name} {target}", expected="to be mounted once", found="twice")
-        parsed[target] = _sorted_options(options)
+        parsed[target] = parse_tmpfs_options(f"{name} {target}", options)
     return parsed
 
 

@@ -26,6 +26,8 @@ _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?(?:(\
 _MILLISECOND = 10**6
 _NANOSECONDS = (3600 * 10**9, 60 * 10**9, 10**9, _MILLISECOND, 10**3)
 _MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
+_EITHER = (("ro", "rw"), ("z", "Z"), CONSISTENCY, PROPAGATION)
+"""Of each of these, a volume can have one mode."""
 _BIND_FLAGS = frozenset(("ro", "rw", "z", "Z", "nocopy", *CONSISTENCY, *PROPAGATION))
 
 
@@ -63,7 +65,7 @@ def parse_mapping(name: str, value: Mapping[str, Any], *, numbers: bool = False)
                 found=type(item).__name__,
                 remedy="Put quotes around the value",
             )
-        if not key or not isinstance(key, str) or (name == "env" and "=" in key):
+        if not key or not isinstance(key, str) or (name == "env" and re.search(r"[\s=]", key)):
             raise InvalidInput(f"{name} {key!r}", expected="a name")
         parsed[key] = str(item)
     return parsed
@@ -158,7 +160,14 @@ def _parse_bind(name: str, item: str) -> str:
         raise InvalidInput(
             f"{name} {item}", expected="an absolute path on the host or the name of a volume first"
         )
-    flags = sorted({flag for flag in mode.split(",") if flag and flag != "rw"})
+    modes = {flag for flag in mode.split(",") if flag}
+    for alternatives in _EITHER:
+        chosen = [flag for flag in alternatives if flag in modes]
+        if len(chosen) > 1:
+            raise InvalidInput(
+                f"{name} {item}", expected=f"one of {', '.join(alternatives)}", found=" and ".join(chosen)
+            )
+    flags = sorted(modes - {"rw"})
     unknown = [flag for flag in flags if flag not in _BIND_FLAGS]
     if unknown:
         raise InvalidInput(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_checks import mount_targets
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import parse_image
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
     parse_attachments,
@@ -320,7 +321,7 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
     return WormholeSpec(
         name=name,
         state=params["state"],
-        image=params.get("image") or "",
+        image=parse_image("image", params["image"]) if params.get("image") else "",
         pull=_parse_pull(params.get("pull")),
         options=options,
         attachments=attachments,

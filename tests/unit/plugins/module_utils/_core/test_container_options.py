@@ -9,6 +9,7 @@ import re
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import parse_image
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
     endpoint_settings,
@@ -145,13 +146,13 @@ def test_values_that_may_be_secrets_are_not_shown():
     "values, expected",
     [
         ({"restart_policy": "always"}, {"RestartPolicy": {"Name": "always"}}),
-        ({"memory": "1k"}, {"Memory": 1024, "MemorySwap": 2048}),
+        ({"memory": "8m"}, {"Memory": 8388608, "MemorySwap": 16777216}),
         (
-            {"memory": "1k", "restart_policy": "no"},
-            {"Memory": 1024, "MemorySwap": 2048, "RestartPolicy": {"Name": "no"}},
+            {"memory": "8m", "restart_policy": "no"},
+            {"Memory": 8388608, "MemorySwap": 16777216, "RestartPolicy": {"Name": "no"}},
         ),
         ({"memory": "0"}, None),
-        ({"memory": "1k", "user": "5"}, None),
+        ({"memory": "8m", "user": "5"}, None),
         ({}, {}),
     ],
 )
@@ -173,7 +174,7 @@ def test_wiring_is_merged_into_what_is_set():
 
 
 def test_what_the_engine_would_ignore_is_found():
-    values = parse_options({"memory": "1m", "user": "5"})
+    values = parse_options({"memory": "8m", "user": "5"})
     assert find_unsupported(values, {"MemoryLimit": False}) == ("memory",)
     assert find_unsupported(values, {"MemoryLimit": True}) == ()
     assert find_unsupported(values, {}) == ()
@@ -315,16 +316,32 @@ MALFORMED = [
     ({"pid_mode": "private"}, "pid_mode: expected host or container:NAME"),
     ({"ipc_mode": "shared"}, "ipc_mode: expected none or private or shareable or host or container:NAME"),
     ({"uts": "private"}, "uts: expected host"),
+    ({"user": "a:b:c"}, "user: expected a user, or user:group, found 'a:b:c'"),
+    ({"groups": [""]}, "groups: expected names without blanks, found ''"),
+    ({"hostname": "a b"}, "hostname: expected a name of at most 64 characters, without blanks"),
+    ({"hostname": "a" * 65}, "hostname: expected a name of at most 64 characters"),
+    ({"domainname": "a b"}, "domainname: expected a name of at most 64 characters"),
+    ({"env": {"A B": "c"}}, "env 'A B': expected a name"),
+    ({"env": {"A": "s3cret\0"}}, "env A: expected text without NUL bytes"),
+    ({"labels": {"a\0": "b"}}, "labels: expected text without NUL bytes"),
+    ({"command": ["a", "b\0"]}, "command: expected text without NUL bytes"),
+    ({"mounts": [{"target": "/a\0"}]}, "mounts target: expected text without NUL bytes"),
+    ({"memory": "64"}, "memory: expected 6m at least, or 0 for no limit, found '64'"),
+    ({"memory_reservation": "1m"}, "memory_reservation: expected 6m at least"),
+    ({"ulimits": ["foo:1:2"]}, "ulimits foo:1:2: expected one of as, core, cpu, data"),
+    ({"cpuset_cpus": "0,3-1"}, "cpuset_cpus: expected numbers such as 0-3"),
+    ({"capabilities": ["FOO"]}, "capabilities 'FOO': expected a capability"),
+    ({"cap_drop": ["CAP_CAP_CHOWN"]}, "cap_drop 'CAP_CAP_CHOWN': expected a capability"),
+    ({"tmpfs": ["/a:size=1m,nonsense"]}, "tmpfs /a: expected options such as size=64m"),
+    ({"volumes": ["/a:/b:shared,private"]}, "volumes /a:/b:shared,private: expected one of shared, rshared"),
+    ({"volumes": ["/a:/b:ro,rw"]}, "volumes /a:/b:ro,rw: expected one of ro, rw, found ro and rw"),
+    ({"volumes": ["/a:/b:z,Z"]}, "volumes /a:/b:z,Z: expected one of z, Z"),
     ({"uts": "host", "hostname": "a"}, "hostname: expected not to be set beside uts: host"),
 ]
 
 # What is any string, boolean or choice to the engine; Ansible itself refuses other types.
 UNRESTRICTED = {
     *(
-        "user",
-        "groups",
-        "hostname",
-        "domainname",
         "tty",
         "interactive",
         "init",
@@ -356,6 +373,55 @@ def test_malformed_options_are_refused_in_one_sentence(values, message):
 def test_no_option_is_left_out_of_the_malformed_ones():
     named = {name for values, _message in MALFORMED for name in values}
     assert {option.name for option in OPTIONS} - named <= UNRESTRICTED
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"user": "a:"},
+        {"hostname": "under_score.example.org"},
+        {"hostname": "a" * 64},
+        {"hostname": ""},
+        {"memory": "0"},
+        {"memory": "6m"},
+        {"capabilities": ["cap_net_admin", "all", "Bpf", "CAP_SYS_ADMIN"]},
+        {"ulimits": ["as:1", "nofile=5"]},
+        {"cpuset_cpus": "3,1-1,0-2"},
+        {"tmpfs": ["/a:rw,noexec,nosuid,size=65536k,mpol=bind:0", "/b"]},
+        {"volumes": ["/a:/b:ro,z,rslave,cached,nocopy"]},
+        {"env": {"a.b-c": "x"}},
+        {"groups": ["0", "docker"]},
+    ],
+)
+def test_what_engines_take_is_not_refused(values):
+    assert parse_options(values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "busybox",
+            "busybox:1",
+            "library/busybox:1.36-musl",
+            "localhost:5000/a/b__c:T_a.g",
+            "Foo/bar",
+            "a--b",
+        ),
+        *("[fd00::1]:5000/a", "registry.example.com/a/b@sha256:" + "0" * 64, "a:1@sha256:" + "a" * 64),
+        *("sha256:" + "0" * 64, "0123456789ab"),
+    ],
+)
+def test_images(text):
+    assert parse_image("image", text) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["Foo Bar", "busybox:", "Busybox", ":1", "a/B", "a:b:c", "a//b", "a@sha256:1", "a\0", "-a", " a"]
+)
+def test_what_is_no_image(text):
+    with pytest.raises(InvalidInput, match="^image: expected an image's name in lower case"):
+        parse_image("image", text)
 
 
 @pytest.mark.parametrize(
@@ -546,6 +612,17 @@ def test_addresses_are_compared_by_value():
         ([{"name": "a"}], "none", "network_mode none: expected no networks beside it, found a"),
         ([{"name": "a"}], "container:b", "network_mode container:b: expected no networks beside it, found a"),
         ([{"name": ""}], "", "networks: expected the name of a network"),
+        (
+            [{"name": "a", "aliases": [""]}],
+            "",
+            "networks a: aliases: expected names without blanks, found ''",
+        ),
+        ([{"name": "a", "aliases": ["b c"]}], "", "networks a: aliases: expected names without blanks"),
+        (
+            [{"name": "a", "driver_opts": {"b": "c\0"}}],
+            "",
+            "networks 'a' driver_opts b: expected text without",
+        ),
         ([{"name": "a", "links": ["b c"]}], "", "networks a: links b c: expected container"),
         ([{"name": "a", "mac_address": "x"}], "", "networks a: mac_address: expected a MAC address"),
         ([{"name": "a", "driver_opts": {"b": True}}], "", "networks a: driver_opts b: expected a string"),

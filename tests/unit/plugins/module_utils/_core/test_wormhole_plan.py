@@ -425,6 +425,8 @@ def test_an_option_that_the_kernel_ignores_is_refused():
     [
         ({"name": "a b"}, "name 'a b'"),
         ({"name": "-a"}, "name '-a'"),
+        ({"image": "Foo Bar"}, "image: expected an image's name in lower case"),
+        ({"image": "busybox:"}, "image: expected an image's name in lower case"),
         ({"transport": "udp"}, "transport: expected tls or unix or tcp, found udp"),
         ({"transport": "tcp"}, "transport tcp: expected the option insecure_plaintext_port beside it"),
         (
