@@ -145,7 +145,9 @@ options:
       - V(allow_more_present) wants everything that is set to be there, and is the default for sets and dictionaries.
       - V(ignore) does not compare. What the wormhole needs is compared nevertheless.
       - The name C(*) stands for all options. With C(networks=strict), the container leaves networks that are not
-        in O(networks). With C(image=ignore), another image is no reason to replace it.
+        in O(networks); where that is an empty list, it leaves all, and reaches its engine by O(transport=unix) alone, as with
+        O(network_mode=none). With C(image=ignore), another image is no reason to replace it, and with
+        C(platform=ignore), another platform.
     type: dict
   detach:
     description:

@@ -37,7 +37,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 OPTIONS: tuple[ContainerOption, ...] = (*PROCESS, *STORAGE, *NETWORK, *RESOURCES, *ISOLATION)
-IMAGE, NETWORKS = BESIDE = ("image", "networks")
+IMAGE, NETWORKS, PLATFORM = BESIDE = ("image", "networks", "platform")
 """What comparisons may name beside the options of the table."""
 
 _BY_NAME = {option.name: option for option in OPTIONS}
@@ -90,7 +90,7 @@ def parse_comparisons(given: Optional[Mapping[str, Any]]) -> dict[str, Compariso
         option = _BY_ARGUMENT.get(name)
         if option is None and name not in BESIDE:
             raise InvalidInput(subject, expected="an option of a container")
-        single = name == IMAGE or (option is not None and option.kind is Kind.VALUE)
+        single = name in (IMAGE, PLATFORM) or (option is not None and option.kind is Kind.VALUE)
         if single and comparison is Comparison.ALLOW_MORE_PRESENT:
             raise InvalidInput(subject, expected="strict or ignore, since it is one value", found=text)
         found[option.name if option else name] = comparison

@@ -22,6 +22,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ne
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Comparison
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
+    NETWORKS,
     parse_comparisons,
     parse_options,
 )
@@ -74,6 +75,7 @@ class WormholeSpec:
         options: canonical values of the container options that the user has set; see
             :mod:`_core.container_options`.
         attachments: the networks to join.
+        isolated: whether it has to be on no network at all, because ``networks`` is empty and compared strictly.
         wiring: how it reaches its engine.
         recreate: replace the container even if it is right.
         adopt: replace or remove a container of that name that is no wormhole.
@@ -97,6 +99,7 @@ class WormholeSpec:
     pull: str = MISSING
     options: Mapping[str, Any] = field(default_factory=dict)
     attachments: tuple[Attachment, ...] = ()
+    isolated: bool = False
     wiring: WiringSpec = WiringSpec()
     recreate: bool = False
     adopt: bool = False
@@ -120,7 +123,8 @@ class WormholeSpec:
     @property
     def network_mode(self) -> str:
         """The network that it is created on; empty for the default bridge."""
-        return str(self.options.get("network_mode") or next((a.network for a in self.attachments), ""))
+        otherwise = "none" if self.isolated else next((a.network for a in self.attachments), "")
+        return str(self.options.get("network_mode") or otherwise)
 
     @property
     def former_name(self) -> str:
@@ -295,12 +299,15 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         raise InvalidInput(f"name {name!r}", expected="letters, digits, and after the first also _ . and -")
     options = parse_options(params)
     attachments = parse_attachments(params.get("networks"), options.get("network_mode", ""))
+    comparisons = parse_comparisons(params.get("comparisons"))
+    strictly = comparisons.get(NETWORKS) is Comparison.STRICT
+    isolated = strictly and params.get("networks") == [] and "network_mode" not in options
     wiring = parse_wiring(
         params,
         name=name,
         socket_path=socket_path,
         networks=(attachment.network for attachment in attachments),
-        network_mode=options.get("network_mode", ""),
+        network_mode="none" if isolated else options.get("network_mode", ""),
         gateway_priorities={
             attachment.network: attachment.gw_priority for attachment in attachments if attachment.gw_priority
         },
@@ -325,6 +332,7 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         pull=_parse_pull(params.get("pull")),
         options=options,
         attachments=attachments,
+        isolated=isolated,
         wiring=wiring,
         recreate=params["recreate"],
         adopt=params["adopt"],
@@ -332,7 +340,7 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
         verify=params["verify"],
         program=params.get("discover_program") or "",
         platform=parse_platform("platform", params["platform"]) if params.get("platform") else None,
-        comparisons=parse_comparisons(params.get("comparisons")),
+        comparisons=comparisons,
         healthy_wait_timeout=max(params.get("healthy_wait_timeout") or 0.0, 0.0),
         detach=params.get("detach") is not False,
         cleanup=bool(params.get("cleanup")),

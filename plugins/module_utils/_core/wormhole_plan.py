@@ -28,6 +28,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import (
     IMAGE,
     NETWORKS,
+    PLATFORM,
     find_deviations,
     merge_options,
     render_body,
@@ -219,12 +220,16 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     )
     attachments = find_attachment_deviations(_compared_attachments(spec), container)
     update = render_update((deviation.option for deviation in deviations), values)
+    surplus = _surplus_networks(spec, container)
+    joining = bool(attachments) or bool(surplus)
     joins = _may_join(container)
-    replacing = bool(steps.reasons) or update is None or (bool(attachments) and not joins)
+    replacing = bool(steps.reasons) or update is None or (joining and not joins)
     for deviation in deviations:
         steps.note(spec, deviation, replaces=render_update([deviation.option], values) is None)
     for item in attachments:
         steps.note(spec, item.deviation, replaces=not joins)
+    for network in surplus:
+        steps.note(spec, Deviation("networks", network, None, "attached"), replaces=not joins)
     if replacing:
         refuse_replacement(spec, container, steps.reasons)
         steps.before["container"], steps.after["container"] = container["Id"][:12], "a new one"
@@ -233,8 +238,7 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         steps.actions.append(UpdateContainer(container["Id"], update))
     for item in attachments:
         steps.actions.append(ConnectNetwork(container["Id"], item.attachment, again=item.attached))
-    for network in _surplus_networks(spec, container):
-        steps.note(spec, Deviation("networks", network, None, "attached"))
+    for network in surplus:
         steps.actions.append(DisconnectNetwork(container["Id"], network))
     return steps.followed_by(_plan_running(spec, state))
 
@@ -253,7 +257,7 @@ def _compared_attachments(spec: WormholeSpec) -> tuple[Attachment, ...]:
 
 def _surplus_networks(spec: WormholeSpec, container: Mapping[str, Any]) -> tuple[str, ...]:
     """Networks to leave, which a container does if networks are compared strictly, as with docker_container."""
-    if not spec.attachments or spec.comparisons.get(NETWORKS) is not Comparison.STRICT:
+    if not spec.isolated and not (spec.attachments and spec.comparisons.get(NETWORKS) is Comparison.STRICT):
         return ()
     return find_surplus_networks(spec.attachments, spec.network_mode, container)
 
@@ -268,7 +272,7 @@ def _replacement_reasons(spec: WormholeSpec, state: WormholeState) -> _Steps:
     named = (container.get("Config") or {}).get("Image", "")
     if not spec.image or spec.comparisons.get(IMAGE) is Comparison.IGNORE:
         pass
-    elif not _fits(spec, state):
+    elif not _fits(spec, state) and spec.comparisons.get(PLATFORM) is not Comparison.IGNORE:
         text = f"platform: expected {spec.platform}, found an image for another"
         reasons.append(Reason("platform_differs", text, spec.name))
         before["platform"], after["platform"] = "another", str(spec.platform)

@@ -436,6 +436,7 @@ def test_what_is_no_image(text):
             "comparisons user: expected strict or ignore, since it is one value",
         ),
         ({"image": "allow_more_present"}, "comparisons image: expected strict or ignore"),
+        ({"platform": "allow_more_present"}, "comparisons platform: expected strict or ignore"),
     ],
 )
 def test_malformed_comparisons_are_refused(comparisons, message):
@@ -447,7 +448,7 @@ def test_comparisons_know_aliases_and_let_names_go_before_the_wildcard():
     found = parse_comparisons({"ports": "strict", "command": "allow_more_present", "*": "ignore"})
     assert found["published_ports"] is Comparison.STRICT
     assert found["command"] is Comparison.ALLOW_MORE_PRESENT
-    assert {found["env"], found["image"], found["networks"]} == {Comparison.IGNORE}
+    assert {found[name] for name in ("env", "image", "networks", "platform")} == {Comparison.IGNORE}
 
 
 @pytest.mark.parametrize(

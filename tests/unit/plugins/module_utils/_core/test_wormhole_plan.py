@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ConnectNetwork,
     CreateContainer,
+    DisconnectNetwork,
     PullImage,
     RemoveContainer,
     RemoveFormer,
@@ -528,6 +529,56 @@ def test_without_an_image_a_healthcheck_is_missed_too():
         plan_wormhole(spec(image=None, state="healthy"), replace(RUNNING, image=None))
 
 
+# -- on no network at all --------------------------------------------------------------------------
+
+NO_NETWORKS = {"networks": [], "comparisons": {"networks": "strict"}, "transport": "unix"}
+
+
+def test_networks_that_are_none_are_all_left():
+    joined = after(VIRGIN, transport="unix", networks=[{"name": "bridge"}, {"name": "ci"}])
+    plan = plan_wormhole(spec(**NO_NETWORKS), joined)
+    assert plan.actions == (DisconnectNetwork("simulated", "bridge"), DisconnectNetwork("simulated", "ci"))
+    assert plan.texts() == [f"networks {name}: expected nothing, found attached" for name in ("bridge", "ci")]
+    assert plan_wormhole(spec(**NO_NETWORKS), simulate_wormhole(joined, plan)).is_empty
+
+
+def test_a_container_on_no_network_is_created_so():
+    state = after(VIRGIN, **NO_NETWORKS)
+    assert state.container["HostConfig"]["NetworkMode"] == "none"
+    assert plan_wormhole(spec(**NO_NETWORKS), state).is_empty
+    assert plan_wormhole(spec(**{**NO_NETWORKS, "comparisons": {"*": "strict"}}), state).is_empty
+
+
+def test_the_hosts_network_is_left_by_a_replacement():
+    on_host = after(VIRGIN, transport="unix", network_mode="host")
+    assert kinds(plan_wormhole(spec(**NO_NETWORKS), on_host)) == [CreateContainer]
+
+
+def test_without_networks_there_is_no_way_but_the_socket():
+    with pytest.raises(InvalidInput, match="^network none: .*no network at all. Use transport unix"):
+        plan_wormhole(spec(**{**NO_NETWORKS, "transport": "tls"}), VIRGIN)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"networks": []},
+        {"networks": None, "comparisons": {"networks": "strict"}},
+        {"networks": [], "comparisons": {"networks": "strict"}, "network_mode": "bridge"},
+    ],
+)
+def test_networks_are_left_only_if_that_is_asked_for(params):
+    assert plan_wormhole(spec(transport="unix", **params), after(VIRGIN, transport="unix")).is_empty
+
+
+def test_a_platform_that_is_not_compared_is_no_reason():
+    foreign = {**IMAGE, "Os": "linux", "Architecture": "arm64"}
+    found = replace(RUNNING, image=foreign)
+    assert codes(plan_wormhole(spec(platform="linux/amd64"), found)) == ["platform_differs"]
+    ignored = {"comparisons": {"platform": "ignore"}}
+    assert plan_wormhole(spec(platform="linux/amd64", **ignored), found).is_empty
+
+
 # -- where ports are published ---------------------------------------------------------------------
 
 BOUND = replace(
@@ -573,7 +624,7 @@ BESIDE = st.fixed_dictionaries(
     {},
     optional={
         "networks": st.sampled_from(
-            [[{"name": "ci"}], [{"name": "ci", "aliases": ["x"]}, {"name": "bridge"}]]
+            [[], [{"name": "ci"}], [{"name": "ci", "aliases": ["x"]}, {"name": "bridge"}]]
         ),
         "transport": st.sampled_from(["tls", "unix"]),
         "identity": st.sampled_from(["agent", "other"]),
@@ -594,7 +645,10 @@ BESIDE = st.fixed_dictionaries(
         "default_host_ip": st.sampled_from(["", "127.0.0.1"]),
     },
 )
-OPTION_SETS = st.tuples(some_options(), BESIDE).map(lambda both: {**both[0], **both[1]})
+# On no network at all there is no way but the socket.
+OPTION_SETS = st.tuples(some_options(), BESIDE).map(
+    lambda both: {**both[0], **both[1], **({"transport": "unix"} if both[1].get("networks") == [] else {})}
+)
 STATES = st.sampled_from(["started", "healthy", "stopped", "present", "absent"])
 
 
