@@ -208,7 +208,7 @@ options:
   env_file:
     description:
       - A file on the managed node with variables, as C(NAME=value) a line. Lines that begin with C(#) and empty ones do
-        not count. What is in O(env) too is taken from there.
+        not count, nor do blanks at both ends of a line. What is in O(env) too is taken from there.
     type: path
   user:
     description:
@@ -288,8 +288,9 @@ options:
     aliases: [log_opt]
   volumes:
     description:
-      - Volumes as C(source:target[:mode]), where the source is an absolute path on the host or a volume's
-        name, or C(target) alone for an anonymous volume.
+      - Volumes as C(source:target[:mode]), where the source is a path on the host or a volume's name, or C(target) alone for
+        an anonymous volume.
+      - Paths that begin with C(.) or C(~) are completed on the managed node.
     type: list
     elements: str
   mounts:
@@ -354,6 +355,11 @@ options:
       tmpfs_mode:
         description: Permissions of a V(tmpfs), as an octal number such as V(1777).
         type: str
+      tmpfs_options:
+        description: Further options of a V(tmpfs), each as a mapping of one name to a string, or to null if it has no value.
+            Needs API 1.46 (Docker 27).
+        type: list
+        elements: dict
   tmpfs:
     description: Paths at which a tmpfs is mounted, with options after a colon, such as V(/run:size=64m).
     type: list
@@ -667,6 +673,10 @@ notes:
     change. C(kernel_memory) was given up by Docker. C(paused): a paused container cannot be traversed. C(restart): use a
     handler that stops and starts it, or O(recreate). C(output_logs): the output is in the result. C(removal_wait_timeout)
     is what the option C(timeout) is."
+  - What YAML makes a boolean of is refused in O(labels), O(log_options), O(storage_opts), O(sysctls) and
+    O(networks[].driver_opts), where docker_container converts some of them; in O(mounts[].labels) and
+    O(mounts[].volume_options) it becomes V(true) or V(false), as there. Without O(image), a container that would have to be
+    replaced is refused.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.dockerd_listener
@@ -888,6 +898,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store, x509
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.env_file import with_env_file
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.host_paths import with_host_paths
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.managed_wormhole import (
     ManagedWormhole,
 )
@@ -926,7 +937,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole imp
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     spec, identity = parse_wormhole(
-        with_env_file(module.params), parse_socket_path(module.params["docker_host"])
+        with_host_paths(with_env_file(module.params)), parse_socket_path(module.params["docker_host"])
     )
     authority, issued = Authority(), module.params["issued"]
     if identity is not None:

@@ -43,6 +43,7 @@ ARGUMENT: Mapping[str, Any] = {
         "subpath": {"type": "str"},
         "tmpfs_size": {"type": "str"},
         "tmpfs_mode": {"type": "str"},
+        "tmpfs_options": {"type": "list", "elements": "dict"},
     },
 }
 
@@ -65,6 +66,7 @@ _PLACES: Mapping[str, tuple[str, tuple[str, ...], tuple[int, int]]] = {
     "image_subpath": ("ImageOptions.Subpath", ("image",), (1, 48)),
     "tmpfs_size": ("TmpfsOptions.SizeBytes", ("tmpfs",), (1, 41)),
     "tmpfs_mode": ("TmpfsOptions.Mode", ("tmpfs",), (1, 41)),
+    "tmpfs_options": ("TmpfsOptions.Options", ("tmpfs",), (1, 46)),
 }
 _TYPE_SINCE = {"cluster": (1, 42), "image": (1, 48)}
 
@@ -129,8 +131,21 @@ def _parse_part(subject: str, key: str, value: Any) -> Any:
         except ValueError as error:
             raise InvalidInput(subject, expected="an octal mode such as 1777", found=str(value)) from error
     if key in ("labels", "volume_options"):
-        return parse_mapping(subject, value, numbers=True)
+        # Here docker_container converts, other than elsewhere.
+        return parse_mapping(subject, value, numbers=True, booleans=True)
+    if key == "tmpfs_options":
+        return tuple(_parse_tmpfs_option(subject, item) for item in value)
     return value
+
+
+def _parse_tmpfs_option(subject: str, item: Mapping[str, Any]) -> str:
+    """One option as ``name=value``, or as a name alone."""
+    ((name, value),) = item.items() if len(item) == 1 else (("", None),)
+    if not isinstance(name, str) or not name or "=" in name or not isinstance(value, (str, type(None))):
+        raise InvalidInput(
+            subject, expected="mappings of one name to a string or null", found=str(dict(item))
+        )
+    return name if value is None else f"{name}={value}"
 
 
 def needs_of_mounts(value: Mapping[str, Mapping[str, Any]]) -> Dict[str, tuple[int, int]]:
@@ -155,9 +170,15 @@ def render_mounts(value: Mapping[str, Mapping[str, Any]]) -> list[Dict[str, Any]
             *outer, last = _PLACES[key][0].split(".")
             for step in outer:
                 place = place.setdefault(step, {})
-            place[last] = dict(part) if isinstance(part, Mapping) else part
+            place[last] = _render_part(part)
         rendered.append(mount)
     return rendered
+
+
+def _render_part(part: Any) -> Any:
+    if isinstance(part, tuple):
+        return [option.split("=", 1) for option in part]
+    return dict(part) if isinstance(part, Mapping) else part
 
 
 def read_mounts(found: Iterable[Mapping[str, Any]]) -> Dict[str, Dict[str, Any]]:
@@ -172,6 +193,8 @@ def _read_part(mount: Mapping[str, Any], key: str) -> Any:
     found: Any = mount
     for step in _PLACES[key][0].split("."):
         found = (found or {}).get(step)
+    if key == "tmpfs_options":
+        return tuple("=".join(option) for option in found or ())
     if found is not None:
         return dict(found) if isinstance(found, Mapping) else found
     argument = ARGUMENT["options"].get(key, {"type": "str"})

@@ -43,7 +43,9 @@ def parse_bytes(name: str, text: str) -> int:
     return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
 
 
-def parse_mapping(name: str, value: Mapping[str, Any], *, numbers: bool = False) -> dict[str, str]:
+def parse_mapping(
+    name: str, value: Mapping[str, Any], *, numbers: bool = False, booleans: bool = False
+) -> dict[str, str]:
     """A mapping of strings. Other values are refused, as docker_container does: YAML turns an unquoted
     ``yes`` into a boolean, and what the container then gets is anybody's guess.
 
@@ -51,6 +53,7 @@ def parse_mapping(name: str, value: Mapping[str, Any], *, numbers: bool = False)
         name: of the option.
         value: what the user has given.
         numbers: whether whole numbers are taken too, which cannot be misunderstood.
+        booleans: whether booleans are, as ``true`` and ``false``.
 
     Raises:
         InvalidInput: a value is not a string, or a key is empty or holds ``=``.
@@ -58,6 +61,8 @@ def parse_mapping(name: str, value: Mapping[str, Any], *, numbers: bool = False)
     parsed: Dict[str, str] = {}
     for key, item in value.items():
         number = numbers and isinstance(item, int) and not isinstance(item, bool)
+        if booleans and isinstance(item, bool):
+            item = str(item).lower()
         if not isinstance(item, str) and not number:
             raise InvalidInput(
                 f"{name} {key}",
@@ -72,7 +77,7 @@ def parse_mapping(name: str, value: Mapping[str, Any], *, numbers: bool = False)
 
 
 def parse_env_file(path: str, text: str) -> dict[str, str]:
-    """The variables of an ``env_file``: ``NAME=value`` a line; empty lines and comments do not count.
+    """The variables of an ``env_file``: ``NAME=value`` a line; blanks around it, empty lines and comments do not count.
 
     Args:
         path: of the file, for messages.
@@ -82,8 +87,8 @@ def parse_env_file(path: str, text: str) -> dict[str, str]:
         InvalidInput: a line is none of these. The message does not quote it: it may hold a secret.
     """
     variables: Dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        stripped = line.lstrip()
+    for number, line in enumerate(text.split("\n"), start=1):
+        stripped = line.strip()
         if not stripped or stripped.startswith("#"):
             continue
         name, separator, value = stripped.partition("=")
@@ -156,7 +161,8 @@ def _parse_bind(name: str, item: str) -> str:
         return target
     if source.startswith("/"):
         source = posixpath.normpath(source)
-    elif not _VOLUME_NAME.fullmatch(source):
+    # What is relative, or below a home directory, is completed on the managed node; see _adapters/host_paths.py.
+    elif not source.startswith((".", "~")) and not _VOLUME_NAME.fullmatch(source):
         raise InvalidInput(
             f"{name} {item}", expected="an absolute path on the host or the name of a volume first"
         )

@@ -232,7 +232,14 @@ MALFORMED = [
         {"mounts": [{"target": "/a", "source": "v", "subpath": "../b"}]},
         "mounts /a: subpath: expected a relative",
     ),
-    ({"mounts": [{"target": "/a", "labels": {"a": True}}]}, "mounts /a: labels a: expected a string"),
+    ({"mounts": [{"target": "/a", "labels": {"a": None}}]}, "mounts /a: labels a: expected a string"),
+    *(
+        (
+            {"mounts": [{"target": "/a", "type": "tmpfs", "tmpfs_options": [option]}]},
+            "mounts /a: tmpfs_options: expected mappings of one name to a string or null",
+        )
+        for option in ({}, {"a": "b", "c": "d"}, {"a": 1}, {"a=b": None}, {"": None}, {1: None})
+    ),
     ({"tmpfs": ["a"]}, "tmpfs a: expected an absolute path"),
     ({"tmpfs": ["/a", "/a:rw"]}, "tmpfs /a: expected to be mounted once"),
     (
@@ -457,6 +464,10 @@ def test_comparisons_know_aliases_and_let_names_go_before_the_wildcard():
         ({"healthcheck": {"test": "true", "start_interval": "1s"}}, {"healthcheck start_interval": (1, 44)}),
         ({"mounts": [{"target": "/a", "source": "v", "subpath": "b"}]}, {"mounts /a subpath": (1, 45)}),
         (
+            {"mounts": [{"target": "/a", "type": "tmpfs", "tmpfs_options": [{"noexec": None}]}]},
+            {"mounts /a tmpfs_options": (1, 46)},
+        ),
+        (
             {"mounts": [{"target": "/a", "type": "image", "source": "i", "subpath": "b"}]},
             {"mounts /a image_subpath": (1, 48), "mounts /a type image": (1, 48)},
         ),
@@ -465,6 +476,21 @@ def test_comparisons_know_aliases_and_let_names_go_before_the_wildcard():
 def test_what_an_older_engine_does_not_know_is_found(values, too_new):
     assert find_too_new(parse_options(values), (1, 41)) == too_new
     assert find_too_new(parse_options(values), (1, 48)) == {}
+
+
+def test_options_of_a_tmpfs_are_lists_to_the_engine():
+    def mount(*options):
+        return {"mounts": [{"target": "/a", "type": "tmpfs", "tmpfs_options": list(options)}]}
+
+    values = mount({"noexec": None}, {"uid": "5=6"})
+    (rendered,) = render_body(parse_options(values))["HostConfig"]["Mounts"]
+    assert rendered["TmpfsOptions"]["Options"] == [["noexec"], ["uid", "5=6"]]
+    assert texts(values, container(**values)) == []
+    assert texts(values, container(**mount())) == [
+        "mounts /a tmpfs_options: expected [noexec, uid=5=6], found []"
+    ]
+    without = {"mounts": [{"target": "/a", "type": "tmpfs"}]}
+    assert texts(without, container(**values)) == []
 
 
 def test_what_image_and_engine_contribute_is_not_too_much():
@@ -486,7 +512,8 @@ def test_what_image_and_engine_contribute_is_not_too_much():
     "text, expected",
     [
         ("", {}),
-        ("# a comment\n\nA=1\n  B=x=y z \n#C=2\nD=\n", {"A": "1", "B": "x=y z ", "D": ""}),
+        ("# a comment\n\nA=1\n  B=x=y z \t\n#C=2\nD=\n", {"A": "1", "B": "x=y z", "D": ""}),
+        ("A=b\x0bC=d\n", {"A": "b\x0bC=d"}),
     ],
 )
 def test_env_files(text, expected):

@@ -54,6 +54,7 @@ def test_what_is_no_size(text):
         (["/a:/b:z,ro"], ("/a:/b:ro,z",)),
         (["data:/b"], ("data:/b",)),
         (["/b"], ("/b",)),
+        (["./a:/b", "~/a:/c:ro"], ("./a:/b", "~/a:/c:ro")),
         (["/a:/b", "/a:/b:rw"], ("/a:/b",)),
     ],
 )
@@ -67,8 +68,6 @@ def test_volumes(items, expected):
     [
         (["a:b"], "absolute target"),
         (["relative"], "absolute target"),
-        (["./a:/b"], "absolute path on the host or the name of a volume"),
-        (["~/a:/b"], "absolute path on the host or the name of a volume"),
         ([":/b"], "absolute path on the host or the name of a volume"),
         (["/a:/b:ro:x"], "absolute target"),
         (["/a:/b:readonly"], "found readonly"),
@@ -186,6 +185,11 @@ def test_ports_survive_the_way_through_the_engine(address, host, port, protocol)
 def test_values_that_yaml_made_something_else_of_are_refused(value):
     with pytest.raises(InvalidInput, match="^env A: expected a string.*quotes"):
         parse_mapping("env", {"A": value})
+
+
+def test_booleans_are_taken_where_they_are_asked_for():
+    found = parse_mapping("labels", {"a": True, "b": False, "c": 1}, numbers=True, booleans=True)
+    assert found == {"a": "true", "b": "false", "c": "1"}
 
 
 @pytest.mark.parametrize("key", ["", "A=B"])
