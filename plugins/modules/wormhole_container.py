@@ -673,9 +673,8 @@ notes:
     change. C(kernel_memory) was given up by Docker. C(paused): a paused container cannot be traversed. C(restart): use a
     handler that stops and starts it, or O(recreate). C(output_logs): the output is in the result. C(removal_wait_timeout)
     is what the option C(timeout) is."
-  - What YAML makes a boolean of is refused in O(labels), O(log_options), O(storage_opts), O(sysctls) and
-    O(networks[].driver_opts), where docker_container converts some of them; in O(mounts[].labels) and
-    O(mounts[].volume_options) it becomes V(true) or V(false), as there. Without O(image), a container that would have to be
+  - What YAML makes a boolean of is refused, also in O(log_options) and O(sysctls), where docker_container converts it; in
+    O(mounts[].labels) and O(mounts[].volume_options) it becomes V(true) or V(false), as there. Without O(image), a container that would have to be
     replaced is refused.
 seealso:
   - module: wormhole.docker.tls_certificates

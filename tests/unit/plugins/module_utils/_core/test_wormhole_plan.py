@@ -421,44 +421,57 @@ def test_an_option_that_the_kernel_ignores_is_refused():
         plan_wormhole(spec(memory="64m"), replace(VIRGIN, info={"MemoryLimit": False}))
 
 
-@pytest.mark.parametrize(
-    "params, message",
-    [
-        ({"name": "a b"}, "name 'a b'"),
-        ({"name": "-a"}, "name '-a'"),
-        ({"image": "Foo Bar"}, "image: expected an image's name in lower case"),
-        ({"image": "busybox:"}, "image: expected an image's name in lower case"),
-        ({"transport": "udp"}, "transport: expected tls or unix or tcp, found udp"),
-        ({"transport": "tcp"}, "transport tcp: expected the option insecure_plaintext_port beside it"),
-        (
-            {"insecure_plaintext_port": 2375},
-            "insecure_plaintext_port: expected transport tcp beside it, found transport tls",
-        ),
-        (
-            {"transport": "tcp", "insecure_plaintext_port": 65536},
-            "insecure_plaintext_port: expected a number from 1 to 65535",
-        ),
-        ({"shared_directory": "src"}, "shared_directory: expected an absolute path"),
-        ({"shared_directory": "//"}, "shared_directory: expected an absolute path below /"),
-        (
-            {"shared_directory": "/src", "working_dir": "/srcs"},
-            "working_dir /srcs: expected shared_directory /src, or a directory in it",
-        ),
-        ({"shared_directory": "/src", "volumes": ["vol:/src/"]}, "volumes /src: expected to be left"),
-        (
-            {"testcontainers": True, "env": {"TESTCONTAINERS_HOST_OVERRIDE": "x"}},
-            "env TESTCONTAINERS_HOST_OVERRIDE: expected to be left",
-        ),
-        ({"port": 0}, "port: expected a number from 1 to 65535"),
-        ({"identity": "../x"}, "identity ../x: expected a name"),
-        ({"identity_directory": "x"}, "identity_directory: expected an absolute path"),
-        ({"certificate_path": "/a:b"}, "certificate_path: expected an absolute path without a colon"),
-        ({"env": {"DOCKER_HOST": "x"}}, "env DOCKER_HOST: expected to be left to transport tls"),
-        ({"volumes": ["/x:/certs"]}, "volumes /certs"),
-        ({"stop_timeout": -2}, "stop_timeout: expected"),
-        ({"default_host_ip": "localhost"}, "default_host_ip: expected an IP address, or an empty string"),
-    ],
-)
+# Options beside those of the table, each with what it must not be; one sentence for each.
+MALFORMED_PARAMETERS = [
+    ({"name": "a b"}, "name 'a b'"),
+    ({"name": "-a"}, "name '-a'"),
+    ({"image": "Foo Bar"}, "image: expected an image's name in lower case"),
+    ({"image": "busybox:"}, "image: expected an image's name in lower case"),
+    ({"transport": "udp"}, "transport: expected tls or unix or tcp, found udp"),
+    ({"transport": "tcp"}, "transport tcp: expected the option insecure_plaintext_port beside it"),
+    (
+        {"insecure_plaintext_port": 2375},
+        "insecure_plaintext_port: expected transport tcp beside it, found transport tls",
+    ),
+    (
+        {"transport": "tcp", "insecure_plaintext_port": 65536},
+        "insecure_plaintext_port: expected a number from 1 to 65535",
+    ),
+    ({"shared_directory": "src"}, "shared_directory: expected an absolute path"),
+    ({"shared_directory": "//"}, "shared_directory: expected an absolute path below /"),
+    (
+        {"shared_directory": "/src", "working_dir": "/srcs"},
+        "working_dir /srcs: expected shared_directory /src, or a directory in it",
+    ),
+    ({"shared_directory": "/src", "volumes": ["vol:/src/"]}, "volumes /src: expected to be left"),
+    (
+        {"testcontainers": True, "env": {"TESTCONTAINERS_HOST_OVERRIDE": "x"}},
+        "env TESTCONTAINERS_HOST_OVERRIDE: expected to be left",
+    ),
+    ({"port": 0}, "port: expected a number from 1 to 65535"),
+    ({"identity": "../x"}, "identity ../x: expected a name"),
+    ({"identity_directory": "x"}, "identity_directory: expected an absolute path"),
+    ({"certificate_path": "/a:b"}, "certificate_path: expected an absolute path without a colon"),
+    ({"env": {"DOCKER_HOST": "x"}}, "env DOCKER_HOST: expected to be left to transport tls"),
+    ({"volumes": ["/x:/certs"]}, "volumes /certs"),
+    ({"stop_timeout": -2}, "stop_timeout: expected"),
+    ({"default_host_ip": "localhost"}, "default_host_ip: expected an IP address, or an empty string"),
+    ({"pull": "sometimes"}, "pull: expected never, missing, always, true or false, found 'sometimes'"),
+    ({"platform": "a/b/c/d"}, "platform: expected os"),
+    ({"comparisons": {"env": "roughly"}}, "comparisons env: expected one of"),
+    ({"networks": [{"name": ""}]}, "networks: expected the name of a network"),
+    ({"detach": False, "state": "stopped"}, "detach: expected state started beside"),
+    ({"cleanup": True}, "cleanup: expected detach: false beside it"),
+    ({"kill_signal": "SIGTERM"}, "kill_signal: expected force_kill beside it"),
+    ({"kill_signal": "a b", "force_kill": True}, "kill_signal: expected a signal such as SIGTERM"),
+    ({"auto_remove": True, "state": "stopped"}, "auto_remove: expected another state than stopped"),
+    ({"discover": "later"}, "discover: expected launch or runtime, found later"),
+    ({"discover": "runtime", "testcontainers": True}, "testcontainers: expected discover launch"),
+    ({"state": "healthy", "healthcheck": {"test": ["NONE"]}}, "state healthy: expected a healthcheck"),
+]
+
+
+@pytest.mark.parametrize("params, message", MALFORMED_PARAMETERS)
 def test_malformed_parameters_are_refused_in_one_sentence(params, message):
     with pytest.raises(InvalidInput, match=f"^{message}"):
         spec(**params)
