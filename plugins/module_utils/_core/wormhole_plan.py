@@ -247,6 +247,9 @@ def _with_removed_variables(
     spec: WormholeSpec, added: Mapping[str, Any], container: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What is compared beside the user's options: the wiring, and that nothing else chooses the engine."""
+    if not spec.image:
+        # The container keeps its wiring, and with it these variables.
+        return dict(added)
     surplus = find_inherited(container, added["env"], discovering=spec.wiring.discover == RUNTIME)
     return {**added, "env": {**added["env"], **dict.fromkeys(surplus)}}
 

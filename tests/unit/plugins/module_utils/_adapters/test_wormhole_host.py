@@ -723,7 +723,9 @@ def test_a_namespace_of_another_container_is_that_containers_until_it_is_another
     assert bench.run(**{**task, option: f"container:{first}"}).is_empty
     bench.engine.remove_container(first)
     second = bench.engine.create_container("db", {"Image": IMAGE})
-    assert bench.run(**task).texts() == [f"{option}: expected container:{second}, found container:{first}"]
+    assert bench.run(**task).texts() == [
+        f"{option}: expected container:{second}, found container:{first}; takes a new container"
+    ]
 
 
 @pytest.mark.parametrize("transport", [{}, {"transport": "tcp", "insecure_plaintext_port": 2375}])
