@@ -9,21 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core import (
-    daemon_json,
-    engine_command,
-    foreign_sockets,
-    systemd_units,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._core import daemon_json, engine_command
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._core.firewall import Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._core.foreign_plan import (
+    diff_foreign,
+    plan_foreign,
+    sockets_to_stop,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE, Topology
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
     ENGINE_UNIT,
     SERVED_CURRENT,
     SERVED_NOTHING,
     SERVED_OUTDATED,
-    STOCK_UNIT,
     Action,
     EnableUnits,
     EndTransaction,
@@ -96,7 +95,7 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     override_reasons, override_actions = _override_changes(state, wanted)
     reasons += override_reasons
     actions += override_actions
-    socket_reasons, socket_actions = _foreign_changes(spec, state)
+    socket_reasons, socket_actions = plan_foreign(spec, state)
     reasons += socket_reasons
     actions += socket_actions
     live_restore = state.live_restore if spec.live_restore is None else spec.live_restore
@@ -124,7 +123,7 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
             actions.append(WriteUnits())
         refuse_interruption(spec, interrupted)
         stop = [name for name, text in wanted.units.items() if _holds_other(state, name, text)]
-        stop += foreign_sockets_to_stop(spec, state)
+        stop += sockets_to_stop(spec, state)
         actions.append(RestartEngine(stop=tuple(stop), containers=(*interrupted, *state.stranded)))
     insecure = _insecure_reasons(state, wanted.units)
     if insecure:
@@ -410,48 +409,6 @@ def _override_changes(state: ListenerState, wanted: _Wanted) -> tuple[list[Reaso
     return [Reason("command_differs", text, ENGINE_UNIT)], [WriteUnits(tuple(files))]
 
 
-def wanted_overrides(spec: ListenerSpec, state: ListenerState) -> dict[str, tuple[str, str]]:
-    """Paths and texts of our drop-ins, by the socket unit of somebody else's that each of them closes."""
-    return {
-        unit: (systemd_units.override_path(unit, socket.drop_ins), foreign_sockets.render_override(socket))
-        for unit, socket in state.foreign_sockets.items()
-        if spec.tls and (socket.configured or socket.is_closed)
-    }
-
-
-def foreign_sockets_to_stop(spec: ListenerSpec, state: ListenerState) -> list[str]:
-    """Socket units of somebody else's that have to be stopped, because they listen on nothing but what is to go."""
-    return [
-        unit
-        for unit, socket in sorted(state.foreign_sockets.items())
-        if spec.tls and socket.held and not socket.others and unit != STOCK_UNIT
-    ]
-
-
-def _foreign_changes(spec: ListenerSpec, state: ListenerState) -> tuple[list[Reason], list[Action]]:
-    """What closes the TCP sockets that somebody has slipped in; the files that name them stay."""
-    reasons: list[Reason] = []
-    files: list[tuple[str, Optional[str]]] = []
-    stale = False
-    wanted = wanted_overrides(spec, state)
-    for unit, socket in sorted(state.foreign_sockets.items()):
-        present = (socket.override_path, socket.override_text)
-        if unit in wanted and present != wanted[unit]:
-            places = ", ".join(render_endpoint(*endpoint) for endpoint in socket.configured)
-            text = f"{unit} has dockerd listen on {places}, by {', '.join(socket.sources)}"
-            reasons.append(Reason("listener_slipped_in", text, unit))
-            files.append(wanted[unit])
-        elif unit not in wanted and socket.override_path:
-            text = f"{socket.override_path} overrules {unit} for no reason any more"
-            reasons.append(Reason("override_surplus", text, unit))
-        elif spec.tls and socket.held and socket.others:
-            reasons.append(Reason("unit_stale", f"systemd has not read the present {unit}", unit))
-            stale = True
-        if socket.override_path and socket.override_path != wanted.get(unit, ("", ""))[0]:
-            files.append((socket.override_path, None))
-    return reasons, [WriteUnits(tuple(files))] if files or stale else []
-
-
 def _insecure_reasons(
     state: ListenerState, units: Mapping[str, str]
 ) -> Optional[tuple[list[Reason], tuple[str, ...]]]:
@@ -561,12 +518,8 @@ def _diff(
     if path:
         before[path] = state.command.override_text.splitlines()
         after[path] = (wanted.override_text or "").splitlines()
-    overrides = wanted_overrides(spec, state)
-    for unit, socket in state.foreign_sockets.items():
-        wanted_path, wanted_text = overrides.get(unit, ("", ""))
-        for path in filter(None, dict.fromkeys((socket.override_path, wanted_path))):
-            before[path] = socket.override_text.splitlines() if path == socket.override_path else []
-            after[path] = wanted_text.splitlines() if path == wanted_path else []
+    for entry in diff_foreign(spec, state):
+        before[entry.path], after[entry.path] = entry.before, entry.after
     opened = plan_openings(spec, state)
     if state.firewall.manager or state.firewall.opened:
         before["firewall"] = [render_opening(opening) for opening in sorted(state.firewall.opened)]

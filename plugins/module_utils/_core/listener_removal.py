@@ -261,9 +261,11 @@ def _diff(
         before[f"{daemon_json.PATH} exists"] = not state.config_missing
         after[f"{daemon_json.PATH} exists"] = former is not None
     texts = {unit_path(name): unit.text or "" for name, unit in state.units.items()}
-    for overruled in (state.command, *state.foreign_sockets.values()):
-        if overruled.override_path:
-            texts[overruled.override_path] = overruled.override_text
+    if state.command.override_path:
+        texts[state.command.override_path] = state.command.override_text
+    for socket in state.foreign_sockets.values():
+        if socket.override_path:
+            texts[socket.override_path] = socket.override_text
     for path, text in sorted(texts.items()):
         before[path], after[path] = text.splitlines(), []
     return before, after
