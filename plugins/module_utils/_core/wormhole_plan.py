@@ -90,6 +90,9 @@ def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
     """The wiring that the container gets, see :func:`_core.wiring.wire`; or keeps, where no image is asked for."""
     kept = _keeping(spec, state)
     if kept is not None:
+        if spec.isolated:
+            # It refuses a container that would lose its way.
+            wire(read_wiring_spec(spec.wiring, kept), state.wiring)
         return read_wiring(kept)
     anew = spec.recreate and not state.created_now
     wired_to = "" if anew else docker_host_of(state.container or state.former)

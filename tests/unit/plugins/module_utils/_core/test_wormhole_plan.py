@@ -532,6 +532,13 @@ def test_without_an_image_the_wiring_is_the_containers():
     assert (wired.transport, wired.identity, wired.certificate_path) == ("tls", "other", "/certs")
 
 
+def test_without_an_image_a_container_does_not_lose_its_way():
+    none = {"image": None, "networks": [], "comparisons": {"networks": "strict"}}
+    with pytest.raises(InvalidInput, match="^network none: .*no network at all. Use transport unix"):
+        plan_wormhole(spec(**none), RUNNING)
+    assert kinds(plan_wormhole(spec(**none), UNIX)) == [DisconnectNetwork]
+
+
 def test_without_an_image_the_program_of_a_container_stays():
     found = replace(RUNNING, program=ProgramState("an older one"))
     assert plan_wormhole(spec(image=None), found).is_empty
