@@ -674,8 +674,8 @@ notes:
     handler that stops and starts it, or O(recreate). C(output_logs): the output is in the result. C(removal_wait_timeout)
     is what the option C(timeout) is."
   - What YAML makes a boolean of is refused, also in O(log_options) and O(sysctls), where docker_container converts it; in
-    O(mounts[].labels) and O(mounts[].volume_options) it becomes V(true) or V(false), as there. Without O(image), a container that would have to be
-    replaced is refused.
+    O(mounts[].labels) and O(mounts[].volume_options) it becomes V(true) or V(false), as there.
+  - Without O(image), a container that would have to be replaced is refused, where docker_container takes the image that it has.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.dockerd_listener
