@@ -102,6 +102,7 @@ NOT_IN_THE_MATRIX = {
     "testcontainers": "has scenarios of its own",
     "keep_volumes": "test_wormhole_host.py; no difference that the matrix could see",
     "kill_signal": "test_wormhole_host.py",
+    "pid_mode": "an engine of the lab hangs when it stops such a container; started in the contract",
     "platform": "the lab has images for one alone; test_wormhole_plan.py",
     "timeout": "no option of a container",
     "verify": "the matrix wants each of its containers proved; test_wormhole_host.py",
