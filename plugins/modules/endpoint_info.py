@@ -32,6 +32,8 @@ options:
       - IP address or name to connect to, without scheme and port.
       - If left out with O(container), the address in the container's C(DOCKER_HOST); if that is not set either, the
         container's default gateway.
+      - A container that looks its engine up at each start has no such C(DOCKER_HOST). If left out there, the address that it
+        has settled on; while it has not, the first one that it tries.
       - If left out with O(network), the network's gateway, the IPv4 one if there are two; V(127.0.0.1) for the host's own
         network.
       - Required without O(container) and O(network).
@@ -43,12 +45,14 @@ options:
       - TCP port.
       - If left out, and the address comes from the container's C(DOCKER_HOST), the port in there. Else V(2376), or
         V(2375) with O(transport=tcp).
+      - With a container that looks its engine up at each start, the port that its C(WORMHOLE_PORT) names.
     type: int
   transport:
     description:
       - V(tls) if the endpoint is meant to speak TLS, V(tcp) if it is meant to speak plaintext.
       - If left out, and the address comes from the container's C(DOCKER_HOST), what its C(DOCKER_TLS_VERIFY) and
         C(DOCKER_TLS) say. Else V(tls).
+      - With a container that looks its engine up at each start, V(tcp) if it has C(WORMHOLE_INSECURE_PLAINTEXT=true).
     type: str
     choices: [tls, tcp]
   directory:
@@ -430,6 +434,7 @@ from typing import Any, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters.discovery import candidates, settle
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import DEFAULT_DOCKER_HOST
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine_host import (
     HostQuestions,
@@ -472,6 +477,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.served_certi
     describe_host,
     diagnose_host,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
     connection_arguments,
     open_engine,
@@ -514,7 +520,9 @@ def in_container(params: Mapping[str, Any]) -> Place:
     client = parse_client_settings(
         inspection, address=params["address"] or "", directory=params["directory"] or ""
     )
-    if not (params["address"] or client.address):
+    if not client.address and client.discovers:
+        client = find_discovered(params["container"], pid, client)
+    elif not client.address:
         client = replace(client, address=find_gateway(params["container"], pid, params["step_timeout"]))
     return Place(client, pid=pid)
 
@@ -562,6 +570,23 @@ def make_questions(params: Mapping[str, Any]) -> HostQuestions:
         server_directory=params["server_directory"] or "",
         own_config=params["docker_host"] == DEFAULT_DOCKER_HOST,
     )
+
+
+def find_discovered(container: str, pid: int, client: ClientSettings) -> ClientSettings:
+    """With what the container's program has settled on; while it has not, with what it tries first."""
+    try:
+        found = settle(pid, Wiring("", port=client.port))
+    except VerificationFailed as error:
+        tried = candidates(pid)
+        if not tried:
+            raise WormholeError(
+                f"container {container}",
+                expected=error.expected,
+                found="no network by which there is a way to one",
+                remedy="Attach it to a bridge network, or give an address",
+            ) from error
+        return replace(client, address=tried[0])
+    return replace(client, address=found.address, port=found.port)
 
 
 def find_gateway(container: str, pid: int, timeout: float) -> str:

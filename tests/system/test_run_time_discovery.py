@@ -16,7 +16,16 @@ from hosts import GATEWAY, RESTART, configure, inside, launch_arguments
 
 PROGRAM = Path(__file__).resolve().parents[2] / "files/wormhole-discover"
 INSTALLED = "/usr/local/lib/wormhole-docker/wormhole-discover"
+ENDPOINTS = Path(__file__).parent / "plays/endpoints.yml"
 EVERY = ["-e", json.dumps({"listener_addresses": ["gateways"]})]
+TLS_PORT, TCP_PORT = 12376, 12375
+OTHER_PORTS = {
+    "listener_addresses": ["gateways"],
+    "listener_port": TLS_PORT,
+    "listener_insecure_plaintext_port": TCP_PORT,
+}
+LATE = "docker network create --subnet 10.77.8.0/24 late"
+"""A network whose gateway the listener does not serve: docker0's address is what its containers find."""
 CI, OTHER = "10.77.2.1", "10.77.3.1"
 NETWORKS = (
     "docker network create --subnet 10.77.2.0/24 ci; docker network create --subnet 10.77.3.0/24 other; "
@@ -30,6 +39,12 @@ RUN_TIME = {
     "discover": "runtime",
 }
 BUSYBOX = {**RUN_TIME, "image": "wormhole-lab/busybox:1"}
+TLS = {**RUN_TIME, "port": TLS_PORT}
+TCP = {
+    **{name: value for name, value in RUN_TIME.items() if name != "identity"},
+    "transport": "tcp",
+    "insecure_plaintext_port": TCP_PORT,
+}
 
 
 def settled(host, container):
@@ -50,24 +65,29 @@ def wormholes(run):
     return {item["item"]["name"]: item["wormhole"] for item in items}
 
 
+def endpoints(playbook, host, containers):
+    """By name, what endpoint_info says that a container uses, and that all its layers hold."""
+    run = playbook(str(ENDPOINTS), host, "-e", json.dumps({"containers": list(containers)}))
+    return {item["item"]: item["endpoint"] for task in run.tasks for item in task.items}
+
+
 @pytest.mark.parametrize("release", [12, 13])
 def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run(NETWORKS)
-    playbook("provision", host, *EVERY)
+    listening = ["-e", json.dumps(OTHER_PORTS)]
+    playbook("provision", host, *listening)
+    host.run(LATE)
     listed = [
-        {**RUN_TIME, "name": "agent"},
-        {**RUN_TIME, "name": "mover", "networks": [{"name": "ci"}], "read_only": True, "init": True},
-        {**RUN_TIME, "name": "two", "networks": [{"name": "other"}, {"name": "ci"}]},
-        {**RUN_TIME, "name": "in-host", "network_mode": "host"},
-        {**BUSYBOX, "name": "small", "networks": [{"name": "ci"}]},
-        {
-            **RUN_TIME,
-            "name": "user",
-            "identity": "user",
-            "image": "wormhole-lab/nonroot:1",
-            "user": "1234:1234",
-        },
+        {**TLS, "name": "agent"},
+        {**TLS, "name": "mover", "networks": [{"name": "ci"}], "read_only": True, "init": True},
+        {**TLS, "name": "two", "networks": [{"name": "other"}, {"name": "ci"}]},
+        {**TLS, "name": "late", "networks": [{"name": "late"}]},
+        {**TLS, "name": "in-host", "network_mode": "host"},
+        {**TLS, "name": "small", "image": BUSYBOX["image"], "networks": [{"name": "ci"}]},
+        {**TLS, "name": "user", "identity": "user", "image": "wormhole-lab/nonroot:1", "user": "1234:1234"},
+        {**TCP, "name": "plain"},
+        {**TCP, "name": "plain-small", "image": BUSYBOX["image"], "networks": [{"name": "ci"}]},
     ]
     arguments = launch_arguments(*listed)
     found = wormholes(playbook("launch", host, *arguments))
@@ -77,33 +97,49 @@ def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(rel
         "agent": GATEWAY,
         "mover": CI,
         "two": CI,
+        "late": GATEWAY,
         "in-host": GATEWAY,
         "small": CI,
         "user": GATEWAY,
+        "plain": GATEWAY,
+        "plain-small": CI,
     }
     # What the module tells is what the container has, and it is what its client uses.
     for name, address in addresses.items():
-        assert settled(host, name) == f"tcp://{address}:2376"
+        port = TCP_PORT if name.startswith("plain") else TLS_PORT
+        assert settled(host, name) == f"tcp://{address}:{port}"
     asked = inside(host, f"id -u; sh {INSTALLED} docker info --format '{{{{.Name}}}}'", container="user")
     assert asked.stdout.split() == ["1234", host.name]
+    assert inside(
+        host, f"sh {INSTALLED} docker info --format '{{{{.Name}}}}'", container="plain"
+    ).stdout.split() == [host.name]
+    seen = endpoints(playbook, host, addresses)
+    assert {name: (end["address"], end["transport"], end["port"]) for name, end in seen.items()} == {
+        name: (address, *(("tcp", TCP_PORT) if name.startswith("plain") else ("tls", TLS_PORT)))
+        for name, address in addresses.items()
+    }
     assert playbook("launch", host, *arguments).changed == 0
 
-    for name in ("mover", "small"):
+    for name in ("mover", "small", "plain-small"):
         host.run(f"docker network disconnect ci {name} && docker network connect other {name}")
-    host.run("docker restart -t 1 mover small")
-    assert [settled(host, name) for name in ("mover", "small")] == [f"tcp://{OTHER}:2376"] * 2
+    host.run("docker restart -t 1 mover small plain-small")
+    assert [settled(host, name) for name in ("mover", "small", "plain-small")] == [
+        *[f"tcp://{OTHER}:{TLS_PORT}"] * 2,
+        f"tcp://{OTHER}:{TCP_PORT}",
+    ]
 
     # The engine serves nobody yet when it starts these containers.
     host.run(RESTART)
-    assert settled(host, "agent") == f"tcp://{GATEWAY}:2376"
+    assert settled(host, "agent") == f"tcp://{GATEWAY}:{TLS_PORT}"
     host.reboot(power_cut=True)
-    assert settled(host, "mover") == f"tcp://{OTHER}:2376"
+    assert settled(host, "mover") == f"tcp://{OTHER}:{TLS_PORT}"
+    assert settled(host, "plain") == f"tcp://{GATEWAY}:{TCP_PORT}"
 
     # docker0 gets another address; the containers are started by the engine, and no launch follows.
     configure_bridge(host)
-    playbook("provision", host, *EVERY)
+    playbook("provision", host, *listening)
     host.run("docker restart -t 1 agent")
-    assert settled(host, "agent") == "tcp://10.201.0.1:2376"
+    assert settled(host, "agent") == f"tcp://10.201.0.1:{TLS_PORT}"
 
 
 def configure_bridge(host):

@@ -35,8 +35,10 @@ pytestmark = pytest.mark.parametrize("release", [12, 13], scope="module")
 
 PLAY = Path(__file__).parent / "plays/traversal.yml"
 OTHER_TOOLS = PLAY.with_name("other_tools.yml")
+ENDPOINTS = PLAY.with_name("endpoints.yml")
 PORT = 2375
 SIX = "fd00:bb::1"
+DISCOVER = "/usr/local/lib/wormhole-docker/wormhole-discover"
 WARNING = f"transport tcp: the wormhole reaches its engine without TLS, at port {PORT}"
 
 NETWORKS = f"""
@@ -62,10 +64,11 @@ NAMED = {"image": "wormhole-lab/nonroot:1", "user": "ci"}
 BUSYBOX = {"image": "wormhole-lab/busybox:1"}
 BUSYBOX_NUMBER = {**BUSYBOX, **NUMBER}
 BUSYBOX_NAMED = {**BUSYBOX, "user": "ci"}
+TESTCONTAINERS = {"testcontainers": True}
 
 WAYS: dict[str, dict[str, dict[str, Any]]] = {
     "tls": {
-        "bridge": ROOT,
+        "bridge": TESTCONTAINERS,
         "ci": BUSYBOX_NUMBER,
         "ci+db": NAMED,
         "six": NUMBER,
@@ -75,7 +78,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
         "host": BUSYBOX,
     },
     "unix": {
-        "bridge": NAMED,
+        "bridge": {**NAMED, **TESTCONTAINERS},
         "ci": BUSYBOX,
         "six": NUMBER,
         "over": BUSYBOX_NAMED,
@@ -85,7 +88,7 @@ WAYS: dict[str, dict[str, dict[str, Any]]] = {
         "host": NUMBER,
     },
     "tcp": {
-        "bridge": NUMBER,
+        "bridge": {**NUMBER, **TESTCONTAINERS},
         "ci": NAMED,
         "inner+db": BUSYBOX_NUMBER,
         "six": ROOT,
@@ -118,6 +121,7 @@ EXPECTED = {
     "unix-bridge": "unix:///run/wormhole/docker.sock",
     "tcp-inner-db": f"tcp://10.77.9.1:{PORT}",
     "tcp-host": f"tcp://127.0.0.1:{PORT}",
+    "tcp-host-at-start": f"tcp://127.0.0.1:{PORT}",
 }
 
 
@@ -139,8 +143,19 @@ def wormhole(transport: str, where: str, **more: Any) -> dict[str, Any]:
     }
 
 
+AT_START = [
+    wormhole(transport, where, name=f"{transport}-{where}-at-start", discover="runtime", **how)
+    for transport, where, how in (
+        ("tls", "over", ROOT),
+        ("tcp", "over", BUSYBOX),
+        ("tcp", "host", NUMBER),
+    )
+]
+"""Those that look the address up themselves, where test_run_time_discovery.py has none."""
+
 WORMHOLES = [
-    wormhole(transport, where, **how) for transport, ways in WAYS.items() for where, how in ways.items()
+    *(wormhole(transport, where, **how) for transport, ways in WAYS.items() for where, how in ways.items()),
+    *AT_START,
 ]
 
 
@@ -210,12 +225,45 @@ def test_a_client_in_the_image_agrees(ground):
     version = ground.host.run("docker version --format '{{.Server.Version}}'").stdout.strip()
     for wanted in WORMHOLES:
         name, transport = wanted["name"], wanted["transport"]
+        found = f'eval "$(sh {DISCOVER} --print)"; ' if wanted in AT_START else ""
         if "busybox" not in wanted["image"]:
-            seen = inside(ground.host, "docker version --format '{{.Server.Version}}'", container=name)
+            seen = inside(
+                ground.host, f"{found}docker version --format '{{{{.Server.Version}}}}'", container=name
+            )
             assert seen.stdout.strip() == version, name
         elif transport == "tcp":
             url = "http${DOCKER_HOST#tcp}/_ping"
-            assert inside(ground.host, f'wget -q -O - "{url}"', container=name).stdout == "OK", name
+            assert inside(ground.host, f'{found}wget -q -O - "{url}"', container=name).stdout == "OK", name
+
+
+def test_endpoint_info_looks_where_they_look_that_find_it_themselves(ground):
+    names = [wanted["name"] for wanted in AT_START]
+    run = ground.controller.playbook(str(ENDPOINTS), ground.host, "-e", json.dumps({"containers": names}))
+    seen = {item["item"]: item["endpoint"] for task in run.tasks for item in task.items}
+    found = {name: f"tcp://{seen[name]['address']}:{seen[name]['port']}" for name in names}
+    assert found == {
+        name: one["docker_host"] for name, one in listed(ground.play("info")).items() if name in names
+    }
+    assert [seen[name]["transport"] for name in names] == [wanted["transport"] for wanted in AT_START]
+
+
+SIBLING = """
+    set -eu
+    sibling=$(docker run -d --rm -p 80 wormhole-lab/busybox:1 httpd -f -p 80 -h /etc)
+    port=$(docker port "$sibling" 80 | sed -n '1s/.*://p')
+    curl -fsS --retry 5 --retry-connrefused "http://$TESTCONTAINERS_HOST_OVERRIDE:$port/hostname"
+    docker run --rm -v "$TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE:/var/run/docker.sock" wormhole-lab/cli:1 \\
+        docker -H unix:///var/run/docker.sock inspect -f '{{.Config.Hostname}}' "$sibling"
+    docker rm -f "$sibling" >/dev/null
+"""
+"""What Testcontainers does: the port of a container that it has started, and the reaper that is given the engine's socket."""
+
+
+@pytest.mark.parametrize("transport", WAYS)
+def test_what_testcontainers_needs_is_there(ground, transport):
+    said = inside(ground.host, SIBLING, container=f"{transport}-bridge").stdout.split()
+    assert len(said) == 2
+    assert len(set(said)) == 1
 
 
 def test_what_has_no_way_is_refused_with_the_reason(ground):
@@ -256,7 +304,7 @@ def test_all_are_listed_with_what_is_known_of_them(ground):
     assert {name: one["problem"] for name, one in found.items() if one["proved"] is False} == {}
     days = {name: one["certificate_days_left"] for name, one in found.items()}
     assert {name for name, left in days.items() if left is not None} == {
-        f"tls-{w}".replace("+", "-") for w in WAYS["tls"]
+        wanted["name"] for wanted in WORMHOLES if wanted["transport"] == "tls"
     }
     assert found["tls-ci"]["certificate_days_left"] > 30
     assert found["tls-ci"]["identity_directory"] == "/etc/wormhole/identities/tls-ci"

@@ -121,12 +121,8 @@ def settle(pid: int, wiring: Wiring, try_wiring: Callable[[Wiring], None] = lamb
         raise VerificationFailed(
             "the container", expected="to have found its engine", found=f"that {PROGRAM} is still searching"
         )
-    wanted = _variable(pid, "WORMHOLE_CANDIDATES").split() or SOURCES
-    routes = call_in_network_namespace(
-        pid, lambda: find_candidates(read_routes(), read_container_hosts(pid), wanted), timeout=_TIMEOUT
-    )
     failed: list[str] = []
-    for address in routes:
+    for address in candidates(pid):
         docker_host = f"tcp://{bracketed(address)}:{wiring.port}"
         candidate = replace(wiring, docker_host=docker_host, address=address)
         try:
@@ -138,6 +134,19 @@ def settle(pid: int, wiring: Wiring, try_wiring: Callable[[Wiring], None] = lamb
     raise VerificationFailed(
         "the container", expected="an address at which its engine listens", found="; ".join(failed) or "none"
     )
+
+
+def candidates(pid: int) -> tuple[str, ...]:
+    """The addresses that the program tries in a container, in its order.
+
+    Args:
+        pid: the container's main process.
+    """
+    wanted = _variable(pid, "WORMHOLE_CANDIDATES").split() or SOURCES
+    found = call_in_network_namespace(
+        pid, lambda: find_candidates(read_routes(), read_container_hosts(pid), wanted), timeout=_TIMEOUT
+    )
+    return tuple(found)
 
 
 def _served_names(spec: WiringSpec, served: tuple[tuple[str, int], ...]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@
 """What a Docker client inside a container would connect to, read from the container's inspection.
 
 Sources: Docker CLI reference, "Environment variables" (``DOCKER_HOST``, ``DOCKER_CERT_PATH``, ``DOCKER_TLS_VERIFY``,
-``DOCKER_TLS``: any value but the empty one counts); Engine API, ``ContainerInspect``.
+``DOCKER_TLS``: any value but the empty one counts); Engine API, ``ContainerInspect``; ``files/wormhole-discover``.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import posixpath
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import PROGRAM
 from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
     DEFAULT_PORTS,
     TCP,
     TLS,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, WormholeError
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_DISCOVER, RUNTIME
 
 
 @dataclass(frozen=True)
@@ -27,16 +29,18 @@ class ClientSettings:
     """The settings of a Docker client.
 
     Attributes:
-        address: host of ``DOCKER_HOST``; empty if that is not set.
-        port: its port; 0 if ``DOCKER_HOST`` is not set.
+        address: host of ``DOCKER_HOST``; empty if that is not set, and where it is looked up at each start.
+        port: its port; 0 if ``DOCKER_HOST`` is not set. Where it is looked up, the port at which that is done.
         transport: ``tls`` or ``tcp``.
         directory: the directory on the host that is mounted at ``DOCKER_CERT_PATH``; empty without TLS.
+        discovers: whether a program looks the address up at each start, which the environment then does not tell.
     """
 
     address: str
     port: int
     transport: str
     directory: str
+    discovers: bool = False
 
 
 def parse_client_settings(
@@ -54,6 +58,8 @@ def parse_client_settings(
     """
     name = str(inspection.get("Name", "")).lstrip("/")
     environment = environment_of(inspection)
+    if _discovers(inspection):
+        return _discovering(inspection, environment, address, directory, f"container {name}")
     docker_host = "" if address else environment.get("DOCKER_HOST", "")
     # Where nothing is set, TLS is what we look for.
     encrypted = bool(environment.get("DOCKER_TLS_VERIFY") or environment.get("DOCKER_TLS") or not docker_host)
@@ -64,6 +70,28 @@ def parse_client_settings(
     if transport == TLS and not directory and environment.get("DOCKER_CERT_PATH"):
         directory = mounted_directory(inspection, environment["DOCKER_CERT_PATH"], f"container {name}")
     return ClientSettings(address, port, transport, directory)
+
+
+def _discovers(inspection: Mapping[str, Any]) -> bool:
+    """Whether it starts with the program that looks the address up; images of one's own have no label that says so."""
+    config = inspection.get("Config") or {}
+    words = (*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ()))
+    labelled = (config.get("Labels") or {}).get(LABEL_DISCOVER) == RUNTIME
+    return labelled or any(posixpath.basename(PROGRAM) in str(word) for word in words)
+
+
+def _discovering(
+    inspection: Mapping[str, Any], environment: Mapping[str, str], address: str, directory: str, subject: str
+) -> ClientSettings:
+    """What the program is told by its own settings; it does not look at ``DOCKER_HOST``, but replaces it."""
+    plaintext = environment.get("WORMHOLE_INSECURE_PLAINTEXT") == "true" and not directory
+    transport = TCP if plaintext else TLS
+    port = environment.get("WORMHOLE_PORT", "")
+    if transport == TLS and not directory:
+        path = environment.get("WORMHOLE_CERT_PATH") or environment.get("DOCKER_CERT_PATH") or "/certs"
+        directory = mounted_directory(inspection, path, subject)
+    number = int(port) if port.isascii() and port.isdigit() else DEFAULT_PORTS[transport]
+    return ClientSettings(address, number, transport, directory, discovers=True)
 
 
 def running_pid(inspection: Mapping[str, Any]) -> int:

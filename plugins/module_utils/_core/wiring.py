@@ -29,6 +29,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_addre
     bracketed,
     choose_address,
     host_address,
+    near_addresses,
     served_port,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
@@ -193,8 +194,9 @@ def _choose(spec: WiringSpec, state: WiringState, served: tuple[tuple[str, int],
     if spec.discover != RUNTIME or choice.obstacle or spec.joined[0] == "host":
         return choice
     default = None if state.topology.default is None else state.topology.default.address
-    told = {gateway.address for gateway in state.topology.gateways if gateway.network in spec.joined}
-    findable = tuple(entry for entry in served if entry[0] in {*told, default})
+    findable = tuple(
+        entry for entry in served if entry[0] in {*near_addresses(spec, state.topology), default}
+    )
     found = choose_address(spec, state.topology, findable)
     if not found.obstacle:
         return found

@@ -98,8 +98,12 @@ def host_address(spec: WiringSpec, topology: Topology) -> str:
     """An address at which the container reaches ports that the host publishes; empty if there is none."""
     if spec.joined[0] == "host":
         return LOOPBACK[0]
-    ways = _ways(spec, topology)
-    return next((gateway.address for way in ways for gateway in way.gateways), "")
+    return next(iter(near_addresses(spec, topology)), "")
+
+
+def near_addresses(spec: WiringSpec, topology: Topology) -> tuple[str, ...]:
+    """The gateways of the container's own bridges, that of its default route first."""
+    return tuple(gateway.address for way in _ways(spec, topology) for gateway in way.gateways)
 
 
 def served_port(spec: WiringSpec) -> int:
@@ -123,7 +127,7 @@ def _candidates(spec: WiringSpec, topology: Topology) -> tuple[tuple[str, ...], 
             return LOOPBACK, "a plaintext listener on a bridge takes nothing from the host itself"
         return (*LOOPBACK, *own), ""
     ways = _ways(spec, topology)
-    near = tuple(gateway.address for way in ways for gateway in way.gateways)
+    near = near_addresses(spec, topology)
     if spec.transport == TCP or not ways:
         return near, "a plaintext listener takes only what comes from its own bridge"
     route = ways[0]

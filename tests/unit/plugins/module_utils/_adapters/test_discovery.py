@@ -83,6 +83,12 @@ def test_where_a_process_does_not_tell_the_first_that_works_is_it(elsewhere):
     assert tried == ["tcp://172.17.0.1:2376", "tcp://10.0.0.9:2376"]
 
 
+def test_what_it_tries_is_what_its_own_settings_say(elsewhere):
+    assert discovery.candidates(elsewhere)[:2] == ("172.17.0.1", "10.0.0.9")
+    with running("sleep", "30", WORMHOLE_CANDIDATES="127.0.0.1 host-gateway") as pid:
+        assert discovery.candidates(pid) == ("127.0.0.1", "10.0.0.9")
+
+
 def test_where_nothing_works_it_says_so(elsewhere):
     def attempt(wiring):
         raise VerificationFailed(wiring.docker_host, found=f"nothing at {wiring.address}")

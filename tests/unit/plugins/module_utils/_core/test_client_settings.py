@@ -12,6 +12,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.client_setti
     running_pid,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, WormholeError
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import LABEL_DISCOVER
 
 TLS_ENV = ("DOCKER_HOST=tcp://172.17.0.1:2376", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/certs")
 CERTS = {"Type": "bind", "Source": "/etc/wormhole/clients/ci", "Destination": "/certs"}
@@ -99,6 +100,53 @@ def test_what_is_given_is_not_looked_for():
 def test_hosts_that_are_no_tcp_endpoint(docker_host):
     with pytest.raises(InvalidInput, match="container ci"):
         parse_client_settings(container(f"DOCKER_HOST={docker_host}"))
+
+
+PROGRAM = ("/bin/sh", "/usr/local/lib/wormhole-docker/wormhole-discover", "--", "sleep")
+AT_START = ("WORMHOLE_PORT=12376", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/certs")
+
+
+def discovering(*env, entrypoint=PROGRAM, labels=None, **more):
+    found = container(*env, **more)
+    found["Config"].update(Entrypoint=list(entrypoint), Labels=labels)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("inspection", "expected"),
+    [
+        (discovering(*AT_START, mounts=[CERTS]), (12376, "tls", CERTS["Source"])),
+        (discovering("WORMHOLE_PORT=12375", "WORMHOLE_INSECURE_PLAINTEXT=true"), (12375, "tcp", "")),
+        (discovering("WORMHOLE_INSECURE_PLAINTEXT=true"), (2375, "tcp", "")),
+        (discovering("WORMHOLE_INSECURE_PLAINTEXT=false", mounts=[CERTS]), (2376, "tls", CERTS["Source"])),
+        # The program's own defaults, in an image of one's own, whose DOCKER_HOST it replaces.
+        (
+            discovering("DOCKER_HOST=tcp://image:1", entrypoint=["wormhole-discover"], mounts=[CERTS]),
+            (2376, "tls", CERTS["Source"]),
+        ),
+        (
+            discovering("WORMHOLE_CERT_PATH=/certs/own", *AT_START, mounts=[CERTS]),
+            (12376, "tls", f"{CERTS['Source']}/own"),
+        ),
+        # Wired by another tool, which has put the program elsewhere.
+        (
+            discovering(*AT_START, mounts=[CERTS], entrypoint=(), labels={LABEL_DISCOVER: "runtime"}),
+            (12376, "tls", CERTS["Source"]),
+        ),
+    ],
+)
+def test_settings_of_one_that_looks_the_address_up(inspection, expected):
+    assert parse_client_settings(inspection) == ClientSettings("", *expected, discovers=True)
+
+
+def test_what_is_given_goes_before_what_it_looks_up():
+    found = parse_client_settings(discovering(*AT_START), address="172.17.0.1", directory="/d")
+    assert found == ClientSettings("172.17.0.1", 12376, "tls", "/d", discovers=True)
+
+
+def test_without_the_certificates_it_is_refused():
+    with pytest.raises(InvalidInput, match="DOCKER_CERT_PATH=/certs"):
+        parse_client_settings(discovering("WORMHOLE_PORT=2376"))
 
 
 def test_pid():

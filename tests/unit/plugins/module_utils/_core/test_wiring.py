@@ -21,6 +21,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring impor
     wire,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
+    RUNTIME,
     TCP,
     TLS,
     UNIX,
@@ -286,3 +287,17 @@ def test_what_the_wiring_sets_cannot_be_set_beside_it(transport, conflict, subje
 def test_what_the_wiring_does_not_set_is_free():
     refuse_conflicts(spec(transport=UNIX), env=["DOCKER_API_VERSION"], mount_targets=["/certs"], labels=["a"])
     refuse_conflicts(spec(), mount_targets=["/var/run/docker.sock"], etc_hosts=["a"])
+
+
+@pytest.mark.parametrize(
+    ("networks", "works"),
+    [
+        (("overlay",), True),
+        # What is on a bridge beside the overlay has its default route there, and none through docker_gwbridge.
+        (("overlay", "v4"), False),
+    ],
+)
+def test_a_program_on_an_overlay_finds_the_gateway_of_the_swarms_bridge(networks, works):
+    served = state("172.20.0.1")
+    assert not wire(spec(*networks), served).obstacle
+    assert (not wire(spec(*networks, discover=RUNTIME), served).obstacle) == works
