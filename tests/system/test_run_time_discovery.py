@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hosts import GATEWAY, RESTART, configure, inside, launch_arguments
+from packages import install
 
 PROGRAM = Path(__file__).resolve().parents[2] / "files/wormhole-discover"
 INSTALLED = "/usr/local/lib/wormhole-docker/wormhole-discover"
@@ -72,8 +73,12 @@ def endpoints(playbook, host, containers):
 
 
 @pytest.mark.parametrize("release", [12, 13])
-def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(release, fresh_host, playbook):
+def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(
+    release, fresh_host, playbook, lab
+):
     host = fresh_host(release)
+    for package in ("libwrap0", "socat"):
+        install(lab, host, package)
     host.run(NETWORKS)
     listening = ["-e", json.dumps(OTHER_PORTS)]
     playbook("provision", host, *listening)
