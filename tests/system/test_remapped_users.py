@@ -11,31 +11,55 @@ import json
 import pytest
 
 from hosts import configure, inside, launch_arguments
+from packages import install
 
 KEY = "/etc/wormhole/identities/{}/key.pem"
-OWNERS = {"root": "100000", "number": "104242", "named": "101234"}
+OWNERS = {
+    "root": "100000",
+    "number": "104242",
+    "named": "101234",
+    "at-start": "104242",
+    # With the host's users, a number means the same in the container.
+    "as-host": "4242",
+}
 """dockremap's range begins at 100000 on a lab host."""
+LISTENER = ["-e", json.dumps({"listener_insecure_plaintext_port": 2375})]
+COMMON = {"image": "wormhole-lab/cli:1", "pull": "never"}
+TCP = {**COMMON, "transport": "tcp", "insecure_plaintext_port": 2375}
+SOCKET = {**COMMON, "transport": "unix"}
+WORMHOLES = [
+    {**COMMON, "name": "root"},
+    {**COMMON, "name": "number", "user": "4242"},
+    {**COMMON, "name": "named", "image": "wormhole-lab/nonroot:1"},
+    {**COMMON, "name": "at-start", "user": "4242", "discover": "runtime"},
+    {**COMMON, "name": "as-host", "user": "4242", "userns_mode": "host"},
+    {**TCP, "name": "plain", "user": "4242"},
+    {**TCP, "name": "plain-at-start", "discover": "runtime"},
+    # What the refusal of a socket says that works.
+    {**SOCKET, "name": "socket", "userns_mode": "host"},
+    {**SOCKET, "name": "socket-named", "image": "wormhole-lab/nonroot:1", "userns_mode": "host"},
+]
+DISCOVER = 'eval "$(sh /usr/local/lib/wormhole-docker/wormhole-discover --print)"; '
 
 
 @pytest.mark.parametrize("release", [12, 13])
-def test_wormholes_by_tls_work_and_those_by_socket_are_refused(release, fresh_host, playbook):
+def test_wormholes_work_and_those_by_socket_only_as_the_hosts_users(release, fresh_host, playbook, lab):
     host = fresh_host(release)
+    for package in ("libwrap0", "socat"):
+        install(lab, host, package)
     configure(host, json.dumps({"userns-remap": "default"}))
     host.run("docker load -q -i /srv/images.tar")
-    playbook("provision", host)
-    common = {"image": "wormhole-lab/cli:1", "pull": "never"}
-    wormholes = [
-        {**common, "name": "root"},
-        {**common, "name": "number", "user": "4242"},
-        {**common, "name": "named", "image": "wormhole-lab/nonroot:1"},
-    ]
-    playbook("launch", host, *launch_arguments(*wormholes))
+    playbook("provision", host, *LISTENER)
+    playbook("launch", host, *launch_arguments(*WORMHOLES))
+    for wormhole in WORMHOLES:
+        name, found = wormhole["name"], DISCOVER if "discover" in wormhole else ""
+        asked = inside(host, f"{found}docker info --format '{{{{.Name}}}}'", container=name)
+        assert asked.stdout.strip() == host.name, name
     for name, owner in OWNERS.items():
-        assert inside(host, "docker info --format '{{.Name}}'", container=name).stdout.strip() == host.name
-        assert host.run(f"stat -c '%u %a' {KEY.format(name)}").stdout.split() == [owner, "400"]
-    assert playbook("launch", host, *launch_arguments(*wormholes)).changed == 0
+        assert host.run(f"stat -c '%u %a' {KEY.format(name)}").stdout.split() == [owner, "400"], name
+    assert playbook("launch", host, *launch_arguments(*WORMHOLES)).changed == 0
 
-    socket = {**common, "name": "socket", "transport": "unix"}
-    refused = playbook("launch", host, *launch_arguments(socket), check=False)
+    refused = playbook("launch", host, *launch_arguments({**SOCKET, "name": "refused"}), check=False)
     assert refused.failures == 1
     assert "userns-remap: in no container is anybody in the group" in refused.message
+    assert "set userns_mode: host" in refused.message
