@@ -6,17 +6,54 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hosts import BYSTANDER, WORMHOLE, engine, footprint, launch_arguments
 
+SECOND = "unix:///run/second.sock"
+SECOND_ENGINE = f"""
+    ip link add second0 type bridge && ip address add 198.51.100.1/24 dev second0 && ip link set second0 up
+    echo '{{}}' >/run/second.json
+    systemd-run --unit=second-engine dockerd --host={SECOND} --config-file=/run/second.json --data-root=/var/lib/second \\
+        --exec-root=/run/second --pidfile=/run/second.pid --bridge=second0 --iptables=false --ip-forward=false --ip-masq=false \\
+        --storage-driver=vfs --containerd=/run/containerd/containerd.sock --containerd-namespace=second \\
+        --containerd-plugins-namespace=second-plugins
+    for i in $(seq 100); do docker -H {SECOND} version >/dev/null 2>&1 && break; sleep 0.2; done
+    docker save wormhole-lab/busybox:1 | docker -H {SECOND} load -q
+"""
+THERE = {
+    **WORMHOLE,
+    "image": "wormhole-lab/busybox:1",
+    "transport": "unix",
+    "restart_policy": "no",
+    "stop_timeout": 1,
+    "docker_host": SECOND,
+}
+
+
+def inventory(place, host, *, group, own):
+    """Arguments that put a host into a group, with a list of wormholes each, as the role's page has it."""
+    for folder in ("group_vars", "host_vars"):
+        (place / folder).mkdir()
+    (place / "more.json").write_text(json.dumps({"builders": {"hosts": {host.name: {}}}}))
+    both = "{{ wormholes_of_group + wormholes_of_host }}"
+    of_group = {"wormholes_of_group": group, "wormholes_containers": both}
+    (place / "group_vars/builders.json").write_text(json.dumps(of_group))
+    (place / f"host_vars/{host.name}.json").write_text(json.dumps({"wormholes_of_host": own}))
+    return ["-i", str(place / "more.json")]
+
 
 @pytest.mark.parametrize("release", [12, 13])
-def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, playbook):
+def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, playbook, tmp_path):
     host = fresh_host(release)
     playbook("provision", host)
     host.run(BYSTANDER)
-    playbook("launch", host, *launch_arguments(WORMHOLE, {**WORMHOLE, "name": "other"}))
+    listed = inventory(tmp_path, host, group=[WORMHOLE], own=[{**WORMHOLE, "name": "other"}])
+    playbook("launch", host, *listed)
+    assert {name.split()[1] for name in engine(host).containers} == {"agent", "other", "bystander"}
+    assert playbook("launch", host, *listed).changed == 0
     assert playbook("launch", host, *launch_arguments()).changed == 0
 
     before = footprint(host)
@@ -31,3 +68,24 @@ def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, pla
     assert {name.split()[1] for name in engine(host).containers} == {"agent", "bystander"}
     assert host.run("ls -A /etc/wormhole/identities").stdout.split() == ["agent"]
     assert playbook("launch", host, *going).changed == 0
+    those_of_another_engine_go_from_there(host, playbook)
+
+
+def those_of_another_engine_go_from_there(host, playbook):
+    """On the same host, which has what is listed and nothing else."""
+    host.run(SECOND_ENGINE)
+    kept, left = ({**THERE, "name": name} for name in ("kept", "left"))
+    both, one = launch_arguments(WORMHOLE, kept, left), launch_arguments(WORMHOLE, kept)
+    removing = ["-e", "wormholes_unlisted=remove"]
+    there = f"docker -H {SECOND} ps -a --format '{{{{.Names}}}}'"
+    playbook("launch", host, *both)
+    assert set(host.run(there).stdout.split()) == {"kept", "left"}
+    playbook("launch", host, *one, *removing)
+    assert host.run(there).stdout.split() == ["kept"]
+    assert playbook("launch", host, *one, *removing).changed == 0
+
+    playbook("launch", host, *both)
+    refused = playbook("teardown", host, *one, check=False)
+    assert "does not list: left." in refused.message
+    playbook("teardown", host, *one, *removing)
+    assert host.run(there).stdout == ""
