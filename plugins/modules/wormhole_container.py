@@ -406,7 +406,7 @@ options:
         type: list
         elements: str
       mac_address:
-        description: A fixed MAC address. Needs API 1.44 (Docker 25).
+        description: A fixed MAC address. Needs API 1.44 (Docker 25). To attach a container with one takes a new container.
         type: str
       driver_opts:
         description: Options for the network's driver.

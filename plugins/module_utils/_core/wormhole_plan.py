@@ -226,11 +226,13 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     surplus = _surplus_networks(spec, container)
     joining = bool(attachments) or bool(surplus)
     joins = _may_join(container)
-    replacing = bool(steps.reasons) or update is None or (joining and not joins)
+    fixed = [item for item in attachments if not joins or item.attachment.mac_address]
+    replacing = bool(steps.reasons) or update is None or bool(fixed) or (joining and not joins)
     for deviation in deviations:
         steps.note(spec, deviation, replaces=render_update([deviation.option], values) is None)
     for item in attachments:
-        steps.note(spec, item.deviation, replaces=not joins)
+        # Docker 26.1 takes no MAC address when it attaches a container that is there (measured).
+        steps.note(spec, item.deviation, replaces=item in fixed)
     for network in surplus:
         steps.note(spec, Deviation("networks", network, None, "attached"), replaces=not joins)
     if replacing:

@@ -137,6 +137,12 @@ FOREIGN = replace(
         ),
         (RUNNING, {"networks": [{"name": "ci"}]}, ["networks_differs"], [ConnectNetwork]),
         (
+            replace(RUNNING, api_version=(1, 44)),
+            {"networks": [{"name": "ci", "mac_address": "02:42:ac:12:00:09"}]},
+            ["networks_differs"],
+            [CreateContainer],
+        ),
+        (
             STOPPED,
             {"networks": [{"name": "ci"}], "memory": "64m"},
             ["memory_differs", "networks_differs", "not_running"],
