@@ -383,7 +383,8 @@ options:
   networks:
     description:
       - Networks to join instead of the default bridge. Networks are attached without replacing the
-        container. One that cannot be attached otherwise, such as with an address that is taken, is attached as before. Further networks that it is on are left alone unless O(comparisons) says C(networks=strict).
+        container. One that cannot be attached otherwise, such as with an address that is taken, is attached as before.
+      - Further networks that the container is on are left alone unless O(comparisons) says C(networks=strict).
     type: list
     elements: dict
     suboptions:
