@@ -134,14 +134,17 @@ def test_each_ansible_core_gets_a_python_that_is_there(
     assert len(remarks) == sum(f"'{preferred}'" not in str(found) for preferred in ("3.11", "3.13"))
 
 
-def test_unit_tests_run_on_the_oldest_and_the_controllers_python_or_on_all(
-    monkeypatch: pytest.MonkeyPatch,
+def test_unit_tests_run_on_the_oldest_or_the_controllers_python_by_turns_or_on_all(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     found = ("3.9", "3.10", "3.11", "3.12", "3.13")
     monkeypatch.setattr(tools, "interpreters", lambda: dict.fromkeys(found, Path("/usr/bin")))
     older, newer = ansible_test.cores()[0]
-    assert [unit.targets(core, thorough=False) for core in (older, newer)] == [("3.9", "3.11"), ("3.13",)]
-    assert unit.targets(older, thorough=True) + unit.targets(newer, thorough=True) == found
+    runs = [replace(settings, seed=seed) for seed in (1, 2)]
+    assert {unit.targets(older, run) for run in runs} == {("3.9",), ("3.11",)}
+    assert {unit.targets(newer, run) for run in runs} == {("3.13",)}
+    thorough = replace(settings, thorough=True)
+    assert unit.targets(older, thorough) + unit.targets(newer, thorough) == found
 
 
 def test_a_copy_keeps_environments_and_nothing_else(settings: Settings, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from runner import ansible_test, tools
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import Action, Lane, Log, Outcome, Settings, Step, passed_if
+from runner.turns import take_turn
 
 _CONTROL = "tests/unit/plugins/module_utils/test_control.py"
 
@@ -53,18 +54,19 @@ def remarks() -> list[str]:
 def _all(core: Core) -> Action:
     def action(settings: Settings, log: Log) -> Outcome:
         program = AnsibleTest(settings, log, core, f"unit-{core.version}")
-        return units(program, core.python, targets(core, settings.thorough))
+        return units(program, core.python, targets(core, settings))
 
     return action
 
 
-def targets(core: Core, thorough: bool) -> tuple[str, ...]:
-    """Pythons to run modules' unit tests on: the oldest that is found and the controller's, or all of them.
+def targets(core: Core, settings: Settings) -> tuple[str, ...]:
+    """Pythons to run modules' unit tests on: the oldest that is found and the controller's take turns; or all of them.
 
     The part sanity compiles and imports everything on all of them in any case.
     """
     oldest = next(iter(tools.interpreters()))
-    return tuple(target for target in core.targets if thorough or target in (oldest, core.python))
+    choices = tuple(target for target in core.targets if target in (oldest, core.python))
+    return core.targets if settings.thorough else (take_turn("unit", choices, settings.seed),)
 
 
 def units(program: AnsibleTest, controller: str, pythons: tuple[str, ...], *paths: str) -> Outcome:
