@@ -124,6 +124,38 @@ def test_with_nftables_that_drop_by_default(release, fresh_hosts, playbook):
     assert host.read("/etc/nftables.conf") == NFTABLES
 
 
+IPTABLES = """\
+*filter
+:INPUT DROP [0:0]
+-A INPUT -i lo -j ACCEPT
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
+-A INPUT -p icmp -j ACCEPT
+COMMIT
+"""
+THEIR_UNIT = """\
+[Unit]
+DefaultDependencies=no
+Before=network-pre.target
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/sbin/iptables-restore --noflush /etc/their.rules
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@pytest.mark.parametrize("release", [12, 13])
+def test_with_iptables_that_drop_by_default(release, fresh_hosts, playbook):
+    host, other = fresh_hosts(release, release)
+    host.write("/etc/their.rules", IPTABLES, 0o644)
+    host.write("/etc/systemd/system/theirs.service", THEIR_UNIT, 0o644)
+    host.run("systemctl daemon-reload; systemctl enable --now theirs.service")
+    opened_and_closed_again(host, other, playbook, "systemctl restart docker.service")
+    assert host.read("/etc/their.rules") == IPTABLES
+
+
 @pytest.mark.parametrize("release", [12, 13])
 def test_with_ufw(release, lab, fresh_hosts, playbook):
     host, other = fresh_hosts(release, release)
