@@ -370,7 +370,9 @@ class ListenerHost:
             self._restart_former(notes, spares)
         elif notes.get("reloaded"):
             self._reload_former(bool(notes.get("live_restore")))
-        self._restore_rest(notes, interrupted=self._restarted and not spares)
+        # By the change's own restart, or by this one.
+        stopped = bool(notes.get("restarted")) and not notes.get("spares")
+        self._restore_rest(notes, interrupted=stopped or (self._restarted and not spares))
         self._transaction.abandon()
 
     def _restore_rest(self, notes: Mapping[str, Any], *, interrupted: bool) -> None:
