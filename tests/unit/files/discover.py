@@ -88,6 +88,7 @@ class Container:
         order: the machine's byte order.
         settings: environment variables.
         tools: shell scripts by the name of the program that they stand for.
+        clock: whether the kernel tells the time since its start.
     """
 
     root: Path
@@ -98,6 +99,7 @@ class Container:
     order: str = "little"
     settings: dict[str, str] = field(default_factory=dict)
     tools: dict[str, str] = field(default_factory=dict)
+    clock: bool = True
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Runs the program to its end."""
@@ -126,6 +128,8 @@ class Container:
         for name, table in (("route", self.ipv4), ("ipv6_route", self.ipv6)):
             if table is not None:
                 (proc / "net" / name).write_text(table)
+        if self.clock and not (proc / "uptime").exists():
+            os.symlink("/proc/uptime", proc / "uptime")
         (self.root / "hosts").write_text(self.hosts)
         for name in ("ca.pem", "cert.pem", "key.pem"):
             (certificates / name).touch()

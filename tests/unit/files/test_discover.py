@@ -190,6 +190,15 @@ def test_an_engine_that_comes_a_moment_later(container, log):
     assert environment(container.run(ENV))["DOCKER_HOST"] == "tcp://10.1.2.1:2376"
 
 
+def test_without_a_clock_rounds_are_counted(container, log):
+    container.tools["docker"] = f"echo x >>{log}; exit 1"
+    container.ipv4, container.hosts = HEADING + ipv4_line("0.0.0.0", "0.0.0.0", "10.1.2.1", flags=3), ""
+    container.settings["WORMHOLE_TIMEOUT"] = "2"
+    container.clock = False
+    assert container.run(ENV).returncode == 69
+    assert len(log.read_text().split()) == 2
+
+
 def test_routes_are_read_again_in_every_round(container, log):
     container.tools["docker"] = (
         f"echo $DOCKER_HOST >>{log}; echo '10.7.7.7 host.docker.internal' >{container.root}/hosts;"
@@ -431,7 +440,9 @@ def test_certificates_that_are_not_there(container, engine_at):
         ("WORMHOLE_PORT", "65536"),
         ("WORMHOLE_PORT", "https"),
         ("WORMHOLE_PORT", "-1"),
+        ("WORMHOLE_PORT", "02376"),
         ("WORMHOLE_TIMEOUT", "soon"),
+        ("WORMHOLE_TIMEOUT", "08"),
         ("WORMHOLE_ATTEMPT_TIMEOUT", "0"),
         ("WORMHOLE_CERT_PATH", "certs"),
         ("WORMHOLE_CERT_PATH", "/it's"),
