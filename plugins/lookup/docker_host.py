@@ -32,9 +32,12 @@ options:
         C(~/.docker) or C(/certs), whichever has them.
     type: str
   port:
-    description: Where to try TLS.
+    description:
+      - Where to try TLS. A wormhole that looks its engine up at each start has the port in E(WORMHOLE_PORT).
     type: int
     default: 2376
+    env:
+      - name: WORMHOLE_PORT
   insecure_plaintext_port:
     description: Where to try without TLS, after all that is safe. By default nowhere.
     type: int

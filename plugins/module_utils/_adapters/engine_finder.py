@@ -67,7 +67,7 @@ def find_engine(
     """
     directories = certificate_directories(environment, certificate_path)
     directory = next(filter(_holds_identity, directories), "")
-    named = from_environment(environment, directory)
+    named = from_environment(environment, directory, directories)
     candidates = (
         (named,)
         if named is not None
@@ -87,7 +87,9 @@ def find_engine(
         "the engine that runs this container",
         expected="an answer that can be trusted",
         found="; ".join(failures),
-        remedy="Set DOCKER_HOST, or run this in a container that wormhole.docker.wormhole_container has made",
+        remedy="Set DOCKER_HOST, or run this in a container that wormhole.docker.wormhole_container has made"
+        if named is None
+        else "Correct DOCKER_HOST, or unset it to have the engine looked for",
     )
 
 

@@ -74,12 +74,15 @@ def certificate_directories(environment: Mapping[str, str], wanted: str = "") ->
     return tuple(([posixpath.join(home, ".docker")] if home else []) + list(CERTIFICATES))
 
 
-def from_environment(environment: Mapping[str, str], directory: str) -> Optional[Candidate]:
+def from_environment(
+    environment: Mapping[str, str], directory: str, directories: tuple[str, ...] = CERTIFICATES
+) -> Optional[Candidate]:
     """The engine that the environment names; None if it names none.
 
     Args:
         environment: the process's variables.
         directory: the client's certificates; empty if there are none.
+        directories: where they were looked for.
 
     Raises:
         InvalidInput: it is none that this can speak to, or it takes certificates that are not there.
@@ -95,11 +98,14 @@ def from_environment(environment: Mapping[str, str], directory: str) -> Optional
     if encrypted and not directory:
         raise InvalidInput(
             origin,
-            expected="ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH, ~/.docker or /certs",
-            found="that they are in none of them",
+            expected=f"ca.pem, cert.pem and key.pem to be readable in {' or '.join(directories)}",
             remedy="Name their directory by the option certificate_path",
         )
-    address, port = parse_docker_host(docker_host, DEFAULT_PORTS[TLS if encrypted else TCP], "environment")
+    try:
+        address, port = parse_docker_host(docker_host, DEFAULT_PORTS[TLS if encrypted else TCP], origin)
+    except InvalidInput as error:
+        expected = "tcp://host:port or unix:///path"
+        raise InvalidInput("DOCKER_HOST", expected=expected, found=docker_host) from error
     return Candidate(origin, address=address, port=port, directory=directory if encrypted else "")
 
 

@@ -87,7 +87,9 @@ def test_an_address_is_not_taken_if_it_does_not_verify(lab, tmp_path):
 def test_what_the_environment_names_counts_alone(lab, tmp_path):
     named = {"DOCKER_HOST": f"unix://{tmp_path}/absent", "DOCKER_CERT_PATH": str(lab.identity)}
     with served(lab) as port, unix_engine(tmp_path / "a.sock") as right:
-        with pytest.raises(EngineUnavailable, match="absent.*No such file") as caught:
+        with pytest.raises(
+            EngineUnavailable, match="absent.*No such file.*[.] Correct DOCKER_HOST"
+        ) as caught:
             find(named, sockets=(right,), port=port)
         assert str(port) not in str(caught.value)
         named["DOCKER_HOST"] = f"tcp://{LOOPBACK}:{port}"

@@ -36,15 +36,19 @@ def test_an_environment_without_address_names_nothing():
     assert from_environment({"DOCKER_TLS_VERIFY": "1"}, "/certs") is None
 
 
-@pytest.mark.parametrize("docker_host", ["ssh://host", "unix://relative", "tcp://", "nonsense"])
+@pytest.mark.parametrize("docker_host", ["ssh://host", "unix://relative", "unix://", "tcp://", "nonsense"])
 def test_what_cannot_be_spoken_to_is_refused(docker_host):
-    with pytest.raises(InvalidInput, match="DOCKER_HOST="):
+    message = f"DOCKER_HOST: expected tcp://host:port or unix:///path, found {docker_host}"
+    with pytest.raises(InvalidInput, match=message):
         from_environment({"DOCKER_HOST": docker_host}, "/certs")
 
 
 def test_tls_takes_certificates():
-    with pytest.raises(InvalidInput, match="expected ca.pem, cert.pem and key.pem in DOCKER_CERT_PATH"):
-        from_environment({"DOCKER_HOST": "tcp://10.0.0.1", "DOCKER_TLS_VERIFY": "1"}, "")
+    environment = {"DOCKER_HOST": "tcp://10.0.0.1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/nowhere"}
+    with pytest.raises(
+        InvalidInput, match="expected ca.pem, cert.pem and key.pem to be readable in /nowhere[.]"
+    ):
+        from_environment(environment, "", ("/nowhere",))
 
 
 @pytest.mark.parametrize(
