@@ -12,17 +12,18 @@ from typing import Any, Callable
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.discovery import settle
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.x509 import read_certificate
-from ansible_collections.wormhole.docker.plugins.module_utils._core.client_settings import environment_of
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     LABEL_DISCOVER,
     LABEL_TRANSPORT,
+    LAUNCH,
     RUNTIME,
     TRANSPORTS,
     WiringSpec,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_found import read_wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_list import (
     FoundWormhole,
     complete,
@@ -62,15 +63,17 @@ def _survey(
 
 def _settled(wormhole: FoundWormhole, inspection: dict[str, Any]) -> FoundWormhole:
     """With the address that it has looked up itself, if it runs and is one that does."""
-    labels = (inspection.get("Config") or {}).get("Labels") or {}
-    if labels.get(LABEL_DISCOVER) != RUNTIME or not wormhole.running:
+    if not _discovers(inspection) or not wormhole.running:
         return wormhole
-    port = environment_of(inspection).get("WORMHOLE_PORT", "")
     try:
-        wiring = settle(int(inspection["State"]["Pid"]), Wiring("", port=int(port or 0)))
-    except (WormholeError, ValueError):
+        wiring = settle(int(inspection["State"]["Pid"]), read_wiring(inspection))
+    except WormholeError:
         return wormhole
     return replace(wormhole, docker_host=wiring.docker_host, address=wiring.address, port=wiring.port)
+
+
+def _discovers(inspection: dict[str, Any]) -> bool:
+    return ((inspection.get("Config") or {}).get("Labels") or {}).get(LABEL_DISCOVER) == RUNTIME
 
 
 def _certificate(wormhole: FoundWormhole, now: datetime) -> dict[str, Any]:
@@ -92,7 +95,9 @@ def _proof(
 ) -> dict[str, Any]:
     if not verify or not wormhole.running:
         return {"proved": None, "problem": ""}
-    if wormhole.transport not in TRANSPORTS or not wormhole.docker_host:
+    # One that looks its engine up has no DOCKER_HOST until it has found one: going through it tells why not.
+    searching = _discovers(inspection) and not wormhole.docker_host
+    if wormhole.transport not in TRANSPORTS or not (wormhole.docker_host or searching):
         return {
             "proved": False,
             "problem": "the container has no DOCKER_HOST by which it would be a wormhole",
@@ -102,9 +107,14 @@ def _proof(
         identity=wormhole.identity,
         identity_directory=wormhole.identity_directory,
         certificate_path=wormhole.certificate_path,
+        discover=RUNTIME if searching else LAUNCH,
+    )
+    wiring = (
+        read_wiring(inspection)
+        if searching
+        else Wiring(wormhole.docker_host, wormhole.address, wormhole.port)
     )
     try:
-        wiring = Wiring(wormhole.docker_host, wormhole.address, wormhole.port)
         traverse(int(inspection["State"]["Pid"]), spec, wiring)
     except WormholeError as error:
         return {"proved": False, "problem": str(error)}

@@ -39,7 +39,7 @@ class FoundWormhole:
         put_aside: whether only the container is there that an interrupted run put aside.
         managed: whether wormhole_container has made it; others have been given its wiring.
         running: whether its main process runs.
-        health: by its own health check, such as ``healthy``; empty if it has none.
+        health: by its own health check, such as ``healthy``; empty if it has none or does not run.
         docker_host: its ``DOCKER_HOST``; empty if it has none.
         address, port: the same taken apart; empty and 0 for a unix socket.
         certificate_path: its ``DOCKER_CERT_PATH``; empty without TLS.
@@ -91,11 +91,13 @@ def complete(wormhole: FoundWormhole, inspection: Mapping[str, Any]) -> FoundWor
     except InvalidInput:
         # Somebody has made it so; what can be told is told.
         pass
-    state = inspection.get("State") or {}
+    running = is_running(inspection)
+    # An engine says "unhealthy" of a container that was stopped, and some say "none" of one without a check.
+    health = str(((inspection.get("State") or {}).get("Health") or {}).get("Status") or "") if running else ""
     return replace(
         wormhole,
-        running=is_running(inspection),
-        health=str((state.get("Health") or {}).get("Status") or ""),
+        running=running,
+        health="" if health == "none" else health,
         docker_host=docker_host,
         address=address,
         port=port,

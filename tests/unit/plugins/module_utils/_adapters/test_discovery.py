@@ -114,7 +114,7 @@ class Containers:
 
     def find_container(self, _name):
         config = {"Labels": self.labels, "Env": ["WORMHOLE_PORT=2376"]}
-        return {"Config": config, "State": {"Running": True, "Pid": self.pid}}
+        return {"Id": "1", "Config": config, "State": {"Running": True, "Pid": self.pid}}
 
 
 def test_the_list_of_wormholes_tells_what_a_container_has_looked_up():

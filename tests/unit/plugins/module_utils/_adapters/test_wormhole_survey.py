@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import wormhole_survey
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_survey import survey
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import VerificationFailed
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
@@ -67,6 +68,24 @@ def test_those_that_run_are_gone_through_and_told_apart(engine):
     }
     assert found["broken"]["problem"] == "tcp://172.17.0.1:2376: found connection refused"
     assert [found[name]["managed"] for name in ("agent", "broken")] == [True, False]
+
+
+def test_what_still_looks_for_its_engine_is_said_to(engine, monkeypatch):
+    create(engine, "agent")
+    engine._search("agent")["Config"]["Labels"]["wormhole.docker.discover"] = "runtime"
+    engine._search("agent")["Config"]["Env"] = ["DOCKER_CERT_PATH=/certs", "WORMHOLE_PORT=2377"]
+
+    def search(_pid, _wiring):
+        raise VerificationFailed("the container", found="that it is still searching")
+
+    def traverse(pid, spec, wiring):
+        assert (spec.discover, wiring.port) == ("runtime", 2377)
+        search(pid, wiring)
+
+    monkeypatch.setattr(wormhole_survey, "settle", search)
+    found = look(engine, traverse, verify=True)["agent"]
+    assert (found["proved"], found["docker_host"]) == (False, "")
+    assert found["problem"] == "the container: found that it is still searching"
 
 
 @pytest.mark.parametrize(

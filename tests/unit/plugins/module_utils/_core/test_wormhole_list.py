@@ -88,6 +88,12 @@ def test_what_somebody_has_made_otherwise_is_told_as_far_as_it_goes(env):
     assert (found.address, found.port, found.identity_directory, found.running) == ("", 0, "", False)
 
 
+@pytest.mark.parametrize("state", [{"running": False}, {"Restarting": True}, {"Health": {"Status": "none"}}])
+def test_what_does_not_run_or_has_no_check_has_no_health(state):
+    # An engine says "unhealthy" of a container that was stopped, and some say "none" of one without a check.
+    assert complete(FOUND, inspection(**{"Health": {"Status": "unhealthy"}, **state})).health == ""
+
+
 def test_a_container_that_only_has_the_wiring_is_nobodys_to_manage():
     (found,) = list_wormholes([summary("a", "agent", transport="tls", identity="ci")])
     assert not found.managed
