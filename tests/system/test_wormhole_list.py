@@ -50,15 +50,17 @@ def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, pla
     host = fresh_host(release)
     playbook("provision", host)
     host.run(BYSTANDER)
-    listed = inventory(tmp_path, host, group=[WORMHOLE], own=[{**WORMHOLE, "name": "other"}])
+    listed = inventory(tmp_path, host, group=[WORMHOLE], own=[{**WORMHOLE, "name": "Agent"}])
     playbook("launch", host, *listed)
-    assert {name.split()[1] for name in engine(host).containers} == {"agent", "other", "bystander"}
+    assert {name.split()[1] for name in engine(host).containers} == {"agent", "Agent", "bystander"}
     assert playbook("launch", host, *listed).changed == 0
     assert playbook("launch", host, *launch_arguments()).changed == 0
 
     before = footprint(host)
     twice = playbook("launch", host, *launch_arguments(WORMHOLE, WORMHOLE), check=False)
     assert "lists more than once: agent" in twice.message
+    number = playbook("launch", host, *launch_arguments(WORMHOLE, {**WORMHOLE, "name": 7}), check=False)
+    assert "not take for text: 7. Nothing was touched." in number.message
     going = [*launch_arguments(), "-e", "wormholes_unlisted=remove"]
     predicted = playbook("launch", host, "--check", "--diff", *going)
     assert footprint(host) == before
