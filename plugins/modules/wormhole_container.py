@@ -713,7 +713,7 @@ EXAMPLES = r"""
     user: "1000"
     identity_managed: false
     identity_directory: /srv/pki/deployer
-    type: str
+
 - name: A service with limits, a healthcheck and data of its own
   wormhole.docker.wormhole_container:
     name: runner
