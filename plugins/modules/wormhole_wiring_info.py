@@ -129,7 +129,9 @@ docker_container:
     networks:
       - name: ci
 compose:
-  description: A Compose file with what the service needs, to be merged with the one that says the rest of it.
+  description:
+    - A Compose file with what the service needs, to be merged with the one that says the rest of it.
+    - Empty, with a warning, for the default bridge beside other networks, which Compose cannot join.
   returned: success
   type: dict
 compose_yaml:
@@ -153,7 +155,7 @@ docker_network_connect:
 """
 
 import shlex
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -162,7 +164,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring i
     missing_identity_file,
     observe_wiring,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import wire
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    parse_attachments,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import parse_options
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_render import (
     render_compose,
     render_connect,
@@ -173,6 +180,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_rende
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
     ARGUMENTS,
     TLS,
+    WiringSpec,
     parse_wiring,
     plaintext_warnings,
 )
@@ -183,16 +191,32 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection i
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
 
 
-def gather(module: AnsibleModule) -> dict[str, Any]:
-    params = module.params
-    spec = parse_wiring(
+def parse(params: Mapping[str, Any]) -> WiringSpec:
+    """What wormhole_container would make of the same options."""
+    options = parse_options({name: params[name] for name in ("network_mode", "userns_mode")})
+    mode = options.get("network_mode", "")
+    attachments = parse_attachments([{"name": name} for name in params["networks"]], mode)
+    return parse_wiring(
         params,
         name=params["name"],
         socket_path=parse_socket_path(params["docker_host"]),
-        networks=params["networks"],
-        network_mode=params["network_mode"] or "",
-        host_users=params["userns_mode"] == "host",
+        networks=(attachment.network for attachment in attachments),
+        network_mode=mode,
+        host_users=options.get("userns_mode") == "host",
     )
+
+
+def for_compose(service: str, spec: WiringSpec, wiring: Wiring) -> tuple[dict[str, Any], list[str]]:
+    """What Compose gets, and a warning if it cannot do it, which is none of the others' concern."""
+    try:
+        return render_compose(service, spec, wiring), []
+    except InvalidInput as error:
+        return {}, [f"nothing for Compose: {error}"]
+
+
+def gather(module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
+    spec = parse(params)
     engine = open_engine(params)
     wiring = wire(spec, observe_wiring(engine, engine.info(), spec.socket_path))
     directory = spec.identity_directory if spec.transport == TLS else ""
@@ -203,21 +227,21 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
             f"there is no {missing} on this host",
             "Make it by wormhole.docker.tls_certificates",
         )
-    compose = render_compose(params["name"], spec, wiring)
+    compose, warnings = for_compose(params["name"], spec, wiring)
     arguments = render_run(spec, wiring)
     return {
         "changed": False,
         "ready": not obstacle,
         "obstacle": obstacle,
         "remedy": remedy,
-        "warnings": plaintext_warnings(spec) + ([f"{obstacle}. {remedy}"] if obstacle else []),
+        "warnings": plaintext_warnings(spec) + warnings + ([f"{obstacle}. {remedy}"] if obstacle else []),
         "transport": spec.transport,
         "address": wiring.address,
         "port": wiring.port,
         "identity_directory": directory,
         "docker_container": render_container_options(spec, wiring),
         "compose": compose,
-        "compose_yaml": render_yaml(compose),
+        "compose_yaml": render_yaml(compose) if compose else "",
         "docker_run": arguments,
         "docker_run_text": shlex.join(arguments),
         "docker_network_connect": render_connect(params["name"], spec),

@@ -44,8 +44,10 @@ def render_compose(service: str, spec: WiringSpec, wiring: Wiring) -> dict[str, 
     Raises:
         InvalidInput: the networks are such as Compose cannot join.
     """
-    networks = [name for name in spec.networks if name != DEFAULT_BRIDGE]
-    if DEFAULT_BRIDGE in spec.networks and networks:
+    mode = spec.joined[0]
+    alone = mode in ("host", "none") or mode.startswith("container:")
+    networks = [] if alone else [name for name in spec.joined if name != DEFAULT_BRIDGE]
+    if DEFAULT_BRIDGE in spec.joined and networks:
         raise InvalidInput(
             f"networks {DEFAULT_BRIDGE}",
             expected="not to be one of several, which Compose cannot have",
@@ -59,8 +61,8 @@ def render_compose(service: str, spec: WiringSpec, wiring: Wiring) -> dict[str, 
         "group_add": list(wiring.groups),
         "working_dir": wiring.working_dir,
         # Without this, Compose makes a network of the project's own.
-        "network_mode": spec.network_mode or ("" if networks else DEFAULT_BRIDGE),
-        "networks": [] if spec.network_mode else networks,
+        "network_mode": "" if networks else mode,
+        "networks": networks,
         "userns_mode": "host" if spec.host_users else "",
     }
     fragment: dict[str, Any] = {

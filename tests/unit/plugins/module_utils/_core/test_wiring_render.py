@@ -72,6 +72,8 @@ def test_compose_gets_a_service_and_networks_that_are_there():
         (WiringSpec(), "bridge"),
         (WiringSpec(networks=("bridge",)), "bridge"),
         (WiringSpec(network_mode="host"), "host"),
+        (WiringSpec(network_mode="default"), "bridge"),
+        (WiringSpec(network_mode="container:db"), "container:db"),
     ],
 )
 def test_compose_makes_no_network_of_its_own(spec, mode):
@@ -81,9 +83,20 @@ def test_compose_makes_no_network_of_its_own(spec, mode):
     assert "networks" not in fragment
 
 
+@pytest.mark.parametrize("others", [(), ("db",), ("ci", "db")])
+def test_a_network_as_mode_is_one_of_the_networks_for_compose(others):
+    fragment = render_compose("agent", WiringSpec(network_mode="ci", networks=others), WIRING)
+    names = list(dict.fromkeys(["ci", *others]))
+    assert fragment["services"]["agent"]["networks"] == names
+    assert "network_mode" not in fragment["services"]["agent"]
+    assert list(fragment["networks"]) == names
+
+
 def test_the_default_bridge_beside_others_is_not_for_compose():
     with pytest.raises(InvalidInput, match="networks bridge: .*Compose"):
         render_compose("agent", WiringSpec(networks=("ci", "bridge")), WIRING)
+    with pytest.raises(InvalidInput, match="networks bridge: .*Compose"):
+        render_compose("agent", WiringSpec(networks=("ci",), network_mode="bridge"), WIRING)
 
 
 def test_docker_run_gets_arguments_and_the_rest_is_connected():
