@@ -157,7 +157,7 @@ EXAMPLES = r"""
 - name: Fail if a client does not get through, or an address that containers use is not in the served certificate
   wormhole.docker.endpoint_info:
     address: 172.17.0.1
-    directory: /etc/wormhole/clients/ci-runner
+    directory: /etc/wormhole/identities/ci-runner
     networks: true
     require: true
 
@@ -232,7 +232,7 @@ layers:
     text:
       description: What was seen.
       type: str
-      sample: the server's certificate, issued by CN=wormhole CA, is trusted by /etc/wormhole/clients/ci/ca.pem
+      sample: the server's certificate, issued by CN=wormhole CA, is trusted by /etc/wormhole/identities/ci/ca.pem
     remedy:
       description: What to do; empty unless the layer fails, or holds for now only.
       type: str
@@ -257,7 +257,7 @@ endpoint:
     directory:
       description: The client's certificates; empty if none were used.
       type: str
-      sample: /etc/wormhole/clients/ci-runner
+      sample: /etc/wormhole/identities/ci-runner
     server_name:
       description: What the server's certificate has to be valid for.
       type: str

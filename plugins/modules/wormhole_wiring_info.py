@@ -76,12 +76,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ready:
-  description: Whether a container that is created now reaches its engine. A warning says why if it does not.
+  description:
+    - Whether there are a listener that the container reaches, and its identity; neither is tried. A warning says what is missing.
   returned: success
   type: bool
   sample: true
 obstacle:
-  description: What keeps it from that, such as a listener or an identity that is still to be made; empty if nothing does.
+  description: What is missing; empty if nothing is.
   returned: success
   type: str
   sample: ""
@@ -131,6 +132,7 @@ docker_container:
 compose:
   description:
     - A Compose file with what the service needs, to be merged with the one that says the rest of it.
+    - The service is on O(networks) or on the default bridge, and not on a network of the project's own.
     - Empty, with a warning, for the default bridge beside other networks, which Compose cannot join.
   returned: success
   type: dict
