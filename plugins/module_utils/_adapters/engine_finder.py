@@ -17,7 +17,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters.reachabi
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.unix_ping import ping_socket
 from ansible_collections.wormhole.docker.plugins.module_utils._core.diagnosis import diagnose
 from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery import find_candidates
-from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import EndpointSpec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.endpoint import (
+    EndpointSpec,
+    check_timeout,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_search import (
     SOCKETS,
     Candidate,
@@ -62,9 +65,10 @@ def find_engine(
         addresses: tells those to try.
 
     Raises:
-        InvalidInput: the environment names an engine that cannot be spoken to.
+        InvalidInput: the timeout is none, or the environment names an engine that cannot be spoken to.
         EngineUnavailable: none answers; tells what was tried, and what came of it.
     """
+    check_timeout(timeout)
     directories = certificate_directories(environment, certificate_path)
     directory = next(filter(_holds_identity, directories), "")
     named = from_environment(environment, directory, directories)

@@ -76,10 +76,7 @@ class EndpointSpec:
             _check_host(self.server_name, "server_name")
         if not 1 <= self.port <= 65535:
             raise InvalidInput("port", expected="a number from 1 to 65535", found=str(self.port))
-        if not 0 < self.timeout <= 600:
-            raise InvalidInput(
-                "timeout of a step", expected="more than 0 and at most 600 seconds", found=f"{self.timeout:g}"
-            )
+        check_timeout(self.timeout)
         if self.transport not in (TLS, TCP):
             raise InvalidInput("transport", expected="tls or tcp", found=repr(self.transport))
         if self.container_pid < 0:
@@ -266,6 +263,18 @@ def _parse_address(text: str) -> Optional[Union[ipaddress.IPv4Address, ipaddress
         return ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+
+
+def check_timeout(seconds: float) -> None:
+    """Refuses what is no time to wait for a step.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not 0 < seconds <= 600:
+        raise InvalidInput(
+            "timeout of a step", expected="more than 0 and at most 600 seconds", found=f"{seconds:g}"
+        )
 
 
 def _check_host(text: str, option: str) -> None:

@@ -14,7 +14,10 @@ import threading
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine_finder import find_engine
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import EngineUnavailable
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    EngineUnavailable,
+    InvalidInput,
+)
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.test_probe import (
     LOOPBACK,
     Authority,
@@ -67,6 +70,12 @@ def test_a_socket_that_answers_is_taken(tmp_path):
     with unix_engine(tmp_path / "a.sock", 500) as broken, unix_engine(tmp_path / "b.sock") as right:
         found = find({}, sockets=(str(tmp_path / "absent"), broken, right))
     assert found.docker_host == f"unix://{right}"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_timeout_is_a_time(tmp_path, timeout):
+    with unix_engine(tmp_path / "a.sock") as path, pytest.raises(InvalidInput, match="timeout of a step"):
+        find({}, sockets=(path,), timeout=timeout)
 
 
 def test_an_address_is_taken_if_it_verifies(lab):
