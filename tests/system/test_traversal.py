@@ -386,11 +386,11 @@ def test_a_playbook_inside_a_wormhole_finds_its_engine(ground, collections):
     assert "10.77.2.1:1" in broken.stdout + broken.stderr
     broken = inside(
         host,
-        f"{WITHOUT_VARIABLES}WORMHOLE_PORT=2377 {LOOK_UP % 'false'}",
+        f"{WITHOUT_VARIABLES}WORMHOLE_PORT=2399 {LOOK_UP % 'false'}",
         container="jobs-tls",
         check=False,
     )
-    assert "tcp://10.77.2.1:2377 (address 10.77.2.1): nothing listens" in broken.stdout + broken.stderr
+    assert "tcp://10.77.2.1:2399 (address 10.77.2.1): nothing listens" in broken.stdout + broken.stderr
 
 
 def needed_by_ansible(packages):
