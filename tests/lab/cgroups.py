@@ -5,7 +5,8 @@
 """The lab's own cgroup, so that hosts make theirs below it and one folder shows what is left of a lab.
 
 Inside the lab there is nothing but cgroup v2, as on an ordinary Debian, also where the machine itself mounts the
-older hierarchies beside it: one way to start a host, whatever release it is and wherever the lab runs.
+older hierarchies beside it: one way to start a host, whatever release it is and wherever the lab runs. Only an engine
+that has to limit something (`lab.limits`) makes cgroups in those.
 """
 
 from __future__ import annotations
@@ -36,6 +37,21 @@ def lab_cgroup(name: str) -> Path | None:
     """Return the lab's cgroup as the machine sees it; None where cgroup v2 is not mounted."""
     mount = v2_mount(Path("/proc/self/mounts").read_text())
     return mount / name if mount else None
+
+
+def lab_cgroups(name: str) -> list[Path]:
+    """Return the cgroups of a lab that are there: its own, and those of its engines in the older hierarchies."""
+    own = lab_cgroup(name)
+    found = [own] if own is not None and own.exists() else []
+    for mount in v1_mounts(Path("/proc/self/mounts").read_text()):
+        # Which of the machine's cgroups they are below is up to what started the lab.
+        found += sorted(mount.rglob(name))
+    return found
+
+
+def v1_mounts(mounts: str) -> list[Path]:
+    """Find where the older hierarchies are mounted, in the text of /proc/self/mounts."""
+    return [Path(line.split()[1]) for line in mounts.splitlines() if line.split()[2:3] == ["cgroup"]]
 
 
 def enter(name: str) -> None:
@@ -76,8 +92,9 @@ def _unshare_cgroup() -> None:
 
 def kill(top: Path) -> None:
     """End every process in a cgroup and below it, should there be any: nobody but the lab is in there."""
-    with contextlib.suppress(FileNotFoundError):  # no such cgroup, or a kernel before 5.14
-        (top / "cgroup.kill").write_text("1")
+    switch = top / "cgroup.kill"
+    if switch.exists():  # not in the older hierarchies, nor before Linux 5.14
+        switch.write_text("1")
 
 
 def remove_tree(top: Path, timeout: float = 5.0) -> bool:

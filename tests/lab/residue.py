@@ -18,8 +18,7 @@ _LINK_SECONDS = 5
 def clear(paths: LabPaths) -> list[str]:
     """Remove what is left of a lab that has ended; return what could not be removed."""
     left = []
-    cgroup = cgroups.lab_cgroup(paths.run.name)
-    if cgroup is not None:
+    for cgroup in cgroups.lab_cgroups(paths.run.name):
         cgroups.kill(cgroup)
     # The kernel takes a namespace apart a moment after its last process.
     link = Path("/sys/class/net") / paths.link
@@ -28,8 +27,9 @@ def clear(paths: LabPaths) -> list[str]:
         time.sleep(0.01)
     if link.exists():
         left.append(f"interface {paths.link}: a process is still in the lab's network")
-    if cgroup is not None and not cgroups.remove_tree(cgroup):
-        left.append(f"cgroup {cgroup}: processes are still in it")
+    for cgroup in cgroups.lab_cgroups(paths.run.name):
+        if not cgroups.remove_tree(cgroup):
+            left.append(f"cgroup {cgroup}: processes are still in it")
     for path in (paths.run, paths.hosts, paths.inventory, paths.known_hosts):
         try:
             cache.remove(path)

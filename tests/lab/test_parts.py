@@ -90,6 +90,17 @@ def test_where_cgroup_v2_is(mounts: str, found: str | None) -> None:
     assert cgroups.v2_mount(mounts) == (Path(found) if found else None)
 
 
+def test_where_the_older_hierarchies_are() -> None:
+    mounts = """\
+tmpfs /sys/fs/cgroup tmpfs rw 0 0
+cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0
+cgroup /sys/fs/cgroup/systemd cgroup rw,name=systemd 0 0
+cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0
+"""
+    found = ["/sys/fs/cgroup/cpu,cpuacct", "/sys/fs/cgroup/systemd"]
+    assert [str(path) for path in cgroups.v1_mounts(mounts)] == found
+
+
 def test_sources_of_another_suite() -> None:
     targets = """\
 http://mirror.example/debian/ bookworm main

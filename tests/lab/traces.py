@@ -55,8 +55,7 @@ def _mounts(paths: LabPaths) -> list[str]:
 
 
 def _cgroups(paths: LabPaths) -> list[str]:
-    cgroup = cgroups.lab_cgroup(paths.run.name)
-    return [str(cgroup)] if cgroup is not None and cgroup.exists() else []
+    return [str(cgroup) for cgroup in cgroups.lab_cgroups(paths.run.name)]
 
 
 def _processes(paths: LabPaths) -> list[str]:

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab import Host, HostSpec, Lab, lifecycle, netns
+from lab.limits import engine_with_limits
 from lab.paths import LabPaths
 from lab.spec import Release
 from runner import ansible_test, tools
@@ -143,7 +144,11 @@ def _failure(text: str) -> Action:
 def _shared_host(settings: Settings, release: Release, core: Core) -> Lane:
     steps = [Step("integration", f"a host of Debian {release}", _boot(release))]
     if (ROOT / "tests/contract").is_dir():
-        steps.append(Step("integration", f"contract with the engine of Debian {release}", _contract(release)))
+        limits = take_turn("contract", (12, 13), settings.seed) == release
+        for limited in (False, True) if settings.thorough else (limits,):
+            kind = "that limits" if limited else "without controllers"
+            name = f"contract with the engine of Debian {release} {kind}"
+            steps.append(Step("integration", name, _contract(release, limited)))
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()]
     for target in sorted(targets):
         if settings.thorough or take_turn(target, tuple(PYTHON_OF), settings.seed) == release:
@@ -238,11 +243,14 @@ def _variables(settings: Settings) -> dict[str, str]:
     }
 
 
-def _contract(release: Release) -> Action:
+def _contract(release: Release, limited: bool) -> Action:
     def action(settings: Settings, log: Log) -> Outcome:
         binaries = tools.environment(settings, log, SDK_OF[release])
-        lab = _ground.lab()
-        with _ground.host(release).forward_docker_socket(lab.paths.run / f"contract-{release}") as socket:
+        lab, host = _ground.lab(), _ground.host(release)
+        with contextlib.ExitStack() as exits:
+            if limited:
+                exits.enter_context(engine_with_limits(lab, host))
+            socket = exits.enter_context(host.forward_docker_socket(lab.paths.run / f"contract-{release}"))
             return _pytest(
                 settings, log, binaries / "python", "tests/contract", ["--engine-socket", str(socket)], {}
             )

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lab import Host, Lab
+from lab.limits import engine_with_limits
 from playbooks import Controller
 from reference import reference_collections
 
@@ -29,12 +30,14 @@ def test_containers_differ_in_the_wiring_only(
 ) -> None:
     reference = reference_collections(ROOT / ".dev/cache/reference")
     controller = Controller(lab, tmp_path, Path(f"{collections}:{reference}"))
-    run = controller.playbook(str(PLAY), fresh_host(release))
+    host = fresh_host(release)
+    with engine_with_limits(lab, host):
+        run = controller.playbook(str(PLAY), host)
     found = {task.name: task for task in run.tasks}
     theirs = json.loads(found["Look at them"].result["stdout"])
     ours = json.loads(found["Look at them again"].result["stdout"])
     assert [container["Name"] for container in ours] == [container["Name"] for container in theirs]
-    assert len(ours) == 7
+    assert len(ours) == 8
     for reference_container, wormhole in zip(theirs, ours, strict=True):
         assert wiring_of(wormhole) == WIRED, wormhole["Name"]
         assert comparable(without_wiring(wormhole)) == comparable(reference_container), wormhole["Name"]

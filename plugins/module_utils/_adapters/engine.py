@@ -117,14 +117,20 @@ class Engine:
 
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
         params = {"name": name, **({"platform": platform} if platform else {})}
-        answer = self._call(
-            "POST", "/containers/create", params=params, body=body, action=f"creating the container {name}"
-        )
-        return cast(str, answer.json()["Id"])
+        action = f"creating the container {name}"
+        answer = self._call("POST", "/containers/create", params=params, body=body, action=action).json()
+        identifier = cast(str, answer["Id"])
+        try:
+            _refuse_discarded(action, answer)
+        except EngineUnavailable:
+            self.remove_container(identifier, force=True, volumes=True)
+            raise
+        return identifier
 
     def update_container(self, container: str, body: Mapping[str, Any]) -> None:
         action = f"updating the container {container}"
-        self._call("POST", f"/containers/{_quoted(container)}/update", body=body, action=action)
+        answer = self._call("POST", f"/containers/{_quoted(container)}/update", body=body, action=action)
+        _refuse_discarded(action, answer.json())
 
     def start_container(self, container: str) -> None:
         self._call(
@@ -355,6 +361,23 @@ def _unusable(docker_host: str, error: BaseException) -> Exception:
         found=str(error),
         remedy="See what dockerd does: systemctl status docker, journalctl -u docker",
     )
+
+
+def _refuse_discarded(action: str, answer: Json) -> None:
+    """What the engine takes and then leaves out is told by the answer alone: ``GET /info`` is silent on some of it.
+
+    Source: moby, daemon/daemon_unix.go, ``verifyPlatformContainerResources``.
+    """
+    discarded = [
+        text for text in answer.get("Warnings") or () if "does not support" in text and "discarded" in text
+    ]
+    if discarded:
+        raise EngineUnavailable(
+            action,
+            expected="all options to be heeded",
+            found="; ".join(text.rstrip(".") for text in discarded),
+            remedy="Leave it out on this host",
+        )
 
 
 def _explanation(text: str) -> str:

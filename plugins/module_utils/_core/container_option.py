@@ -57,8 +57,8 @@ class ContainerOption:
         read: inspection -> canonical value.
         kind: see :class:`Kind`.
         compared: how it is compared unless the user says otherwise; by default as its kind suggests.
-        update: canonical value and those of all options -> body of ``POST /containers/{id}/update``; None, or a
-            result that is None, where the container has to be replaced.
+        update: canonical value, those of all options, and the container's ``HostConfig`` -> body of ``POST
+            /containers/{id}/update``; None, or a result that is None, where the container has to be replaced.
         lacking: canonical value and ``GET /info`` -> whether this host's kernel lacks what the option needs, so that
             the engine would ignore or refuse it.
         needs: canonical value -> parts of it that an engine's API knows only from a version on, with that version.
@@ -74,7 +74,7 @@ class ContainerOption:
     read: Callable[[Mapping[str, Any]], Any]
     kind: Kind = Kind.VALUE
     compared: Optional[Comparison] = None
-    update: Optional[Callable[[Any, Mapping[str, Any]], Optional[Body]]] = None
+    update: Optional[Callable[[Any, Mapping[str, Any], Mapping[str, Any]], Optional[Body]]] = None
     lacking: Callable[[Any, Mapping[str, Any]], bool] = lambda value, info: False
     needs: Callable[[Any], Mapping[str, tuple[int, int]]] = lambda value: {}
     contributed: Callable[[Mapping[str, Any]], Iterable[str]] = lambda container: ()

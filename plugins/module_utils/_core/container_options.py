@@ -175,13 +175,16 @@ def find_deviations(
     return tuple(deviations)
 
 
-def render_update(names: Iterable[str], values: Mapping[str, Any]) -> Optional[Body]:
-    """The body of ``POST /containers/{id}/update`` that sets these options; None if one of them cannot be
-    updated."""
+def render_update(
+    names: Iterable[str], values: Mapping[str, Any], container: Mapping[str, Any]
+) -> Optional[Body]:
+    """The body of ``POST /containers/{id}/update`` that sets these options in a container, given as its inspection;
+    None if one of them cannot be updated."""
     body: Body = {}
+    host_config = container.get("HostConfig") or {}
     for name in dict.fromkeys(names):
         option = _BY_NAME[name]
-        update = option.update(values[name], values) if option.update else None
+        update = option.update(values[name], values, host_config) if option.update else None
         if update is None:
             return None
         _merge(body, update)

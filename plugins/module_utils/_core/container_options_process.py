@@ -90,6 +90,14 @@ def _read_restart(container: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "Name": found.get("Name") or "no"}
 
 
+def _update_restart(
+    value: Mapping[str, Any], values: Mapping[str, Any], host_config: Mapping[str, Any]
+) -> Optional[Body]:
+    # The engine gives none to a container that it removes when it has ended.
+    refused = value["Name"] != "no" and host_config.get("AutoRemove")
+    return None if refused else {"RestartPolicy": dict(value)}
+
+
 def _parse_healthcheck(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
     parsed: dict[str, Any] = {}
     for key in _DURATIONS:
@@ -201,7 +209,7 @@ PROCESS: tuple[ContainerOption, ...] = (
         render=lambda value: {"HostConfig": {"RestartPolicy": dict(value)}},
         read=_read_restart,
         kind=Kind.MAPPING,
-        update=lambda value, values: {"RestartPolicy": dict(value)},
+        update=_update_restart,
         contributed=lambda container: ("MaximumRetryCount",),
     ),
     flag_option("auto_remove", "HostConfig.AutoRemove"),

@@ -64,10 +64,18 @@ def _parse_memory(name: str, value: str) -> int:
 
 def _unless_zero(key: str) -> Any:
     # To an update, 0 and an empty string mean "as before", not "no limit".
-    return lambda value, values: {key: value} if value else None
+    return lambda value, values, host_config: {key: value} if value else None
 
 
-def _update_memory(value: int, values: Mapping[str, Any]) -> Optional[Body]:
+def _unless_beside(key: str, *others: str) -> Any:
+    # The engine updates the one way to limit processors only where it was not limited the other way.
+    def update(value: int, values: Mapping[str, Any], host_config: Mapping[str, Any]) -> Optional[Body]:
+        return {key: value} if value and not any(host_config.get(other) for other in others) else None
+
+    return update
+
+
+def _update_memory(value: int, values: Mapping[str, Any], host_config: Mapping[str, Any]) -> Optional[Body]:
     # The swap is what the engine chooses at creation.
     return {"Memory": value, "MemorySwap": values.get("memory_swap", 2 * value)} if value else None
 
@@ -179,7 +187,7 @@ RESOURCES: tuple[ContainerOption, ...] = (
         {"type": "float"},
         parse=_parse_cpus,
         read=lambda value: value or 0,
-        update=_unless_zero("NanoCpus"),
+        update=_unless_beside("NanoCpus", "CpuPeriod", "CpuQuota"),
         lacking=lacks("CpuCfsQuota"),
     ),
     number_option(
@@ -188,7 +196,7 @@ RESOURCES: tuple[ContainerOption, ...] = (
         1000,
         1000000,
         0,
-        update=_unless_zero("CpuPeriod"),
+        update=_unless_beside("CpuPeriod", "NanoCpus"),
         lacking=lacks("CpuCfsPeriod"),
     ),
     number_option(
@@ -198,7 +206,7 @@ RESOURCES: tuple[ContainerOption, ...] = (
         NO_LIMIT,
         0,
         -1,
-        update=_unless_zero("CpuQuota"),
+        update=_unless_beside("CpuQuota", "NanoCpus"),
         lacking=lacks("CpuCfsQuota"),
     ),
     number_option(
@@ -231,7 +239,7 @@ RESOURCES: tuple[ContainerOption, ...] = (
         NO_LIMIT,
         -1,
         read=lambda value: value if value and value > 0 else -1,
-        update=lambda value, values: {"PidsLimit": value},
+        update=lambda value, values, host_config: {"PidsLimit": value},
         lacking=lambda value, info: value > 0 and info.get("PidsLimit") is False,
     ),
     number_option(

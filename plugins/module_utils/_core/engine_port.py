@@ -49,10 +49,18 @@ class EnginePort(Protocol):
         """``POST /images/create``: pulls one image; without tag and digest, the tag ``latest``."""
 
     def create_container(self, name: str, body: Mapping[str, Any], *, platform: str = "") -> str:
-        """``POST /containers/create``: creates a container and returns its full ID."""
+        """``POST /containers/create``: creates a container and returns its full ID.
+
+        Raises:
+            EngineUnavailable: it cannot be created, or only without something that the kernel lacks; there is none then.
+        """
 
     def update_container(self, container: str, body: Mapping[str, Any]) -> None:
-        """``POST /containers/{id}/update``: changes resources or the restart policy in place."""
+        """``POST /containers/{id}/update``: changes resources or the restart policy in place.
+
+        Raises:
+            EngineUnavailable: it cannot be changed, or something was left out that the kernel lacks.
+        """
 
     def start_container(self, container: str) -> None:
         """``POST /containers/{id}/start``; no error if it runs already."""

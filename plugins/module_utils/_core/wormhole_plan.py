@@ -222,14 +222,14 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         image_config=(state.image or {}).get("Config") if same_image else None,
     )
     attachments = find_attachment_deviations(_compared_attachments(spec), container)
-    update = render_update((deviation.option for deviation in deviations), values)
+    update = render_update((deviation.option for deviation in deviations), values, container)
     surplus = _surplus_networks(spec, container)
     joining = bool(attachments) or bool(surplus)
     joins = _may_join(container)
     fixed = [item for item in attachments if not joins or item.attachment.mac_address]
     replacing = bool(steps.reasons) or update is None or bool(fixed) or (joining and not joins)
     for deviation in deviations:
-        steps.note(spec, deviation, replaces=render_update([deviation.option], values) is None)
+        steps.note(spec, deviation, replaces=render_update([deviation.option], values, container) is None)
     for item in attachments:
         # Docker 26.1 takes no MAC address when it attaches a container that is there (measured).
         steps.note(spec, item.deviation, replaces=item in fixed)

@@ -23,6 +23,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.t
 
 OPTIONS = {**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS}
 TARGET = Path(wormhole_container.__file__).parents[2] / "tests/integration/targets/wormhole_container"
+LIMITS = TARGET.parents[2] / "system/plays/resource_limits.yml"
 
 ELSEWHERE = (
     "what they hold is judged where it is read; see test_certificate_specs.py and test_authority_store.py"
@@ -52,7 +53,6 @@ NO_MALFORMED = {
 }
 """Options without a malformed case. Booleans and choices need none: Ansible itself refuses what is neither."""
 
-RESOURCES = "what a kernel lacks is refused, and those of the lab lack some; the contract tries them with both engines"
 NOT_IN_THE_MATRIX = {
     **dict.fromkeys(("adopt", "image", "pull", "port", "docker_host"), "tried in tasks/refusals.yml"),
     **dict.fromkeys(
@@ -75,23 +75,7 @@ NOT_IN_THE_MATRIX = {
         ),
         "no options of a container; tasks/identity.yml and targets certificate_*",
     ),
-    **dict.fromkeys(
-        (
-            *(
-                "memory",
-                "memory_reservation",
-                "memory_swap",
-                "memory_swappiness",
-                "cpus",
-                "cpu_period",
-                "cpu_quota",
-            ),
-            *("cpu_shares", "cpuset_cpus", "cpuset_mems", "blkio_weight", "oom_killer"),
-            *("device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops"),
-        ),
-        RESOURCES,
-    ),
-    "cgroup_parent": "what it has to be called depends on the engine's cgroup driver; created in the contract",
+    "blkio_weight": "no kernel of the lab has it; refused in the contract",
     "device_requests": "the lab has no device that a driver finds; created in the contract",
     "storage_opts": "the lab's file system has no quota; created or refused in the contract",
     "volume_driver": "the lab has the local one alone; created in the contract",
@@ -102,16 +86,18 @@ NOT_IN_THE_MATRIX = {
     "testcontainers": "has scenarios of its own",
     "keep_volumes": "test_wormhole_host.py; no difference that the matrix could see",
     "kill_signal": "test_wormhole_host.py",
-    "pid_mode": "an engine of the lab hangs when it stops such a container; started in the contract",
     "platform": "the lab has images for one alone; test_wormhole_plan.py",
     "timeout": "no option of a container",
     "verify": "the matrix wants each of its containers proved; test_wormhole_host.py",
 }
-"""Options that the target's matrix has no row for."""
+"""Options that the matrix has no row for."""
 
 
 def rows():
-    return yaml.safe_load((TARGET / "defaults" / "main.yml").read_text(encoding="utf-8"))["options"]
+    """Those of the target, and those that need an engine which can limit something."""
+    (play,) = yaml.safe_load(LIMITS.read_text(encoding="utf-8"))
+    target = yaml.safe_load((TARGET / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    return [*target["options"], *play["vars"]["options"]]
 
 
 def test_every_option_has_a_malformed_case_or_a_reason_for_none():

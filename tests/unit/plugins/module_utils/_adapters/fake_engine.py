@@ -65,7 +65,7 @@ class FakeEngine:
         calls: what changed something or tried to, in order: method and first argument.
         failures: errors to raise, by method, in the order of its calls; None for a call that succeeds.
         security: the engine's security options.
-        memory_limit: whether the kernel can limit memory; the engine drops such limits if not.
+        memory_limit: whether the kernel can limit memory; the engine discards such limits if not.
         log: what every container has written.
         exit_code: with which a container ends that is waited for.
         api_version: of the engine.
@@ -168,6 +168,7 @@ class FakeEngine:
         image = self.find_image(body["Image"])
         if image is None:
             raise EngineUnavailable(f"creating the container {name}", found=f"No such image: {body['Image']}")
+        self._refuse_discarded(f"creating the container {name}", body.get("HostConfig", {}))
         identifier = hashlib.sha256(str(next(self._counter)).encode()).hexdigest()
         self._containers[identifier] = self._inspection(identifier, name, copy.deepcopy(dict(body)), image)
         return identifier
@@ -175,8 +176,7 @@ class FakeEngine:
     def update_container(self, container: str, body: Mapping[str, Any]) -> None:
         self._note("update_container", container)
         host_config = self._require(container, "updating")["HostConfig"]
-        if not self.memory_limit:
-            body = {key: value for key, value in body.items() if not key.startswith("Memory")}
+        self._refuse_discarded(f"updating the container {container}", body)
         memory, swap = body.get("Memory", 0), host_config["MemorySwap"]
         if memory and not body.get("MemorySwap") and 0 < swap < memory:
             raise EngineUnavailable(
@@ -184,6 +184,7 @@ class FakeEngine:
                 found="Memory limit should be smaller than already set memoryswap limit",
             )
         policy = {"MaximumRetryCount": 0, **body["RestartPolicy"]} if "RestartPolicy" in body else None
+        self._refuse_conflict(container, host_config, body)
         host_config.update({key: value for key, value in body.items() if value})
         if policy:
             host_config["RestartPolicy"] = policy
@@ -278,6 +279,23 @@ class FakeEngine:
         if failure is not None:
             raise failure
 
+    def _refuse_conflict(
+        self, container: str, host_config: Mapping[str, Any], body: Mapping[str, Any]
+    ) -> None:
+        nano = ("NanoCpus", "CpuPeriod"), ("NanoCpus", "CpuQuota")
+        pairs = [*nano, *(pair[::-1] for pair in nano)]
+        conflicting = any(body.get(asked) and host_config.get(there) for asked, there in pairs)
+        if body.get("RestartPolicy", {}).get("Name", "no") != "no" and host_config["AutoRemove"]:
+            conflicting = True
+        if conflicting:
+            raise EngineUnavailable(f"updating the container {container}", found="it cannot be updated")
+
+    def _refuse_discarded(self, action: str, host_config: Mapping[str, Any]) -> None:
+        if not self.memory_limit and any(host_config.get(key) for key in ("Memory", "MemoryReservation")):
+            raise EngineUnavailable(
+                action, found="memory limit capabilities are lacking. Limitation discarded"
+            )
+
     def _search(self, container: str) -> Optional[Dict[str, Any]]:
         return next(
             (c for c in self._containers.values() if container in (c["Id"], c["Name"].lstrip("/"))), None
@@ -313,8 +331,6 @@ class FakeEngine:
         self, identifier: str, name: str, body: Dict[str, Any], image: Mapping[str, Any]
     ) -> Dict[str, Any]:
         host_config = {**copy.deepcopy(_HOST_CONFIG), **body.pop("HostConfig", {})}
-        if not self.memory_limit:
-            host_config.update(Memory=0, MemoryReservation=0)
         if host_config["Memory"] and not host_config["MemorySwap"]:
             host_config["MemorySwap"] = 2 * host_config["Memory"]
         if not host_config["RestartPolicy"].get("Name"):

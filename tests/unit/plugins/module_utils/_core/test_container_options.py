@@ -158,7 +158,25 @@ def test_values_that_may_be_secrets_are_not_shown():
 )
 def test_what_is_updated_in_place(values, expected):
     parsed = parse_options(values)
-    assert render_update(parsed, parsed) == expected
+    assert render_update(parsed, parsed, {}) == expected
+
+
+@pytest.mark.parametrize(
+    "values, host_config, expected",
+    [
+        ({"cpus": 1.5}, {"CpuPeriod": 50000}, None),
+        ({"cpus": 1.5}, {"CpuQuota": 50000}, None),
+        ({"cpus": 1.5}, {"NanoCpus": 1, "CpuPeriod": 0}, {"NanoCpus": 1500000000}),
+        ({"cpu_period": 50000}, {"NanoCpus": 1}, None),
+        ({"cpu_quota": 50000}, {"NanoCpus": 1}, None),
+        ({"cpu_quota": 50000}, {"NanoCpus": 0, "CpuPeriod": 1000}, {"CpuQuota": 50000}),
+        ({"restart_policy": "always"}, {"AutoRemove": True}, None),
+        ({"restart_policy": "no"}, {"AutoRemove": True}, {"RestartPolicy": {"Name": "no"}}),
+    ],
+)
+def test_what_the_container_is_made_with_may_rule_out_an_update(values, host_config, expected):
+    parsed = parse_options(values)
+    assert render_update(parsed, parsed, {"HostConfig": host_config}) == expected
 
 
 def test_wiring_is_merged_into_what_is_set():
