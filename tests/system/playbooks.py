@@ -39,6 +39,7 @@ class Task:
         status: ok, failed, skipped or unreachable.
         delegated: whether it ran elsewhere, such as on the controller.
         ignored: whether a failure was to be ignored.
+        at: when it was reported, in seconds of a clock that only differences of one run mean something of.
         result: all that it returned.
     """
 
@@ -48,6 +49,7 @@ class Task:
     status: str
     delegated: bool
     ignored: bool
+    at: float
     result: Mapping[str, Any]
 
     @property
@@ -289,7 +291,7 @@ def read_run(returncode: int, stdout: str, place: Path, hosts: Sequence[Host]) -
         if entry["kind"] == "stats":
             recap.update({name: entry["hosts"][name] for name in recap if name in entry["hosts"]})
         elif entry["host"] in recap:
-            fields = ("host", "action", "status", "delegated", "ignored", "result")
+            fields = ("host", "action", "status", "delegated", "ignored", "at", "result")
             tasks.append(Task(name=entry["task"], **{field: entry[field] for field in fields}))
     trips = {host.name: len(trips_of(place, host).read_text().splitlines()) for host in hosts}
     return Run(returncode, stdout, tuple(tasks), recap, trips)

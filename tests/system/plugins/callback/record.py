@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 from ansible.plugins.callback import CallbackBase
 
@@ -20,7 +21,7 @@ description: Used by the tests of the project only.
 
 
 class CallbackModule(CallbackBase):
-    """One line per result: ``host``, ``task``, ``action``, ``status``, ``ignored``, ``delegated`` and ``result``."""
+    """One line per result: ``host``, ``task``, ``action``, ``status``, ``ignored``, ``delegated``, ``at`` and ``result``."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -41,6 +42,7 @@ class CallbackModule(CallbackBase):
             status=status,
             ignored=ignored,
             delegated=bool(task.delegate_to),
+            at=time.monotonic(),
             result=outcome._result,
         )
 
