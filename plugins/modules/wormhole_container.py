@@ -914,6 +914,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates
     IssueCertificate,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._core.proxies import proxy_warnings
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS, plaintext_warnings
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import ABSENT
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_identity import ManagedState
@@ -964,6 +965,9 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
         proved = wormhole.plan(state).is_empty and wormhole.host.prove_running(container)
         wired = wiring_spec_of(spec, state.wormhole)
         wiring = wormhole.host.settled(container, wiring_of(spec, state.wormhole))
+        variables = ((container or {}).get("Config") or {}).get("Env") or ()
+        for text in proxy_warnings(spec.name, variables, wiring.docker_host, tls=wired.transport == TLS):
+            module.warn(text)
         certificate = (
             {} if identity is None else describe_certificate(identity, state.identity.certificate, (), now)
         )

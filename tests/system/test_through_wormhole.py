@@ -307,3 +307,16 @@ def test_siblings_share_what_the_host_has_and_stay(release, host, controller):
     left = host.run("docker ps -a --format '{{.Names}} {{.State}}'").stdout.splitlines()
     assert "sibling running" in left
     assert not [name for name in (*WORMHOLES, *FAILING) if any(line.startswith(f"{name} ") for line in left)]
+
+
+def test_a_proxy_that_clients_would_take_is_told(release, host, controller):
+    proxy = {"HTTPS_PROXY": "http://127.0.0.1:9"}
+    behind = {
+        exceptions: {**WORMHOLE, "name": f"proxy-{number}", "env": {**proxy, "NO_PROXY": exceptions}}
+        for number, exceptions in enumerate(["localhost", "localhost,172.16.0.0/12"])
+    }
+    run = controller.playbook("launch", host, *launch_arguments(*behind.values()))
+    told = [f"container proxy-{number}: HTTPS_PROXY sends" in run.stdout for number in (0, 1)]
+    assert told == [True, False]
+    went = [inside(host, "docker version", container=f"proxy-{n}", check=False) for n in (0, 1)]
+    assert [done.returncode == 0 for done in went] == [False, True]
