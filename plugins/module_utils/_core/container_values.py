@@ -152,6 +152,22 @@ def parse_binds(name: str, items: Iterable[str]) -> tuple[str, ...]:
     return tuple(targets.values())
 
 
+def read_binds(items: Iterable[str]) -> tuple[str, ...]:
+    """Volumes of a container that is there, in canonical notation.
+
+    What an image declares a volume stays in the container's configuration when something else is mounted over it, so two may have the
+    same target; and what somebody else has made may be written in ways that are not taken here.
+    """
+    return tuple(dict.fromkeys(_read_bind(str(item)) for item in items))
+
+
+def _read_bind(item: str) -> str:
+    try:
+        return _parse_bind("volumes", item)
+    except InvalidInput:
+        return item
+
+
 def _parse_bind(name: str, item: str) -> str:
     source, target, mode = split_bind(item)
     if item.count(":") > 2 or not target.startswith("/"):

@@ -733,3 +733,28 @@ def test_the_network_of_another_container_is_for_transport_unix(bench, transport
     bench.engine.create_container("db", {"Image": IMAGE})
     with pytest.raises(InvalidInput, match="^network_mode container:db: expected networks .*transport unix"):
         bench.plan(network_mode="container:db", **transport)
+
+
+# -- what images and engines make of values ---------------------------------------------------------
+
+
+STATEFUL = "registry.example.com/stateful:1"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"volumes": ["data:/data"]},
+        {"volumes": ["/srv/data/:/data/:ro"]},
+        {"volumes": ["/data"]},
+        {"mounts": [{"target": "/data", "source": "data", "type": "volume"}]},
+        {"tmpfs": ["/data"]},
+        {},
+    ],
+)
+def test_what_is_mounted_over_an_images_volume_is_right(bench, params):
+    bench.engine.images[STATEFUL] = make_image("stateful", Volumes={"/data": {}})
+    bench.run(image=STATEFUL, **params)
+    assert bench.run(image=STATEFUL, **params).is_empty
+    strict = {"volumes": "strict", "mounts": "strict", "tmpfs": "strict"}
+    assert bench.run(image=STATEFUL, comparisons=strict, **params).is_empty
