@@ -13,6 +13,7 @@ from typing import Any, Dict, Mapping
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import CAPABILITIES
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import ContainerOption
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_rows import (
+    filled_option,
     flag_option,
     mapping_option,
     set_option,
@@ -181,5 +182,5 @@ ISOLATION: tuple[ContainerOption, ...] = (
     ),
     text_option("uts", "HostConfig.UTSMode", parse=_one_of("", "host")),
     value_option("cgroupns_mode", "HostConfig.CgroupnsMode", {"type": "str", "choices": ["host", "private"]}),
-    text_option("runtime", "HostConfig.Runtime"),
+    filled_option("runtime", "HostConfig.Runtime"),
 )

@@ -317,6 +317,9 @@ class FakeEngine:
             host_config.update(Memory=0, MemoryReservation=0)
         if host_config["Memory"] and not host_config["MemorySwap"]:
             host_config["MemorySwap"] = 2 * host_config["Memory"]
+        host_config["Runtime"] = host_config.get("Runtime") or "runc"
+        log_config = host_config.get("LogConfig") or {}
+        host_config["LogConfig"] = {"Config": {}, **log_config, "Type": log_config.get("Type") or "json-file"}
         if not host_config["RestartPolicy"].get("Name"):
             host_config["RestartPolicy"] = {"Name": "no", "MaximumRetryCount": 0}
         host_config["RestartPolicy"].setdefault("MaximumRetryCount", 0)
@@ -347,9 +350,17 @@ class FakeEngine:
             config[key] = {**(image.get(key) or {}), **(body.get(key) or {})} or None
         for key in ("User", "WorkingDir"):
             config[key] = body.get(key) or image.get(key) or ""
+        config["Hostname"] = body.get("Hostname") or identifier[:12]
         if not body.get("Entrypoint"):
             config["Entrypoint"] = image.get("Entrypoint")
             config["Cmd"] = body.get("Cmd") or image.get("Cmd")
+        if config["Entrypoint"] == [""]:
+            config["Entrypoint"] = None
+        if config.get("Healthcheck") and image.get("Healthcheck"):
+            inherited = image["Healthcheck"].items()
+            config["Healthcheck"].update(
+                {key: value for key, value in inherited if not config["Healthcheck"].get(key)}
+            )
         return config
 
     def _refuse_address(self, network: str, address: str) -> None:

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import (
     GivenIdentity,
     NoIdentity,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import WormholeHost
+from ansible_collections.wormhole.docker.plugins.module_utils._core import discovery_program
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
     CommandFailed,
@@ -758,3 +760,59 @@ def test_what_is_mounted_over_an_images_volume_is_right(bench, params):
     assert bench.run(image=STATEFUL, **params).is_empty
     strict = {"volumes": "strict", "mounts": "strict", "tmpfs": "strict"}
     assert bench.run(image=STATEFUL, comparisons=strict, **params).is_empty
+
+
+@pytest.mark.parametrize("slip", ["//", "/./", "/nosuch/../"])
+@pytest.mark.parametrize("transport", ["tls", "unix"])
+def test_paths_of_the_wiring_may_be_written_in_any_way(bench, slip, transport):
+    def written(path):
+        return slip.join(str(path).rsplit("/", 1)) + "/"
+
+    params = {
+        "transport": transport,
+        "identity_directory": written(bench.identity),
+        "certificate_path": written("/etc/certs"),
+    }
+    bench.socket = written(bench.socket).rstrip("/")
+    bench.run(**params)
+    assert bench.run(**params).is_empty
+
+
+@pytest.mark.parametrize("option", ["identity_directory", "certificate_path"])
+def test_the_root_is_no_directory_of_an_identity(bench, option):
+    with pytest.raises(InvalidInput, match=f"{option}: expected an absolute path below /"):
+        bench.run(**{option: "//"})
+
+
+EMPTY = ["user", "hostname", "domainname", "runtime", "log_driver", "cgroup_parent"]
+
+
+@pytest.mark.parametrize("option", EMPTY)
+def test_an_empty_string_means_what_image_and_engine_say(bench, option):
+    filled = {"User": "1234", "Hostname": "other"}
+    bench.engine.images[STATEFUL] = make_image("stateful", **filled)
+    (bench.identity / "key.pem").chmod(0o444)
+    (bench.identity / "cert.pem").chmod(0o444)
+    (bench.identity / "ca.pem").chmod(0o444)
+    bench.run(image=STATEFUL, **{option: ""})
+    assert bench.run(image=STATEFUL, **{option: ""}).is_empty
+
+
+@pytest.mark.parametrize("discover", ["launch", "runtime"])
+def test_an_images_entrypoint_can_be_taken_away(bench, discover, monkeypatch):
+    monkeypatch.setattr(discovery, "install_program", lambda action: None)
+    program = discovery_program.ProgramState("text" if discover == "runtime" else None)
+    monkeypatch.setattr(discovery, "observe_program", lambda *args: program)
+    bench.engine.images[STATEFUL] = make_image("stateful", Entrypoint=["/bin/tini"])
+    params = {
+        "image": STATEFUL,
+        "entrypoint": [""],
+        "command": "sleep 9",
+        "discover": discover,
+        "discover_program": "text",
+    }
+    bench.run(**params)
+    config = bench.engine.find_container("agent")["Config"]
+    wrapped = list(discovery_program.WRAPPER) if discover == "runtime" else []
+    assert ((config["Entrypoint"] or []), config["Cmd"]) == (wrapped, ["sleep", "9"])
+    assert bench.run(**params).is_empty

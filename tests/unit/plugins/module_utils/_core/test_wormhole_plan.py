@@ -457,7 +457,7 @@ MALFORMED_PARAMETERS = [
     ({"port": 0}, "port: expected a number from 1 to 65535"),
     ({"identity": "../x"}, "identity ../x: expected a name"),
     ({"identity_directory": "x"}, "identity_directory: expected an absolute path"),
-    ({"certificate_path": "/a:b"}, "certificate_path: expected an absolute path without a colon"),
+    ({"certificate_path": "/a:b"}, "certificate_path: expected an absolute path below /, without a colon"),
     ({"env": {"DOCKER_HOST": "x"}}, "env DOCKER_HOST: expected to be left to transport tls"),
     ({"volumes": ["/x:/certs"]}, "volumes /certs"),
     ({"stop_timeout": -2}, "stop_timeout: expected"),
