@@ -50,7 +50,8 @@ options:
     default: started
   image:
     description:
-      - Reference or ID of the image. Required where a container has to be created or replaced.
+      - Reference or ID of the image. Required where a container has to be created or replaced. An image that is named by its ID has to
+        be on this host, whatever O(pull) says.
       - Without it, the container that is there keeps its image, its way to the engine and its identity, which is neither renewed
         nor looked at; of the options, those count that can be changed without replacing the container. So a
         task can start and stop one of which it knows the name alone.

@@ -56,6 +56,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     UpdateContainer,
     WormholeSpec,
     WormholeState,
+    is_alive,
+    is_leaving,
     is_running,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
@@ -123,7 +125,7 @@ class WormholeHost:
         info = engine.info()
         wiring = observe_wiring(engine, info, spec.wiring.socket_path, self._unit_directory)
         names = (spec.name, spec.former_name)
-        container, former = engine.find_container(spec.name), engine.find_container(spec.former_name)
+        container, former = (self._find(name) for name in names)
         # Without one, the container's own image tells what of the container's options comes from it.
         reference = spec.image or str((container or former or {}).get("Image") or "")
         image = engine.find_image(reference) if reference and spec.state != ABSENT else None
@@ -141,6 +143,11 @@ class WormholeHost:
             started_now=self._started,
         )
         return self._state
+
+    def _find(self, name: str) -> Optional[Mapping[str, Any]]:
+        """A container that counts; one that is being removed does so only where it has to go."""
+        found = self._engine.find_container(name)
+        return None if found and is_leaving(found) and self._spec.state != ABSENT else found
 
     def _find_referred(self) -> dict[str, str]:
         names = set(named_containers(self._spec.options).values()) if self._spec.state != ABSENT else set()
@@ -189,9 +196,9 @@ class WormholeHost:
 
     def prove_running(self, container: Optional[Mapping[str, Any]]) -> bool:
         """Proves the wormhole of a container that runs, unless that is done; tells whether it is proved."""
-        if self._spec.detach and self._spec.state == HEALTHY and is_running(container):
+        if self._spec.detach and self._spec.state == HEALTHY and is_alive(container):
             self._prove_health(str((container or {})["Id"]))
-        if not self._spec.detach or not self._spec.verify or not self._spec.runs or not is_running(container):
+        if not self._spec.detach or not self._spec.verify or not self._spec.runs or not is_alive(container):
             return False
         identifier = str((container or {})["Id"])
         if self._proved != identifier:
@@ -208,7 +215,7 @@ class WormholeHost:
         return wiring
 
     def _is_outdated(self, image: Optional[Mapping[str, Any]]) -> bool:
-        if self._spec.pull != ALWAYS or image is None or not self._spec.image:
+        if self._spec.pull != ALWAYS or image is None or not self._spec.image or not self._spec.pulls:
             return False
         digest = self._engine.registry_digest(self._spec.image)
         return not any(known.endswith(f"@{digest}") for known in image.get("RepoDigests") or ())
@@ -331,7 +338,9 @@ class WormholeHost:
         engine, former = self._engine, action.former
         image = engine.find_image(self._spec.image) or {}
         body = action.complete_body(image.get("Config") or {})
-        former_runs = is_running(engine.find_container(former)) if former else False
+        for name in (action.name, self._spec.former_name):
+            self._make_room(name)
+        former_runs = is_alive(engine.find_container(former)) if former else False
         created = ""
         if former:
             engine.rename_container(former, self._spec.former_name)
@@ -355,6 +364,12 @@ class WormholeHost:
             raise
         if former:
             engine.remove_container(former, volumes=not self._spec.keep_volumes)
+
+    def _make_room(self, name: str) -> None:
+        """Waits until a container has gone that is being removed."""
+        found = self._engine.find_container(name)
+        if found and is_leaving(found):
+            self._engine.remove_container(str(found["Id"]))
 
     def _undo(self, action: CreateContainer, created: str, former_runs: bool, error: BaseException) -> str:
         """Removes what was created, with the anonymous volumes that are its own, and puts the former back."""
@@ -380,7 +395,11 @@ class WormholeHost:
 
     def _require_image(self) -> None:
         if self._engine.find_image(self._spec.image) is None:
-            remedy = "Set pull: missing, or load the image first" if self._spec.pull == NEVER else ""
+            remedy = (
+                "Set pull: missing, or load the image first"
+                if self._spec.pull == NEVER
+                else "Load the image first"
+            )
             raise MissingRequirement(
                 f"image {self._spec.image}", found="that it is not on this host", remedy=remedy
             )

@@ -32,6 +32,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_process import PROCESS
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_resources import (
     RESOURCES,
+    limits_processors_otherwise,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_storage import STORAGE
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
@@ -175,9 +176,11 @@ def find_deviations(
     return tuple(deviations)
 
 
-def render_update(names: Iterable[str], values: Mapping[str, Any]) -> Optional[Body]:
-    """The body of ``POST /containers/{id}/update`` that sets these options; None if one of them cannot be
-    updated."""
+def render_update(
+    names: Iterable[str], values: Mapping[str, Any], container: Optional[Mapping[str, Any]] = None
+) -> Optional[Body]:
+    """The body of ``POST /containers/{id}/update`` that sets these options; None if one of them cannot be updated, or not in this
+    container."""
     body: Body = {}
     for name in dict.fromkeys(names):
         option = _BY_NAME[name]
@@ -185,7 +188,7 @@ def render_update(names: Iterable[str], values: Mapping[str, Any]) -> Optional[B
         if update is None:
             return None
         _merge(body, update)
-    return body
+    return None if limits_processors_otherwise(body, container or {}) else body
 
 
 def show_values(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,9 +143,17 @@ def _render_healthcheck(value: Mapping[str, Any]) -> Body:
 
 
 def _read_healthcheck(container: Mapping[str, Any]) -> dict[str, Any]:
-    found = find(container, "Config.Healthcheck") or {}
+    found = find(container, "Config.Healthcheck")
+    if not found:
+        return {**dict.fromkeys((*_DURATIONS, "retries"), 0), **_NO_HEALTHCHECK}
     read = {key: found.get(field) or 0 for key, field in _DURATIONS.items()}
     return {**read, "retries": found.get("Retries") or 0, "test": tuple(found.get("Test") or ())}
+
+
+def with_image_healthcheck(value: Mapping[str, Any], image_config: Mapping[str, Any]) -> dict[str, Any]:
+    """A canonical healthcheck as the engine takes it: where it says 0, it is the image's (moby: ``runconfig.Merge``)."""
+    own = _read_healthcheck({"Config": image_config})
+    return {key: part or own[key] for key, part in value.items()}
 
 
 PROCESS: tuple[ContainerOption, ...] = (

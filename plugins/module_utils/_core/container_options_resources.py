@@ -154,6 +154,22 @@ def _device_rate(name: str, key: str, warning: str) -> ContainerOption:
     )
 
 
+def limits_processors_otherwise(body: Body, container: Mapping[str, Any]) -> bool:
+    """Whether an update limits processors in the one way and the container in the other, which the engine refuses.
+
+    Args:
+        body: of ``POST /containers/{id}/update``.
+        container: the inspection of the container.
+    """
+    found = find(container, "HostConfig") or {}
+    sides = ((body, found), (found, body))
+    return any(
+        (one.get("NanoCpus") or 0) > 0 and (other.get(key) or 0) > 0
+        for one, other in sides
+        for key in ("CpuPeriod", "CpuQuota")
+    )
+
+
 RESOURCES: tuple[ContainerOption, ...] = (
     _bytes("memory", "Memory", "MemoryLimit", update=_update_memory),
     _bytes("memory_reservation", "MemoryReservation", "MemoryLimit"),

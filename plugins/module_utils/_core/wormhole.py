@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_checks import mount_targets
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import parse_image
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import (
+    is_image_id,
+    parse_image,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
     parse_attachments,
@@ -119,6 +122,11 @@ class WormholeSpec:
     def runs(self) -> bool:
         """Whether the container is to run."""
         return self.state in (STARTED, HEALTHY)
+
+    @property
+    def pulls(self) -> bool:
+        """Whether the image may be pulled."""
+        return self.pull != NEVER and not is_image_id(self.image)
 
     @property
     def network_mode(self) -> str:
@@ -392,6 +400,16 @@ def is_running(container: Optional[Mapping[str, Any]]) -> bool:
     not."""
     state = (container or {}).get("State") or {}
     return bool(state.get("Running")) and not state.get("Restarting")
+
+
+def is_alive(container: Optional[Mapping[str, Any]]) -> bool:
+    """Whether a container's main process runs, or is going to be started again by the engine."""
+    return bool(((container or {}).get("State") or {}).get("Running"))
+
+
+def is_leaving(container: Mapping[str, Any]) -> bool:
+    """Whether a container is about to be removed, or was so in part: it only takes room, and can never be started."""
+    return (container.get("State") or {}).get("Status") in ("removing", "dead")
 
 
 def is_wormhole(container: Mapping[str, Any]) -> bool:

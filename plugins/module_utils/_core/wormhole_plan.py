@@ -47,7 +47,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
-    NEVER,
     PRESENT,
     STOPPED,
     Action,
@@ -65,6 +64,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     WormholeSpec,
     WormholeState,
     docker_host_of,
+    is_alive,
     is_running,
     is_wormhole,
 )
@@ -222,14 +222,14 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         image_config=(state.image or {}).get("Config") if same_image else None,
     )
     attachments = find_attachment_deviations(_compared_attachments(spec), container)
-    update = render_update((deviation.option for deviation in deviations), values)
+    update = render_update((deviation.option for deviation in deviations), values, container)
     surplus = _surplus_networks(spec, container)
     joining = bool(attachments) or bool(surplus)
     joins = _may_join(container)
     fixed = [item for item in attachments if not joins or item.attachment.mac_address]
     replacing = bool(steps.reasons) or update is None or bool(fixed) or (joining and not joins)
     for deviation in deviations:
-        steps.note(spec, deviation, replaces=render_update([deviation.option], values) is None)
+        steps.note(spec, deviation, replaces=render_update([deviation.option], values, container) is None)
     for item in attachments:
         # Docker 26.1 takes no MAC address when it attaches a container that is there (measured).
         steps.note(spec, item.deviation, replaces=item in fixed)
@@ -319,7 +319,7 @@ def _create(
         body["HostConfig"] = {**body.get("HostConfig", {}), "NetworkMode": mode}
     if first:
         body["NetworkingConfig"] = {"EndpointsConfig": {mode: first[0].render()}}
-    start = spec.runs or (spec.state == PRESENT and is_running(state.container))
+    start = spec.runs or (spec.state == PRESENT and is_alive(state.container))
     rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
     discovering = spec.wiring.discover == RUNTIME
     platform = str(spec.platform or "")
@@ -327,7 +327,7 @@ def _create(
         CreateContainer(spec.name, body, rest, start, former, discovering=discovering, platform=platform)
     ]
     outdated = spec.pull == ALWAYS and state.image_outdated
-    if spec.pull != NEVER and (state.image is None or outdated or not _fits(spec, state)):
+    if spec.pulls and (state.image is None or outdated or not _fits(spec, state)):
         actions.insert(0, PullImage(spec.image, platform))
     if spec.cleanup:
         actions.append(CleanUp(spec.name))
@@ -348,7 +348,7 @@ def _may_join(container: Mapping[str, Any]) -> bool:
 
 def _plan_running(spec: WormholeSpec, state: WormholeState) -> _Steps:
     container = state.container or {}
-    running = bool((container.get("State") or {}).get("Running"))
+    running = is_alive(container)
     if spec.runs and not running and not state.started_now:
         reason = Reason("not_running", f"the container is {_status(container)}", spec.name)
         last: list[Action] = [CleanUp(spec.name)] if spec.cleanup else []

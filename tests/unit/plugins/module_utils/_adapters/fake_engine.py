@@ -183,6 +183,11 @@ class FakeEngine:
                 f"updating the container {container}",
                 found="Memory limit should be smaller than already set memoryswap limit",
             )
+        quota = host_config.get("CpuPeriod") or host_config.get("CpuQuota")
+        if (body.get("NanoCpus") and quota) or (
+            host_config.get("NanoCpus") and (body.get("CpuPeriod") or body.get("CpuQuota"))
+        ):
+            raise EngineUnavailable(f"updating the container {container}", found="Conflicting options")
         policy = {"MaximumRetryCount": 0, **body["RestartPolicy"]} if "RestartPolicy" in body else None
         host_config.update({key: value for key, value in body.items() if value})
         if policy:
@@ -191,6 +196,11 @@ class FakeEngine:
     def start_container(self, container: str) -> None:
         self._note("start_container", container)
         found = self._require(container, "starting")
+        if found["State"]["Status"] in ("removing", "dead"):
+            raise EngineUnavailable(
+                f"starting the container {container}",
+                found="container is marked for removal and cannot be started",
+            )
         if found["State"]["Running"]:
             return
         program = (found["Config"]["Entrypoint"] or found["Config"]["Cmd"] or [""])[0]
@@ -266,6 +276,10 @@ class FakeEngine:
     def add_network(self, name: str, prefix: str = "", **fields: Any) -> None:
         """Adds a network; see :func:`make_network`."""
         self._networks.append(make_network(name, prefix, **fields))
+
+    def set_status(self, container: str, status: str) -> None:
+        """Lets a container be in a state such as ``removing``."""
+        self._require(container, "changing")["State"] = _state(status)
 
     def names(self) -> Dict[str, str]:
         """Status of every container by name."""

@@ -816,3 +816,106 @@ def test_an_images_entrypoint_can_be_taken_away(bench, discover, monkeypatch):
     wrapped = list(discovery_program.WRAPPER) if discover == "runtime" else []
     assert ((config["Entrypoint"] or []), config["Cmd"]) == (wrapped, ["sleep", "9"])
     assert bench.run(**params).is_empty
+
+
+CHECKED = {"Test": ["CMD", "true"], "Interval": 9 * 10**9, "StartPeriod": 10**9, "Retries": 7}
+
+
+@pytest.mark.parametrize(
+    "healthcheck",
+    [
+        {"test_cli_compatible": True, "interval": "0s"},
+        {"test": ["CMD", "other"], "start_period": "0s", "retries": 0},
+        {"test": ["CMD", "other"], "interval": "1s", "start_period": "0s"},
+    ],
+)
+@pytest.mark.parametrize("own", [CHECKED, None])
+def test_a_healthcheck_of_nothing_is_the_images(bench, healthcheck, own):
+    bench.engine.images[STATEFUL] = make_image("stateful", **({"Healthcheck": own} if own else {}))
+    bench.run(image=STATEFUL, healthcheck=healthcheck)
+    assert bench.run(image=STATEFUL, healthcheck=healthcheck).is_empty
+
+
+def test_a_healthcheck_of_nothing_takes_a_set_value_away(bench):
+    bench.run(healthcheck={"test": "true", "interval": "9s"})
+    assert not bench.run(healthcheck={"test": "true", "interval": "0s"}).is_empty
+    assert bench.run(healthcheck={"test": "true", "interval": "0s"}).is_empty
+
+
+def test_a_healthcheck_that_is_not_there_need_not_be_switched_off(bench):
+    bench.run()
+    assert bench.run(healthcheck={"test": ["NONE"]}).is_empty
+
+
+@pytest.mark.parametrize(
+    "pull, there", [("always", True), ("missing", True), ("never", True), ("missing", False)]
+)
+def test_an_image_by_its_id_is_looked_for_on_the_host_alone(bench, pull, there):
+    identifier = bench.engine.images[IMAGE]["Id"]
+    bench.run(image=identifier)
+    if there:
+        assert bench.run(image=identifier, pull=pull).is_empty
+        return
+    bench.run(state="absent")
+    bench.engine.images.clear()
+    bench.engine.calls.clear()
+    with pytest.raises(MissingRequirement, match="image sha256:.*not on this host"):
+        bench.run(image=identifier, pull=pull)
+    assert bench.engine.calls == []
+
+
+@pytest.mark.parametrize(
+    "first, second", [({"cpu_quota": 50000}, {"cpus": 0.5}), ({"cpus": 0.5}, {"cpu_period": 50000})]
+)
+def test_the_other_way_to_limit_processors_takes_a_new_container(bench, first, second):
+    bench.run(**first)
+    plan = bench.run(**second)
+    assert plan.after["container"] == "a new one"
+    assert bench.run(**second).is_empty
+
+
+def crash_looping(bench, **params):
+    """A wormhole whose process ends and is started again and again."""
+    bench.run(command="false", restart_policy="always", verify=False, **params)
+    assert bench.engine.names() == {"agent": "restarting"}
+
+
+def test_a_crash_looping_container_is_replaced_at_once(bench):
+    crash_looping(bench)
+    bench.run(command="sleep 9", restart_policy="always")
+    assert bench.engine.names() == {"agent": "running"}
+
+
+def test_a_crash_looping_container_that_cannot_be_replaced_goes_on(bench):
+    crash_looping(bench)
+    kept = bench.identifier()
+    bench.engine.failures["start_container"] = [FAILURE]
+    with pytest.raises(EngineUnavailable, match="The former container runs as before"):
+        bench.run(command="sleep 9", restart_policy="always")
+    assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "restarting"})
+
+
+@pytest.mark.parametrize("state", ["started", "healthy"])
+def test_a_crash_looping_container_is_not_reported_as_started(bench, state):
+    crash_looping(bench, healthcheck=CHECK)
+    bench.proof_error = bench.health_error = VerificationFailed("container agent", found="that it ended")
+    with pytest.raises(VerificationFailed):
+        bench.run(command="false", restart_policy="always", healthcheck=CHECK, state=state)
+
+
+def test_a_crash_looping_container_that_is_not_to_be_proved_is_right(bench):
+    crash_looping(bench)
+    assert bench.run(command="false", restart_policy="always", verify=False).is_empty
+
+
+@pytest.mark.parametrize("status", ["removing", "dead"])
+def test_a_container_that_is_being_removed_makes_room(bench, status):
+    bench.run()
+    leaving = bench.identifier()
+    bench.engine.set_status(leaving, status)
+    assert [reason.code for reason in bench.run().reasons] == ["missing"]
+    assert bench.engine.names() == {"agent": "running"}
+    assert bench.identifier() != leaving
+    bench.engine.set_status(bench.identifier(), status)
+    bench.run(state="absent")
+    assert bench.engine.names() == {}

@@ -388,7 +388,6 @@ def test_no_option_is_left_out_of_the_malformed_ones():
         {"user": "a:"},
         {"hostname": "under_score.example.org"},
         {"hostname": "a" * 64},
-        {"hostname": ""},
         {"memory": "0"},
         {"memory": "6m"},
         {"capabilities": ["cap_net_admin", "all", "Bpf", "CAP_SYS_ADMIN"]},
