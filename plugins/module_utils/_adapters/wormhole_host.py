@@ -21,6 +21,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_na
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     endpoint_settings,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Comparison
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import IMAGE
 from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
     InstallProgram,
     ProgramState,
@@ -134,6 +136,7 @@ class WormholeHost:
             container=container,
             former=former,
             image=image,
+            own_image=self._find_own_image(container or former, image),
             image_outdated=self._is_outdated(image),
             info=info,
             program=discovery.observe_program(engine, spec.wiring, names, wiring.served),
@@ -148,6 +151,15 @@ class WormholeHost:
         """A container that counts; one that is being removed does so only where it has to go."""
         found = self._engine.find_container(name)
         return None if found and is_leaving(found) and self._spec.state != ABSENT else found
+
+    def _find_own_image(
+        self, container: Optional[Mapping[str, Any]], image: Optional[Mapping[str, Any]]
+    ) -> Optional[Mapping[str, Any]]:
+        """The image of a container that keeps it although another one is asked for."""
+        if container is None or self._spec.comparisons.get(IMAGE) is not Comparison.IGNORE:
+            return None
+        own = str(container.get("Image") or "")
+        return image if image is not None and image["Id"] == own else self._engine.find_image(own)
 
     def _find_referred(self) -> dict[str, str]:
         names = set(named_containers(self._spec.options).values()) if self._spec.state != ABSENT else set()
@@ -250,10 +262,19 @@ class WormholeHost:
         elif isinstance(action, CleanUp):
             self._engine.remove_container(action.name, volumes=not self._spec.keep_volumes)
         elif isinstance(action, RemoveFormer):
-            self.prove_running(self._engine.find_container(self._spec.name))
-            self._remove(action.container)
+            self._remove_former(action.container)
         elif isinstance(action, RemoveContainer):
             self._remove(action.container)
+
+    def _remove_former(self, former: str) -> None:
+        name = self._spec.name
+        try:
+            self.prove_running(self._engine.find_container(name))
+        except WormholeError as error:
+            told = f"What it has replaced is kept as {self._spec.former_name}. Remove {name} to have that back by the next run"
+            error.remedy = f"{error.remedy}. {told}" if error.remedy else told
+            raise
+        self._remove(former)
 
     def _drop_new_program(self, former: ProgramState) -> None:
         """Removes the program that was installed for a container which could not be created after all."""
@@ -405,10 +426,14 @@ class WormholeHost:
             )
 
     def _require_networks(self) -> None:
-        there = {network[key] for network in self._engine.networks() for key in ("Name", "Id")}
+        networks = self._engine.networks()
+        there = {network["Name"] for network in networks}
         mode = str(self._spec.options.get("network_mode", "bridge"))
-        for name in (mode, *(attachment.network for attachment in self._spec.attachments)):
-            if name not in there and not name.startswith(CONTAINER):
+        modes = (
+            () if mode.startswith(CONTAINER) or mode in {network["Id"] for network in networks} else (mode,)
+        )
+        for name in (*modes, *(attachment.network for attachment in self._spec.attachments)):
+            if name not in there:
                 raise MissingRequirement(
                     f"wormhole {self._spec.name}",
                     found=f"there is no network {name} on this host",

@@ -23,6 +23,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
     parse_link,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
+    canonical_address,
     parse_mac_address,
     parse_mapping,
 )
@@ -208,8 +209,8 @@ def _compare(attachment: Attachment, endpoint: Mapping[str, Any]) -> Optional[De
             return Deviation("networks", name, f"{kind} {missing[0]}", None)
     ipam, driver_opts = endpoint.get("IPAMConfig") or {}, endpoint.get("DriverOpts") or {}
     for wanted_value, found in (
-        (attachment.ipv4_address, _canonical(ipam.get("IPv4Address") or "")),
-        (attachment.ipv6_address, _canonical(ipam.get("IPv6Address") or "")),
+        (attachment.ipv4_address, canonical_address(ipam.get("IPv4Address") or "")),
+        (attachment.ipv6_address, canonical_address(ipam.get("IPv6Address") or "")),
         (attachment.mac_address, (endpoint.get("MacAddress") or "").lower()),
     ):
         if wanted_value and wanted_value != found:
@@ -261,10 +262,3 @@ def _parse_address(name: str, text: Optional[str], family: int) -> str:
     if address is None or address.version != family:
         raise InvalidInput(f"networks {name}", expected=f"an IPv{family} address", found=text)
     return str(address)
-
-
-def _canonical(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return text

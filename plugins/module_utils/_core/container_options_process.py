@@ -124,8 +124,10 @@ def _parse_test(name: str, value: Any) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         return ("CMD-SHELL", value)
-    if not isinstance(value, (list, tuple)) or not all(isinstance(word, str) for word in value):
+    words = value if isinstance(value, (list, tuple)) else [None]
+    if any(isinstance(word, bool) or not isinstance(word, (str, int, float)) for word in words):
         raise InvalidInput(name, expected="a string or a list of strings", found=repr(value))
+    value = tuple(str(word) for word in words)
     if value[0] not in ("NONE", "CMD", "CMD-SHELL"):
         raise InvalidInput(name, expected="a list that begins with NONE, CMD or CMD-SHELL", found=value[0])
     if value[0] != "NONE" and len(value) < 2:

@@ -114,9 +114,12 @@ def list_option(name: str, path: str, **further: Any) -> ContainerOption:
         name,
         path,
         LIST_OF_STRINGS,
-        read=lambda value: tuple(value or ()),
         kind=Kind.LIST,
-        **{"parse": lambda name, value: tuple(value), **further},
+        **{
+            "parse": lambda name, value: tuple(value),
+            "read": lambda value: tuple(value or ()),
+            **further,
+        },
     )
 
 

@@ -11,6 +11,7 @@ Sources: ``docker run`` reference, "--volume", "--memory", "--env-file"; Go's
 
 from __future__ import annotations
 
+import ipaddress
 import posixpath
 import re
 from typing import Any, Dict, Iterable, Mapping
@@ -125,6 +126,14 @@ def parse_mac_address(name: str, text: str) -> str:
     if not _MAC_ADDRESS.fullmatch(canonical):
         raise InvalidInput(name, expected="a MAC address such as 92:d0:c6:0a:29:33", found=repr(text))
     return canonical
+
+
+def canonical_address(text: str) -> str:
+    """An IP address in its shortest form, as newer engines write it; what is none stays as it is."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def split_bind(item: str) -> tuple[str, str, str]:

@@ -149,6 +149,7 @@ class WormholeState:
         container: inspection of the container of that name; None if there is none.
         former: inspection of a container that an earlier run put aside; None if there is none.
         image: inspection of the image on this host; None if it is not there. Where none is asked for, the container's.
+        own_image: inspection of the container's image; looked up where that may be another than the one asked for.
         image_outdated: the registry has another image by that reference; looked up for ``pull: always`` only.
         info: ``GET /info``: what the engine says of itself.
         program: what there is of the program that finds the engine at run time.
@@ -161,6 +162,7 @@ class WormholeState:
     container: Optional[Mapping[str, Any]] = None
     former: Optional[Mapping[str, Any]] = None
     image: Optional[Mapping[str, Any]] = None
+    own_image: Optional[Mapping[str, Any]] = None
     image_outdated: bool = False
     info: Mapping[str, Any] = field(default_factory=dict)
     program: ProgramState = ProgramState()
@@ -361,7 +363,8 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
 def _parse_pull(value: Any) -> str:
     if value not in PULLS and value is not None:
         raise InvalidInput("pull", expected="never, missing, always, true or false", found=repr(value))
-    if isinstance(value, bool):
+    if value in (True, False):
+        # 1 and 0 are among the choices, too: to Python, they are these.
         return ALWAYS if value else MISSING
     return str(value or MISSING)
 

@@ -213,13 +213,12 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         return _create(spec, state, values, [Reason("missing", text, spec.name)], {}, _shown(spec, values))
     container = state.container
     steps = _replacement_reasons(spec, state)
-    same_image = state.image is not None and state.image["Id"] == container.get("Image")
     deviations = find_deviations(
         in_words_of(container, spec.options),
         unwrap(container),
         added=_with_removed_variables(spec, added, container),
         comparisons=spec.comparisons,
-        image_config=(state.image or {}).get("Config") if same_image else None,
+        image_config=_own_image_config(state, container),
     )
     attachments = find_attachment_deviations(_compared_attachments(spec), container)
     update = render_update((deviation.option for deviation in deviations), values, container)
@@ -246,6 +245,12 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     for network in surplus:
         steps.actions.append(DisconnectNetwork(container["Id"], network))
     return steps.followed_by(_plan_running(spec, state))
+
+
+def _own_image_config(state: WormholeState, container: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+    """``Config`` of the image that a container was made of; None if that is not known."""
+    images = (image for image in (state.image, state.own_image) if image is not None)
+    return next((image.get("Config") for image in images if image["Id"] == container.get("Image")), None)
 
 
 def _with_removed_variables(

@@ -919,3 +919,48 @@ def test_a_container_that_is_being_removed_makes_room(bench, status):
     bench.engine.set_status(bench.identifier(), status)
     bench.run(state="absent")
     assert bench.engine.names() == {}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_the_former_image_brought_is_not_too_much_where_the_image_is_ignored(bench, there):
+    former = make_image(
+        "stateful", Labels={"vendor": "x"}, Env=["PATH=/bin", "LANG=C"], Volumes={"/data": {}}
+    )
+    bench.engine.images[STATEFUL] = former
+    params = {
+        "image": STATEFUL,
+        "labels": {"a": "b"},
+        "env": {"A": "1"},
+        "comparisons": {"*": "strict", "image": "ignore"},
+    }
+    bench.run(**params)
+    kept = bench.identifier()
+    bench.engine.images["other"] = former
+    bench.engine.images[STATEFUL] = make_image("moved")
+    if not there:
+        del bench.engine.images[STATEFUL]
+    assert bench.run(**params).is_empty
+    assert bench.identifier() == kept
+
+
+def test_a_network_is_named_by_its_name(bench):
+    identifier = next(n["Id"] for n in bench.engine.networks() if n["Name"] == "contract")
+    with pytest.raises(MissingRequirement, match=f"no network {identifier}"):
+        bench.run(networks=[{"name": identifier}], transport="unix")
+
+
+def test_a_successor_that_is_not_proved_tells_where_the_former_is(bench):
+    bench.run()
+    bench.engine.rename_container(bench.identifier(), "agent.wormhole-former")
+    bench.engine.stop_container(bench.identifier("agent.wormhole-former"))
+    successor = bench.engine.create_container(
+        "agent", {"Image": IMAGE, "Labels": {"wormhole.docker.managed": "true"}}
+    )
+    bench.engine.start_container(successor)
+    bench.proof_error = VerificationFailed("container agent", remedy="Mend it")
+    with pytest.raises(VerificationFailed, match="Mend it. .*agent.wormhole-former.*Remove agent"):
+        bench.run()
+    bench.proof_error = None
+    bench.engine.remove_container("agent", force=True)
+    bench.run()
+    assert bench.engine.names() == {"agent": "running"}

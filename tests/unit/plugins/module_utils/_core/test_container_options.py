@@ -180,6 +180,46 @@ def test_what_the_engine_would_ignore_is_found():
     assert find_unsupported(values, {}) == ()
 
 
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({"published_ports": ["[0:0::1]:80:80"]}, {"published_ports": ["[::1]:80:80"]}),
+        ({"dns_servers": ["2001:DB8::0:1"]}, {"dns_servers": ["2001:db8::1"]}),
+        (
+            {"mounts": [{"target": "/a/", "source": "/srv//b/", "type": "bind"}]},
+            {"mounts": [{"target": "/a", "source": "/srv/b", "type": "bind"}]},
+        ),
+        (
+            {"healthcheck": {"test": ["CMD", "nc", "-z", "localhost", 80]}},
+            {"healthcheck": {"test": ["CMD", "nc", "-z", "localhost", "80"]}},
+        ),
+        ({"device_requests": [{"options": {"a": 1}}]}, {"device_requests": [{"options": {"a": "1"}}]}),
+    ],
+)
+def test_the_same_in_other_words(first, second):
+    assert parse_options(first) == parse_options(second)
+    assert find_deviations(parse_options(first), container(**second)) == ()
+
+
+@pytest.mark.parametrize(
+    "path, value",
+    [
+        ("HostConfig", {"PortBindings": {"80/tcp": [{"HostIp": "0:0::1", "HostPort": "80"}]}}),
+        ("HostConfig", {"Dns": ["2001:DB8::1"]}),
+        ("HostConfig", {"Mounts": [{"Type": "bind", "Source": "/srv//b/", "Target": "/a/"}]}),
+    ],
+)
+def test_what_an_engine_has_kept_as_it_was_written(path, value):
+    values = parse_options(
+        {
+            "PortBindings": {"published_ports": ["[::1]:80:80"]},
+            "Dns": {"dns_servers": ["2001:db8::1"]},
+            "Mounts": {"mounts": [{"target": "/a", "source": "/srv/b", "type": "bind"}]},
+        }[next(iter(value))]
+    )
+    assert find_deviations(values, {path: value}) == ()
+
+
 # Each option with what it must not be; one sentence for each.
 MALFORMED = [
     ({"command": "a 'b"}, "command: expected words as a shell splits them"),
@@ -194,6 +234,7 @@ MALFORMED = [
     ({"stop_timeout": -2}, "stop_timeout: expected a number from -1 to"),
     ({"healthcheck": {"test": ["true"]}}, "healthcheck test: expected a list that begins with NONE, CMD"),
     ({"healthcheck": {"test": ["CMD"]}}, "healthcheck test: expected a command after CMD"),
+    ({"healthcheck": {"test": ["CMD", True]}}, "healthcheck test: expected a string or a list of strings"),
     ({"healthcheck": {"test": 5}}, "healthcheck test: expected a string or a list of strings"),
     ({"healthcheck": {"test": "true", "interval": "5"}}, "healthcheck interval: expected a duration such as"),
     (
@@ -219,6 +260,10 @@ MALFORMED = [
     (
         {"mounts": [{"target": "/a", "tmpfs_size": "1m"}]},
         "mounts /a: tmpfs_size: expected no such part for type",
+    ),
+    (
+        {"mounts": [{"target": "/a", "type": "tmpfs", "tmpfs_mode": "-1"}]},
+        "mounts /a: tmpfs_mode: expected an octal",
     ),
     (
         {"mounts": [{"target": "/a", "type": "tmpfs", "tmpfs_mode": "9"}]},
@@ -316,6 +361,7 @@ MALFORMED = [
         {"device_requests": [{"count": 1, "device_ids": ["0"]}]},
         "device_requests: expected count or device_ids",
     ),
+    ({"device_requests": [{"options": {"a": None}}]}, "device_requests options a: expected a string"),
     ({"device_requests": [{"count": -2}]}, "device_requests count: expected a number from -1 on"),
     ({"device_cgroup_rules": ["c 42"]}, "device_cgroup_rules c 42: expected a rule"),
     ({"sysctls": {"net.a": True}}, "sysctls net.a: expected a string"),
@@ -532,6 +578,10 @@ def test_what_is_no_env_file_is_told_by_its_line_and_not_repeated(text):
     "text, expected",
     [
         ("linux/amd64", "linux/amd64"),
+        ("linux/amd64/v1", "linux/amd64"),
+        ("linux/amd64/v3", "linux/amd64/v3"),
+        ("linux/arm64/8", "linux/arm64/v8"),
+        ("linux/arm/7", "linux/arm/v7"),
         ("x86_64", "linux/amd64"),
         ("linux/aarch64", "linux/arm64/v8"),
         ("linux/arm", "linux/arm/v7"),
