@@ -245,7 +245,7 @@ class WormholeHost:
         elif isinstance(action, DisconnectNetwork):
             engine.disconnect_network(action.network, action.container)
         elif isinstance(action, RestoreFormer):
-            engine.rename_container(action.container, action.name)
+            self._rename(action.container, action.name)
         elif isinstance(action, InstallProgram):
             discovery.install_program(action)
         elif isinstance(action, RemoveProgram):
@@ -364,7 +364,7 @@ class WormholeHost:
         former_runs = is_alive(engine.find_container(former)) if former else False
         created = ""
         if former:
-            engine.rename_container(former, self._spec.former_name)
+            self._put_aside(former, former_runs)
         try:
             created = engine.create_container(action.name, body, platform=action.platform)
             self._created = True
@@ -386,6 +386,22 @@ class WormholeHost:
         if former:
             engine.remove_container(former, volumes=not self._spec.keep_volumes)
 
+    def _put_aside(self, former: str, former_runs: bool) -> None:
+        try:
+            self._rename(former, self._spec.former_name)
+        except BaseException:
+            if former_runs:
+                with contextlib.suppress(WormholeError):
+                    self._engine.start_container(former)
+            raise
+
+    def _rename(self, container: str, name: str) -> None:
+        """Renames a container; one that the engine is about to start again is stopped, since it cannot be renamed (Docker 26.1)."""
+        found = self._engine.find_container(container)
+        if is_alive(found) and not is_running(found):
+            self._stop(container)
+        self._engine.rename_container(container, name)
+
     def _make_room(self, name: str) -> None:
         """Waits until a container has gone that is being removed."""
         found = self._engine.find_container(name)
@@ -398,7 +414,7 @@ class WormholeHost:
             if created:
                 self._engine.remove_container(created, force=True, volumes=True)
             if action.former:
-                self._engine.rename_container(action.former, action.name)
+                self._rename(action.former, action.name)
             self._identity.take_back()
             if former_runs:
                 self._engine.start_container(action.former)

@@ -239,6 +239,8 @@ class FakeEngine:
             raise EngineUnavailable(
                 f"renaming the container {container}", found=f'The name "/{name}" is in use'
             )
+        if found["State"]["Restarting"]:
+            raise EngineUnavailable(f"renaming the container {container}", found="sandbox not found")
         found["Name"] = f"/{name}"
 
     def remove_container(self, container: str, *, force: bool = False, volumes: bool = False) -> None:

@@ -895,6 +895,16 @@ def test_a_crash_looping_container_that_cannot_be_replaced_goes_on(bench):
     assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "restarting"})
 
 
+@pytest.mark.parametrize("step", ["rename_container", "create_container"])
+def test_a_crash_looping_container_goes_on_whatever_fails(bench, step):
+    crash_looping(bench)
+    kept = bench.identifier()
+    bench.engine.failures[step] = [FAILURE]
+    with pytest.raises(EngineUnavailable, match="a failure of this test"):
+        bench.run(command="sleep 9", restart_policy="always")
+    assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "restarting"})
+
+
 @pytest.mark.parametrize("state", ["started", "healthy"])
 def test_a_crash_looping_container_is_not_reported_as_started(bench, state):
     crash_looping(bench, healthcheck=CHECK)
