@@ -359,8 +359,7 @@ class WormholeHost:
         engine, former = self._engine, action.former
         image = engine.find_image(self._spec.image) or {}
         body = action.complete_body(image.get("Config") or {})
-        for name in (action.name, self._spec.former_name):
-            self._make_room(name)
+        self._make_room(action.name)
         former_runs = is_alive(engine.find_container(former)) if former else False
         created = ""
         if former:
@@ -397,6 +396,7 @@ class WormholeHost:
 
     def _rename(self, container: str, name: str) -> None:
         """Renames a container; one that the engine is about to start again is stopped, since it cannot be renamed (Docker 26.1)."""
+        self._make_room(name)
         found = self._engine.find_container(container)
         if is_alive(found) and not is_running(found):
             self._stop(container)

@@ -232,10 +232,11 @@ def _parse(item: Mapping[str, Any]) -> Attachment:
     aliases = tuple(
         parse_plain_name(f"networks {name}: aliases", alias) for alias in item.get("aliases") or ()
     )
-    if aliases and name == DEFAULT_BRIDGE:
+    fixed = item.get("ipv4_address") or item.get("ipv6_address")
+    if name == DEFAULT_BRIDGE and (aliases or fixed):
         raise InvalidInput(
             f"networks {name}",
-            expected="no aliases",
+            expected="no aliases" if aliases else "no fixed address",
             remedy="The default bridge has none; use a network of your own",
         )
     return Attachment(

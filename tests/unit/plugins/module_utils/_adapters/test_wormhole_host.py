@@ -974,3 +974,13 @@ def test_a_successor_that_is_not_proved_tells_where_the_former_is(bench):
     bench.engine.remove_container("agent", force=True)
     bench.run()
     assert bench.engine.names() == {"agent": "running"}
+
+
+def test_a_former_gets_its_name_back_once_a_container_that_is_being_removed_has_gone(bench):
+    bench.run()
+    former = bench.identifier()
+    bench.engine.rename_container(former, "agent.wormhole-former")
+    leaving = bench.engine.create_container("agent", {"Image": IMAGE})
+    bench.engine.set_status(leaving, "removing")
+    bench.run()
+    assert (bench.identifier(), bench.engine.names()) == (former, {"agent": "running"})

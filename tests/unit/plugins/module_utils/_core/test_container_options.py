@@ -705,6 +705,12 @@ def test_addresses_are_compared_by_value():
         ([{"name": "a", "driver_opts": {"b": True}}], "", "networks a: driver_opts b: expected a string"),
         ([{"name": "bridge", "aliases": ["x"]}], "", "networks bridge: expected no aliases"),
         (
+            [{"name": "bridge", "ipv4_address": "172.17.0.9"}],
+            "",
+            "networks bridge: expected no fixed address",
+        ),
+        ([{"name": "bridge", "ipv6_address": "fd00::9"}], "", "networks bridge: expected no fixed address"),
+        (
             [{"name": "a", "ipv4_address": "fd00::1"}],
             "",
             "networks a: expected an IPv4 address, found fd00::1",
