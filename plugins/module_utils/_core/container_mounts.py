@@ -97,7 +97,7 @@ def _parse_mount(subject: str, item: Mapping[str, Any]) -> Dict[str, Any]:
     for key in parts:
         if kind not in _PLACES[key][1]:
             raise InvalidInput(
-                f"{subject}: {key}", expected=f"no such part for type {kind}", found=str(parts[key])
+                f"{subject}: {key}", expected=f"no such part for type {kind}", found=_shown(parts[key])
             )
     source = parts.get("source", "")
     if kind == "bind" and not source.startswith("/"):
@@ -141,6 +141,11 @@ def _parse_part(subject: str, key: str, value: Any) -> Any:
     if key == "tmpfs_options":
         return tuple(_parse_tmpfs_option(subject, item) for item in value)
     return value
+
+
+def _shown(part: Any) -> str:
+    # A mapping may hold secrets.
+    return "one" if isinstance(part, Mapping) else str(part)
 
 
 def _normal_source(source: str) -> str:

@@ -242,5 +242,6 @@ PROCESS: tuple[ContainerOption, ...] = (
         "HostConfig.LogConfig.Config",
         numbers=True,
         arguments={"log_options": {"type": "dict", "aliases": ["log_opt"]}},
+        secrets=("splunk-token", "logentries-token"),
     ),
 )

@@ -105,6 +105,8 @@ STORAGE: tuple[ContainerOption, ...] = (
         read=lambda container: read_mounts(find(container, "HostConfig.Mounts") or ()),
         kind=Kind.MAPPING,
         needs=needs_of_mounts,
+        # Such as the password for a share of another host.
+        secrets=("volume_options",),
     ),
     ContainerOption(
         "tmpfs",

@@ -25,6 +25,8 @@ CONSISTENCY = ("consistent", "cached", "delegated")
 PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?(?:(\d+)us)?")
 _MILLISECOND = 10**6
+_MOST = 2**63 - 1
+"""Numbers of the API have 64 bits."""
 _NANOSECONDS = (3600 * 10**9, 60 * 10**9, 10**9, _MILLISECOND, 10**3)
 _MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _EITHER = (("ro", "rw"), ("z", "Z"), CONSISTENCY, PROPAGATION)
@@ -41,7 +43,10 @@ def parse_bytes(name: str, text: str) -> int:
     found = _BYTES.fullmatch(str(text).strip())
     if not found:
         raise InvalidInput(name, expected="a size such as 512m or 2G", found=repr(text))
-    return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+    size = int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+    if size > _MOST:
+        raise InvalidInput(name, expected="a size that an engine can take", found=repr(text))
+    return size
 
 
 def parse_mapping(
@@ -113,6 +118,8 @@ def parse_duration(name: str, text: Any) -> int:
     total = sum(int(part) * unit for part, unit in zip(found.groups(default="0"), _NANOSECONDS))
     if 0 < total < _MILLISECOND:
         raise InvalidInput(name, expected="a millisecond at least", found=repr(text))
+    if total > _MOST:
+        raise InvalidInput(name, expected="a duration that an engine can take", found=repr(text))
     return total
 
 

@@ -142,6 +142,41 @@ def test_values_that_may_be_secrets_are_not_shown():
     assert "tcp://172.17.0.1:2376" in str(shown)
 
 
+def mounted(options, **parts):
+    return {"mounts": [{"target": "/a", "source": "v", "volume_options": options, **parts}]}
+
+
+@pytest.mark.parametrize(
+    "first, second, expected",
+    [
+        (
+            {"log_driver": "splunk", "log_options": {"splunk-token": "s3cret", "tag": "x"}},
+            {"log_driver": "splunk", "log_options": {"splunk-token": "0ther", "tag": "y"}},
+            [
+                "log_options splunk-token: expected another value (hidden), found (hidden)",
+                "log_options tag: expected x, found y",
+            ],
+        ),
+        (
+            mounted({"type": "cifs", "o": "password=s3cret"}),
+            mounted({"o": "password=0ther"}),
+            ["mounts /a volume_options: expected another value (hidden), found (hidden)"],
+        ),
+        (
+            mounted({"o": "password=s3cret"}),
+            mounted(None),
+            ["mounts /a volume_options: expected (hidden), found "],
+        ),
+    ],
+)
+def test_secrets_of_drivers_are_not_shown(first, second, expected):
+    assert texts(first, container(**second)) == expected
+    assert "s3cret" not in str(show_values(parse_options(first)))
+    with pytest.raises(InvalidInput) as caught:
+        parse_options(mounted({"o": "password=s3cret"}, type="image"))
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "values, expected",
     [
