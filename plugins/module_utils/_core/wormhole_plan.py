@@ -40,6 +40,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_pr
     unwrap,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
 from ansible_collections.wormhole.docker.plugins.module_utils._core.inherited_variables import find_inherited
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
@@ -84,6 +85,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_set
 )
 
 _REPLACES = "; takes a new container"
+_MAC_ADDRESS_OF_A_NETWORK = (1, 44)
+"""The API from which on a MAC address belongs to a network; from 1.52 on, containers have none of their own (Docker 29)."""
 
 
 def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
@@ -320,10 +323,17 @@ def _create(
     mode = spec.network_mode
     first = [attachment for attachment in spec.attachments if attachment.network == mode]
     body = {"Image": spec.image, **render_body(values)}
+    endpoint = first[0].render() if first else {}
+    if (
+        "MacAddress" in body
+        and "MacAddress" not in endpoint
+        and state.api_version >= _MAC_ADDRESS_OF_A_NETWORK
+    ):
+        mode, endpoint = mode or DEFAULT_BRIDGE, {**endpoint, "MacAddress": body.pop("MacAddress")}
     if mode:
         body["HostConfig"] = {**body.get("HostConfig", {}), "NetworkMode": mode}
-    if first:
-        body["NetworkingConfig"] = {"EndpointsConfig": {mode: first[0].render()}}
+    if endpoint or first:
+        body["NetworkingConfig"] = {"EndpointsConfig": {mode: endpoint}}
     start = spec.runs or (spec.state == PRESENT and is_alive(state.container))
     rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
     discovering = spec.wiring.discover == RUNTIME
