@@ -50,7 +50,8 @@ options:
     default: started
   image:
     description:
-      - Reference or ID of the image. Required where a container has to be created or replaced.
+      - Reference or ID of the image. Required where a container has to be created or replaced. An image that is named by its ID has to
+        be on this host, whatever O(pull) says.
       - Without it, the container that is there keeps its image, its way to the engine and its identity, which is neither renewed
         nor looked at; of the options, those count that can be changed without replacing the container. So a
         task can start and stop one of which it knows the name alone.
@@ -671,7 +672,7 @@ notes:
     C(command_handling) and C(debug) choose between older behaviours; this module has docker_container's
     present defaults. C(image_comparison), C(image_label_mismatch) and C(image_name_mismatch) have nothing to decide, because
     what an image brings and its mere name never count. C(pull_check_mode_behavior): check mode knows what a pull would
-    change. C(kernel_memory) was given up by Docker. C(paused): a paused container cannot be traversed. C(restart): use a
+    change. C(kernel_memory) was given up by Docker. C(paused): what somebody has paused is left so. C(restart): use a
     handler that stops and starts it, or O(recreate). C(output_logs): the output is in the result. C(removal_wait_timeout)
     is what the option C(timeout) is."
   - What YAML makes a boolean of is refused, also in O(log_options) and O(sysctls), where docker_container converts it; in
@@ -791,6 +792,11 @@ container:
       if there is none. In check mode the one that is there now.
   returned: success
   type: dict
+  contains:
+    Output:
+      description: What the container has written, with O(detach=false).
+      type: str
+      sample: done
 certificate:
   description:
     - The identity's certificate after the task (in check mode, before it), as RV(wormhole.docker.tls_certificates#module:certificates)
@@ -838,11 +844,6 @@ certificates:
       directory: /etc/wormhole/identities/agent
       key_type: ecdsa-p256
       validity_days: 365
-  contains:
-    Output:
-      description: What the container has written, with O(detach=false).
-      type: str
-      sample: done
 status:
   description: The exit code of the container that this run has waited for, with O(detach=false).
   returned: if a container was waited for

@@ -21,6 +21,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_na
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     endpoint_settings,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import Comparison
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import IMAGE
 from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
     InstallProgram,
     ProgramState,
@@ -56,6 +58,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     UpdateContainer,
     WormholeSpec,
     WormholeState,
+    is_alive,
+    is_leaving,
     is_running,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
@@ -123,7 +127,7 @@ class WormholeHost:
         info = engine.info()
         wiring = observe_wiring(engine, info, spec.wiring.socket_path, self._unit_directory)
         names = (spec.name, spec.former_name)
-        container, former = engine.find_container(spec.name), engine.find_container(spec.former_name)
+        container, former = (self._find(name) for name in names)
         # Without one, the container's own image tells what of the container's options comes from it.
         reference = spec.image or str((container or former or {}).get("Image") or "")
         image = engine.find_image(reference) if reference and spec.state != ABSENT else None
@@ -132,6 +136,7 @@ class WormholeHost:
             container=container,
             former=former,
             image=image,
+            own_image=self._find_own_image(container or former, image),
             image_outdated=self._is_outdated(image),
             info=info,
             program=discovery.observe_program(engine, spec.wiring, names, wiring.served),
@@ -141,6 +146,20 @@ class WormholeHost:
             started_now=self._started,
         )
         return self._state
+
+    def _find(self, name: str) -> Optional[Mapping[str, Any]]:
+        """A container that counts; one that is being removed does so only where it has to go."""
+        found = self._engine.find_container(name)
+        return None if found and is_leaving(found) and self._spec.state != ABSENT else found
+
+    def _find_own_image(
+        self, container: Optional[Mapping[str, Any]], image: Optional[Mapping[str, Any]]
+    ) -> Optional[Mapping[str, Any]]:
+        """The image of a container that keeps it although another one is asked for."""
+        if container is None or self._spec.comparisons.get(IMAGE) is not Comparison.IGNORE:
+            return None
+        own = str(container.get("Image") or "")
+        return image if image is not None and image["Id"] == own else self._engine.find_image(own)
 
     def _find_referred(self) -> dict[str, str]:
         names = set(named_containers(self._spec.options).values()) if self._spec.state != ABSENT else set()
@@ -189,9 +208,9 @@ class WormholeHost:
 
     def prove_running(self, container: Optional[Mapping[str, Any]]) -> bool:
         """Proves the wormhole of a container that runs, unless that is done; tells whether it is proved."""
-        if self._spec.detach and self._spec.state == HEALTHY and is_running(container):
+        if self._spec.detach and self._spec.state == HEALTHY and is_alive(container):
             self._prove_health(str((container or {})["Id"]))
-        if not self._spec.detach or not self._spec.verify or not self._spec.runs or not is_running(container):
+        if not self._spec.detach or not self._spec.verify or not self._spec.runs or not is_alive(container):
             return False
         identifier = str((container or {})["Id"])
         if self._proved != identifier:
@@ -208,7 +227,7 @@ class WormholeHost:
         return wiring
 
     def _is_outdated(self, image: Optional[Mapping[str, Any]]) -> bool:
-        if self._spec.pull != ALWAYS or image is None or not self._spec.image:
+        if self._spec.pull != ALWAYS or image is None or not self._spec.image or not self._spec.pulls:
             return False
         digest = self._engine.registry_digest(self._spec.image)
         return not any(known.endswith(f"@{digest}") for known in image.get("RepoDigests") or ())
@@ -226,7 +245,7 @@ class WormholeHost:
         elif isinstance(action, DisconnectNetwork):
             engine.disconnect_network(action.network, action.container)
         elif isinstance(action, RestoreFormer):
-            engine.rename_container(action.container, action.name)
+            self._rename(action.container, action.name)
         elif isinstance(action, InstallProgram):
             discovery.install_program(action)
         elif isinstance(action, RemoveProgram):
@@ -243,10 +262,19 @@ class WormholeHost:
         elif isinstance(action, CleanUp):
             self._engine.remove_container(action.name, volumes=not self._spec.keep_volumes)
         elif isinstance(action, RemoveFormer):
-            self.prove_running(self._engine.find_container(self._spec.name))
-            self._remove(action.container)
+            self._remove_former(action.container)
         elif isinstance(action, RemoveContainer):
             self._remove(action.container)
+
+    def _remove_former(self, former: str) -> None:
+        name = self._spec.name
+        try:
+            self.prove_running(self._engine.find_container(name))
+        except WormholeError as error:
+            told = f"What it has replaced is kept as {self._spec.former_name}. Remove {name} to have that back by the next run"
+            error.remedy = f"{error.remedy}. {told}" if error.remedy else told
+            raise
+        self._remove(former)
 
     def _drop_new_program(self, former: ProgramState) -> None:
         """Removes the program that was installed for a container which could not be created after all."""
@@ -331,10 +359,11 @@ class WormholeHost:
         engine, former = self._engine, action.former
         image = engine.find_image(self._spec.image) or {}
         body = action.complete_body(image.get("Config") or {})
-        former_runs = is_running(engine.find_container(former)) if former else False
+        self._make_room(action.name)
+        former_runs = is_alive(engine.find_container(former)) if former else False
         created = ""
         if former:
-            engine.rename_container(former, self._spec.former_name)
+            self._put_aside(former, former_runs)
         try:
             created = engine.create_container(action.name, body, platform=action.platform)
             self._created = True
@@ -356,13 +385,36 @@ class WormholeHost:
         if former:
             engine.remove_container(former, volumes=not self._spec.keep_volumes)
 
+    def _put_aside(self, former: str, former_runs: bool) -> None:
+        try:
+            self._rename(former, self._spec.former_name)
+        except BaseException:
+            if former_runs:
+                with contextlib.suppress(WormholeError):
+                    self._engine.start_container(former)
+            raise
+
+    def _rename(self, container: str, name: str) -> None:
+        """Renames a container; one that the engine is about to start again is stopped, since it cannot be renamed (Docker 26.1)."""
+        self._make_room(name)
+        found = self._engine.find_container(container)
+        if is_alive(found) and not is_running(found):
+            self._stop(container)
+        self._engine.rename_container(container, name)
+
+    def _make_room(self, name: str) -> None:
+        """Waits until a container has gone that is being removed."""
+        found = self._engine.find_container(name)
+        if found and is_leaving(found):
+            self._engine.remove_container(str(found["Id"]))
+
     def _undo(self, action: CreateContainer, created: str, former_runs: bool, error: BaseException) -> str:
         """Removes what was created, with the anonymous volumes that are its own, and puts the former back."""
         try:
             if created:
                 self._engine.remove_container(created, force=True, volumes=True)
             if action.former:
-                self._engine.rename_container(action.former, action.name)
+                self._rename(action.former, action.name)
             self._identity.take_back()
             if former_runs:
                 self._engine.start_container(action.former)
@@ -380,16 +432,24 @@ class WormholeHost:
 
     def _require_image(self) -> None:
         if self._engine.find_image(self._spec.image) is None:
-            remedy = "Set pull: missing, or load the image first" if self._spec.pull == NEVER else ""
+            remedy = (
+                "Set pull: missing, or load the image first"
+                if self._spec.pull == NEVER
+                else "Load the image first"
+            )
             raise MissingRequirement(
                 f"image {self._spec.image}", found="that it is not on this host", remedy=remedy
             )
 
     def _require_networks(self) -> None:
-        there = {network[key] for network in self._engine.networks() for key in ("Name", "Id")}
+        networks = self._engine.networks()
+        there = {network["Name"] for network in networks}
         mode = str(self._spec.options.get("network_mode", "bridge"))
-        for name in (mode, *(attachment.network for attachment in self._spec.attachments)):
-            if name not in there and not name.startswith(CONTAINER):
+        modes = (
+            () if mode.startswith(CONTAINER) or mode in {network["Id"] for network in networks} else (mode,)
+        )
+        for name in (*modes, *(attachment.network for attachment in self._spec.attachments)):
+            if name not in there:
                 raise MissingRequirement(
                     f"wormhole {self._spec.name}",
                     found=f"there is no network {name} on this host",

@@ -97,7 +97,7 @@ def _parse_mount(subject: str, item: Mapping[str, Any]) -> Dict[str, Any]:
     for key in parts:
         if kind not in _PLACES[key][1]:
             raise InvalidInput(
-                f"{subject}: {key}", expected=f"no such part for type {kind}", found=str(parts[key])
+                f"{subject}: {key}", expected=f"no such part for type {kind}", found=_shown(parts[key])
             )
     source = parts.get("source", "")
     if kind == "bind" and not source.startswith("/"):
@@ -127,15 +127,29 @@ def _parse_part(subject: str, key: str, value: Any) -> Any:
         return parse_bytes(subject, value)
     if key == "tmpfs_mode":
         try:
-            return int(str(value), 8)
-        except ValueError as error:
-            raise InvalidInput(subject, expected="an octal mode such as 1777", found=str(value)) from error
+            mode = int(str(value), 8)
+        except ValueError:
+            mode = -1
+        if not 0 <= mode <= 0o7777:
+            raise InvalidInput(subject, expected="an octal mode such as 1777", found=str(value))
+        return mode
+    if key == "source":
+        return _normal_source(value)
     if key in ("labels", "volume_options"):
         # Here docker_container converts, other than elsewhere.
         return parse_mapping(subject, value, numbers=True, booleans=True)
     if key == "tmpfs_options":
         return tuple(_parse_tmpfs_option(subject, item) for item in value)
     return value
+
+
+def _shown(part: Any) -> str:
+    # A mapping may hold secrets.
+    return "one" if isinstance(part, Mapping) else str(part)
+
+
+def _normal_source(source: str) -> str:
+    return posixpath.normpath(source) if source.startswith("/") else source
 
 
 def _parse_tmpfs_option(subject: str, item: Mapping[str, Any]) -> str:
@@ -195,6 +209,8 @@ def _read_part(mount: Mapping[str, Any], key: str) -> Any:
         found = (found or {}).get(step)
     if key == "tmpfs_options":
         return tuple("=".join(option) for option in found or ())
+    if key == "source":
+        return _normal_source(found or "")
     if found is not None:
         return dict(found) if isinstance(found, Mapping) else found
     argument = ARGUMENT["options"].get(key, {"type": "str"})

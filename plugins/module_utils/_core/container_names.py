@@ -23,6 +23,7 @@ _REFERENCE = re.compile(
     rf"(?:[^\s/@]+/)?{_COMPONENT}(?:/{_COMPONENT})*(?::\w[\w.-]{{0,127}})?(?:@[A-Za-z][\w+.-]*:[0-9a-fA-F]{{32,}})?",
     re.ASCII,
 )
+_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 _LONGEST_HOST_NAME = 64
 
 LIMITS = frozenset(
@@ -155,6 +156,11 @@ def parse_image(name: str, text: str) -> str:
             name, expected="an image's name in lower case, with a tag or digest if need be", found=repr(text)
         )
     return text
+
+
+def is_image_id(text: str) -> bool:
+    """Whether it is the ID of an image, which no registry knows."""
+    return bool(_IMAGE_ID.fullmatch(text))
 
 
 def parse_host_name(name: str, text: str) -> str:

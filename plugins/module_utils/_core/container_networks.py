@@ -23,6 +23,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
     parse_link,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
+    canonical_address,
     parse_mac_address,
     parse_mapping,
 )
@@ -208,8 +209,8 @@ def _compare(attachment: Attachment, endpoint: Mapping[str, Any]) -> Optional[De
             return Deviation("networks", name, f"{kind} {missing[0]}", None)
     ipam, driver_opts = endpoint.get("IPAMConfig") or {}, endpoint.get("DriverOpts") or {}
     for wanted_value, found in (
-        (attachment.ipv4_address, _canonical(ipam.get("IPv4Address") or "")),
-        (attachment.ipv6_address, _canonical(ipam.get("IPv6Address") or "")),
+        (attachment.ipv4_address, canonical_address(ipam.get("IPv4Address") or "")),
+        (attachment.ipv6_address, canonical_address(ipam.get("IPv6Address") or "")),
         (attachment.mac_address, (endpoint.get("MacAddress") or "").lower()),
     ):
         if wanted_value and wanted_value != found:
@@ -231,10 +232,11 @@ def _parse(item: Mapping[str, Any]) -> Attachment:
     aliases = tuple(
         parse_plain_name(f"networks {name}: aliases", alias) for alias in item.get("aliases") or ()
     )
-    if aliases and name == DEFAULT_BRIDGE:
+    fixed = item.get("ipv4_address") or item.get("ipv6_address")
+    if name == DEFAULT_BRIDGE and (aliases or fixed):
         raise InvalidInput(
             f"networks {name}",
-            expected="no aliases",
+            expected="no aliases" if aliases else "no fixed address",
             remedy="The default bridge has none; use a network of your own",
         )
     return Attachment(
@@ -261,10 +263,3 @@ def _parse_address(name: str, text: Optional[str], family: int) -> str:
     if address is None or address.version != family:
         raise InvalidInput(f"networks {name}", expected=f"an IPv{family} address", found=text)
     return str(address)
-
-
-def _canonical(text: str) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return text

@@ -65,6 +65,7 @@ class ContainerOption:
         contributed: inspection -> items that others have added to the option in this container; they are nothing
             that a strict comparison would find too much.
         shown: items whose values may be shown; by default all. Others may be secrets, and only their names are.
+        secrets: names of items, and of parts of items, whose values may be secrets.
     """
 
     name: str
@@ -79,6 +80,7 @@ class ContainerOption:
     needs: Callable[[Any], Mapping[str, tuple[int, int]]] = lambda value: {}
     contributed: Callable[[Mapping[str, Any]], Iterable[str]] = lambda container: ()
     shown: Optional[tuple[str, ...]] = None
+    secrets: tuple[str, ...] = ()
 
     @property
     def comparison(self) -> Comparison:
@@ -92,7 +94,16 @@ class ContainerOption:
         """A value as it may appear in a reason or a diff."""
         if value is not None and self.shown is not None and item not in self.shown:
             return HIDDEN
+        if value and item in self.secrets:
+            return HIDDEN
+        if isinstance(value, Mapping):
+            return {part: self.show(part, value[part]) for part in sorted(value)}
         return _plain(value)
+
+    def show_change(self, item: str, expected: Any, found: Any) -> tuple[Any, Any]:
+        """Two values that differ, as they may appear in a reason or a diff."""
+        shown = self.show(item, expected), self.show(item, found)
+        return (HIDDEN_OTHER, HIDDEN) if shown == (HIDDEN, HIDDEN) else shown
 
     def show_value(self, value: Any) -> Any:
         """The whole value as it may appear in a diff."""
@@ -164,13 +175,10 @@ def _compare_items(
         if isinstance(wanted, Mapping) and isinstance(there, Mapping):
             for part in sorted(wanted):
                 if wanted[part] != there.get(part):
-                    yield Deviation(
-                        option.name, f"{item} {part}", _plain(wanted[part]), _plain(there.get(part))
-                    )
+                    shown = option.show_change(part, wanted[part], there.get(part))
+                    yield Deviation(option.name, f"{item} {part}", *shown)
         elif wanted != there:
-            shown = option.show(item, wanted), option.show(item, there)
-            changed = HIDDEN_OTHER if shown == (HIDDEN, HIDDEN) else shown[0]
-            yield Deviation(option.name, item, changed, shown[1])
+            yield Deviation(option.name, item, *option.show_change(item, wanted, there))
 
 
 def _find_surplus(

@@ -13,12 +13,14 @@ from typing import Any, Dict, Mapping
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import CAPABILITIES
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import ContainerOption
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_rows import (
+    filled_option,
     flag_option,
     mapping_option,
     set_option,
     text_option,
     value_option,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import parse_mapping
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 _DEVICE_RULE = re.compile(r"[acb] (?:\d+|\*):(?:\d+|\*) [rwm]{1,3}")
@@ -74,6 +76,7 @@ def _parse_request(name: str, item: Mapping[str, Any]) -> str:
     if (item.get("count") or 0) < -1:
         raise InvalidInput(f"{name} count", expected="a number from -1 on", found=str(item["count"]))
     parts = {key: item.get(key) or default for key, (_field, default) in _REQUEST.items()}
+    parts["options"] = parse_mapping(f"{name} options", parts["options"], numbers=True)
     return json.dumps(parts, sort_keys=True)
 
 
@@ -181,5 +184,5 @@ ISOLATION: tuple[ContainerOption, ...] = (
     ),
     text_option("uts", "HostConfig.UTSMode", parse=_one_of("", "host")),
     value_option("cgroupns_mode", "HostConfig.CgroupnsMode", {"type": "str", "choices": ["host", "private"]}),
-    text_option("runtime", "HostConfig.Runtime"),
+    filled_option("runtime", "HostConfig.Runtime"),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Iterable, Mapping
+from typing import Any, Iterable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import CONTAINER
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
@@ -32,7 +32,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ro
     set_option,
     value_option,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import parse_mac_address
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
+    canonical_address,
+    parse_mac_address,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 _LINK = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*(?::[a-zA-Z0-9][a-zA-Z0-9_.-]*)?")
@@ -72,7 +75,11 @@ def _parse_servers(name: str, value: Iterable[str]) -> tuple[str, ...]:
     for item in value:
         if not _is_address(item):
             raise InvalidInput(f"{name} {item}", expected="an IP address")
-    return tuple(value)
+    return _canonical_servers(value)
+
+
+def _canonical_servers(value: Optional[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(canonical_address(item) for item in value or ())
 
 
 def _is_address(text: str) -> bool:
@@ -126,7 +133,7 @@ NETWORK: tuple[ContainerOption, ...] = (
         contributed=lambda container: tuple(find(container, "HostConfig.PortBindings") or ()),
     ),
     mapping_option("etc_hosts", "HostConfig.ExtraHosts", separator=":", check=_check_hosts),
-    list_option("dns_servers", "HostConfig.Dns", parse=_parse_servers),
+    list_option("dns_servers", "HostConfig.Dns", parse=_parse_servers, read=_canonical_servers),
     set_option("dns_opts", "HostConfig.DnsOptions"),
     list_option("dns_search_domains", "HostConfig.DnsSearch"),
     ContainerOption(

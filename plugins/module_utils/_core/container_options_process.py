@@ -22,11 +22,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_op
     Kind,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_rows import (
+    LIST_OF_STRINGS,
+    filled_option,
     find,
     flag_option,
     given,
     mapping_option,
     number_option,
+    parse_words,
     place,
     set_option,
     text_option,
@@ -34,6 +37,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ro
     words_option,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import parse_duration
+from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import NO_ENTRYPOINT
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
@@ -58,6 +62,16 @@ def parse_signal(name: str, value: str) -> str:
     if not found:
         raise InvalidInput(name, expected="a signal such as SIGTERM", found=repr(value))
     return found.group(2) or f"SIG{found.group(1).upper()}"
+
+
+def _parse_entrypoint(name: str, value: Any) -> Optional[tuple[str, ...]]:
+    words = parse_words(name, value)
+    return () if words == NO_ENTRYPOINT else words
+
+
+def _read_entrypoint(container: Mapping[str, Any]) -> tuple[str, ...]:
+    found = tuple(find(container, "Config.Entrypoint") or ())
+    return () if found == NO_ENTRYPOINT else found
 
 
 def _parse_path(name: str, value: str) -> str:
@@ -118,8 +132,10 @@ def _parse_test(name: str, value: Any) -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         return ("CMD-SHELL", value)
-    if not isinstance(value, (list, tuple)) or not all(isinstance(word, str) for word in value):
+    words = value if isinstance(value, (list, tuple)) else [None]
+    if any(isinstance(word, bool) or not isinstance(word, (str, int, float)) for word in words):
         raise InvalidInput(name, expected="a string or a list of strings", found=repr(value))
+    value = tuple(str(word) for word in words)
     if value[0] not in ("NONE", "CMD", "CMD-SHELL"):
         raise InvalidInput(name, expected="a list that begins with NONE, CMD or CMD-SHELL", found=value[0])
     if value[0] != "NONE" and len(value) < 2:
@@ -137,14 +153,29 @@ def _render_healthcheck(value: Mapping[str, Any]) -> Body:
 
 
 def _read_healthcheck(container: Mapping[str, Any]) -> dict[str, Any]:
-    found = find(container, "Config.Healthcheck") or {}
+    found = find(container, "Config.Healthcheck")
+    if not found:
+        return {**dict.fromkeys((*_DURATIONS, "retries"), 0), **_NO_HEALTHCHECK}
     read = {key: found.get(field) or 0 for key, field in _DURATIONS.items()}
     return {**read, "retries": found.get("Retries") or 0, "test": tuple(found.get("Test") or ())}
 
 
+def with_image_healthcheck(value: Mapping[str, Any], image_config: Mapping[str, Any]) -> dict[str, Any]:
+    """A canonical healthcheck as the engine takes it: where it says 0, it is the image's (moby: ``runconfig.Merge``)."""
+    own = _read_healthcheck({"Config": image_config})
+    return {key: part or own[key] for key, part in value.items()}
+
+
 PROCESS: tuple[ContainerOption, ...] = (
     words_option("command", "Config.Cmd", {"type": "raw"}),
-    words_option("entrypoint", "Config.Entrypoint", {"type": "list", "elements": "str"}),
+    ContainerOption(
+        "entrypoint",
+        {"entrypoint": LIST_OF_STRINGS},
+        parse=given("entrypoint", _parse_entrypoint),
+        render=lambda value: place("Config.Entrypoint", list(value) or list(NO_ENTRYPOINT)),
+        read=_read_entrypoint,
+        kind=Kind.LIST,
+    ),
     mapping_option(
         "env",
         "Config.Env",
@@ -152,7 +183,7 @@ PROCESS: tuple[ContainerOption, ...] = (
         arguments={"env": {"type": "dict"}, "env_file": {"type": "path"}},
         shown=("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CONTEXT"),
     ),
-    text_option("user", "Config.User", parse=parse_user),
+    filled_option("user", "Config.User", parse=parse_user),
     set_option("groups", "HostConfig.GroupAdd", item=lambda name, one: parse_plain_name(name, str(one))),
     value_option(
         "working_dir",
@@ -161,7 +192,7 @@ PROCESS: tuple[ContainerOption, ...] = (
         parse=_parse_path,
         read=lambda value: posixpath.normpath(value) if value else "",
     ),
-    text_option("hostname", "Config.Hostname", parse=parse_host_name),
+    filled_option("hostname", "Config.Hostname", parse=parse_host_name),
     text_option("domainname", "Config.Domainname", parse=parse_host_name),
     mapping_option("labels", "Config.Labels"),
     flag_option("tty", "Config.Tty"),
@@ -213,11 +244,12 @@ PROCESS: tuple[ContainerOption, ...] = (
         contributed=lambda container: ("MaximumRetryCount",),
     ),
     flag_option("auto_remove", "HostConfig.AutoRemove"),
-    text_option("log_driver", "HostConfig.LogConfig.Type"),
+    filled_option("log_driver", "HostConfig.LogConfig.Type"),
     mapping_option(
         "log_options",
         "HostConfig.LogConfig.Config",
         numbers=True,
         arguments={"log_options": {"type": "dict", "aliases": ["log_opt"]}},
+        secrets=("splunk-token", "logentries-token"),
     ),
 )

@@ -38,6 +38,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ro
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import (
     parse_binds,
     parse_bytes,
+    read_binds,
     split_bind,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
@@ -52,9 +53,8 @@ def _render_volumes(value: Iterable[str]) -> Body:
 
 
 def _read_volumes(container: Mapping[str, Any]) -> tuple[str, ...]:
-    return parse_binds(
-        "volumes",
-        [*(find(container, "HostConfig.Binds") or ()), *(find(container, "Config.Volumes") or ())],
+    return read_binds(
+        [*(find(container, "HostConfig.Binds") or ()), *(find(container, "Config.Volumes") or ())]
     )
 
 
@@ -105,6 +105,8 @@ STORAGE: tuple[ContainerOption, ...] = (
         read=lambda container: read_mounts(find(container, "HostConfig.Mounts") or ()),
         kind=Kind.MAPPING,
         needs=needs_of_mounts,
+        # Such as the password for a share of another host.
+        secrets=("volume_options",),
     ),
     ContainerOption(
         "tmpfs",

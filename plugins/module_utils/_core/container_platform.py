@@ -74,4 +74,7 @@ def parse_platform(name: str, text: str) -> Platform:
 
 def _normalise(system: str, architecture: str, variant: str) -> Platform:
     architecture, implied = _ARCHITECTURES.get(architecture, (architecture, ""))
+    variant = f"v{variant}" if variant.isdigit() else variant
+    if (architecture, variant) == ("amd64", "v1"):
+        variant = ""
     return Platform(system, architecture, variant or implied or _VARIANTS.get(architecture, ""))

@@ -13,6 +13,7 @@ import ipaddress
 import re
 from typing import Any, Dict, Iterable, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_values import canonical_address
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 
 ALL_PORTS = "all"
@@ -62,7 +63,7 @@ def read_ports(container: Mapping[str, Any]) -> tuple[str, ...]:
     """The published ports of an inspected container, in canonical notation, as they were asked for."""
     host_config = container.get("HostConfig") or {}
     ports = [
-        _text(binding.get("HostIp", ""), binding.get("HostPort", ""), port)
+        _text(canonical_address(binding.get("HostIp", "")), binding.get("HostPort", ""), port)
         for port, bindings in (host_config.get("PortBindings") or {}).items()
         for binding in bindings or ()
     ]
@@ -79,7 +80,7 @@ def parse_default_address(name: str, text: str) -> str:
     address = address[1:-1] if address.startswith("[") and address.endswith("]") else address
     if address and not _is_address(address):
         raise InvalidInput(name, expected="an IP address, or an empty string", found=repr(text))
-    return address
+    return canonical_address(address)
 
 
 def with_default_address(ports: Iterable[str], address: str) -> tuple[str, ...]:
@@ -123,7 +124,7 @@ def _parse_item(name: str, item: str) -> Iterable[str]:
     inside = _parse_range(found["port"]) if found else None
     if found is None or inside is None:
         raise InvalidInput(f"{name} {item}", expected=_EXPECTED)
-    ip, protocol = (found["ip"] or "").strip("[]"), found["protocol"] or "tcp"
+    ip, protocol = canonical_address((found["ip"] or "").strip("[]")), found["protocol"] or "tcp"
     outside = _parse_range(found["host"]) if found["host"] else None
     if (found["host"] and outside is None) or (found["ip"] is not None and not _is_address(ip)):
         raise InvalidInput(f"{name} {item}", expected=_EXPECTED)

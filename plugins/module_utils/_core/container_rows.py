@@ -72,6 +72,13 @@ def text_option(name: str, path: str, **further: Any) -> ContainerOption:
     return value_option(name, path, {"type": "str"}, read=lambda value: value or "", **further)
 
 
+def filled_option(
+    name: str, path: str, *, parse: Parse = lambda name, value: value, **further: Any
+) -> ContainerOption:
+    """A string that image or engine fill in where it is empty, so that an empty one means *not set*."""
+    return text_option(name, path, parse=lambda name, value: parse(name, value) or None, **further)
+
+
 def number_option(
     name: str, path: str, lowest: int, highest: int, *others: int, **further: Any
 ) -> ContainerOption:
@@ -107,9 +114,12 @@ def list_option(name: str, path: str, **further: Any) -> ContainerOption:
         name,
         path,
         LIST_OF_STRINGS,
-        read=lambda value: tuple(value or ()),
         kind=Kind.LIST,
-        **{"parse": lambda name, value: tuple(value), **further},
+        **{
+            "parse": lambda name, value: tuple(value),
+            "read": lambda value: tuple(value or ()),
+            **further,
+        },
     )
 
 

@@ -11,6 +11,7 @@ Sources: ``docker run`` reference, "--volume", "--memory", "--env-file"; Go's
 
 from __future__ import annotations
 
+import ipaddress
 import posixpath
 import re
 from typing import Any, Dict, Iterable, Mapping
@@ -24,6 +25,8 @@ CONSISTENCY = ("consistent", "cached", "delegated")
 PROPAGATION = ("shared", "rshared", "slave", "rslave", "private", "rprivate")
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+)s)?(?:(\d+)ms)?(?:(\d+)us)?")
 _MILLISECOND = 10**6
+_MOST = 2**63 - 1
+"""Numbers of the API have 64 bits."""
 _NANOSECONDS = (3600 * 10**9, 60 * 10**9, 10**9, _MILLISECOND, 10**3)
 _MAC_ADDRESS = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}")
 _EITHER = (("ro", "rw"), ("z", "Z"), CONSISTENCY, PROPAGATION)
@@ -40,7 +43,10 @@ def parse_bytes(name: str, text: str) -> int:
     found = _BYTES.fullmatch(str(text).strip())
     if not found:
         raise InvalidInput(name, expected="a size such as 512m or 2G", found=repr(text))
-    return int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+    size = int(float(found.group(1)) * _UNITS[found.group(2).lower()])
+    if size > _MOST:
+        raise InvalidInput(name, expected="a size that an engine can take", found=repr(text))
+    return size
 
 
 def parse_mapping(
@@ -112,6 +118,8 @@ def parse_duration(name: str, text: Any) -> int:
     total = sum(int(part) * unit for part, unit in zip(found.groups(default="0"), _NANOSECONDS))
     if 0 < total < _MILLISECOND:
         raise InvalidInput(name, expected="a millisecond at least", found=repr(text))
+    if total > _MOST:
+        raise InvalidInput(name, expected="a duration that an engine can take", found=repr(text))
     return total
 
 
@@ -125,6 +133,14 @@ def parse_mac_address(name: str, text: str) -> str:
     if not _MAC_ADDRESS.fullmatch(canonical):
         raise InvalidInput(name, expected="a MAC address such as 92:d0:c6:0a:29:33", found=repr(text))
     return canonical
+
+
+def canonical_address(text: str) -> str:
+    """An IP address in its shortest form, as newer engines write it; what is none stays as it is."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return text
 
 
 def split_bind(item: str) -> tuple[str, str, str]:
@@ -150,6 +166,22 @@ def parse_binds(name: str, items: Iterable[str]) -> tuple[str, ...]:
         if targets.setdefault(target, canonical) != canonical:
             raise InvalidInput(f"{name} {item}", expected="one volume for each target", found=targets[target])
     return tuple(targets.values())
+
+
+def read_binds(items: Iterable[str]) -> tuple[str, ...]:
+    """Volumes of a container that is there, in canonical notation.
+
+    What an image declares a volume stays in the container's configuration when something else is mounted over it, so two may have the
+    same target; and what somebody else has made may be written in ways that are not taken here.
+    """
+    return tuple(dict.fromkeys(_read_bind(str(item)) for item in items))
+
+
+def _read_bind(item: str) -> str:
+    try:
+        return _parse_bind("volumes", item)
+    except InvalidInput:
+        return item
 
 
 def _parse_bind(name: str, item: str) -> str:

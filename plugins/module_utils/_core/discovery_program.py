@@ -26,6 +26,9 @@ NAMES = DIRECTORY + "/server-names"
 WRAPPER = ("/bin/sh", PROGRAM, "--")
 """What stands before a container's own entrypoint. The shell is named, since the file system may forbid execution."""
 
+NO_ENTRYPOINT = ("",)
+"""Takes the image's entrypoint away, with which the engine then shows none (moby: ``mergeAndVerifyConfig``)."""
+
 OPEN_SETTINGS = ("WORMHOLE_CANDIDATES", "WORMHOLE_TIMEOUT", "WORMHOLE_ATTEMPT_TIMEOUT")
 """Settings of the program that a container's user may choose; the others are the wiring's, or weaken it."""
 
@@ -171,6 +174,7 @@ def wrap(body: Mapping[str, Any], image: Mapping[str, Any]) -> dict[str, Any]:
     # A container that names an entrypoint gets no command from its image (moby: runconfig.Merge).
     inherited = None if body.get("Entrypoint") else image.get("Cmd")
     entrypoint = list(body.get("Entrypoint") or image.get("Entrypoint") or ())
+    entrypoint = [] if tuple(entrypoint) == NO_ENTRYPOINT else entrypoint
     command = list(body.get("Cmd") or inherited or ())
     if not entrypoint and not command:
         raise InvalidInput(

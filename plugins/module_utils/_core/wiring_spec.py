@@ -150,18 +150,15 @@ def parse_wiring(
         )
     directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
     shared = _parse_shared(params.get("shared_directory") or "", working_dir)
-    for option, path in (("identity_directory", directory), ("certificate_path", params["certificate_path"])):
-        if not path.startswith("/") or ":" in path:
-            raise InvalidInput(option, expected="an absolute path without a colon", found=path)
     return WiringSpec(
         transport=transport,
         identity=identity,
-        identity_directory=directory.rstrip("/"),
+        identity_directory=_parse_directory("identity_directory", directory),
         identity_managed=params["transport"] == TLS and bool(params.get("identity_managed")),
-        certificate_path=params["certificate_path"].rstrip("/"),
+        certificate_path=_parse_directory("certificate_path", params["certificate_path"]),
         port=params["port"],
         insecure_plaintext_port=plaintext,
-        socket_path=socket_path,
+        socket_path=_normal(socket_path),
         networks=tuple(networks),
         network_mode=network_mode,
         gateway_priorities=dict(gateway_priorities or {}),
@@ -264,12 +261,7 @@ def _check_discovery(discover: str, transport: str, testcontainers: bool) -> Non
 def _parse_shared(path: str, working_dir: str) -> str:
     if not path:
         return ""
-    # Two slashes at the beginning are something of their own to POSIX, and stay.
-    directory = "/" + posixpath.normpath(path).lstrip("/")
-    if not path.startswith("/") or ":" in path or directory == "/":
-        raise InvalidInput(
-            "shared_directory", expected="an absolute path below /, without a colon", found=path
-        )
+    directory = _parse_directory("shared_directory", path)
     if working_dir and working_dir != directory and not working_dir.startswith(directory + "/"):
         raise InvalidInput(
             f"working_dir {working_dir}",
@@ -277,3 +269,16 @@ def _parse_shared(path: str, working_dir: str) -> str:
             remedy="Leave it out, or leave shared_directory out and name the volume yourself",
         )
     return directory
+
+
+def _parse_directory(option: str, path: str) -> str:
+    """A directory as the engine's volumes are compared: in the one way to write it."""
+    directory = _normal(path)
+    if not path.startswith("/") or ":" in path or directory == "/":
+        raise InvalidInput(option, expected="an absolute path below /, without a colon", found=path)
+    return directory
+
+
+def _normal(path: str) -> str:
+    # Two slashes at the beginning are something of their own to POSIX, and stay.
+    return "/" + posixpath.normpath(path).lstrip("/")

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_checks import mount_targets
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import parse_image
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import (
+    is_image_id,
+    parse_image,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
     parse_attachments,
@@ -121,6 +124,11 @@ class WormholeSpec:
         return self.state in (STARTED, HEALTHY)
 
     @property
+    def pulls(self) -> bool:
+        """Whether the image may be pulled."""
+        return self.pull != NEVER and not is_image_id(self.image)
+
+    @property
     def network_mode(self) -> str:
         """The network that it is created on; empty for the default bridge."""
         otherwise = "none" if self.isolated else next((a.network for a in self.attachments), "")
@@ -141,6 +149,7 @@ class WormholeState:
         container: inspection of the container of that name; None if there is none.
         former: inspection of a container that an earlier run put aside; None if there is none.
         image: inspection of the image on this host; None if it is not there. Where none is asked for, the container's.
+        own_image: inspection of the container's image; looked up where that may be another than the one asked for.
         image_outdated: the registry has another image by that reference; looked up for ``pull: always`` only.
         info: ``GET /info``: what the engine says of itself.
         program: what there is of the program that finds the engine at run time.
@@ -153,6 +162,7 @@ class WormholeState:
     container: Optional[Mapping[str, Any]] = None
     former: Optional[Mapping[str, Any]] = None
     image: Optional[Mapping[str, Any]] = None
+    own_image: Optional[Mapping[str, Any]] = None
     image_outdated: bool = False
     info: Mapping[str, Any] = field(default_factory=dict)
     program: ProgramState = ProgramState()
@@ -353,7 +363,8 @@ def parse_spec(params: Mapping[str, Any], socket_path: str) -> WormholeSpec:
 def _parse_pull(value: Any) -> str:
     if value not in PULLS and value is not None:
         raise InvalidInput("pull", expected="never, missing, always, true or false", found=repr(value))
-    if isinstance(value, bool):
+    if value in (True, False):
+        # 1 and 0 are among the choices, too: to Python, they are these.
         return ALWAYS if value else MISSING
     return str(value or MISSING)
 
@@ -392,6 +403,16 @@ def is_running(container: Optional[Mapping[str, Any]]) -> bool:
     not."""
     state = (container or {}).get("State") or {}
     return bool(state.get("Running")) and not state.get("Restarting")
+
+
+def is_alive(container: Optional[Mapping[str, Any]]) -> bool:
+    """Whether a container's main process runs, or is going to be started again by the engine."""
+    return bool(((container or {}).get("State") or {}).get("Running"))
+
+
+def is_leaving(container: Mapping[str, Any]) -> bool:
+    """Whether a container is about to be removed, or was so in part: it only takes room, and can never be started."""
+    return (container.get("State") or {}).get("Status") in ("removing", "dead")
 
 
 def is_wormhole(container: Mapping[str, Any]) -> bool:

@@ -40,6 +40,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_pr
     unwrap,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
 from ansible_collections.wormhole.docker.plugins.module_utils._core.inherited_variables import find_inherited
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
@@ -47,7 +48,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
     ALWAYS,
-    NEVER,
     PRESENT,
     STOPPED,
     Action,
@@ -65,6 +65,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     WormholeSpec,
     WormholeState,
     docker_host_of,
+    is_alive,
     is_running,
     is_wormhole,
 )
@@ -84,6 +85,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_set
 )
 
 _REPLACES = "; takes a new container"
+_MAC_ADDRESS_OF_A_NETWORK = (1, 44)
+"""The API from which on a MAC address belongs to a network; from 1.52 on, containers have none of their own (Docker 29)."""
 
 
 def wiring_of(spec: WormholeSpec, state: WormholeState) -> Wiring:
@@ -213,13 +216,12 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         return _create(spec, state, values, [Reason("missing", text, spec.name)], {}, _shown(spec, values))
     container = state.container
     steps = _replacement_reasons(spec, state)
-    same_image = state.image is not None and state.image["Id"] == container.get("Image")
     deviations = find_deviations(
         in_words_of(container, spec.options),
         unwrap(container),
         added=_with_removed_variables(spec, added, container),
         comparisons=spec.comparisons,
-        image_config=(state.image or {}).get("Config") if same_image else None,
+        image_config=_own_image_config(state, container),
     )
     attachments = find_attachment_deviations(_compared_attachments(spec), container)
     update = render_update((deviation.option for deviation in deviations), values, container)
@@ -246,6 +248,12 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     for network in surplus:
         steps.actions.append(DisconnectNetwork(container["Id"], network))
     return steps.followed_by(_plan_running(spec, state))
+
+
+def _own_image_config(state: WormholeState, container: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
+    """``Config`` of the image that a container was made of; None if that is not known."""
+    images = (image for image in (state.image, state.own_image) if image is not None)
+    return next((image.get("Config") for image in images if image["Id"] == container.get("Image")), None)
 
 
 def _with_removed_variables(
@@ -315,11 +323,18 @@ def _create(
     mode = spec.network_mode
     first = [attachment for attachment in spec.attachments if attachment.network == mode]
     body = {"Image": spec.image, **render_body(values)}
+    endpoint = first[0].render() if first else {}
+    if (
+        "MacAddress" in body
+        and "MacAddress" not in endpoint
+        and state.api_version >= _MAC_ADDRESS_OF_A_NETWORK
+    ):
+        mode, endpoint = mode or DEFAULT_BRIDGE, {**endpoint, "MacAddress": body.pop("MacAddress")}
     if mode:
         body["HostConfig"] = {**body.get("HostConfig", {}), "NetworkMode": mode}
-    if first:
-        body["NetworkingConfig"] = {"EndpointsConfig": {mode: first[0].render()}}
-    start = spec.runs or (spec.state == PRESENT and is_running(state.container))
+    if endpoint or first:
+        body["NetworkingConfig"] = {"EndpointsConfig": {mode: endpoint}}
+    start = spec.runs or (spec.state == PRESENT and is_alive(state.container))
     rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
     discovering = spec.wiring.discover == RUNTIME
     platform = str(spec.platform or "")
@@ -327,7 +342,7 @@ def _create(
         CreateContainer(spec.name, body, rest, start, former, discovering=discovering, platform=platform)
     ]
     outdated = spec.pull == ALWAYS and state.image_outdated
-    if spec.pull != NEVER and (state.image is None or outdated or not _fits(spec, state)):
+    if spec.pulls and (state.image is None or outdated or not _fits(spec, state)):
         actions.insert(0, PullImage(spec.image, platform))
     if spec.cleanup:
         actions.append(CleanUp(spec.name))
@@ -348,7 +363,7 @@ def _may_join(container: Mapping[str, Any]) -> bool:
 
 def _plan_running(spec: WormholeSpec, state: WormholeState) -> _Steps:
     container = state.container or {}
-    running = bool((container.get("State") or {}).get("Running"))
+    running = is_alive(container)
     if spec.runs and not running and not state.started_now:
         reason = Reason("not_running", f"the container is {_status(container)}", spec.name)
         last: list[Action] = [CleanUp(spec.name)] if spec.cleanup else []

@@ -20,6 +20,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     HEALTHY,
     WormholeSpec,
     WormholeState,
+    is_alive,
     is_wormhole,
 )
 
@@ -58,8 +59,7 @@ def refuse_replacement(spec: WormholeSpec, container: Mapping[str, Any], reasons
             found=next(iter(reasons)).text,
             remedy="Set the option image",
         )
-    running = (container.get("State") or {}).get("Running")
-    if running and (container.get("HostConfig") or {}).get("AutoRemove"):
+    if is_alive(container) and (container.get("HostConfig") or {}).get("AutoRemove"):
         raise Refused(
             f"container {container['Name'].lstrip('/')}",
             expected="a container that could be put back if its replacement fails",

@@ -12,6 +12,9 @@ from typing import Any, Mapping
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import (
     with_identifiers,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_process import (
+    with_image_healthcheck,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_ports import (
     DEFAULT_ADDRESS,
     as_bound,
@@ -23,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
 )
 
 _PORTS = "published_ports"
+_HEALTHCHECK = "healthcheck"
 
 
 def settle_spec(spec: WormholeSpec, state: WormholeState) -> WormholeSpec:
@@ -30,6 +34,9 @@ def settle_spec(spec: WormholeSpec, state: WormholeState) -> WormholeSpec:
     options = with_identifiers(spec.options, state.referred)
     if _PORTS in options:
         options[_PORTS] = with_default_address(options[_PORTS], _default_address(spec, state))
+    if _HEALTHCHECK in options:
+        image_config = (state.image or {}).get("Config") or {}
+        options[_HEALTHCHECK] = with_image_healthcheck(options[_HEALTHCHECK], image_config)
     return replace(spec, options=options)
 
 

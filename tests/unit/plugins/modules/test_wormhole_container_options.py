@@ -132,3 +132,19 @@ def test_what_is_tried_elsewhere_is(name, file):
         if path.name in (file.partition("/")[2], "main.yml", "refusals.yml")
     )
     assert f"{name}:" in text
+
+
+@pytest.mark.parametrize("task", yaml.safe_load(wormhole_container.EXAMPLES), ids=lambda task: task["name"])
+def test_examples_name_options_that_there_are(task):
+    given = task["wormhole.docker.wormhole_container"]
+    assert set(given) <= set(OPTIONS)
+    for name, value in given.items():
+        known = set(OPTIONS[name].get("options") or ())
+        for part in value if isinstance(value, list) else [value]:
+            assert not known or set(part) <= known
+
+
+def test_what_a_container_has_written_is_documented_where_it_is_returned():
+    returned = yaml.safe_load(wormhole_container.RETURN)
+    assert "Output" in returned["container"]["contains"]
+    assert "contains" not in returned["certificates"]

@@ -192,6 +192,11 @@ class FakeEngine:
     def start_container(self, container: str) -> None:
         self._note("start_container", container)
         found = self._require(container, "starting")
+        if found["State"]["Status"] in ("removing", "dead"):
+            raise EngineUnavailable(
+                f"starting the container {container}",
+                found="container is marked for removal and cannot be started",
+            )
         if found["State"]["Running"]:
             return
         program = (found["Config"]["Entrypoint"] or found["Config"]["Cmd"] or [""])[0]
@@ -230,6 +235,8 @@ class FakeEngine:
             raise EngineUnavailable(
                 f"renaming the container {container}", found=f'The name "/{name}" is in use'
             )
+        if found["State"]["Restarting"]:
+            raise EngineUnavailable(f"renaming the container {container}", found="sandbox not found")
         found["Name"] = f"/{name}"
 
     def remove_container(self, container: str, *, force: bool = False, volumes: bool = False) -> None:
@@ -267,6 +274,10 @@ class FakeEngine:
     def add_network(self, name: str, prefix: str = "", **fields: Any) -> None:
         """Adds a network; see :func:`make_network`."""
         self._networks.append(make_network(name, prefix, **fields))
+
+    def set_status(self, container: str, status: str) -> None:
+        """Lets a container be in a state such as ``removing``."""
+        self._require(container, "changing")["State"] = _state(status)
 
     def names(self) -> Dict[str, str]:
         """Status of every container by name."""
@@ -333,6 +344,9 @@ class FakeEngine:
         host_config = {**copy.deepcopy(_HOST_CONFIG), **body.pop("HostConfig", {})}
         if host_config["Memory"] and not host_config["MemorySwap"]:
             host_config["MemorySwap"] = 2 * host_config["Memory"]
+        host_config["Runtime"] = host_config.get("Runtime") or "runc"
+        log_config = host_config.get("LogConfig") or {}
+        host_config["LogConfig"] = {"Config": {}, **log_config, "Type": log_config.get("Type") or "json-file"}
         if not host_config["RestartPolicy"].get("Name"):
             host_config["RestartPolicy"] = {"Name": "no", "MaximumRetryCount": 0}
         host_config["RestartPolicy"].setdefault("MaximumRetryCount", 0)
@@ -363,9 +377,17 @@ class FakeEngine:
             config[key] = {**(image.get(key) or {}), **(body.get(key) or {})} or None
         for key in ("User", "WorkingDir"):
             config[key] = body.get(key) or image.get(key) or ""
+        config["Hostname"] = body.get("Hostname") or identifier[:12]
         if not body.get("Entrypoint"):
             config["Entrypoint"] = image.get("Entrypoint")
             config["Cmd"] = body.get("Cmd") or image.get("Cmd")
+        if config["Entrypoint"] == [""]:
+            config["Entrypoint"] = None
+        if config.get("Healthcheck") and image.get("Healthcheck"):
+            inherited = image["Healthcheck"].items()
+            config["Healthcheck"].update(
+                {key: value for key, value in inherited if not config["Healthcheck"].get(key)}
+            )
         return config
 
     def _refuse_address(self, network: str, address: str) -> None:

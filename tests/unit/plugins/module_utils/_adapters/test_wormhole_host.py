@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import (
     GivenIdentity,
     NoIdentity,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wormhole_host import WormholeHost
+from ansible_collections.wormhole.docker.plugins.module_utils._core import discovery_program
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     ApplyFailed,
     CommandFailed,
@@ -733,3 +735,252 @@ def test_the_network_of_another_container_is_for_transport_unix(bench, transport
     bench.engine.create_container("db", {"Image": IMAGE})
     with pytest.raises(InvalidInput, match="^network_mode container:db: expected networks .*transport unix"):
         bench.plan(network_mode="container:db", **transport)
+
+
+# -- what images and engines make of values ---------------------------------------------------------
+
+
+STATEFUL = "registry.example.com/stateful:1"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"volumes": ["data:/data"]},
+        {"volumes": ["/srv/data/:/data/:ro"]},
+        {"volumes": ["/data"]},
+        {"mounts": [{"target": "/data", "source": "data", "type": "volume"}]},
+        {"tmpfs": ["/data"]},
+        {},
+    ],
+)
+def test_what_is_mounted_over_an_images_volume_is_right(bench, params):
+    bench.engine.images[STATEFUL] = make_image("stateful", Volumes={"/data": {}})
+    bench.run(image=STATEFUL, **params)
+    assert bench.run(image=STATEFUL, **params).is_empty
+    strict = {"volumes": "strict", "mounts": "strict", "tmpfs": "strict"}
+    assert bench.run(image=STATEFUL, comparisons=strict, **params).is_empty
+
+
+@pytest.mark.parametrize("slip", ["//", "/./", "/nosuch/../"])
+@pytest.mark.parametrize("transport", ["tls", "unix"])
+def test_paths_of_the_wiring_may_be_written_in_any_way(bench, slip, transport):
+    def written(path):
+        return slip.join(str(path).rsplit("/", 1)) + "/"
+
+    params = {
+        "transport": transport,
+        "identity_directory": written(bench.identity),
+        "certificate_path": written("/etc/certs"),
+    }
+    bench.socket = written(bench.socket).rstrip("/")
+    bench.run(**params)
+    assert bench.run(**params).is_empty
+
+
+@pytest.mark.parametrize("option", ["identity_directory", "certificate_path"])
+def test_the_root_is_no_directory_of_an_identity(bench, option):
+    with pytest.raises(InvalidInput, match=f"{option}: expected an absolute path below /"):
+        bench.run(**{option: "//"})
+
+
+EMPTY = ["user", "hostname", "domainname", "runtime", "log_driver", "cgroup_parent"]
+
+
+@pytest.mark.parametrize("option", EMPTY)
+def test_an_empty_string_means_what_image_and_engine_say(bench, option):
+    filled = {"User": "1234", "Hostname": "other"}
+    bench.engine.images[STATEFUL] = make_image("stateful", **filled)
+    (bench.identity / "key.pem").chmod(0o444)
+    (bench.identity / "cert.pem").chmod(0o444)
+    (bench.identity / "ca.pem").chmod(0o444)
+    bench.run(image=STATEFUL, **{option: ""})
+    assert bench.run(image=STATEFUL, **{option: ""}).is_empty
+
+
+@pytest.mark.parametrize("discover", ["launch", "runtime"])
+def test_an_images_entrypoint_can_be_taken_away(bench, discover, monkeypatch):
+    monkeypatch.setattr(discovery, "install_program", lambda action: None)
+    program = discovery_program.ProgramState("text" if discover == "runtime" else None)
+    monkeypatch.setattr(discovery, "observe_program", lambda *args: program)
+    bench.engine.images[STATEFUL] = make_image("stateful", Entrypoint=["/bin/tini"])
+    params = {
+        "image": STATEFUL,
+        "entrypoint": [""],
+        "command": "sleep 9",
+        "discover": discover,
+        "discover_program": "text",
+    }
+    bench.run(**params)
+    config = bench.engine.find_container("agent")["Config"]
+    wrapped = list(discovery_program.WRAPPER) if discover == "runtime" else []
+    assert ((config["Entrypoint"] or []), config["Cmd"]) == (wrapped, ["sleep", "9"])
+    assert bench.run(**params).is_empty
+
+
+CHECKED = {"Test": ["CMD", "true"], "Interval": 9 * 10**9, "StartPeriod": 10**9, "Retries": 7}
+
+
+@pytest.mark.parametrize(
+    "healthcheck",
+    [
+        {"test_cli_compatible": True, "interval": "0s"},
+        {"test": ["CMD", "other"], "start_period": "0s", "retries": 0},
+        {"test": ["CMD", "other"], "interval": "1s", "start_period": "0s"},
+    ],
+)
+@pytest.mark.parametrize("own", [CHECKED, None])
+def test_a_healthcheck_of_nothing_is_the_images(bench, healthcheck, own):
+    bench.engine.images[STATEFUL] = make_image("stateful", **({"Healthcheck": own} if own else {}))
+    bench.run(image=STATEFUL, healthcheck=healthcheck)
+    assert bench.run(image=STATEFUL, healthcheck=healthcheck).is_empty
+
+
+def test_a_healthcheck_of_nothing_takes_a_set_value_away(bench):
+    bench.run(healthcheck={"test": "true", "interval": "9s"})
+    assert not bench.run(healthcheck={"test": "true", "interval": "0s"}).is_empty
+    assert bench.run(healthcheck={"test": "true", "interval": "0s"}).is_empty
+
+
+def test_a_healthcheck_that_is_not_there_need_not_be_switched_off(bench):
+    bench.run()
+    assert bench.run(healthcheck={"test": ["NONE"]}).is_empty
+
+
+@pytest.mark.parametrize(
+    "pull, there", [("always", True), ("missing", True), ("never", True), ("missing", False)]
+)
+def test_an_image_by_its_id_is_looked_for_on_the_host_alone(bench, pull, there):
+    identifier = bench.engine.images[IMAGE]["Id"]
+    bench.run(image=identifier)
+    if there:
+        assert bench.run(image=identifier, pull=pull).is_empty
+        return
+    bench.run(state="absent")
+    bench.engine.images.clear()
+    bench.engine.calls.clear()
+    with pytest.raises(MissingRequirement, match="image sha256:.*not on this host"):
+        bench.run(image=identifier, pull=pull)
+    assert bench.engine.calls == []
+
+
+@pytest.mark.parametrize(
+    "first, second", [({"cpu_quota": 50000}, {"cpus": 0.5}), ({"cpus": 0.5}, {"cpu_period": 50000})]
+)
+def test_the_other_way_to_limit_processors_takes_a_new_container(bench, first, second):
+    bench.run(**first)
+    plan = bench.run(**second)
+    assert plan.after["container"] == "a new one"
+    assert bench.run(**second).is_empty
+
+
+def crash_looping(bench, **params):
+    """A wormhole whose process ends and is started again and again."""
+    bench.run(command="false", restart_policy="always", verify=False, **params)
+    assert bench.engine.names() == {"agent": "restarting"}
+
+
+def test_a_crash_looping_container_is_replaced_at_once(bench):
+    crash_looping(bench)
+    bench.run(command="sleep 9", restart_policy="always")
+    assert bench.engine.names() == {"agent": "running"}
+
+
+def test_a_crash_looping_container_that_cannot_be_replaced_goes_on(bench):
+    crash_looping(bench)
+    kept = bench.identifier()
+    bench.engine.failures["start_container"] = [FAILURE]
+    with pytest.raises(EngineUnavailable, match="The former container runs as before"):
+        bench.run(command="sleep 9", restart_policy="always")
+    assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "restarting"})
+
+
+@pytest.mark.parametrize("step", ["rename_container", "create_container"])
+def test_a_crash_looping_container_goes_on_whatever_fails(bench, step):
+    crash_looping(bench)
+    kept = bench.identifier()
+    bench.engine.failures[step] = [FAILURE]
+    with pytest.raises(EngineUnavailable, match="a failure of this test"):
+        bench.run(command="sleep 9", restart_policy="always")
+    assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "restarting"})
+
+
+@pytest.mark.parametrize("state", ["started", "healthy"])
+def test_a_crash_looping_container_is_not_reported_as_started(bench, state):
+    crash_looping(bench, healthcheck=CHECK)
+    bench.proof_error = bench.health_error = VerificationFailed("container agent", found="that it ended")
+    with pytest.raises(VerificationFailed):
+        bench.run(command="false", restart_policy="always", healthcheck=CHECK, state=state)
+
+
+def test_a_crash_looping_container_that_is_not_to_be_proved_is_right(bench):
+    crash_looping(bench)
+    assert bench.run(command="false", restart_policy="always", verify=False).is_empty
+
+
+@pytest.mark.parametrize("status", ["removing", "dead"])
+def test_a_container_that_is_being_removed_makes_room(bench, status):
+    bench.run()
+    leaving = bench.identifier()
+    bench.engine.set_status(leaving, status)
+    assert [reason.code for reason in bench.run().reasons] == ["missing"]
+    assert bench.engine.names() == {"agent": "running"}
+    assert bench.identifier() != leaving
+    bench.engine.set_status(bench.identifier(), status)
+    bench.run(state="absent")
+    assert bench.engine.names() == {}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_the_former_image_brought_is_not_too_much_where_the_image_is_ignored(bench, there):
+    former = make_image(
+        "stateful", Labels={"vendor": "x"}, Env=["PATH=/bin", "LANG=C"], Volumes={"/data": {}}
+    )
+    bench.engine.images[STATEFUL] = former
+    params = {
+        "image": STATEFUL,
+        "labels": {"a": "b"},
+        "env": {"A": "1"},
+        "comparisons": {"*": "strict", "image": "ignore"},
+    }
+    bench.run(**params)
+    kept = bench.identifier()
+    bench.engine.images["other"] = former
+    bench.engine.images[STATEFUL] = make_image("moved")
+    if not there:
+        del bench.engine.images[STATEFUL]
+    assert bench.run(**params).is_empty
+    assert bench.identifier() == kept
+
+
+def test_a_network_is_named_by_its_name(bench):
+    identifier = next(n["Id"] for n in bench.engine.networks() if n["Name"] == "contract")
+    with pytest.raises(MissingRequirement, match=f"no network {identifier}"):
+        bench.run(networks=[{"name": identifier}], transport="unix")
+
+
+def test_a_successor_that_is_not_proved_tells_where_the_former_is(bench):
+    bench.run()
+    bench.engine.rename_container(bench.identifier(), "agent.wormhole-former")
+    bench.engine.stop_container(bench.identifier("agent.wormhole-former"))
+    successor = bench.engine.create_container(
+        "agent", {"Image": IMAGE, "Labels": {"wormhole.docker.managed": "true"}}
+    )
+    bench.engine.start_container(successor)
+    bench.proof_error = VerificationFailed("container agent", remedy="Mend it")
+    with pytest.raises(VerificationFailed, match="Mend it. .*agent.wormhole-former.*Remove agent"):
+        bench.run()
+    bench.proof_error = None
+    bench.engine.remove_container("agent", force=True)
+    bench.run()
+    assert bench.engine.names() == {"agent": "running"}
+
+
+def test_a_former_gets_its_name_back_once_a_container_that_is_being_removed_has_gone(bench):
+    bench.run()
+    former = bench.identifier()
+    bench.engine.rename_container(former, "agent.wormhole-former")
+    leaving = bench.engine.create_container("agent", {"Image": IMAGE})
+    bench.engine.set_status(leaving, "removing")
+    bench.run()
+    assert (bench.identifier(), bench.engine.names()) == (former, {"agent": "running"})

@@ -142,6 +142,41 @@ def test_values_that_may_be_secrets_are_not_shown():
     assert "tcp://172.17.0.1:2376" in str(shown)
 
 
+def mounted(options, **parts):
+    return {"mounts": [{"target": "/a", "source": "v", "volume_options": options, **parts}]}
+
+
+@pytest.mark.parametrize(
+    "first, second, expected",
+    [
+        (
+            {"log_driver": "splunk", "log_options": {"splunk-token": "s3cret", "tag": "x"}},
+            {"log_driver": "splunk", "log_options": {"splunk-token": "0ther", "tag": "y"}},
+            [
+                "log_options splunk-token: expected another value (hidden), found (hidden)",
+                "log_options tag: expected x, found y",
+            ],
+        ),
+        (
+            mounted({"type": "cifs", "o": "password=s3cret"}),
+            mounted({"o": "password=0ther"}),
+            ["mounts /a volume_options: expected another value (hidden), found (hidden)"],
+        ),
+        (
+            mounted({"o": "password=s3cret"}),
+            mounted(None),
+            ["mounts /a volume_options: expected (hidden), found "],
+        ),
+    ],
+)
+def test_secrets_of_drivers_are_not_shown(first, second, expected):
+    assert texts(first, container(**second)) == expected
+    assert "s3cret" not in str(show_values(parse_options(first)))
+    with pytest.raises(InvalidInput) as caught:
+        parse_options(mounted({"o": "password=s3cret"}, type="image"))
+    assert "s3cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "values, expected",
     [
@@ -198,6 +233,46 @@ def test_what_the_engine_would_ignore_is_found():
     assert find_unsupported(values, {}) == ()
 
 
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ({"published_ports": ["[0:0::1]:80:80"]}, {"published_ports": ["[::1]:80:80"]}),
+        ({"dns_servers": ["2001:DB8::0:1"]}, {"dns_servers": ["2001:db8::1"]}),
+        (
+            {"mounts": [{"target": "/a/", "source": "/srv//b/", "type": "bind"}]},
+            {"mounts": [{"target": "/a", "source": "/srv/b", "type": "bind"}]},
+        ),
+        (
+            {"healthcheck": {"test": ["CMD", "nc", "-z", "localhost", 80]}},
+            {"healthcheck": {"test": ["CMD", "nc", "-z", "localhost", "80"]}},
+        ),
+        ({"device_requests": [{"options": {"a": 1}}]}, {"device_requests": [{"options": {"a": "1"}}]}),
+    ],
+)
+def test_the_same_in_other_words(first, second):
+    assert parse_options(first) == parse_options(second)
+    assert find_deviations(parse_options(first), container(**second)) == ()
+
+
+@pytest.mark.parametrize(
+    "path, value",
+    [
+        ("HostConfig", {"PortBindings": {"80/tcp": [{"HostIp": "0:0::1", "HostPort": "80"}]}}),
+        ("HostConfig", {"Dns": ["2001:DB8::1"]}),
+        ("HostConfig", {"Mounts": [{"Type": "bind", "Source": "/srv//b/", "Target": "/a/"}]}),
+    ],
+)
+def test_what_an_engine_has_kept_as_it_was_written(path, value):
+    values = parse_options(
+        {
+            "PortBindings": {"published_ports": ["[::1]:80:80"]},
+            "Dns": {"dns_servers": ["2001:db8::1"]},
+            "Mounts": {"mounts": [{"target": "/a", "source": "/srv/b", "type": "bind"}]},
+        }[next(iter(value))]
+    )
+    assert find_deviations(values, {path: value}) == ()
+
+
 # Each option with what it must not be; one sentence for each.
 MALFORMED = [
     ({"command": "a 'b"}, "command: expected words as a shell splits them"),
@@ -212,6 +287,7 @@ MALFORMED = [
     ({"stop_timeout": -2}, "stop_timeout: expected a number from -1 to"),
     ({"healthcheck": {"test": ["true"]}}, "healthcheck test: expected a list that begins with NONE, CMD"),
     ({"healthcheck": {"test": ["CMD"]}}, "healthcheck test: expected a command after CMD"),
+    ({"healthcheck": {"test": ["CMD", True]}}, "healthcheck test: expected a string or a list of strings"),
     ({"healthcheck": {"test": 5}}, "healthcheck test: expected a string or a list of strings"),
     ({"healthcheck": {"test": "true", "interval": "5"}}, "healthcheck interval: expected a duration such as"),
     (
@@ -237,6 +313,10 @@ MALFORMED = [
     (
         {"mounts": [{"target": "/a", "tmpfs_size": "1m"}]},
         "mounts /a: tmpfs_size: expected no such part for type",
+    ),
+    (
+        {"mounts": [{"target": "/a", "type": "tmpfs", "tmpfs_mode": "-1"}]},
+        "mounts /a: tmpfs_mode: expected an octal",
     ),
     (
         {"mounts": [{"target": "/a", "type": "tmpfs", "tmpfs_mode": "9"}]},
@@ -334,6 +414,7 @@ MALFORMED = [
         {"device_requests": [{"count": 1, "device_ids": ["0"]}]},
         "device_requests: expected count or device_ids",
     ),
+    ({"device_requests": [{"options": {"a": None}}]}, "device_requests options a: expected a string"),
     ({"device_requests": [{"count": -2}]}, "device_requests count: expected a number from -1 on"),
     ({"device_cgroup_rules": ["c 42"]}, "device_cgroup_rules c 42: expected a rule"),
     ({"sysctls": {"net.a": True}}, "sysctls net.a: expected a string"),
@@ -406,7 +487,6 @@ def test_no_option_is_left_out_of_the_malformed_ones():
         {"user": "a:"},
         {"hostname": "under_score.example.org"},
         {"hostname": "a" * 64},
-        {"hostname": ""},
         {"memory": "0"},
         {"memory": "6m"},
         {"capabilities": ["cap_net_admin", "all", "Bpf", "CAP_SYS_ADMIN"]},
@@ -551,6 +631,10 @@ def test_what_is_no_env_file_is_told_by_its_line_and_not_repeated(text):
     "text, expected",
     [
         ("linux/amd64", "linux/amd64"),
+        ("linux/amd64/v1", "linux/amd64"),
+        ("linux/amd64/v3", "linux/amd64/v3"),
+        ("linux/arm64/8", "linux/arm64/v8"),
+        ("linux/arm/7", "linux/arm/v7"),
         ("x86_64", "linux/amd64"),
         ("linux/aarch64", "linux/arm64/v8"),
         ("linux/arm", "linux/arm/v7"),
@@ -673,6 +757,12 @@ def test_addresses_are_compared_by_value():
         ([{"name": "a", "mac_address": "x"}], "", "networks a: mac_address: expected a MAC address"),
         ([{"name": "a", "driver_opts": {"b": True}}], "", "networks a: driver_opts b: expected a string"),
         ([{"name": "bridge", "aliases": ["x"]}], "", "networks bridge: expected no aliases"),
+        (
+            [{"name": "bridge", "ipv4_address": "172.17.0.9"}],
+            "",
+            "networks bridge: expected no fixed address",
+        ),
+        ([{"name": "bridge", "ipv6_address": "fd00::9"}], "", "networks bridge: expected no fixed address"),
         (
             [{"name": "a", "ipv4_address": "fd00::1"}],
             "",

@@ -40,7 +40,7 @@ def test_sizes(text, expected):
     assert parse_bytes("memory", text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "-1", "m", "1x", "1,5g", "512mm", "1e3"])
+@pytest.mark.parametrize("text", ["", "-1", "m", "1x", "1,5g", "512mm", "1e3", "9999999999g"])
 def test_what_is_no_size(text):
     with pytest.raises(InvalidInput, match="^memory: expected a size"):
         parse_bytes("memory", text)
@@ -90,6 +90,7 @@ def test_what_is_no_volume(items, message):
         (["127.0.0.1::80"], ("127.0.0.1::80/tcp",)),
         (["[::1]:8080:80"], ("[::1]:8080:80/tcp",)),
         (["[fd00::1]::80"], ("[fd00::1]::80/tcp",)),
+        (["[FD00:0:0:0:0:0:0:1]::80"], ("[fd00::1]::80/tcp",)),
         (["8080-8081:80-81"], ("8080:80/tcp", "8081:81/tcp")),
         (["80-81"], ("80/tcp", "81/tcp")),
         (["8080-8090:80"], ("8080-8090:80/tcp",)),

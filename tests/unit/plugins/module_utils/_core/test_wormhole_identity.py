@@ -440,8 +440,8 @@ def test_what_may_be_signed_is_what_the_task_says():
         ({"identity_validity_days": 0}, "identity_validity_days: expected 1 to 36500 days"),
         ({"identity_renew_before_days": 365}, "identity_renew_before_days: expected at least 1"),
         (
-            {"identity_directory": "/a/../b"},
-            "identity_directory: expected an absolute path in its shortest form",
+            {"identity_directory": "//"},
+            "identity_directory: expected an absolute path below /",
         ),
     ],
 )

@@ -457,7 +457,7 @@ MALFORMED_PARAMETERS = [
     ({"port": 0}, "port: expected a number from 1 to 65535"),
     ({"identity": "../x"}, "identity ../x: expected a name"),
     ({"identity_directory": "x"}, "identity_directory: expected an absolute path"),
-    ({"certificate_path": "/a:b"}, "certificate_path: expected an absolute path without a colon"),
+    ({"certificate_path": "/a:b"}, "certificate_path: expected an absolute path below /, without a colon"),
     ({"env": {"DOCKER_HOST": "x"}}, "env DOCKER_HOST: expected to be left to transport tls"),
     ({"volumes": ["/x:/certs"]}, "volumes /certs"),
     ({"stop_timeout": -2}, "stop_timeout: expected"),
@@ -712,3 +712,19 @@ def test_what_containers_options_say_of_the_way_to_the_engine_is_heeded():
     assert wiring.gateway_priorities == {"zone": 2}
     assert wiring.host_users
     assert wiring.unlabelled
+
+
+@pytest.mark.parametrize("api_version, is_networks", [((1, 43), False), ((1, 44), True), ((1, 52), True)])
+@pytest.mark.parametrize("params, network", [({}, "bridge"), ({"networks": [{"name": "ci"}]}, "ci")])
+def test_a_mac_address_is_the_first_networks_where_the_engine_knows_that(
+    api_version, is_networks, params, network
+):
+    engine = replace(VIRGIN, api_version=api_version)
+    wanted = {"mac_address": "02-42-AC-11-00-09", **params}
+    body = plan_wormhole(spec(**wanted), engine).actions[-1].body
+    assert ("MacAddress" in body) != is_networks
+    if is_networks:
+        endpoints = body["NetworkingConfig"]["EndpointsConfig"]
+        assert endpoints == {network: {"MacAddress": "02:42:ac:11:00:09"}}
+        assert body["HostConfig"]["NetworkMode"] == network
+    assert plan_wormhole(spec(**wanted), after(engine, **wanted)).is_empty
