@@ -30,6 +30,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_va
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
 
+ADDRESSES_UNKNOWN = "AddressesUnknown"
+"""In the simulated state of a container that is started: it will tell what it has hidden until then."""
+
 
 @dataclass(frozen=True)
 class Attachment:
@@ -182,10 +185,27 @@ def find_attachment_deviations(
                 AttachmentDeviation(attachment, False, Deviation("networks", name, "attached", None))
             )
             continue
-        difference = _compare(attachment, found[name])
+        difference = _compare(attachment, _with_known_address(attachment, found[name], container))
         if difference is not None:
             deviations.append(AttachmentDeviation(attachment, True, difference))
     return tuple(deviations)
+
+
+def hides_mac_addresses(container: Mapping[str, Any]) -> bool:
+    """Whether a container does not tell the MAC addresses that it was given: one that has ended does not (Docker 26.1, measured)."""
+    state = container.get("State") or {}
+    return state.get("Status") == "exited" or bool(state.get(ADDRESSES_UNKNOWN))
+
+
+def _with_known_address(
+    attachment: Attachment, endpoint: Mapping[str, Any], container: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    if endpoint.get("MacAddress") or not hides_mac_addresses(container):
+        return endpoint
+    mode = (container.get("HostConfig") or {}).get("NetworkMode")
+    # Up to API 1.51, the address on the first network is told elsewhere.
+    own = (container.get("Config") or {}).get("MacAddress") if mode == attachment.network else ""
+    return {**endpoint, "MacAddress": own or attachment.mac_address}
 
 
 def find_surplus_networks(

@@ -75,8 +75,8 @@ def _parse_request(name: str, item: Mapping[str, Any]) -> str:
         raise InvalidInput(name, expected="count or device_ids", found="both")
     if (item.get("count") or 0) < -1:
         raise InvalidInput(f"{name} count", expected="a number from -1 on", found=str(item["count"]))
-    parts = {key: item.get(key) or default for key, (_field, default) in _REQUEST.items()}
-    parts["options"] = parse_mapping(f"{name} options", parts["options"], numbers=True)
+    parts: Dict[str, Any] = {key: item.get(key) or default for key, (_field, default) in _REQUEST.items()}
+    parts["options"] = parse_mapping(f"{name} options", item.get("options") or {}, numbers=True)
     return json.dumps(parts, sort_keys=True)
 
 

@@ -217,7 +217,7 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
     container = state.container
     steps = _replacement_reasons(spec, state)
     deviations = find_deviations(
-        in_words_of(container, spec.options),
+        in_words_of(container, spec.options, state.api_version),
         unwrap(container),
         added=_with_removed_variables(spec, added, container),
         comparisons=spec.comparisons,

@@ -12,6 +12,9 @@ from typing import Any, Mapping
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_namespaces import (
     with_identifiers,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    hides_mac_addresses,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options_process import (
     with_image_healthcheck,
 )
@@ -27,6 +30,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
 
 _PORTS = "published_ports"
 _HEALTHCHECK = "healthcheck"
+_NO_MAC_ADDRESS_OF_CONTAINERS = (1, 52)
 
 
 def settle_spec(spec: WormholeSpec, state: WormholeState) -> WormholeSpec:
@@ -40,11 +44,15 @@ def settle_spec(spec: WormholeSpec, state: WormholeState) -> WormholeSpec:
     return replace(spec, options=options)
 
 
-def in_words_of(container: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Canonical values as a container states them, where it states the same in other words."""
+def in_words_of(
+    container: Mapping[str, Any], options: Mapping[str, Any], api_version: tuple[int, ...]
+) -> dict[str, Any]:
+    """Canonical values as a container states them, where it states the same in other words, or not at all."""
     found = dict(options)
     if _PORTS in options:
         found[_PORTS] = as_bound(options[_PORTS], container)
+    if api_version >= _NO_MAC_ADDRESS_OF_CONTAINERS and hides_mac_addresses(container):
+        found.pop("mac_address", None)
     return found
 
 

@@ -10,6 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+    ADDRESSES_UNKNOWN,
+    hides_mac_addresses,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery_program import (
     InstallProgram,
     RemoveProgram,
@@ -79,7 +83,8 @@ def _change(container: dict[str, Any], action: Action) -> dict[str, Any]:
         left = {name: endpoint for name, endpoint in networks.items() if name != action.network}
         container["NetworkSettings"] = {"Networks": left}
     elif isinstance(action, (StartContainer, StopContainer)):
-        container["State"] = dict(_STATUS[isinstance(action, StartContainer)])
+        unknown = {ADDRESSES_UNKNOWN: hides_mac_addresses(container)}
+        container["State"] = {**_STATUS[isinstance(action, StartContainer)], **unknown}
     return container
 
 

@@ -86,6 +86,7 @@ class FakeEngine:
         self.exit_code = 0
         self.api_version = "1.41"
         self._containers: Dict[str, Dict[str, Any]] = {}
+        self._addresses: Dict[str, Dict[str, str]] = {}
         self._networks = [make_network(name, prefix) for name, prefix in _BRIDGES.items()]
         self._networks += [make_network("host", driver="host"), make_network("none", driver="null")]
         self._counter = itertools.count(1)
@@ -205,6 +206,9 @@ class FakeEngine:
                 f"starting the container {container}", found="executable file not found in $PATH"
             )
         self._take_ports(found)
+        for name, address in self._addresses.pop(found["Id"], {}).items():
+            if name in found["NetworkSettings"]["Networks"]:
+                found["NetworkSettings"]["Networks"][name]["MacAddress"] = address
         found["State"] = _state("running", pid=4242)
         if program == "false":
             found["State"] = _state("exited", code=1)
@@ -217,6 +221,14 @@ class FakeEngine:
         found = self._search(container)
         if found is not None and found["State"]["Running"]:
             found["State"] = _state("exited", code=137)
+            # Only a container that runs, or never did, tells its MAC addresses (Docker 26.1).
+            for name, endpoint in found["NetworkSettings"]["Networks"].items():
+                address = endpoint.get("MacAddress")
+                if address:
+                    self._addresses.setdefault(found["Id"], {})[name] = address
+                    endpoint["MacAddress"] = ""
+                    if name == found["HostConfig"]["NetworkMode"] and self.api_version < "1.52":
+                        found["Config"]["MacAddress"] = address
             if found["HostConfig"]["AutoRemove"]:
                 del self._containers[found["Id"]]
 

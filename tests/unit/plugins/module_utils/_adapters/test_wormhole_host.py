@@ -984,3 +984,36 @@ def test_a_former_gets_its_name_back_once_a_container_that_is_being_removed_has_
     bench.engine.set_status(leaving, "removing")
     bench.run()
     assert (bench.identifier(), bench.engine.names()) == (former, {"agent": "running"})
+
+
+MAC = "02:42:ac:11:00:98"
+
+
+@pytest.mark.parametrize("api_version", ["1.44", "1.52"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"networks": [{"name": "contract", "mac_address": MAC}]},
+        {"networks": [{"name": "bridge"}, {"name": "contract", "mac_address": MAC}]},
+        {"mac_address": MAC},
+    ],
+)
+def test_a_container_that_has_ended_keeps_its_mac_address(bench, api_version, params):
+    bench.engine.api_version = api_version
+    bench.run(**params)
+    kept = bench.identifier()
+    bench.run(state="stopped", **params)
+    assert bench.run(state="stopped", **params).is_empty
+    bench.run(**params)
+    assert bench.run(**params).is_empty
+    assert bench.identifier() == kept
+
+
+def test_another_mac_address_of_a_container_that_runs_is_seen(bench):
+    bench.engine.api_version = "1.44"
+    for state in ("started", "present"):
+        bench.run(state=state, networks=[{"name": "contract", "mac_address": MAC}])
+        kept = bench.identifier()
+        bench.run(state=state, networks=[{"name": "contract", "mac_address": "02:42:ac:11:00:97"}])
+        assert bench.identifier() != kept
+        bench.run(state="absent")
