@@ -25,6 +25,10 @@ SWARM_BRIDGE = "docker_gwbridge"
 """The bridge to which an engine in Swarm mode attaches what has no other way out (Docker documentation, "Overlay network
 driver")."""
 
+DEFAULT_GATEWAY = "DefaultGatewayIPv"
+"""With the family, the auxiliary address that is the next hop of a network's containers, who have the bridge's else (moby,
+``bridge_linux.go``)."""
+
 _ISOLATED_MODE = "isolated"
 _OPTION = "com.docker.network.bridge."
 _HOST_BINDING = _OPTION + "host_binding_ipv4"
@@ -65,7 +69,6 @@ class Unreachable:
         instead: what to use.
         through: the network by which its containers reach the host all the same, because the engine attaches them to
             it; empty if there is none.
-        carries_default_route: whether its containers may have a default route, which leads elsewhere than to the host.
     """
 
     network: str
@@ -73,7 +76,6 @@ class Unreachable:
     reason: str
     instead: str
     through: str = ""
-    carries_default_route: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,11 +86,15 @@ class Topology:
         gateways: the default bridge's first, then by network name; IPv4 before IPv6.
         unreachable: by network name.
         host_bindings: by network name, the address at which a bridge says that its containers' ports are published.
+        elsewhere: by network name, the families of which a default route by that network does not lead to the host.
+        ids: by network name, the IDs of all networks of that name.
     """
 
     gateways: tuple[Gateway, ...]
     unreachable: tuple[Unreachable, ...]
     host_bindings: Mapping[str, str] = field(default_factory=dict, hash=False)
+    elsewhere: Mapping[str, frozenset[int]] = field(default_factory=dict, hash=False)
+    ids: Mapping[str, frozenset[str]] = field(default_factory=dict, hash=False)
 
     @property
     def default(self) -> Optional[Gateway]:
@@ -131,16 +137,25 @@ def parse_networks(
     """
     gateways: list[Gateway] = []
     unreachable: list[Unreachable] = []
+    elsewhere: dict[str, frozenset[int]] = {}
+    ids: dict[str, frozenset[str]] = {}
     networks = tuple(networks)
     for network in networks:
+        name = str(network.get("Name", ""))
+        ids[name] = ids.get(name, frozenset()) | {str(network.get("Id", ""))}
         obstacle = _obstacle(network)
+        own = () if obstacle else tuple(_gateways_of(network, interfaces or {}))
+        away = _families_elsewhere(network, own)
+        if away:
+            elsewhere[name] = away
+        if obstacle is None and not own:
+            obstacle = Unreachable(name, "bridge", "it has no gateway", "transport unix")
         if obstacle is not None:
             unreachable.append(obstacle)
-            continue
-        gateways.extend(_gateways_of(network, interfaces or {}))
+        gateways.extend(own)
     gateways.sort(key=lambda g: (g.network != DEFAULT_BRIDGE, g.network, g.family, _numeric(g.address)))
     unreachable.sort(key=lambda u: u.network)
-    return Topology(tuple(gateways), tuple(unreachable), _host_bindings(networks))
+    return Topology(tuple(gateways), tuple(unreachable), _host_bindings(networks), elsewhere, ids)
 
 
 def _host_bindings(networks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -175,6 +190,15 @@ def server_names(topology: Topology, promised: Iterable[NamedAddress] = ()) -> t
     for entry in names:
         first.setdefault(entry.name, entry)
     return tuple(first.values())
+
+
+def parse_subnet(text: str) -> Union[ipaddress.IPv4Network, ipaddress.IPv6Network]:
+    """A subnet of a Docker network: engines repeat it as it was asked for, such as ``10.1.5.0/16`` (Docker 20.10).
+
+    Raises:
+        ValueError: it is none.
+    """
+    return ipaddress.ip_network(text, strict=False)
 
 
 def bridge_interface(network: Mapping[str, Any]) -> str:
@@ -222,21 +246,46 @@ def _obstacle(network: Mapping[str, Any]) -> Optional[Unreachable]:
         reason,
         instead,
         through=SWARM_BRIDGE if driver == "overlay" else "",
-        carries_default_route=driver not in ("host", "null", "overlay"),
     )
 
 
 def _without_address(network: Mapping[str, Any], options: Mapping[str, Any], family: int) -> str:
     """Why the bridge has no address of this family; empty if it has one."""
-    # Engines before Docker 28 have no EnableIPv4 and always give IPv4.
-    enabled = network.get("EnableIPv6") if family == 6 else network.get("EnableIPv4", True)
-    if not enabled:
+    if not _is_enabled(network, family):
         return f"IPv{family} is not enabled"
     if options.get(f"{_OPTION}gateway_mode_ipv{family}") == _ISOLATED_MODE:
         return "gateway mode isolated: the bridge has no address"
-    if family == 4 and str(options.get(_OPTION + "inhibit_ipv4", "")).lower() == "true":
+    if family == 4 and _is_inhibited(options):
         return "inhibit_ipv4: the bridge has no address"
     return ""
+
+
+def _is_enabled(network: Mapping[str, Any], family: int) -> bool:
+    # Engines before Docker 28 have no EnableIPv4 and always give IPv4.
+    return bool(network.get("EnableIPv6") if family == 6 else network.get("EnableIPv4", True))
+
+
+def _is_inhibited(options: Mapping[str, Any]) -> bool:
+    # What strconv.ParseBool, by which the engine reads it, takes for true.
+    return str(options.get(_OPTION + "inhibit_ipv4", "")).lower() in ("1", "t", "true")
+
+
+def _families_elsewhere(network: Mapping[str, Any], gateways: Iterable[Gateway]) -> frozenset[int]:
+    """The families of which a default route by a network leads elsewhere than to the host."""
+    driver = network.get("Driver") or "overlay"
+    if network.get("Internal") or driver in ("host", "null", "overlay"):
+        return frozenset()
+    enabled = frozenset(family for family in (4, 6) if _is_enabled(network, family))
+    if driver != "bridge":
+        return enabled
+    own = {gateway.address for gateway in gateways}
+    routers: dict[str, str] = {}
+    for config in (network.get("IPAM") or {}).get("Config") or []:
+        routers.update(config.get("AuxiliaryAddresses") or {})
+    inhibited = {4} if _is_inhibited(network.get("Options") or {}) else set()
+    return enabled & inhibited | {
+        family for family in enabled if routers.get(f"{DEFAULT_GATEWAY}{family}", "") not in {"", *own}
+    }
 
 
 def _gateways_of(network: Mapping[str, Any], interfaces: Mapping[str, Iterable[str]]) -> Iterable[Gateway]:
@@ -246,8 +295,10 @@ def _gateways_of(network: Mapping[str, Any], interfaces: Mapping[str, Iterable[s
     for config in (network.get("IPAM") or {}).get("Config") or []:
         if not config.get("Subnet"):
             continue
-        subnet = _parse(ipaddress.ip_network, config["Subnet"], f"network {name}", "a subnet")
-        if subnet.is_link_local or _without_address(network, options, subnet.version):
+        subnet = _parse(parse_subnet, config["Subnet"], f"network {name}", "a subnet")
+        # An IPv6 address of the link takes a zone, which is another one in every container; IPv4 knows none.
+        link_local = subnet.version == 6 and subnet.is_link_local
+        if link_local or _without_address(network, options, subnet.version):
             continue
         address = _gateway_address(config, subnet, interfaces.get(interface, ()), name)
         yield Gateway(address, subnet.version, name, interface, str(subnet))

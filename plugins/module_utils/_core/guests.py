@@ -24,15 +24,16 @@ from typing import Any, Iterable, Iterator, Mapping, Optional, Union
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import (
+    DEFAULT_GATEWAY,
     Gateway,
     Topology,
     Unreachable,
+    parse_subnet,
 )
 
 HOST_DRIVER = "host"
 
 _CANDIDATES = 8
-_DEFAULT_GATEWAY = "DefaultGatewayIPv"  # moby: libnetwork/drivers/bridge, DefaultGatewayV4AuxKey
 
 _Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 _Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -101,10 +102,7 @@ def find_obstacle(topology: Topology, network: Mapping[str, Any]) -> Optional[Un
     if network.get("Driver") == HOST_DRIVER:
         return None
     name = str(network.get("Name", ""))
-    known = next((entry for entry in topology.unreachable if entry.network == name), None)
-    if known is None and not _gateways(topology, name):
-        return Unreachable(name, str(network.get("Driver", "")), "it has no gateway", "transport unix")
-    return known
+    return next((entry for entry in topology.unreachable if entry.network == name), None)
 
 
 def plan_guest(
@@ -153,15 +151,13 @@ def _choose(gateway: Gateway, network: Mapping[str, Any], taken: set[_Address]) 
             remedy="Look from one of its containers: option container",
         )
     auxiliary = config.get("AuxiliaryAddresses") or {}
-    next_hop = auxiliary.get(f"{_DEFAULT_GATEWAY}{subnet.version}") or gateway.address
+    next_hop = auxiliary.get(f"{DEFAULT_GATEWAY}{subnet.version}") or gateway.address
     return GuestAddress(tuple(candidates), subnet.prefixlen, gateway.address, str(next_hop))
 
 
 def _config(network: Mapping[str, Any], subnet: _Network) -> Mapping[str, Any]:
     configs = (network.get("IPAM") or {}).get("Config") or []
-    return next(
-        (entry for entry in configs if ipaddress.ip_network(entry.get("Subnet") or "::/128") == subnet), {}
-    )
+    return next((entry for entry in configs if parse_subnet(entry.get("Subnet") or "::/128") == subnet), {})
 
 
 def _from_the_top(subnet: _Network, ip_range: Optional[str]) -> Iterator[_Address]:

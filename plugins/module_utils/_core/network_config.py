@@ -78,6 +78,11 @@ class AddressPool:
     base: str
     size: int
 
+    @property
+    def version(self) -> int:
+        """4 or 6."""
+        return ipaddress.ip_network(self.base).version
+
     def subnets(self) -> Iterator[_Network]:
         """In the engine's order; none where a subnet has no room for a gateway and a container."""
         if self.size > ipaddress.ip_network(self.base).max_prefixlen - 2:
@@ -131,10 +136,12 @@ def promised_names(config: NetworkConfig) -> tuple[NamedAddress, ...]:
     """The addresses to come, for the server certificate's SANs.
 
     Those of docker0 are urgent, for wherever it moves, every wormhole has to follow. Those of the pools can wait:
-    there is nobody at a network that does not exist.
+    there is nobody at a network that does not exist. Pools of IPv6, of which one has more subnets than the bound as a rule,
+    come last wherever they are written: the engine takes a subnet of each family.
     """
     names = [NamedAddress(f"IP:{promise.address}", f"{promise.key} of {PATH}") for promise in config.promises]
-    subnets = itertools.chain.from_iterable(pool.subnets() for pool in config.pools)
+    pools = sorted(config.pools, key=lambda pool: pool.version)
+    subnets = itertools.chain.from_iterable(pool.subnets() for pool in pools)
     for subnet in itertools.islice(subnets, MAXIMUM_POOL_NAMES):
         origin = f"first address of {subnet}, of default-address-pools"
         names.append(NamedAddress(f"IP:{subnet.network_address + 1}", origin, urgent=False))
@@ -216,8 +223,10 @@ def _parse_pool(value: Any, path: str) -> AddressPool:
 def _first_free(topology: Topology, config: NetworkConfig, taken: Iterable[str]) -> Optional[_Network]:
     others = [gateway.subnet for gateway in topology.gateways if gateway.network != DEFAULT_BRIDGE]
     occupied = [ipaddress.ip_network(text) for text in (*others, *taken)]
-    for subnet in itertools.chain.from_iterable(pool.subnets() for pool in config.pools):
-        if subnet.version == 4 and not any(subnet.overlaps(other) for other in occupied):
+    # A pool of IPv6 may have more subnets than could be counted.
+    pools = (pool for pool in config.pools if pool.version == 4)
+    for subnet in itertools.chain.from_iterable(pool.subnets() for pool in pools):
+        if not any(subnet.overlaps(other) for other in occupied):
             return subnet
     return None
 

@@ -9,7 +9,9 @@ where that leads to the host. Plaintext listeners are bound to the interface of 
 gateways of the container's own bridges count.
 
 Sources: moby, ``Endpoint.Less`` and ``Sandbox.getGatewayEndpoint`` (libnetwork): of several networks the default route
-follows the priority, then what is not docker_gwbridge, not internal, has both families, then IPv6, then the name.
+follows the priority, then what is not docker_gwbridge, not internal, has both families, then IPv6, then the name. From
+Docker 28 on, ``selectGatewayEndpoint`` (``default_gateway.go``): the first network with both families has both default
+routes, whatever the priority of those with one; without such a network, each family goes by itself.
 """
 
 from __future__ import annotations
@@ -52,18 +54,19 @@ class _Way:
     name: str
     gateways: tuple[Gateway, ...]
     priority: int
-    leads_to_host: bool
+    elsewhere: frozenset[int] = frozenset()
 
     @property
     def families(self) -> frozenset[int]:
         """Those that have a gateway; IPv4 where none is known yet, as of a bridge that the engine has still to make."""
-        return frozenset(gateway.family for gateway in self.gateways) or frozenset((4,))
+        known = self.elsewhere.union(gateway.family for gateway in self.gateways)
+        return known or frozenset((4,))
 
     @property
-    def rank(self) -> tuple[int, bool, int, str]:
-        """The smallest has the default route."""
-        families = -sum(1 if family == 4 else 2 for family in self.families)
-        return (-self.priority, self.name == SWARM_BRIDGE, families, self.name)
+    def rank(self) -> tuple[bool, int, bool, bool, str]:
+        """The smallest has the default route of each family that it has."""
+        families = self.families
+        return (len(families) < 2, -self.priority, self.name == SWARM_BRIDGE, 6 not in families, self.name)
 
 
 def choose_address(spec: WiringSpec, topology: Topology, served: tuple[tuple[str, int], ...]) -> Choice:
@@ -130,11 +133,12 @@ def _candidates(spec: WiringSpec, topology: Topology) -> tuple[tuple[str, ...], 
     near = near_addresses(spec, topology)
     if spec.transport == TCP or not ways:
         return near, "a plaintext listener takes only what comes from its own bridge"
-    route = ways[0]
-    if not route.leads_to_host:
-        return near, f"the default route of the container leads through network {route.name}"
-    far = (gateway.address for gateway in topology.gateways if gateway.family in route.families)
-    return tuple(dict.fromkeys((*near, *far))), ""
+    routes = {family: way for way in reversed(ways) for family in way.families}
+    astray = next((way.name for family, way in sorted(routes.items()) if family in way.elsewhere), "")
+    home = {family for family, way in routes.items() if family not in way.elsewhere}
+    far = (gateway.address for gateway in topology.gateways if gateway.family in home)
+    why = f"the default route of the container leads through network {astray}, and not to the host"
+    return tuple(dict.fromkeys((*near, *far))), why if astray else ""
 
 
 def _ways(spec: WiringSpec, topology: Topology) -> tuple[_Way, ...]:
@@ -144,15 +148,14 @@ def _ways(spec: WiringSpec, topology: Topology) -> tuple[_Way, ...]:
     for name in spec.joined:
         priority = spec.gateway_priorities.get(name, 0)
         gateways = _gateways(name, topology)
+        elsewhere = topology.elsewhere.get(name, frozenset())
         network = _find_unreachable(name, topology)
-        if gateways:
-            ways.append(_Way(name, gateways, priority, True))
+        if gateways or elsewhere:
+            ways.append(_Way(name, gateways, priority, elsewhere))
         elif network is not None and network.through:
             swarm = True
-        elif network is not None and network.carries_default_route:
-            ways.append(_Way(name, (), priority, False))
     if swarm and not ways:
-        ways.append(_Way(SWARM_BRIDGE, _gateways(SWARM_BRIDGE, topology), 0, True))
+        ways.append(_Way(SWARM_BRIDGE, _gateways(SWARM_BRIDGE, topology), 0))
     return tuple(sorted(ways, key=lambda way: way.rank))
 
 

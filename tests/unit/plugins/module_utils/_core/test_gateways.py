@@ -19,6 +19,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
 
 ID = "1f0c3a5e7b9d2244668800aabbccddeeff"
 DOCKER0 = {"com.docker.network.bridge.name": "docker0"}
+INHIBIT = "com.docker.network.bridge.inhibit_ipv4"
 
 
 def network(name, driver="bridge", config=(), **more):
@@ -136,6 +137,73 @@ def test_containers_may_have_another_default_route_and_still_find_the_host_at_it
     config = {"Subnet": "10.9.0.0/24", "AuxiliaryAddresses": {"DefaultGatewayIPv4": "10.9.0.77"}}
     (gateway,) = parse_networks([network("n", config=[config])], {"br-1f0c3a5e7b9d": ["10.9.0.1"]}).gateways
     assert gateway.address == "10.9.0.1"
+
+
+@pytest.mark.parametrize(
+    "away, families",
+    [
+        (network("n", config=[v4("10.9.0.0/24", "10.9.0.1")]), None),
+        (network("n", "macvlan", [v4("10.9.0.0/24")]), {4}),
+        (network("n", "macvlan", [v4("10.9.0.0/24")], EnableIPv6=True), {4, 6}),
+        (network("n", "ipvlan", [v4("fd00:9::/64")], EnableIPv6=True, EnableIPv4=False), {6}),
+        (network("n", "macvlan", [v4("10.9.0.0/24")], Internal=True), None),
+        (network("n", "overlay"), None),
+        (network("n", "host"), None),
+        (network("n", "null"), None),
+        # Its containers get the gateway that nobody on this host has.
+        (network("n", config=[v4("10.9.0.0/24")], Options={INHIBIT: "true"}), {4}),
+        (network("n", config=[v4("10.9.0.0/24")], Options={INHIBIT: "1"}), {4}),
+        (network("n", config=[v4("10.9.0.0/24")], Options={INHIBIT: "true"}, Internal=True), None),
+        (
+            network(
+                "n", config=[{**v4("10.9.0.0/24"), "AuxiliaryAddresses": {"DefaultGatewayIPv4": "10.9.0.77"}}]
+            ),
+            {4},
+        ),
+        (
+            network(
+                "n", config=[{**v4("10.9.0.0/24"), "AuxiliaryAddresses": {"DefaultGatewayIPv4": "10.9.0.1"}}]
+            ),
+            None,
+        ),
+        (network("n", config=[{**v4("10.9.0.0/24"), "AuxiliaryAddresses": {"printer": "10.9.0.77"}}]), None),
+    ],
+)
+def test_where_a_default_route_does_not_lead_to_the_host(away, families):
+    assert parse_networks([away]).elsewhere == ({} if families is None else {"n": families})
+
+
+@pytest.mark.parametrize(
+    "value, address", [("1", False), ("t", False), ("True", False), ("0", True), ("false", True)]
+)
+def test_inhibit_ipv4_is_what_the_engine_takes_it_for(value, address):
+    found = parse_networks([network("n", config=[v4("10.9.0.0/24")], Options={INHIBIT: value})])
+    assert bool(found.gateways) == address
+
+
+def test_a_subnet_may_be_written_by_an_address_in_it():
+    """Docker 20.10 repeats ``docker network create --subnet 10.9.5.0/16`` as it is."""
+    (gateway,) = parse_networks([network("n", config=[v4("10.9.5.0/16")])]).gateways
+    assert (gateway.address, gateway.subnet) == ("10.9.0.1", "10.9.0.0/16")
+
+
+def test_ipv4_of_the_link_is_as_good_as_any():
+    """``bip: 169.254.33.1/24`` keeps docker0 out of the way of what a company's network uses."""
+    topology = parse_networks(
+        [network("bridge", config=[v4("169.254.33.0/24", "169.254.33.1")], Options=DOCKER0)]
+    )
+    assert topology.default.address == "169.254.33.1"
+
+
+@pytest.mark.parametrize("config", [[], [v4("fe80::/64")], [{}]])
+def test_a_bridge_of_which_no_address_is_known_is_named_as_well(config):
+    topology = parse_networks([network("n", config=config, EnableIPv4=False, EnableIPv6=True)])
+    assert [(found.network, found.instead) for found in topology.unreachable] == [("n", "transport unix")]
+
+
+def test_networks_of_one_name_are_told_apart_by_their_ids():
+    networks = [{**network("ci", config=[v4("10.9.0.0/24")]), "Id": number} for number in ("1", "2")]
+    assert parse_networks([BRIDGE, *networks]).ids == {"bridge": {ID}, "ci": {"1", "2"}}
 
 
 def test_a_link_local_gateway_is_no_name_that_a_client_could_dial():

@@ -101,6 +101,20 @@ def test_large_pools_are_named_up_to_a_bound_that_counts_for_all_of_them():
     assert found[-1][0] == "IP:10.0.59.1"
 
 
+def test_a_large_pool_of_ipv6_leaves_room_for_ipv4_wherever_it_is_written():
+    found = names({"default-address-pools": [{"base": "fd00::/8", "size": 64}, POOL]})
+    assert [entry[0] for entry in found[:5]] == [
+        *(f"IP:10.200.{third}.1" for third in range(4)),
+        "IP:fd00::1",
+    ]
+    assert len(found) == MAXIMUM_POOL_NAMES
+
+
+def test_where_docker0_goes_is_found_beside_a_pool_that_nobody_could_count():
+    config = parse_network_config({"default-address-pools": [{"base": "fd00::/8", "size": 64}, POOL]})
+    assert topology_after_restart(TOPOLOGY, config).default.address == "10.200.0.1"
+
+
 def test_a_network_from_a_pool_changes_no_name():
     promised = promised_names(parse_network_config({"default-address-pools": [POOL]}))
     created = Gateway("10.200.3.1", 4, "new", "br-2", "10.200.3.0/24")

@@ -39,8 +39,12 @@ NONE = Unreachable("none", "null", "no network at all", "transport unix")
 V4 = Gateway("172.19.0.1", 4, "v4", "br-3", "172.19.0.0/16")
 SWARM = Gateway("172.20.0.1", 4, "docker_gwbridge", "docker_gwbridge", "172.20.0.0/16")
 OVERLAY = Unreachable("overlay", "overlay", "its way", "docker_gwbridge", through="docker_gwbridge")
-MACVLAN = Unreachable("a-macvlan", "macvlan", "kept apart", "transport unix", carries_default_route=True)
-TOPOLOGY = Topology((DOCKER0, CI, CI6, SWARM, ONLY6, V4), (MACVLAN, HOST, INTERNAL, NONE, OVERLAY))
+MACVLAN = Unreachable("a-macvlan", "macvlan", "kept apart", "transport unix")
+TOPOLOGY = Topology(
+    (DOCKER0, CI, CI6, SWARM, ONLY6, V4),
+    (MACVLAN, HOST, INTERNAL, NONE, OVERLAY),
+    elsewhere={"a-macvlan": frozenset({4})},
+)
 
 
 def spec(*networks, mode="", transport=TLS, port=2376, **more):
@@ -161,6 +165,35 @@ def test_an_address_behind_a_default_route_that_leads_elsewhere_is_none():
     wiring = wire(spec("a-macvlan", "v4"), state("172.17.0.1"))
     assert "the container can reach 172.19.0.1: the default route" in wiring.obstacle
     assert "through network a-macvlan" in wiring.obstacle
+
+
+@pytest.mark.parametrize(
+    "networks, priorities, elsewhere, served, works",
+    [
+        # A bridge of which the next hop is another: its own gateway is a neighbour, and docker0 is not.
+        (["v4"], {}, {"v4": {4}}, ["172.19.0.1"], True),
+        (["v4"], {}, {"v4": {4}}, ["172.17.0.1"], False),
+        (["ci"], {}, {"ci": {4}}, ["172.17.0.1"], False),
+        (["ci"], {}, {"ci": {4}}, ["fd01::1"], True),
+        (["ci"], {}, {"ci": {6}}, ["fd01::1"], False),
+        (["ci"], {}, {"ci": {6}}, ["172.17.0.1"], True),
+        # moby, selectGatewayEndpoint: both families go before any priority.
+        (["ci", "a-macvlan"], {"a-macvlan": 9}, {"a-macvlan": {4}}, ["172.17.0.1"], True),
+        (["v4", "a-macvlan"], {"v4": 9}, {"a-macvlan": {4, 6}}, ["172.17.0.1"], False),
+        (["v4", "a-macvlan"], {"v4": 9}, {"a-macvlan": {4}}, ["172.17.0.1"], True),
+        # Without one that has both, each family goes by itself.
+        (["v4", "a-macvlan"], {}, {"a-macvlan": {6}}, ["172.17.0.1"], True),
+        (["only6", "v4"], {}, {}, ["172.17.0.1"], True),
+    ],
+)
+def test_each_family_goes_by_its_own_default_route(networks, priorities, elsewhere, served, works):
+    away = {name: frozenset(families) for name, families in elsewhere.items()}
+    wiring = wire(
+        spec(*networks, gateway_priorities=priorities),
+        state(*served, topology=replace(TOPOLOGY, elsewhere=away)),
+    )
+    assert (not wiring.obstacle) == works, wiring.obstacle
+    assert works or f"through network {next(iter(elsewhere))}" in wiring.obstacle
 
 
 def test_plaintext_sets_the_address_and_nothing_of_tls():
