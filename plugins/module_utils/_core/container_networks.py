@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, Optional
+from typing import Any, Collection, Iterable, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_names import (
     parse_plain_name,
@@ -29,6 +29,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_va
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import DEFAULT_BRIDGE
+
+_PREDEFINED = (DEFAULT_BRIDGE, "default", "host", "none")
 
 ADDRESSES_UNKNOWN = "AddressesUnknown"
 """In the simulated state of a container that is started: it will tell what it has hidden until then."""
@@ -189,6 +191,49 @@ def find_attachment_deviations(
         if difference is not None:
             deviations.append(AttachmentDeviation(attachment, True, difference))
     return tuple(deviations)
+
+
+def find_outlived_networks(
+    attachments: Iterable[Attachment], container: Mapping[str, Any], ids: Mapping[str, Collection[str]]
+) -> tuple[AttachmentDeviation, ...]:
+    """Networks that were made anew since the container was attached to them: it cannot be started with these.
+
+    A container means a network by its ID, and not by the name that the next one has (moby, ``getNetworkID``; Docker 20.10,
+    measured). The engine's own networks it means by their names.
+
+    Args:
+        attachments: what is asked for; on other networks, the container is attached as it was.
+        container: its inspection.
+        ids: of the engine's networks, by name.
+    """
+    found = (container.get("NetworkSettings") or {}).get("Networks") or {}
+    wanted = {attachment.network: attachment for attachment in attachments}
+    return tuple(
+        AttachmentDeviation(
+            wanted.get(name) or _kept(name, container),
+            True,
+            Deviation("networks", name, "attached", "attached to a former network of that name"),
+        )
+        for name, endpoint in found.items()
+        if name not in _PREDEFINED
+        and endpoint.get("NetworkID")
+        and endpoint["NetworkID"] not in ids.get(name, (endpoint["NetworkID"],))
+    )
+
+
+def _kept(network: str, container: Mapping[str, Any]) -> Attachment:
+    """A network as a container is attached to it, without a MAC address, which a container that is there does not take."""
+    settings = endpoint_settings(container, network) or {}
+    ipam = settings.get("IPAMConfig") or {}
+    return Attachment(
+        network,
+        aliases=tuple(settings.get("Aliases") or ()),
+        ipv4_address=ipam.get("IPv4Address") or "",
+        ipv6_address=ipam.get("IPv6Address") or "",
+        links=tuple(settings.get("Links") or ()),
+        driver_opts=settings.get("DriverOpts") or {},
+        gw_priority=settings.get("GwPriority"),
+    )
 
 
 def hides_mac_addresses(container: Mapping[str, Any]) -> bool:

@@ -18,7 +18,9 @@ from typing import Any, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
     Attachment,
+    AttachmentDeviation,
     find_attachment_deviations,
+    find_outlived_networks,
     find_surplus_networks,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.container_option import (
@@ -223,9 +225,9 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
         comparisons=spec.comparisons,
         image_config=_own_image_config(state, container),
     )
-    attachments = find_attachment_deviations(_compared_attachments(spec), container)
     update = render_update((deviation.option for deviation in deviations), values, container)
     surplus = _surplus_networks(spec, container)
+    attachments = _attachment_deviations(spec, state, container, surplus)
     joining = bool(attachments) or bool(surplus)
     joins = _may_join(container)
     fixed = [item for item in attachments if not joins or item.attachment.mac_address]
@@ -269,6 +271,16 @@ def _with_removed_variables(
 
 def _compared_attachments(spec: WormholeSpec) -> tuple[Attachment, ...]:
     return () if spec.comparisons.get(NETWORKS) is Comparison.IGNORE else spec.attachments
+
+
+def _attachment_deviations(
+    spec: WormholeSpec, state: WormholeState, container: Mapping[str, Any], surplus: tuple[str, ...]
+) -> tuple[AttachmentDeviation, ...]:
+    compared = _compared_attachments(spec)
+    found = find_attachment_deviations(compared, container)
+    told = {*surplus, *(item.attachment.network for item in found)}
+    outlived = find_outlived_networks(compared, container, state.wiring.topology.ids)
+    return (*found, *(item for item in outlived if item.attachment.network not in told))
 
 
 def _surplus_networks(spec: WormholeSpec, container: Mapping[str, Any]) -> tuple[str, ...]:

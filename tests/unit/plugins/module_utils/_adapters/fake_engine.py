@@ -205,6 +205,7 @@ class FakeEngine:
             raise EngineUnavailable(
                 f"starting the container {container}", found="executable file not found in $PATH"
             )
+        self._refuse_former_networks(found)
         self._take_ports(found)
         for name, address in self._addresses.pop(found["Id"], {}).items():
             if name in found["NetworkSettings"]["Networks"]:
@@ -286,6 +287,11 @@ class FakeEngine:
     def add_network(self, name: str, prefix: str = "", **fields: Any) -> None:
         """Adds a network; see :func:`make_network`."""
         self._networks.append(make_network(name, prefix, **fields))
+
+    def make_network_anew(self, name: str, prefix: str) -> None:
+        """What removing a network and creating one of the same name comes to."""
+        made = {**make_network(name, prefix), "Id": hashlib.sha256(f"{name} {prefix}".encode()).hexdigest()}
+        self._networks = [made if known["Name"] == name else known for known in self._networks]
 
     def set_status(self, container: str, status: str) -> None:
         """Lets a container be in a state such as ``removing``."""
@@ -402,6 +408,15 @@ class FakeEngine:
             )
         return config
 
+    def _refuse_former_networks(self, container: Mapping[str, Any]) -> None:
+        ids = {known["Id"] for known in self._networks}
+        for name, endpoint in container["NetworkSettings"]["Networks"].items():
+            if name not in ("bridge", "host", "none") and endpoint.get("NetworkID", "") not in {"", *ids}:
+                raise EngineUnavailable(
+                    f"starting the container {container['Id']}",
+                    found=f"network {endpoint['NetworkID']} not found",
+                )
+
     def _refuse_address(self, network: str, address: str) -> None:
         """Refuses a fixed address that is not in the network, or that another container has."""
         if not address:
@@ -418,11 +433,18 @@ class FakeEngine:
             raise EngineUnavailable(f"connecting to {network}", found="Address already in use")
 
     def _endpoint(self, network: str, identifier: str, endpoint: Mapping[str, Any]) -> Dict[str, Any]:
-        if not any(known["Name"] == network for known in self._networks):
+        there = next((known for known in self._networks if known["Name"] == network), None)
+        if there is None:
             raise EngineUnavailable(f"network {network}", found=f"network {network} not found")
         own = network not in ("bridge", "host", "none")
         aliases = [*(endpoint.get("Aliases") or ()), *([identifier[:12]] if own else ())]
-        return {"IPAMConfig": None, "Gateway": "", **endpoint, "Aliases": aliases or None}
+        return {
+            "IPAMConfig": None,
+            "Gateway": "",
+            "NetworkID": there["Id"],
+            **endpoint,
+            "Aliases": aliases or None,
+        }
 
 
 def make_image(name: str, **config: Any) -> Dict[str, Any]:

@@ -571,6 +571,53 @@ def test_a_network_that_cannot_be_attached_again_either_is_told(bench):
     assert attachment(bench) is not None
 
 
+ANEW = "networks contract: expected attached, found attached to a former network of that name"
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"networks": [{"name": "contract", "aliases": ["ci"]}]},
+        {"networks": [{"name": "contract", "aliases": ["ci"]}, {"name": "bridge"}]},
+        {"networks": [{"name": "contract", "aliases": ["ci"]}], "comparisons": {"networks": "ignore"}},
+        {"network_mode": "contract"},
+    ],
+)
+def test_a_stopped_wormhole_follows_a_network_that_was_made_anew(bench, params):
+    bench.run(**params)
+    bench.run(**params, state="stopped")
+    kept, before = bench.identifier(), attachment(bench)
+    bench.engine.make_network_anew("contract", "172.31.0")
+    with pytest.raises(EngineUnavailable, match="not found"):
+        bench.engine.start_container(kept)
+    assert bench.run(**params).texts() == [ANEW, "the container is exited"]
+    assert bench.engine.names()["agent"] == "running"
+    assert (bench.identifier(), attachment(bench)["Aliases"]) == (kept, before["Aliases"])
+    assert attachment(bench)["NetworkID"] != before["NetworkID"]
+    assert bench.run(**params).is_empty
+
+
+def test_a_network_that_nobody_asked_for_and_that_was_made_anew_is_followed_or_left(bench):
+    bench.run()
+    bench.engine.connect_network("contract", bench.identifier(), {"Aliases": ["theirs"]})
+    bench.run(state="stopped")
+    bench.engine.make_network_anew("contract", "172.31.0")
+    assert bench.run(state="present").texts() == [ANEW]
+    assert "theirs" in attachment(bench)["Aliases"]
+    bench.engine.make_network_anew("contract", "172.32.0")
+    assert bench.run(networks=[{"name": "bridge"}], comparisons={"networks": "strict"}).texts() == [
+        "networks contract: expected nothing, found attached",
+        "the container is exited",
+    ]
+    assert attachment(bench) is None
+
+
+def test_the_default_bridge_is_another_after_each_restart_of_the_engine_and_followed_by_name(bench):
+    bench.run(state="stopped")
+    bench.engine.make_network_anew("bridge", "172.17.0")
+    assert bench.run(state="stopped").is_empty
+
+
 def test_an_interrupted_run_leaves_no_network(bench):
     bench.run(networks=[NETWORK])
     before = attachment(bench)
