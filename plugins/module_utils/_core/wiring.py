@@ -74,6 +74,7 @@ class WiringState:
         own_socket: the engine's socket in a directory of its own; None if there is none.
         wired_to: ``DOCKER_HOST`` of the container as it is; empty if there is none, or if it is to be wired anew.
         security: how the engine confines containers.
+        served_is_another: whether this is not the engine that listeners are for.
     """
 
     topology: Topology
@@ -83,6 +84,7 @@ class WiringState:
     own_socket: Optional[EngineSocket] = None
     wired_to: str = ""
     security: EngineSecurity = EngineSecurity()
+    served_is_another: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,9 @@ def _identity_labels(spec: WiringSpec) -> dict[str, str]:
 def _choose(spec: WiringSpec, state: WiringState, served: tuple[tuple[str, int], ...]) -> Choice:
     """The address at launch. For one that is looked up later, it tells whether there is one to be found."""
     choice = choose_address(spec, state.topology, served)
+    if state.served_is_another:
+        text = "listeners for wormholes serve the engine of docker.service, and docker_host names another one"
+        return Choice(choice.address, text, "Use transport unix")
     if spec.discover != RUNTIME or choice.obstacle or spec.joined[0] == "host":
         return choice
     default = None if state.topology.default is None else state.topology.default.address

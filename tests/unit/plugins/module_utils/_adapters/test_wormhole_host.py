@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery
+from ansible_collections.wormhole.docker.plugins.module_utils._adapters import discovery, wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters.identity_host import (
     GivenIdentity,
     NoIdentity,
@@ -29,7 +30,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     MissingRequirement,
     VerificationFailed,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import parse_spec
+from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIX_UNIT
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import docker_host_of, parse_spec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import plan_wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_simulation import (
     simulate_wormhole,
@@ -122,6 +124,14 @@ class Bench:
     def identifier(self, name="agent"):
         found = self.engine.find_container(name)
         return found and found["Id"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_engine():
+    """The machine that tests run on may have one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "ask_served_engine", lambda: None)
+        yield
 
 
 @pytest.fixture
@@ -536,6 +546,41 @@ def test_a_job_that_ended_well_is_cleaned_up(bench):
     bench.run(detach=False)
     bench.run(detach=False, cleanup=True)
     assert bench.engine.names() == {}
+
+
+# -- engines ---------------------------------------------------------------------------------------
+
+SERVED = {"ID": "of docker.service", "DockerRootDir": "/var/lib/docker"}
+
+
+@pytest.mark.parametrize(
+    "served, another",
+    [
+        (SERVED, True),
+        # Engines that share /etc/docker have one ID.
+        ({**SERVED, "ID": None}, True),
+        ({"ID": None, "DockerRootDir": None}, False),
+        # Whose engine this is cannot be told.
+        (None, False),
+    ],
+)
+def test_what_serves_another_engine_is_nothing_for_this_one(bench, monkeypatch, tmp_path, served, another):
+    monkeypatch.setattr(wiring, "ask_served_engine", lambda: served)
+    own = tmp_path / "own.sock"
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(own))
+    (tmp_path / UNIX_UNIT).write_text(f"[Socket]\nListenStream={own}\n")
+    _spec, host = bench.open()
+    state = host.observe().wiring
+    assert state.served_is_another == another
+    assert (state.own_socket is None, state.served == ()) == (another, another)
+    bench.run(transport="unix")
+    wired = docker_host_of(bench.engine.find_container("agent"))
+    assert wired == ("unix:///var/run/docker.sock" if another else f"unix://{own}")
+    for params in ({}, {"network_mode": "host"}) if another else ():
+        with pytest.raises(MissingRequirement, match="docker_host names another one. Use transport unix"):
+            bench.run(**params)
+    listener.close()
 
 
 # -- networks --------------------------------------------------------------------------------------
