@@ -12,6 +12,7 @@ import pytest
 
 from hosts import BYSTANDER, WORMHOLE, engine, footprint, launch_arguments
 
+STOCK = "unix:///var/run/docker.sock"
 SECOND = "unix:///run/second.sock"
 SECOND_ENGINE = f"""
     ip link add second0 type bridge && ip address add 198.51.100.1/24 dev second0 && ip link set second0 up
@@ -48,7 +49,7 @@ def inventory(place, host, *, group, own):
 @pytest.mark.parametrize("release", [12, 13])
 def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, playbook, tmp_path):
     host = fresh_host(release)
-    playbook("provision", host)
+    playbook("provision", host, "-e", json.dumps({"listener_transports": ["tls", "unix"]}))
     host.run(BYSTANDER)
     listed = inventory(tmp_path, host, group=[WORMHOLE], own=[{**WORMHOLE, "name": "Agent"}])
     playbook("launch", host, *listed)
@@ -82,12 +83,26 @@ def those_of_another_engine_go_from_there(host, playbook):
     there = f"docker -H {SECOND} ps -a --format '{{{{.Names}}}}'"
     playbook("launch", host, *both)
     assert set(host.run(there).stdout.split()) == {"kept", "left"}
+    # The socket in a directory of its own leads to the engine of docker.service.
+    mounted = "docker -H {} inspect kept --format '{{{{range .Mounts}}}}{{{{.Source}}}} {{{{end}}}}'"
+    assert host.run(mounted.format(SECOND)).stdout.split() == ["/run/second.sock"]
     playbook("launch", host, *one, *removing)
     assert host.run(there).stdout.split() == ["kept"]
     assert playbook("launch", host, *one, *removing).changed == 0
 
+    # A name counts at the engine that the list has it for.
     playbook("launch", host, *both)
+    moved = launch_arguments(WORMHOLE, left, {**THERE, "name": "kept", "docker_host": STOCK})
+    playbook("launch", host, *moved)
+    assert set(host.run(there).stdout.split()) == {"kept", "left"}
+    playbook("launch", host, *moved, *removing)
+    assert host.run(there).stdout.split() == ["left"]
+    assert playbook("launch", host, *moved, *removing).changed == 0
+    playbook("launch", host, *both, *removing)
+    assert set(host.run(there).stdout.split()) == {"kept", "left"}
+    assert {name.split()[1] for name in engine(host).containers} == {"agent", "bystander"}
+
     refused = playbook("teardown", host, *one, check=False)
-    assert "does not list: left." in refused.message
+    assert f"does not list: left at {SECOND}." in refused.message
     playbook("teardown", host, *one, *removing)
     assert host.run(there).stdout == ""

@@ -94,7 +94,7 @@ def choose_address(spec: WiringSpec, topology: Topology, served: tuple[tuple[str
     for candidate in candidates:
         if candidate in addresses:
             return Choice(candidate)
-    return _not_served(spec, topology, candidates, addresses, why)
+    return _not_served(spec, topology, candidates, served, why)
 
 
 def host_address(spec: WiringSpec, topology: Topology) -> str:
@@ -197,12 +197,20 @@ def _no_way(spec: WiringSpec, topology: Topology) -> InvalidInput:
 
 
 def _not_served(
-    spec: WiringSpec, topology: Topology, candidates: tuple[str, ...], addresses: tuple[str, ...], why: str
+    spec: WiringSpec,
+    topology: Topology,
+    candidates: tuple[str, ...],
+    served: tuple[tuple[str, int], ...],
+    why: str,
 ) -> Choice:
+    port = served_port(spec)
+    addresses = tuple(address for address, number in served if number == port)
+    others = sorted({number for _address, number in served} - {port})
     where = "at " + ", ".join(map(bracketed, addresses)) if addresses else "nowhere"
     plainly = " in plaintext" if spec.transport == TCP else ""
+    but = f", but on {', '.join(map(str, others))}" if others and not addresses else ""
     obstacle = (
-        f"dockerd listens {where} for wormholes{plainly} on port {served_port(spec)}, "
+        f"dockerd listens {where} for wormholes{plainly} on port {port}{but}, "
         f"and the container can reach {', '.join(candidates)}"
     ) + (f": {why}" if addresses and why else "")
     return Choice(

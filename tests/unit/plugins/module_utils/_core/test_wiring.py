@@ -196,6 +196,15 @@ def test_each_family_goes_by_its_own_default_route(networks, priorities, elsewhe
     assert works or f"through network {next(iter(elsewhere))}" in wiring.obstacle
 
 
+def test_another_port_that_is_listened_on_is_told():
+    """Such as after the listener has moved to another one."""
+    assert (
+        "nowhere for wormholes on port 2377, but on 2376, and"
+        in wire(spec(port=2377), state("172.17.0.1")).obstacle
+    )
+    assert "but on" not in wire(spec("v4", "a-macvlan", port=2376), state("172.17.0.1")).obstacle
+
+
 def test_plaintext_sets_the_address_and_nothing_of_tls():
     wiring = wire(spec(transport=TCP), state("172.17.0.1", plaintext=["172.17.0.1"]))
     assert wiring.env == {"DOCKER_HOST": "tcp://172.17.0.1:2375"}
