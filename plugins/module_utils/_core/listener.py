@@ -383,7 +383,11 @@ def _parse_address(option: str, text: str) -> str:
             expected=f"IP addresses, without a port or a prefix length{word}",
             found=repr(text),
         ) from error
-    if address.is_unspecified or address.is_multicast or address.is_link_local:
+    # IPv4 of the link is as good as any: a docker0 may have it. IPv6 takes a zone, and an IPv4 address in the dress of IPv6 is dialled,
+    # and named by certificates, as what it is.
+    six = address if isinstance(address, ipaddress.IPv6Address) else None
+    undialled = six is not None and (six.is_link_local or six.ipv4_mapped is not None)
+    if address.is_unspecified or address.is_multicast or undialled:
         expected = "gateways of bridge networks, or loopback" if word else "single addresses of this host"
         raise InvalidInput(f"option {option}", expected=expected, found=repr(text))
     return str(address)

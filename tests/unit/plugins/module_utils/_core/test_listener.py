@@ -29,6 +29,8 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.l
         ({"addresses": ["::"]}, "'::'"),
         ({"addresses": ["224.0.0.1"]}, "224.0.0.1"),
         ({"addresses": ["fe80::1"]}, "fe80::1"),
+        ({"host_addresses": ["fe80::1"]}, "fe80::1"),
+        ({"host_addresses": ["::ffff:192.0.2.1"]}, "single addresses of this host, found '::ffff:192.0.2.1'"),
         ({"host_addresses": ["gateways"]}, "option host_addresses: expected IP addresses"),
         ({"host_addresses": ["0.0.0.0"]}, "single addresses of this host, found '0.0.0.0'"),
         ({"host_addresses": ["127.0.0.1"]}, "that other hosts can reach, found '127.0.0.1'"),
@@ -59,7 +61,7 @@ def test_options_are_taken_over_canonically_and_once():
     assert parse_spec(
         state="absent",
         transports=["unix", "tls", "unix"],
-        addresses=["FD00:0::1", "gateways", "fd00::1"],
+        addresses=["FD00:0::1", "gateways", "fd00::1", "169.254.33.1"],
         host_addresses=["192.0.2.1", "192.0.2.1"],
         port=12376,
         directory="/srv/tls/",
@@ -73,7 +75,7 @@ def test_options_are_taken_over_canonically_and_once():
     ) == ListenerSpec(
         present=False,
         transports=("unix", "tls"),
-        addresses=("fd00::1", EVERY_GATEWAY),
+        addresses=("fd00::1", EVERY_GATEWAY, "169.254.33.1"),
         host_addresses=("192.0.2.1",),
         port=12376,
         directory="/srv/tls",
