@@ -35,6 +35,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     MissingRequirement,
     WormholeError,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import remedy_for_missing
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
@@ -453,7 +454,7 @@ class WormholeHost:
                 raise MissingRequirement(
                     f"wormhole {self._spec.name}",
                     found=f"there is no network {name} on this host",
-                    remedy="Create the network first",
+                    remedy=remedy_for_missing(name, (self._state or self.observe()).wiring.topology),
                 )
 
     def _require_containers(self) -> None:

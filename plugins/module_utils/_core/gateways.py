@@ -192,6 +192,17 @@ def server_names(topology: Topology, promised: Iterable[NamedAddress] = ()) -> t
     return tuple(first.values())
 
 
+def remedy_for_missing(network: str, topology: Topology) -> str:
+    """What to do about a network of whose name there is none."""
+    if network == DEFAULT_BRIDGE:
+        return (
+            "This engine runs without a default bridge: name another network in networks, or use network_mode"
+        )
+    found = (name for name, ids in topology.ids.items() if any(one.startswith(network) for one in ids))
+    named = next(found, "")
+    return f"It is the ID of network {named}: use that name" if named else "Create the network first"
+
+
 def parse_subnet(text: str) -> Union[ipaddress.IPv4Network, ipaddress.IPv6Network]:
     """A subnet of a Docker network: engines repeat it as it was asked for, such as ``10.1.5.0/16`` (Docker 20.10).
 

@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
     Gateway,
     Topology,
     Unreachable,
+    remedy_for_missing,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TCP, WiringSpec
 
@@ -90,7 +91,7 @@ def choose_address(spec: WiringSpec, topology: Topology, served: tuple[tuple[str
         candidates = tuple(gateway.address for gateway in topology.gateways)
         chosen = next((address for address in candidates if address in addresses), next(iter(candidates), ""))
         text = f"there is no network {', '.join(missing)} on this host"
-        return Choice(chosen, text, "Create the network first")
+        return Choice(chosen, text, remedy_for_missing(missing[0], topology))
     for candidate in candidates:
         if candidate in addresses:
             return Choice(candidate)

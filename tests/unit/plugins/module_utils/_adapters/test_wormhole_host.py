@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import tempfile
@@ -614,6 +615,17 @@ def test_a_network_that_cannot_be_attached_again_either_is_told(bench):
     assert attachment(bench) is None
     bench.run(networks=[NETWORK])
     assert attachment(bench) is not None
+
+
+@pytest.mark.parametrize("params", [{"networks": [{"name": "ID"}]}, {"network_mode": "ID"}])
+@pytest.mark.parametrize("transport", ["unix", "tls"])
+def test_a_network_that_is_named_by_the_start_of_its_id_is_told(bench, params, transport):
+    number = next(found["Id"][:12] for found in bench.engine.networks() if found["Name"] == "contract")
+    params = json.loads(json.dumps(params).replace("ID", number))
+    with pytest.raises(
+        MissingRequirement, match=f"no network {number}.*ID of network contract: use that name"
+    ):
+        bench.run(**params, transport=transport)
 
 
 ANEW = "networks contract: expected attached, found attached to a former network of that name"

@@ -291,6 +291,20 @@ def test_an_unknown_network_is_an_obstacle():
     wiring = wire(spec("later"), state("172.17.0.1"))
     assert wiring.address == "172.17.0.1"
     assert wiring.obstacle == "there is no network later on this host"
+    assert wiring.remedy == "Create the network first"
+
+
+@pytest.mark.parametrize(
+    "wormhole, remedy",
+    [
+        (spec(), "without a default bridge: name another network"),
+        (spec("1f0c3a"), "It is the ID of network ci: use that name"),
+        (spec(mode="1f0c3a5e7b9d"), "It is the ID of network ci: use that name"),
+    ],
+)
+def test_what_to_do_about_a_network_that_is_not_there_depends(wormhole, remedy):
+    topology = Topology((CI,), (), ids={"ci": frozenset({"1f0c3a5e7b9d2244"})})
+    assert remedy in wire(wormhole, state("172.18.0.1", topology=topology)).remedy
 
 
 @pytest.mark.parametrize(
