@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from hosts import GATEWAY, engine, launch_arguments, listening
+from hosts import GATEWAY, WORMHOLE, engine, launch_arguments, listening
 
 pytestmark = pytest.mark.parametrize("release", [12, 13])
 
@@ -71,6 +71,30 @@ def test_every_gateway_is_verified_by_its_own_containers_and_follows_what_comes_
     assert restarted(removed) == [False]
     assert playbook("provision", host, *EVERY).changed == 0
     assert engine(host) == before
+
+
+def test_a_stopped_wormhole_follows_a_network_that_was_made_anew(release, fresh_host, playbook):
+    host = fresh_host(release)
+    host.run(CI)
+    if release == 12:
+        # Newer engines take no subnet that is written by an address in it.
+        host.run("docker network create --subnet 10.78.5.0/16 odd")
+    playbook("provision", host)
+    arguments = launch_arguments({**WORMHOLE, "networks": [{"name": "ci", "aliases": ["tool"]}]})
+    playbook("launch", host, *arguments)
+    host.run(
+        "docker stop -t 0 agent && docker network rm ci && docker network create --subnet 10.77.3.0/24 ci && ! docker start agent"
+    )
+    anew = "networks ci: expected attached, found attached to a former network of that name"
+    assert anew in reasons(playbook("launch", host, "--check", *arguments))
+    assert anew in reasons(playbook("launch", host, *arguments))
+    shown = (
+        '{{.State.Running}} {{with index .NetworkSettings.Networks "ci"}}{{.IPAddress}} {{.Aliases}}{{end}}'
+    )
+    running, address, *aliases = host.run(f"docker inspect agent --format '{shown}'").stdout.split()
+    assert (running, address) == ("true", "10.77.3.2")
+    assert "tool" in " ".join(aliases)
+    assert playbook("launch", host, *arguments).changed == 0
 
 
 def test_by_default_a_network_is_named_without_a_restart(release, fresh_host, playbook):

@@ -19,6 +19,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways imp
 
 ID = "1f0c3a5e7b9d2244668800aabbccddeeff"
 DOCKER0 = {"com.docker.network.bridge.name": "docker0"}
+MODE = "com.docker.network.bridge.gateway_mode_ipv"
 INHIBIT = "com.docker.network.bridge.inhibit_ipv4"
 
 
@@ -199,6 +200,25 @@ def test_ipv4_of_the_link_is_as_good_as_any():
 def test_a_bridge_of_which_no_address_is_known_is_named_as_well(config):
     topology = parse_networks([network("n", config=config, EnableIPv4=False, EnableIPv6=True)])
     assert [(found.network, found.instead) for found in topology.unreachable] == [("n", "transport unix")]
+
+
+@given(
+    st.fixed_dictionaries(
+        {
+            "config": st.lists(st.sampled_from([v4("10.9.0.0/24"), v4("fd00:9::/64"), v4("fe80::/64"), {}])),
+            "EnableIPv4": st.booleans(),
+            "EnableIPv6": st.booleans(),
+            "Options": st.dictionaries(
+                st.sampled_from([INHIBIT, f"{MODE}4", f"{MODE}6"]),
+                st.sampled_from(["true", "isolated", "routed"]),
+            ),
+        }
+    )
+)
+def test_law_every_bridge_has_gateways_or_a_reason_for_having_none(fields):
+    topology = parse_networks([network("n", **fields)])
+    assert bool(topology.gateways) != bool(topology.unreachable)
+    assert all(found.reason and found.instead for found in topology.unreachable)
 
 
 def test_networks_of_one_name_are_told_apart_by_their_ids():
