@@ -38,7 +38,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import remedy_for_missing
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, WiringState
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import RUNTIME, WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import (
     ABSENT,
@@ -140,13 +140,19 @@ class WormholeHost:
             own_image=self._find_own_image(container or former, image),
             image_outdated=self._is_outdated(image),
             info=info,
-            program=discovery.observe_program(engine, spec.wiring, names, wiring.served),
+            program=self._observe_program(wiring, names),
             referred=self._find_referred(),
             api_version=tuple(int(part) for part in engine.version()["ApiVersion"].split(".")),
             created_now=self._created,
             started_now=self._started,
         )
         return self._state
+
+    def _observe_program(self, wiring: WiringState, names: tuple[str, ...]) -> ProgramState:
+        # Another engine knows nothing of the containers that start with it, and has none itself.
+        if wiring.served_is_another:
+            return ProgramState()
+        return discovery.observe_program(self._engine, self._spec.wiring, names, wiring.served)
 
     def _find(self, name: str) -> Optional[Mapping[str, Any]]:
         """A container that counts; one that is being removed does so only where it has to go."""

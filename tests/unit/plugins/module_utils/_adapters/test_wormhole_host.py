@@ -584,6 +584,19 @@ def test_what_serves_another_engine_is_nothing_for_this_one(bench, monkeypatch, 
     listener.close()
 
 
+@pytest.mark.parametrize("served, removed", [(SERVED, False), (None, True)])
+@pytest.mark.parametrize("state", ["started", "absent"])
+def test_the_program_of_another_engines_containers_stays(
+    bench, monkeypatch, tmp_path, served, removed, state
+):
+    monkeypatch.setattr(wiring, "ask_served_engine", lambda: served)
+    for path in ("PROGRAM", "NAMES"):
+        monkeypatch.setattr(discovery, path, str(tmp_path / path))
+        (tmp_path / path).write_text("")
+    codes = [reason.code for reason in bench.plan(transport="unix", state=state).reasons]
+    assert ("discover_program_unused" in codes) == removed
+
+
 # -- networks --------------------------------------------------------------------------------------
 
 NETWORK = {"name": "contract", "ipv4_address": "172.30.0.8", "aliases": ["ci"]}
