@@ -217,7 +217,10 @@ class ManagedIdentity(NoIdentity):
 
     def hand_over(self) -> None:
         if self._identity is not None and self._uid is not None:
-            self._former = self._give(owned(self._identity, self._uid))
+            # Before anything is given: what is given in part has to be taken back, too.
+            found = certificate_store.observe_directory(self._identity.directory, self._authority)
+            self._former = found.entries.get(KEY_FILE)
+            self._give(owned(self._identity, self._uid))
 
     def take_back(self) -> None:
         if self._identity is not None and self._former is not None:
@@ -233,13 +236,12 @@ class ManagedIdentity(NoIdentity):
         if self._identity is not None:
             certificate_removal.apply_removal(plan_removal([self._identity.directory], _observe_removal()))
 
-    def _give(self, identity: CertificateSpec) -> Optional[Entry]:
-        """Lets everything in the directory be a user's; returns whose the key was."""
+    def _give(self, identity: CertificateSpec) -> None:
+        """Lets everything in the directory be a user's."""
         found = certificate_store.observe_directory(identity.directory, self._authority).entries
         for name, entry in wanted_entries(identity).items():
             if found.get(name) not in (None, entry):
                 certificate_store.set_attributes(identity, name)
-        return found.get(KEY_FILE)
 
     def _find_sharers(self, directory: str, wormhole: WormholeState) -> dict[str, int]:
         found = {}

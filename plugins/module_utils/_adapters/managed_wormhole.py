@@ -139,8 +139,8 @@ class ManagedWormhole:
         return spec.wiring.transport == TLS and spec.state != ABSENT and self._identity is None
 
     def _is_unused(self) -> bool:
-        """Whether there was no identity before, and no container that it was for."""
-        if self._identity is None or self._first is None:
+        """Whether there was no identity before, and there is no container that it is for."""
+        if self._identity is None or self._first is None or self.host.has_created:
             return False
         there: tuple[Any, ...] = (self._first.wormhole.container, self._first.wormhole.former)
         state: IdentityState = self._first.identity

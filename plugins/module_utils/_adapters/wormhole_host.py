@@ -93,6 +93,7 @@ class WormholeHost:
 
     Attributes:
         ended: how the container ended that this run has waited for; None if it has waited for none.
+        has_created: whether this run has created the container, and has not removed it again.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class WormholeHost:
         self._prove = prove
         self._identity = identity
         self._unit_directory = unit_directory
-        self._created = False
+        self.has_created = False
         self._started = False
         self._await_health = await_health
         self._proved = ""
@@ -142,7 +143,7 @@ class WormholeHost:
             program=discovery.observe_program(engine, spec.wiring, names, wiring.served),
             referred=self._find_referred(),
             api_version=tuple(int(part) for part in engine.version()["ApiVersion"].split(".")),
-            created_now=self._created,
+            created_now=self.has_created,
             started_now=self._started,
         )
         return self._state
@@ -245,7 +246,7 @@ class WormholeHost:
         elif isinstance(action, DisconnectNetwork):
             engine.disconnect_network(action.network, action.container)
         elif isinstance(action, RestoreFormer):
-            self._rename(action.container, action.name)
+            self._restore(action)
         elif isinstance(action, InstallProgram):
             discovery.install_program(action)
         elif isinstance(action, RemoveProgram):
@@ -366,7 +367,7 @@ class WormholeHost:
             self._put_aside(former, former_runs)
         try:
             created = engine.create_container(action.name, body, platform=action.platform)
-            self._created = True
+            self.has_created = True
             for attachment in action.attachments:
                 engine.connect_network(attachment.network, action.name, attachment.render())
             self._identity.prepare(action.name)
@@ -394,6 +395,15 @@ class WormholeHost:
                     self._engine.start_container(former)
             raise
 
+    def _restore(self, action: RestoreFormer) -> None:
+        """Gives a container its name back. Whether it has to run is decided by what comes next, which tells if it does not."""
+        alive = is_alive(self._engine.find_container(action.container))
+        self._rename(action.container, action.name)
+        stopped = alive and not is_alive(self._engine.find_container(action.container))
+        if action.start or stopped:
+            with contextlib.suppress(WormholeError):
+                self._engine.start_container(action.container)
+
     def _rename(self, container: str, name: str) -> None:
         """Renames a container; one that the engine is about to start again is stopped, since it cannot be renamed (Docker 26.1)."""
         self._make_room(name)
@@ -413,10 +423,12 @@ class WormholeHost:
         try:
             if created:
                 self._engine.remove_container(created, force=True, volumes=True)
+                self.has_created = False
             if action.former:
                 self._rename(action.former, action.name)
             self._identity.take_back()
-            if former_runs:
+            # One that was not stopped yet may be paused, and cannot be started then.
+            if former_runs and not is_alive(self._engine.find_container(action.former)):
                 self._engine.start_container(action.former)
         except WormholeError as second:
             raise ApplyFailed(

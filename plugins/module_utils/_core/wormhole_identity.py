@@ -67,6 +67,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     WormholeSpec,
     WormholeState,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_found import read_wiring_spec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
     plan_wormhole,
     settle_container,
@@ -251,7 +252,8 @@ def _plan_certificate(
     future = future_uid(spec, state, container)
     if future is not None:
         refuse_sharing(identity, spec.name, future, state.identity.sharers)
-    present = _present_owner(identity, state, future, creating=creation(container) is not None)
+    going = creation(container) is not None and _is_used(spec, identity, state)
+    present = _present_owner(identity, state, future, going=going)
     plan = plan_certificates([present], {identity.name: found}, authority, now)
     reasons = [
         Reason(f"identity_{reason.code}", f"identity {identity.name}: {reason.text}", spec.name)
@@ -267,11 +269,20 @@ def _plan_certificate(
     return _Part(before, after, tuple(reasons), plan.actions)
 
 
+def _is_used(spec: WormholeSpec, identity: CertificateSpec, state: ManagedState) -> bool:
+    """Whether the container that is there has this identity, and no other."""
+    present = settle_container(spec, state.wormhole)
+    if present is None:
+        return False
+    mounted = read_wiring_spec(spec.wiring, present).identity_directory
+    return identity.directory in (made_for(present), mounted)
+
+
 def _present_owner(
-    identity: CertificateSpec, state: ManagedState, future: Optional[int], *, creating: bool
+    identity: CertificateSpec, state: ManagedState, future: Optional[int], *, going: bool
 ) -> CertificateSpec:
-    """Whose the identity is until the container is created: a container that is there runs on with it."""
-    if creating and state.identity.uid is not None:
+    """Whose the identity is until the container is created: a container that has it, and is going, runs on with it."""
+    if going and state.identity.uid is not None:
         return owned(identity, state.identity.uid)
     key = state.identity.certificate.entries.get(KEY_FILE)
     if future is None and key is not None:

@@ -358,6 +358,21 @@ def test_a_replacement_that_fails_costs_no_container(bench, step, runs):
     assert bench.engine.names() == {"agent": "running"}
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_a_container_that_is_paused_is_back_whatever_fails(bench, step):
+    bench.run()
+    kept = bench.identifier()
+    bench.engine.set_status(kept, "paused")
+    bench.engine.failures[step] = [FAILURE]
+    with pytest.raises(EngineUnavailable, match="a failure of this test"):
+        bench.run(user="0", networks=[{"name": "bridge"}, {"name": "contract"}])
+    stopped = step == "start_container"
+    assert (bench.identifier(), bench.engine.names()) == (
+        kept,
+        {"agent": "running" if stopped else "paused"},
+    )
+
+
 @pytest.mark.parametrize("command", ["false", "nosuch"])
 def test_a_successor_that_does_not_run_costs_no_container(bench, command):
     bench.run()
@@ -421,6 +436,47 @@ def test_a_run_that_dies_at_any_step_is_mended_by_the_next(bench, step, then):
     assert bench.engine.names() == {"agent": "running"}
     if then == "former" and step != "remove_container":
         assert bench.identifier() == former
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("change", [{}, {"user": "0"}, {"user": "77", "image": "other:1"}])
+def test_what_a_run_that_died_has_stopped_runs_again_although_it_need_only_be_present(bench, runs, change):
+    class Killed(BaseException):
+        pass
+
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (bench.identity / name).chmod(0o444)
+    bench.run()
+    if not runs:
+        bench.run(state="stopped")
+    former = bench.identifier()
+    bench.engine.failures = {
+        "start_container" if runs else "remove_container": [Killed(), Killed()],
+        **({"remove_container": [Killed()]} if runs else {}),
+    }
+    with pytest.raises(Killed):
+        bench.run(state="present", user="0")
+    assert "running" not in bench.engine.names().values()
+    bench.engine.failures = {}
+    if "image" in change:
+        # No such image can be pulled.
+        with pytest.raises(EngineUnavailable):
+            bench.run(state="present", **change)
+    else:
+        bench.run(state="present", **change)
+    left = {True: "running", False: "created" if change == {"user": "0"} else "exited"}
+    assert bench.engine.names() == {"agent": left[runs]}
+    assert (bench.identifier() == former) == (change != {"user": "0"})
+
+
+def test_a_crash_looping_container_that_is_put_back_goes_on(bench):
+    crash_looping(bench)
+    bench.engine.stop_container("agent")
+    bench.engine.rename_container("agent", "agent.wormhole-former")
+    bench.engine.start_container("agent.wormhole-former")
+    assert bench.engine.names() == {"agent.wormhole-former": "restarting"}
+    bench.run(command="false", restart_policy="always", verify=False)
+    assert bench.engine.names() == {"agent": "restarting"}
 
 
 def test_the_former_is_kept_until_its_running_successor_is_proved(bench):
