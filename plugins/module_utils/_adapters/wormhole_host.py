@@ -62,6 +62,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     is_leaving,
     is_running,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_found import (
+    read_wiring,
+    read_wiring_spec,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
     wiring_of,
     wiring_spec_of,
@@ -218,6 +222,17 @@ class WormholeHost:
             self._traverse(identifier, just_started=False)
         return True
 
+    def _prove_successor(self) -> None:
+        """Proves a container whose former is there still, by its own wiring: the task may want another by now."""
+        spec, container = self._spec, self._engine.find_container(self._spec.name)
+        if container is None or not spec.detach or not spec.runs or not is_alive(container):
+            return
+        identifier = str(container["Id"])
+        if spec.state == HEALTHY:
+            self._prove_health(identifier)
+        if spec.verify:
+            self._prove(identifier, read_wiring_spec(spec.wiring, container), read_wiring(container), False)
+
     def settled(self, container: Optional[Mapping[str, Any]], wiring: Wiring) -> Wiring:
         """The wiring with the address that a running container has looked up itself; as it is for any other."""
         spec = wiring_spec_of(self._spec, self._state or self.observe())
@@ -270,7 +285,7 @@ class WormholeHost:
     def _remove_former(self, former: str) -> None:
         name = self._spec.name
         try:
-            self.prove_running(self._engine.find_container(name))
+            self._prove_successor()
         except WormholeError as error:
             told = f"What it has replaced is kept as {self._spec.former_name}. Remove {name} to have that back by the next run"
             error.remedy = f"{error.remedy}. {told}" if error.remedy else told

@@ -173,7 +173,8 @@ def future_uid(spec: WormholeSpec, state: ManagedState, plan: Plan[Any]) -> Opti
         user = (image.get("Config") or {}).get("User") or ""
     uid = plain_uid(str(user))
     if uid is not None:
-        return uid_on_host(spec, state.wormhole.wiring.security, uid)
+        security = state.wormhole.wiring.security
+        return uid_on_host(spec.name, security, uid, host_users=spec.wiring.host_users)
     present = settle_container(spec, state.wormhole)
     same_image = present is not None and image is not None and present.get("Image") == image["Id"]
     if present is not None and same_image and (present.get("Config") or {}).get("User") == user:
@@ -181,18 +182,24 @@ def future_uid(spec: WormholeSpec, state: ManagedState, plan: Plan[Any]) -> Opti
     return None
 
 
-def uid_on_host(spec: WormholeSpec, security: EngineSecurity, uid: int) -> int:
-    """The number that a user of the container has on the host, where the engine maps it.
+def uid_on_host(name: str, security: EngineSecurity, uid: int, *, host_users: bool) -> int:
+    """The number that a user of a container has on the host, where the engine maps it.
+
+    Args:
+        name: of the container.
+        security: of its engine.
+        uid: the number in the container.
+        host_users: whether that one is exempt from it (``userns_mode: host``).
 
     Raises:
         VerificationFailed: nobody can be that user in a container.
     """
-    if spec.wiring.host_users or not security.remapped:
+    if host_users or not security.remapped:
         return uid
     found = host_uid(uid, security.uid_maps)
     if found is None:
         raise VerificationFailed(
-            f"user {uid} of container {spec.name}",
+            f"user {uid} of container {name}",
             expected="a number that the engine maps to one of the host",
             remedy="Use a number below 65536",
         )

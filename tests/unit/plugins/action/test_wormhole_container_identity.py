@@ -395,3 +395,16 @@ def test_a_wormhole_whose_former_container_cannot_be_removed_keeps_its_new_ident
     assert host.tree() == FILES
     assert not host.launch().get("failed")
     assert host.engine.names() == {"agent": "running"}
+
+
+def test_a_container_that_is_exempt_from_mapped_users_keeps_its_identity_though_the_task_does_not_say_so_again(
+    host, monkeypatch
+):
+    info = host.engine.info()
+    mapped = {"SecurityOptions": ["name=userns"], "DockerRootDir": "/var/lib/docker/100000.100000"}
+    monkeypatch.setattr(host.engine, "info", lambda: {**info, **mapped})
+    first = host.launch(userns_mode="host")
+    assert not first.get("failed"), first
+    assert (host.etc / "agent" / "key.pem").stat().st_uid == os.geteuid()
+    second = host.launch()
+    assert (second.get("failed"), second["changed"]) == (None, False), second

@@ -392,6 +392,18 @@ def test_a_first_container_that_is_not_proved_is_not_left_behind(bench):
     assert bench.engine.names() == {}
 
 
+def test_a_successor_is_proved_by_the_way_that_it_has_though_the_task_wants_another_by_now(bench):
+    bench.run()
+    bench.engine.failures["remove_container"] = [FAILURE]
+    with pytest.raises(EngineUnavailable):
+        bench.run(transport="unix")
+    assert sorted(bench.engine.names()) == ["agent", "agent.wormhole-former"]
+    bench.proofs.clear()
+    bench.run(user="0")
+    assert bench.engine.names() == {"agent": "running"}
+    assert [proof[1] for proof in bench.proofs] == ["unix:///var/run/docker.sock", "tcp://172.17.0.1:2376"]
+
+
 def test_a_failure_to_put_back_says_where_the_former_is_and_the_next_run_mends_it(bench):
     bench.run()
     kept = bench.identifier()
