@@ -78,6 +78,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_ref
     refuse_engine,
     refuse_foreign,
     refuse_replacement,
+    refuse_stop,
     refuse_without_image,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_settle import (
@@ -207,7 +208,8 @@ def _plan_absent(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
 
 
 def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
-    if state.container is None and spec.cleanup and state.started_now:
+    if state.container is None and state.started_now and (spec.cleanup or spec.options.get("auto_remove")):
+        # It has ended, and is gone as it should be.
         return _Steps()
     refuse_without_image(spec, state)
     added = wiring_of(spec, state).options()
@@ -372,6 +374,7 @@ def _plan_running(spec: WormholeSpec, state: WormholeState) -> _Steps:
         last: list[Action] = [CleanUp(spec.name)] if spec.cleanup else []
         return _Steps([reason], [StartContainer(container["Id"]), *last])
     if spec.state == STOPPED and running:
+        refuse_stop(container)
         return _Steps([Reason("running", "the container runs", spec.name)], [StopContainer(container["Id"])])
     return _Steps()
 

@@ -216,7 +216,9 @@ class FakeEngine:
             if name in found["NetworkSettings"]["Networks"]:
                 found["NetworkSettings"]["Networks"][name]["MacAddress"] = address
         found["State"] = _state("running", pid=4242)
-        if program == "false":
+        if program == "false" and found["HostConfig"]["AutoRemove"]:
+            del self._containers[found["Id"]]
+        elif program == "false":
             found["State"] = _state("exited", code=1)
             if found["HostConfig"]["RestartPolicy"]["Name"] in ("always", "unless-stopped", "on-failure"):
                 found["State"] = {**_state("restarting", code=1), "Restarting": True, "Running": True}

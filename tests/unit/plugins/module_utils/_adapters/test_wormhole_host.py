@@ -27,6 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     EngineUnavailable,
     InvalidInput,
     MissingRequirement,
+    Refused,
     VerificationFailed,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import parse_spec
@@ -940,6 +941,22 @@ def test_the_other_way_to_limit_processors_takes_a_new_container(bench, first, s
     plan = bench.run(**second)
     assert plan.after["container"] == "a new one"
     assert bench.run(**second).is_empty
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_a_container_that_ends_at_once_and_is_removed_by_the_engine_has_been_started(bench, former):
+    if former:
+        bench.run()
+    params = {"command": "false", "auto_remove": True, "verify": False}
+    assert not bench.run(**params).is_empty
+    assert bench.engine.names() == {}
+
+
+def test_a_container_that_would_be_gone_then_is_not_stopped(bench):
+    bench.run(auto_remove=True)
+    with pytest.raises(Refused, match="auto_remove.*state: absent"):
+        bench.run(state="stopped")
+    assert bench.engine.names() == {"agent": "running"}
 
 
 def crash_looping(bench, **params):
