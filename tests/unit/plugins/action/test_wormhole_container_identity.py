@@ -408,3 +408,17 @@ def test_a_container_that_is_exempt_from_mapped_users_keeps_its_identity_though_
     assert (host.etc / "agent" / "key.pem").stat().st_uid == os.geteuid()
     second = host.launch()
     assert (second.get("failed"), second["changed"]) == (None, False), second
+
+
+def test_an_identity_that_cannot_be_discarded_hides_no_failure(host, monkeypatch):
+    def fail(plan):
+        raise ApplyFailed("key.pem", found="another failure of this test")
+
+    monkeypatch.setattr(identity_host.certificate_removal, "apply_removal", fail)
+    host.engine.failures["create_container"] = [
+        EngineUnavailable("the engine", found="a failure of this test")
+    ]
+    failed = host.launch()
+    assert failed["msg"].startswith("the engine: found a failure of this test")
+    assert host.tree() == FILES
+    assert not host.launch().get("failed")
