@@ -40,7 +40,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.container_us
     resolve_user,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort, Json
-from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import parse_security
+from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_security import (
+    EngineSecurity,
+    parse_security,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
     MissingRequirement,
     VerificationFailed,
@@ -139,7 +142,8 @@ class GivenIdentity(NoIdentity):
         if security.remapped and not self._spec.wiring.host_users:
             mapped = (host_uid(gid, security.gid_maps) for gid in user.gids)
             gids = tuple(gid for gid in mapped if gid is not None)
-        user = ContainerUser(uid_on_host(self._spec, security, user.uid), gids)
+        uid = uid_on_host(self._spec.name, security, user.uid, host_users=self._spec.wiring.host_users)
+        user = ContainerUser(uid, gids)
         directory = self._spec.wiring.identity_directory
         for path, permission in ((directory, 1), *((f"{directory}/{name}", 4) for name in FILES)):
             info = os.stat(path)
@@ -195,8 +199,7 @@ class ManagedIdentity(NoIdentity):
             state = replace(state, certificate=observed[identity.name])
             present = settle_container(spec, wormhole)
             if present is not None:
-                uid = uid_on_host(spec, wormhole.wiring.security, _find_uid(self._engine, present))
-                state = replace(state, uid=uid)
+                state = replace(state, uid=_find_uid(self._engine, present, wormhole.wiring.security))
             key = state.certificate.entries.get(KEY_FILE)
             if creation(plan_wormhole(spec, wormhole)) or key is None or key.uid != state.uid:
                 self._sharers = self._find_sharers(identity.directory, wormhole)
@@ -210,14 +213,16 @@ class ManagedIdentity(NoIdentity):
         if self._identity is None:
             return
         found = self._engine.find_container(container) or {}
-        security = parse_security(self._engine.info())
-        uid = uid_on_host(self._spec, security, _find_uid(self._engine, found))
+        uid = _find_uid(self._engine, found, parse_security(self._engine.info()))
         refuse_sharing(self._identity, self._spec.name, uid, self._sharers)
         self._uid = uid
 
     def hand_over(self) -> None:
         if self._identity is not None and self._uid is not None:
-            self._former = self._give(owned(self._identity, self._uid))
+            # Before anything is given: what is given in part has to be taken back, too.
+            found = certificate_store.observe_directory(self._identity.directory, self._authority)
+            self._former = found.entries.get(KEY_FILE)
+            self._give(owned(self._identity, self._uid))
 
     def take_back(self) -> None:
         if self._identity is not None and self._former is not None:
@@ -233,13 +238,12 @@ class ManagedIdentity(NoIdentity):
         if self._identity is not None:
             certificate_removal.apply_removal(plan_removal([self._identity.directory], _observe_removal()))
 
-    def _give(self, identity: CertificateSpec) -> Optional[Entry]:
-        """Lets everything in the directory be a user's; returns whose the key was."""
+    def _give(self, identity: CertificateSpec) -> None:
+        """Lets everything in the directory be a user's."""
         found = certificate_store.observe_directory(identity.directory, self._authority).entries
         for name, entry in wanted_entries(identity).items():
             if found.get(name) not in (None, entry):
                 certificate_store.set_attributes(identity, name)
-        return found.get(KEY_FILE)
 
     def _find_sharers(self, directory: str, wormhole: WormholeState) -> dict[str, int]:
         found = {}
@@ -248,8 +252,7 @@ class ManagedIdentity(NoIdentity):
                 container = self._engine.find_container(str(other["Id"]))
                 if container is not None:
                     name = str(container["Name"]).lstrip("/")
-                    uid = _find_uid(self._engine, container)
-                    found[name] = uid_on_host(self._spec, wormhole.wiring.security, uid)
+                    found[name] = _find_uid(self._engine, container, wormhole.wiring.security)
         return found
 
     def _others(self, wormhole: WormholeState, labels: Mapping[str, str]) -> list[Json]:
@@ -257,18 +260,21 @@ class ManagedIdentity(NoIdentity):
         return [item for item in self._engine.containers(labels=labels) if item["Id"] not in ours]
 
 
-def _find_uid(engine: EnginePort, container: Mapping[str, Any]) -> int:
-    """As whom a container's main process runs, by its own numbers, whether it has been started or not.
+def _find_uid(engine: EnginePort, container: Mapping[str, Any], security: EngineSecurity) -> int:
+    """As whom a container's main process runs, by the host's numbers, whether it has been started or not.
 
     Raises:
         InvalidInput: the container's image does not know the user's name.
+        VerificationFailed: nobody can be that user in a container.
     """
     user = str((container.get("Config") or {}).get("User") or "")
     uid = plain_uid(user)
     if uid is None:
         passwd = engine.read_container_file(str(container["Id"]), "/etc/passwd")
         uid = resolve_user(user.partition(":")[0], (), passwd, None).uid
-    return uid
+    # What the task says of it is not what a container was made with that is there.
+    host_users = (container.get("HostConfig") or {}).get("UsernsMode") == "host"
+    return uid_on_host(str(container["Name"]).lstrip("/"), security, uid, host_users=host_users)
 
 
 def _observe_removal() -> RemovalState:

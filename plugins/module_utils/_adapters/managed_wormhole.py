@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import Any, Callable, Mapping, Optional
 
@@ -28,6 +29,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import CertificateSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import Authority
 from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_port import EnginePort
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
 from ansible_collections.wormhole.docker.plugins.module_utils._core.systemd_units import UNIT_DIRECTORY
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import TLS
@@ -121,7 +123,9 @@ class ManagedWormhole:
             self.host.carry_out(parts.container)
         except BaseException:
             if self._is_unused():
-                self._managed.discard()
+                # The error that counts is the first.
+                with contextlib.suppress(WormholeError):
+                    self._managed.discard()
             raise
         if creation(parts.container) is not None and self._is_given():
             certificate_record.release_identity(self._spec.wiring.identity_directory)
@@ -139,8 +143,8 @@ class ManagedWormhole:
         return spec.wiring.transport == TLS and spec.state != ABSENT and self._identity is None
 
     def _is_unused(self) -> bool:
-        """Whether there was no identity before, and no container that it was for."""
-        if self._identity is None or self._first is None:
+        """Whether there was no identity before, and there is no container that it is for."""
+        if self._identity is None or self._first is None or self.host.has_created:
             return False
         there: tuple[Any, ...] = (self._first.wormhole.container, self._first.wormhole.former)
         state: IdentityState = self._first.identity

@@ -63,6 +63,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     is_leaving,
     is_running,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_found import (
+    read_wiring,
+    read_wiring_spec,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
     wiring_of,
     wiring_spec_of,
@@ -94,6 +98,7 @@ class WormholeHost:
 
     Attributes:
         ended: how the container ended that this run has waited for; None if it has waited for none.
+        has_created: whether this run has created the container, and has not removed it again.
     """
 
     def __init__(
@@ -111,7 +116,7 @@ class WormholeHost:
         self._prove = prove
         self._identity = identity
         self._unit_directory = unit_directory
-        self._created = False
+        self.has_created = False
         self._started = False
         self._await_health = await_health
         self._proved = ""
@@ -143,7 +148,7 @@ class WormholeHost:
             program=self._observe_program(wiring, names),
             referred=self._find_referred(),
             api_version=tuple(int(part) for part in engine.version()["ApiVersion"].split(".")),
-            created_now=self._created,
+            created_now=self.has_created,
             started_now=self._started,
         )
         return self._state
@@ -224,6 +229,17 @@ class WormholeHost:
             self._traverse(identifier, just_started=False)
         return True
 
+    def _prove_successor(self) -> None:
+        """Proves a container whose former is there still, by its own wiring: the task may want another by now."""
+        spec, container = self._spec, self._engine.find_container(self._spec.name)
+        if container is None or not spec.detach or not spec.runs or not is_alive(container):
+            return
+        identifier = str(container["Id"])
+        if spec.state == HEALTHY:
+            self._prove_health(identifier)
+        if spec.verify:
+            self._prove(identifier, read_wiring_spec(spec.wiring, container), read_wiring(container), False)
+
     def settled(self, container: Optional[Mapping[str, Any]], wiring: Wiring) -> Wiring:
         """The wiring with the address that a running container has looked up itself; as it is for any other."""
         spec = wiring_spec_of(self._spec, self._state or self.observe())
@@ -252,7 +268,7 @@ class WormholeHost:
         elif isinstance(action, DisconnectNetwork):
             engine.disconnect_network(action.network, action.container)
         elif isinstance(action, RestoreFormer):
-            self._rename(action.container, action.name)
+            self._restore(action)
         elif isinstance(action, InstallProgram):
             discovery.install_program(action)
         elif isinstance(action, RemoveProgram):
@@ -276,7 +292,7 @@ class WormholeHost:
     def _remove_former(self, former: str) -> None:
         name = self._spec.name
         try:
-            self.prove_running(self._engine.find_container(name))
+            self._prove_successor()
         except WormholeError as error:
             told = f"What it has replaced is kept as {self._spec.former_name}. Remove {name} to have that back by the next run"
             error.remedy = f"{error.remedy}. {told}" if error.remedy else told
@@ -373,7 +389,7 @@ class WormholeHost:
             self._put_aside(former, former_runs)
         try:
             created = engine.create_container(action.name, body, platform=action.platform)
-            self._created = True
+            self.has_created = True
             for attachment in action.attachments:
                 engine.connect_network(attachment.network, action.name, attachment.render())
             self._identity.prepare(action.name)
@@ -401,6 +417,15 @@ class WormholeHost:
                     self._engine.start_container(former)
             raise
 
+    def _restore(self, action: RestoreFormer) -> None:
+        """Gives a container its name back. Whether it has to run is decided by what comes next, which tells if it does not."""
+        alive = is_alive(self._engine.find_container(action.container))
+        self._rename(action.container, action.name)
+        stopped = alive and not is_alive(self._engine.find_container(action.container))
+        if action.start or stopped:
+            with contextlib.suppress(WormholeError):
+                self._engine.start_container(action.container)
+
     def _rename(self, container: str, name: str) -> None:
         """Renames a container; one that the engine is about to start again is stopped, since it cannot be renamed (Docker 26.1)."""
         self._make_room(name)
@@ -420,10 +445,12 @@ class WormholeHost:
         try:
             if created:
                 self._engine.remove_container(created, force=True, volumes=True)
+                self.has_created = False
             if action.former:
                 self._rename(action.former, action.name)
             self._identity.take_back()
-            if former_runs:
+            # One that was not stopped yet may be paused, and cannot be started then.
+            if former_runs and not is_alive(self._engine.find_container(action.former)):
                 self._engine.start_container(action.former)
         except WormholeError as second:
             raise ApplyFailed(

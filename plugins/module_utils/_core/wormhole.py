@@ -156,6 +156,7 @@ class WormholeState:
         api_version: of the engine.
         referred: IDs of the containers by whose names options mean their namespaces, as far as these are there.
         created_now, started_now: whether this run has created, or started, the container.
+        interrupted: whether a run that died has stopped the container; known where what it has left is put in order.
     """
 
     wiring: WiringState
@@ -170,6 +171,7 @@ class WormholeState:
     referred: Mapping[str, str] = field(default_factory=dict)
     created_now: bool = False
     started_now: bool = False
+    interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,10 +184,11 @@ class PullImage:
 
 @dataclass(frozen=True)
 class RestoreFormer:
-    """Give a container that was put aside its name back."""
+    """Give a container that was put aside its name back, and start it again if that can be done."""
 
     container: str
     name: str
+    start: bool = False
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole imp
     WormholeSpec,
     WormholeState,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_found import read_wiring_spec
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_plan import (
     plan_wormhole,
     settle_container,
@@ -172,7 +173,8 @@ def future_uid(spec: WormholeSpec, state: ManagedState, plan: Plan[Any]) -> Opti
         user = (image.get("Config") or {}).get("User") or ""
     uid = plain_uid(str(user))
     if uid is not None:
-        return uid_on_host(spec, state.wormhole.wiring.security, uid)
+        security = state.wormhole.wiring.security
+        return uid_on_host(spec.name, security, uid, host_users=spec.wiring.host_users)
     present = settle_container(spec, state.wormhole)
     same_image = present is not None and image is not None and present.get("Image") == image["Id"]
     if present is not None and same_image and (present.get("Config") or {}).get("User") == user:
@@ -180,18 +182,24 @@ def future_uid(spec: WormholeSpec, state: ManagedState, plan: Plan[Any]) -> Opti
     return None
 
 
-def uid_on_host(spec: WormholeSpec, security: EngineSecurity, uid: int) -> int:
-    """The number that a user of the container has on the host, where the engine maps it.
+def uid_on_host(name: str, security: EngineSecurity, uid: int, *, host_users: bool) -> int:
+    """The number that a user of a container has on the host, where the engine maps it.
+
+    Args:
+        name: of the container.
+        security: of its engine.
+        uid: the number in the container.
+        host_users: whether that one is exempt from it (``userns_mode: host``).
 
     Raises:
         VerificationFailed: nobody can be that user in a container.
     """
-    if spec.wiring.host_users or not security.remapped:
+    if host_users or not security.remapped:
         return uid
     found = host_uid(uid, security.uid_maps)
     if found is None:
         raise VerificationFailed(
-            f"user {uid} of container {spec.name}",
+            f"user {uid} of container {name}",
             expected="a number that the engine maps to one of the host",
             remedy="Use a number below 65536",
         )
@@ -251,7 +259,8 @@ def _plan_certificate(
     future = future_uid(spec, state, container)
     if future is not None:
         refuse_sharing(identity, spec.name, future, state.identity.sharers)
-    present = _present_owner(identity, state, future, creating=creation(container) is not None)
+    going = creation(container) is not None and _is_used(spec, identity, state)
+    present = _present_owner(identity, state, future, going=going)
     plan = plan_certificates([present], {identity.name: found}, authority, now)
     reasons = [
         Reason(f"identity_{reason.code}", f"identity {identity.name}: {reason.text}", spec.name)
@@ -267,11 +276,20 @@ def _plan_certificate(
     return _Part(before, after, tuple(reasons), plan.actions)
 
 
+def _is_used(spec: WormholeSpec, identity: CertificateSpec, state: ManagedState) -> bool:
+    """Whether the container that is there has this identity, and no other."""
+    present = settle_container(spec, state.wormhole)
+    if present is None:
+        return False
+    mounted = read_wiring_spec(spec.wiring, present).identity_directory
+    return identity.directory in (made_for(present), mounted)
+
+
 def _present_owner(
-    identity: CertificateSpec, state: ManagedState, future: Optional[int], *, creating: bool
+    identity: CertificateSpec, state: ManagedState, future: Optional[int], *, going: bool
 ) -> CertificateSpec:
-    """Whose the identity is until the container is created: a container that is there runs on with it."""
-    if creating and state.identity.uid is not None:
+    """Whose the identity is until the container is created: a container that has it, and is going, runs on with it."""
+    if going and state.identity.uid is not None:
         return owned(identity, state.identity.uid)
     key = state.identity.certificate.entries.get(KEY_FILE)
     if future is None and key is not None:

@@ -7,7 +7,8 @@
 Replacing a container never costs the one that is there. It is renamed (*put aside*), the new one is created,
 started and proved, and only then the former is removed; if anything fails before that, the former gets its
 name back and runs again. A run that dies half-way leaves both: the next one removes the former if its
-successor runs and is proved, and else puts the former back. Containers without the label of a wormhole are
+successor runs and is proved, and else puts the former back, running if it was stopped after its successor was
+created. Containers without the label of a wormhole are
 somebody else's.
 """
 
@@ -79,6 +80,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_ref
     refuse_engine,
     refuse_foreign,
     refuse_replacement,
+    refuse_stop,
     refuse_without_image,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_settle import (
@@ -208,7 +210,8 @@ def _plan_absent(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
 
 
 def _plan_present(spec: WormholeSpec, state: WormholeState) -> _Steps:
-    if state.container is None and spec.cleanup and state.started_now:
+    if state.container is None and state.started_now and (spec.cleanup or spec.options.get("auto_remove")):
+        # It has ended, and is gone as it should be.
         return _Steps()
     refuse_without_image(spec, state)
     added = wiring_of(spec, state).options()
@@ -346,7 +349,8 @@ def _create(
         body["HostConfig"] = {**body.get("HostConfig", {}), "NetworkMode": mode}
     if endpoint or first:
         body["NetworkingConfig"] = {"EndpointsConfig": {mode: endpoint}}
-    start = spec.runs or (spec.state == PRESENT and is_alive(state.container))
+    ran = state.interrupted or is_alive(state.container)
+    start = spec.runs or (spec.state == PRESENT and ran)
     rest = tuple(attachment for attachment in spec.attachments if attachment not in first)
     discovering = spec.wiring.discover == RUNTIME
     platform = str(spec.platform or "")
@@ -376,11 +380,13 @@ def _may_join(container: Mapping[str, Any]) -> bool:
 def _plan_running(spec: WormholeSpec, state: WormholeState) -> _Steps:
     container = state.container or {}
     running = is_alive(container)
-    if spec.runs and not running and not state.started_now:
+    wanted = spec.runs or (spec.state == PRESENT and state.interrupted)
+    if wanted and not running and not state.started_now:
         reason = Reason("not_running", f"the container is {_status(container)}", spec.name)
         last: list[Action] = [CleanUp(spec.name)] if spec.cleanup else []
         return _Steps([reason], [StartContainer(container["Id"]), *last])
     if spec.state == STOPPED and running:
+        refuse_stop(container)
         return _Steps([Reason("running", "the container runs", spec.name)], [StopContainer(container["Id"])])
     return _Steps()
 
@@ -395,12 +401,24 @@ def _recover(spec: WormholeSpec, state: WormholeState) -> tuple[_Steps, Wormhole
         return _Steps([Reason("left_over", text, spec.name)], [RemoveFormer(former)]), replace(
             state, former=None
         )
-    actions: list[Action] = [RestoreFormer(former, spec.name)]
+    interrupted = _was_interrupted(state)
+    # One that is waited for is started later, and once.
+    restart = interrupted and spec.state != STOPPED and spec.detach
+    actions: list[Action] = [RestoreFormer(former, spec.name, restart)]
     if state.container is not None:
         actions.insert(0, RemoveContainer(state.container["Id"]))
     text = f"an earlier run stopped half-way: the container is put back from {spec.former_name}"
-    restored = replace(state, container={**state.former, "Name": f"/{spec.name}"}, former=None)
+    container = {**state.former, "Name": f"/{spec.name}"}
+    restored = replace(state, container=container, former=None, interrupted=interrupted)
     return _Steps([Reason("interrupted", text, spec.name)], actions), restored
+
+
+def _was_interrupted(state: WormholeState) -> bool:
+    """Whether the container that was put aside ran until its successor was there."""
+    created = str((state.container or {}).get("Created") or "")
+    finished = str(((state.former or {}).get("State") or {}).get("FinishedAt") or "")
+    # RFC 3339 in UTC, with as many digits of a second as there are but zeros.
+    return bool(created) and not is_alive(state.former) and finished.rstrip("Z") >= created.rstrip("Z")
 
 
 def _status(container: Optional[Mapping[str, Any]]) -> str:

@@ -59,13 +59,28 @@ def refuse_replacement(spec: WormholeSpec, container: Mapping[str, Any], reasons
             found=next(iter(reasons)).text,
             remedy="Set the option image",
         )
-    if is_alive(container) and (container.get("HostConfig") or {}).get("AutoRemove"):
+    if is_alive(container) and _is_removed_by_engine(container):
         raise Refused(
             f"container {container['Name'].lstrip('/')}",
             expected="a container that could be put back if its replacement fails",
             found="one that the engine removes when it stops (auto_remove)",
             remedy="Remove it first",
         )
+
+
+def refuse_stop(container: Mapping[str, Any]) -> None:
+    """Refuses to stop a container that would not be there any more then."""
+    if _is_removed_by_engine(container):
+        raise Refused(
+            f"container {container['Name'].lstrip('/')}",
+            expected="a container that is still there once it is stopped",
+            found="one that the engine removes when it stops (auto_remove)",
+            remedy="Use state: absent",
+        )
+
+
+def _is_removed_by_engine(container: Mapping[str, Any]) -> bool:
+    return bool((container.get("HostConfig") or {}).get("AutoRemove"))
 
 
 def refuse_engine(spec: WormholeSpec, state: WormholeState) -> None:

@@ -18,7 +18,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._adapters import (
     x509,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._adapters import managed_wormhole as managed
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import EngineUnavailable
+from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+    ApplyFailed,
+    EngineUnavailable,
+)
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_container as module
 from ansible_collections.wormhole.docker.tests.unit.plugins.action import fleet as fleets
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
@@ -316,9 +319,7 @@ def given(host, monkeypatch):
     happened = []
 
     def give(keeper, identity):
-        state = identity_host.certificate_store.observe_directory(identity.directory, keeper._authority)
         happened.append((identity.uid, [method for method, _subject in host.engine.calls]))
-        return state.entries["key.pem"]
 
     monkeypatch.setattr(identity_host.ManagedIdentity, "_give", give)
     # Nothing is changed in truth, so the run does not find what it has wanted.
@@ -364,3 +365,60 @@ def test_a_container_that_is_replaced_has_its_identity_until_it_is_stopped_and_i
     assert (first, second) == (1234, os.geteuid())
     assert calls == ["rename_container", "create_container", "stop_container"]
     assert later[-3:] == ["start_container", "remove_container", "rename_container"]
+
+
+def test_what_is_handed_over_in_part_is_taken_back(host, given, monkeypatch):
+    host.run(host.client("agent"))
+    host.launch()
+    given.clear()
+    give = identity_host.ManagedIdentity._give
+
+    def give_in_part(keeper, identity):
+        give(keeper, identity)
+        if identity.uid == 77:
+            raise ApplyFailed("key.pem", found="a failure of this test")
+
+    monkeypatch.setattr(identity_host.ManagedIdentity, "_give", give_in_part)
+    failed = host.launch(user="77")
+    assert "former container runs as before" in failed["msg"]
+    assert [uid for uid, _calls in given] == [77, os.geteuid()]
+
+
+def test_a_wormhole_whose_former_container_cannot_be_removed_keeps_its_new_identity(host):
+    host.launch(transport="unix")
+    host.engine.failures["remove_container"] = [
+        EngineUnavailable("the engine", found="a failure of this test")
+    ]
+    failed = host.launch()
+    assert "a failure of this test" in failed["msg"]
+    assert host.engine.names() == {"agent": "running", "agent.wormhole-former": "exited"}
+    assert host.tree() == FILES
+    assert not host.launch().get("failed")
+    assert host.engine.names() == {"agent": "running"}
+
+
+def test_a_container_that_is_exempt_from_mapped_users_keeps_its_identity_though_the_task_does_not_say_so_again(
+    host, monkeypatch
+):
+    info = host.engine.info()
+    mapped = {"SecurityOptions": ["name=userns"], "DockerRootDir": "/var/lib/docker/100000.100000"}
+    monkeypatch.setattr(host.engine, "info", lambda: {**info, **mapped})
+    first = host.launch(userns_mode="host")
+    assert not first.get("failed"), first
+    assert (host.etc / "agent" / "key.pem").stat().st_uid == os.geteuid()
+    second = host.launch()
+    assert (second.get("failed"), second["changed"]) == (None, False), second
+
+
+def test_an_identity_that_cannot_be_discarded_hides_no_failure(host, monkeypatch):
+    def fail(plan):
+        raise ApplyFailed("key.pem", found="another failure of this test")
+
+    monkeypatch.setattr(identity_host.certificate_removal, "apply_removal", fail)
+    host.engine.failures["create_container"] = [
+        EngineUnavailable("the engine", found="a failure of this test")
+    ]
+    failed = host.launch()
+    assert failed["msg"].startswith("the engine: found a failure of this test")
+    assert host.tree() == FILES
+    assert not host.launch().get("failed")

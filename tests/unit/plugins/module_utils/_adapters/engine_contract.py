@@ -283,6 +283,16 @@ class EngineContract:
         found = engine.find_container(PREFIX + "after")
         assert (found["Id"], is_running(found)) == (identifier, True)
 
+    def test_whether_a_container_ended_before_or_after_another_was_made_is_told(self, engine, create):
+        before, after = create("ended-before", start=True), create("ended-after", start=True)
+        never = create("never-started")
+        engine.stop_container(before, timeout=1)
+        made = engine.find_container(create("made"))["Created"]
+        engine.stop_container(after, timeout=1)
+        ended = [engine.find_container(found)["State"]["FinishedAt"] for found in (never, before, after)]
+        assert all(text.endswith("Z") for text in (made, *ended))
+        assert [text.rstrip("Z") >= made.rstrip("Z") for text in ended] == [False, False, True]
+
     def test_a_name_in_use_is_not_given_by_renaming(self, engine, create):
         identifier = create("one")
         create("other")

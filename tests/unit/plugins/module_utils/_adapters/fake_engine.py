@@ -90,6 +90,7 @@ class FakeEngine:
         self._networks = [make_network(name, prefix) for name, prefix in _BRIDGES.items()]
         self._networks += [make_network("host", driver="host"), make_network("none", driver="null")]
         self._counter = itertools.count(1)
+        self._nanoseconds = itertools.count(1)
 
     # -- what is there --
 
@@ -198,6 +199,11 @@ class FakeEngine:
                 f"starting the container {container}",
                 found="container is marked for removal and cannot be started",
             )
+        if found["State"]["Paused"]:
+            raise EngineUnavailable(
+                f"starting the container {container}",
+                found="cannot start a paused container, try unpause instead",
+            )
         if found["State"]["Running"]:
             return
         program = (found["Config"]["Entrypoint"] or found["Config"]["Cmd"] or [""])[0]
@@ -211,7 +217,9 @@ class FakeEngine:
             if name in found["NetworkSettings"]["Networks"]:
                 found["NetworkSettings"]["Networks"][name]["MacAddress"] = address
         found["State"] = _state("running", pid=4242)
-        if program == "false":
+        if program == "false" and found["HostConfig"]["AutoRemove"]:
+            del self._containers[found["Id"]]
+        elif program == "false":
             found["State"] = _state("exited", code=1)
             if found["HostConfig"]["RestartPolicy"]["Name"] in ("always", "unless-stopped", "on-failure"):
                 found["State"] = {**_state("restarting", code=1), "Restarting": True, "Running": True}
@@ -221,7 +229,7 @@ class FakeEngine:
         self._note("stop_container", container)
         found = self._search(container)
         if found is not None and found["State"]["Running"]:
-            found["State"] = _state("exited", code=137)
+            found["State"] = {**_state("exited", code=137), "FinishedAt": self._now()}
             # Only a container that runs, or never did, tells its MAC addresses (Docker 26.1).
             for name, endpoint in found["NetworkSettings"]["Networks"].items():
                 address = endpoint.get("MacAddress")
@@ -295,11 +303,16 @@ class FakeEngine:
 
     def set_status(self, container: str, status: str) -> None:
         """Lets a container be in a state such as ``removing``."""
-        self._require(container, "changing")["State"] = _state(status)
+        state = _state(status)
+        paused = {"Running": True, "Paused": True} if status == "paused" else {}
+        self._require(container, "changing")["State"] = {**state, **paused}
 
     def names(self) -> Dict[str, str]:
         """Status of every container by name."""
         return {c["Name"].lstrip("/"): c["State"]["Status"] for c in self._containers.values()}
+
+    def _now(self) -> str:
+        return f"2026-11-23T12:00:00.{next(self._nanoseconds):09d}Z"
 
     def _note(self, method: str, subject: str) -> None:
         self.calls.append((method, subject))
@@ -374,6 +387,7 @@ class FakeEngine:
             endpoints = {mode: endpoints.get(mode, {}), **endpoints}
         return {
             "Id": identifier,
+            "Created": self._now(),
             "Name": f"/{name}",
             "Image": image["Id"],
             "Config": self._config(identifier, body, image["Config"]),
@@ -487,6 +501,7 @@ def _state(status: str, *, code: int = 0, pid: int = 0) -> Dict[str, Any]:
         "Paused": False,
         "ExitCode": code,
         "Error": "",
+        "FinishedAt": "0001-01-01T00:00:00Z",
         "Pid": pid,
     }
 

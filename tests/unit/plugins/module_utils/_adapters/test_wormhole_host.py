@@ -29,6 +29,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
     EngineUnavailable,
     InvalidInput,
     MissingRequirement,
+    Refused,
     VerificationFailed,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_units import UNIX_UNIT
@@ -369,6 +370,21 @@ def test_a_replacement_that_fails_costs_no_container(bench, step, runs):
     assert bench.engine.names() == {"agent": "running"}
 
 
+@pytest.mark.parametrize("step", STEPS)
+def test_a_container_that_is_paused_is_back_whatever_fails(bench, step):
+    bench.run()
+    kept = bench.identifier()
+    bench.engine.set_status(kept, "paused")
+    bench.engine.failures[step] = [FAILURE]
+    with pytest.raises(EngineUnavailable, match="a failure of this test"):
+        bench.run(user="0", networks=[{"name": "bridge"}, {"name": "contract"}])
+    stopped = step == "start_container"
+    assert (bench.identifier(), bench.engine.names()) == (
+        kept,
+        {"agent": "running" if stopped else "paused"},
+    )
+
+
 @pytest.mark.parametrize("command", ["false", "nosuch"])
 def test_a_successor_that_does_not_run_costs_no_container(bench, command):
     bench.run()
@@ -386,6 +402,18 @@ def test_a_first_container_that_is_not_proved_is_not_left_behind(bench):
     with pytest.raises(VerificationFailed, match="Mend it. The new container is removed"):
         bench.run()
     assert bench.engine.names() == {}
+
+
+def test_a_successor_is_proved_by_the_way_that_it_has_though_the_task_wants_another_by_now(bench):
+    bench.run()
+    bench.engine.failures["remove_container"] = [FAILURE]
+    with pytest.raises(EngineUnavailable):
+        bench.run(transport="unix")
+    assert sorted(bench.engine.names()) == ["agent", "agent.wormhole-former"]
+    bench.proofs.clear()
+    bench.run(user="0")
+    assert bench.engine.names() == {"agent": "running"}
+    assert [proof[1] for proof in bench.proofs] == ["unix:///var/run/docker.sock", "tcp://172.17.0.1:2376"]
 
 
 def test_a_failure_to_put_back_says_where_the_former_is_and_the_next_run_mends_it(bench):
@@ -432,6 +460,47 @@ def test_a_run_that_dies_at_any_step_is_mended_by_the_next(bench, step, then):
     assert bench.engine.names() == {"agent": "running"}
     if then == "former" and step != "remove_container":
         assert bench.identifier() == former
+
+
+@pytest.mark.parametrize("runs", [True, False])
+@pytest.mark.parametrize("change", [{}, {"user": "0"}, {"user": "77", "image": "other:1"}])
+def test_what_a_run_that_died_has_stopped_runs_again_although_it_need_only_be_present(bench, runs, change):
+    class Killed(BaseException):
+        pass
+
+    for name in ("ca.pem", "cert.pem", "key.pem"):
+        (bench.identity / name).chmod(0o444)
+    bench.run()
+    if not runs:
+        bench.run(state="stopped")
+    former = bench.identifier()
+    bench.engine.failures = {
+        "start_container" if runs else "remove_container": [Killed(), Killed()],
+        **({"remove_container": [Killed()]} if runs else {}),
+    }
+    with pytest.raises(Killed):
+        bench.run(state="present", user="0")
+    assert "running" not in bench.engine.names().values()
+    bench.engine.failures = {}
+    if "image" in change:
+        # No such image can be pulled.
+        with pytest.raises(EngineUnavailable):
+            bench.run(state="present", **change)
+    else:
+        bench.run(state="present", **change)
+    left = {True: "running", False: "created" if change == {"user": "0"} else "exited"}
+    assert bench.engine.names() == {"agent": left[runs]}
+    assert (bench.identifier() == former) == (change != {"user": "0"})
+
+
+def test_a_crash_looping_container_that_is_put_back_goes_on(bench):
+    crash_looping(bench)
+    bench.engine.stop_container("agent")
+    bench.engine.rename_container("agent", "agent.wormhole-former")
+    bench.engine.start_container("agent.wormhole-former")
+    assert bench.engine.names() == {"agent.wormhole-former": "restarting"}
+    bench.run(command="false", restart_policy="always", verify=False)
+    assert bench.engine.names() == {"agent": "restarting"}
 
 
 def test_the_former_is_kept_until_its_running_successor_is_proved(bench):
@@ -989,6 +1058,22 @@ def test_the_other_way_to_limit_processors_takes_a_new_container(bench, first, s
     plan = bench.run(**second)
     assert plan.after["container"] == "a new one"
     assert bench.run(**second).is_empty
+
+
+@pytest.mark.parametrize("former", [False, True])
+def test_a_container_that_ends_at_once_and_is_removed_by_the_engine_has_been_started(bench, former):
+    if former:
+        bench.run()
+    params = {"command": "false", "auto_remove": True, "verify": False}
+    assert not bench.run(**params).is_empty
+    assert bench.engine.names() == {}
+
+
+def test_a_container_that_would_be_gone_then_is_not_stopped(bench):
+    bench.run(auto_remove=True)
+    with pytest.raises(Refused, match="auto_remove.*state: absent"):
+        bench.run(state="stopped")
+    assert bench.engine.names() == {"agent": "running"}
 
 
 def crash_looping(bench, **params):

@@ -228,6 +228,16 @@ def test_a_container_that_is_replaced_keeps_its_identity_until_it_is_stopped():
     assert plan(after(state, 77, user="77"), user="77").is_empty
 
 
+@pytest.mark.parametrize("user", ["1234", "ci"])
+def test_a_container_that_goes_over_to_another_wormholes_identity_takes_nothing_from_it_before(user):
+    mine = after(virgin(""), 0, user="0")
+    shared = after(virgin(), 1234, identity="other").identity.certificate
+    state = with_identity(mine, certificate=shared, sharers={"other": 1234})
+    decided = plan(state, identity="other", user=user)
+    assert kinds(decided) == ["CreateContainer"]
+    assert "identity_owner_drift" not in codes(decided)
+
+
 def test_another_image_in_which_the_users_name_may_mean_another_one_is_no_reason_by_itself():
     state = after(virgin("ci"), 1234, user="ci")
     assert plan(state, user="ci").is_empty

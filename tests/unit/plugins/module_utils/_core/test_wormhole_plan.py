@@ -273,6 +273,34 @@ def test_half_done_replacements(state, expected_codes, expected_kinds):
     assert (codes(plan), kinds(plan)) == (expected_codes, expected_kinds)
 
 
+MADE = "2026-11-23T12:00:00.1Z"
+
+
+@pytest.mark.parametrize(
+    "ended, again",
+    [
+        ("0001-01-01T00:00:00Z", False),
+        ("2026-11-23T12:00:00.09Z", False),
+        ("2026-11-23T12:00:00Z", False),
+        ("2026-11-23T12:00:00.11Z", True),
+        ("2026-11-23T12:00:01Z", True),
+    ],
+)
+@pytest.mark.parametrize("params", [{}, {"user": "77"}])
+@pytest.mark.parametrize("state", ["present", "stopped", "started"])
+def test_what_ended_after_its_successor_was_made_was_stopped_for_it(state, params, ended, again):
+    former = put_aside({**STOPPED.container, "State": {**STOPPED.container["State"], "FinishedAt": ended}})
+    found = replace(STOPPED, container={**STOPPED.container, "Created": MADE}, former=former)
+    wanted = spec(state=state, **params)
+    plan = plan_wormhole(wanted, found)
+    restore = plan.actions[1]
+    assert isinstance(restore, RestoreFormer)
+    assert restore.start == (again and state != "stopped")
+    left = simulate_wormhole(found, plan)
+    assert plan_wormhole(wanted, left).is_empty
+    assert left.container["State"]["Running"] == (state == "started" or (again and state == "present"))
+
+
 def test_both_are_removed_if_none_is_wanted():
     state = replace(RUNNING, former=put_aside(STOPPED.container))
     assert kinds(plan_wormhole(spec(state="absent"), state)) == [RemoveContainer, RemoveContainer]
