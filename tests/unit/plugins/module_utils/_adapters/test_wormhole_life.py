@@ -96,11 +96,18 @@ PARAMS = st.fixed_dictionaries(
         "networks": st.just([{"name": "bridge"}, {"name": "further"}]),
         "env": st.sampled_from([{"A": "x"}, {"A": "y"}]),
         "restart_policy": st.just("always"),
+        # There is no such program: it cannot be started.
+        "command": st.just("nosuch"),
     },
 )
 FAULTS = st.none() | st.tuples(
-    st.sampled_from(["fail", "kill"]), st.sampled_from(["before", "after"]), st.integers(1, 14)
+    st.sampled_from(["fail", "kill"]), st.sampled_from(["before", "after"]), st.integers(1, 10)
 )
+# Both run as far as the engine is concerned.
+OFF = {
+    "pause": {"Status": "paused", "Paused": True},
+    "crash": {"Status": "restarting", "Restarting": True},
+}
 OTHERS = st.none() | st.sampled_from(["stop", "pause", "remove", "crash"])
 
 
@@ -179,11 +186,8 @@ class World:
             self.engine.stop_container("agent")
         elif what == "remove":
             self.engine.remove_container("agent", force=True)
-        elif found["State"]["Running"] and not found["State"]["Restarting"]:
-            # Both run as far as the engine is concerned.
-            found["State"].update(Status="paused", Paused=True) if what == "pause" else found["State"].update(
-                Status="restarting", Restarting=True
-            )
+        elif what in OFF and found["State"]["Running"] and not found["State"]["Restarting"]:
+            found["State"].update(OFF[what])
 
     def prove(self, container, spec, wiring, just_started):
         found = self.engine.find_container(container)
@@ -262,12 +266,14 @@ def uid_of(container):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving keys to the users of containers takes root")
-@given(st.lists(st.tuples(OTHERS, PARAMS, FAULTS, st.booleans()), min_size=1, max_size=5))
+@given(st.lists(st.tuples(OTHERS, PARAMS, FAULTS, st.booleans()), min_size=2, max_size=6))
 def test_whatever_happens_a_wormhole_is_whole_or_as_it_was(runs):
     with tempfile.TemporaryDirectory() as home, pytest.MonkeyPatch.context() as patch:
         world = World(Path(home), patch)
         neighbour = world.run({"name": "neighbour", "identity": "shared", "user": "1234"})
         assert (neighbour.kind, neighbour.error) == ("done", "")
+        launched = world.run({"user": "1234"})
+        assert (launched.kind, launched.error) == ("done", "")
         unsettled = False
         for interference, params, fault, later in runs:
             if not unsettled:
