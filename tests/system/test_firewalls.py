@@ -203,7 +203,7 @@ def test_with_firewalld(release, lab, fresh_hosts, playbook):
         "systemctl reset-failed docker.service; systemctl restart docker.service"
     )
     # The engine puts its bridges back into its zone a moment after it was told of a reload. With Docker 20.10, a restart of firewalld
-    # that came at once left them without it in three runs of five.
+    # that came at once has left them without it.
     back = "sleep 5; timeout 30 sh -c 'until docker exec agent docker version; do sleep 0.1; done' >/dev/null 2>&1"
     # What is in force of our policy goes with firewalld's next reload: one of ours would cost what else is only in force.
     opened_and_closed_again(
