@@ -22,6 +22,20 @@ from ansible_collections.wormhole.docker.plugins.module_utils._core.errors impor
 
 IMAGE = "wormhole-lab/busybox:1"
 NONROOT_IMAGE = "wormhole-lab/nonroot:1"
+
+PARAMETERS = {
+    "name": "agent",
+    "state": "started",
+    "image": IMAGE,
+    "pull": "missing",
+    "transport": "tls",
+    "certificate_path": "/certs",
+    "port": 2376,
+    "recreate": False,
+    "adopt": False,
+    "verify": True,
+}
+"""Of the module, where a test says nothing else."""
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nci:x:1234:1234:ci:/home/ci:/bin/sh\n"
 GROUP = b"root:x:0:\nci:x:1234:\nextra:x:77:ci\n"
 

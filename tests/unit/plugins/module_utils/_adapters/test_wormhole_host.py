@@ -45,6 +45,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapte
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
     IMAGE,
     NONROOT_IMAGE,
+    PARAMETERS,
     FakeEngine,
     make_image,
 )
@@ -52,18 +53,6 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.o
     some_options,
 )
 
-DEFAULTS = {
-    "name": "agent",
-    "state": "started",
-    "image": IMAGE,
-    "pull": "missing",
-    "transport": "tls",
-    "certificate_path": "/certs",
-    "port": 2376,
-    "recreate": False,
-    "adopt": False,
-    "verify": True,
-}
 FAILURE = EngineUnavailable("the engine", found="a failure of this test")
 
 
@@ -97,7 +86,7 @@ class Bench:
             raise self.health_error  # pylint: disable=raising-bad-type
 
     def open(self, **params):
-        params = {**DEFAULTS, "identity_directory": str(self.identity), **params}
+        params = {**PARAMETERS, "identity_directory": str(self.identity), **params}
         spec = parse_spec(params, str(self.socket))
         keeper = GivenIdentity(spec, self.engine) if spec.wiring.transport == "tls" else NoIdentity()
         directory = str(self.unit.parent)

@@ -52,6 +52,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole imp
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
     IMAGE,
     NONROOT_IMAGE,
+    PARAMETERS,
     FakeEngine,
 )
 
@@ -62,16 +63,7 @@ CA_PEM = x509.make_authority(AuthoritySpec("/ca", "CA", "ecdsa-p256", 3650 * DAY
 AUTHORITY = Authority(Trust(x509.read_bundle(CA_PEM)), x509.read_certificate(CA_PEM), clock=NOW)
 
 DEFAULTS = {
-    "name": "agent",
-    "state": "started",
-    "image": IMAGE,
-    "pull": "missing",
-    "transport": "tls",
-    "certificate_path": "/certs",
-    "port": 2376,
-    "recreate": False,
-    "adopt": False,
-    "verify": True,
+    **PARAMETERS,
     "identity_managed": True,
     "identity_key_type": "ecdsa-p256",
     "identity_validity_days": 365,
