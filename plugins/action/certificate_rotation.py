@@ -2,22 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of certificate_rotation: it signs again what an authority of ours has signed before."""
+"""Action plugin of certificate_rotation: signs existing certificates again on the controller."""
 
 from __future__ import annotations
 
 import datetime
 from typing import Any
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.authority_store import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.signing import sign_again
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import check_directory
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.checks import check_directory
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_again
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import ROTATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 
 class ActionModule(SigningAction):
-    """Drives the module of the same name on the host."""
+    """Run the module of the same name on the host."""
 
     MODULE = "wormhole.docker.certificate_rotation"
     ARGUMENTS = ROTATION_ARGUMENTS
@@ -27,10 +27,6 @@ class ActionModule(SigningAction):
             check_directory("directories", directory)
 
     def sign(
-        self,
-        options: dict[str, Any],
-        requests: dict[str, Any],
-        material: Material,
-        now: datetime.datetime,
+        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
     ) -> dict[str, str]:
         return sign_again(requests, material, now)

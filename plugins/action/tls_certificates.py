@@ -2,48 +2,40 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of tls_certificates: it signs what hosts ask for, with what the task says."""
+"""Action plugin of tls_certificates: signs the requested certificates on the controller."""
 
 from __future__ import annotations
 
 import datetime
 from typing import Any
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.authority_store import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.signing import sign_requests
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import (
-    parse_certificates,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
-    CERTIFICATES_ARGUMENT,
-    SIGNING_ARGUMENTS,
-    check_state,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 
 class ActionModule(SigningAction):
-    """Drives the module of the same name on the host."""
+    """Run the module of the same name on the host."""
 
     MODULE = "wormhole.docker.tls_certificates"
-    ARGUMENTS = CERTIFICATES_ARGUMENT
+    ARGUMENTS = certificates.CERTIFICATES_ARGUMENT
 
     def check(self, options: dict[str, Any]) -> None:
-        parse_certificates(check_state(options))
+        parse_certificates(certificates.check_state(options))
 
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         if self._task.args.get("state") != "absent":
             return super()._manage(task_vars)
-        # What goes needs no signature: no authority has to be there, and none is read.
-        _validation, options = self.validate_argument_spec({**SIGNING_ARGUMENTS, **self.ARGUMENTS})
+        # A removal needs no signature, so no authority is read.
+        _validation, options = self.validate_argument_spec(
+            {**certificates.SIGNING_ARGUMENTS, **self.ARGUMENTS}
+        )
         self.check(options)
         return self._run_module({name: options[name] for name in ("state", "directories")}, task_vars)
 
     def sign(
-        self,
-        options: dict[str, Any],
-        requests: dict[str, Any],
-        material: Material,
-        now: datetime.datetime,
+        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
     ) -> dict[str, str]:
         return sign_requests(parse_certificates(options["certificates"]), requests, material, now)

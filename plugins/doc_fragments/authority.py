@@ -2,54 +2,94 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Options that name a certificate authority; their arguments are in _glue/authority.py."""
+
 from __future__ import annotations
 
 
 class ModuleDocFragment:
+    # For modules that manage certificates of the host: the authority is read on the controller.
     DOCUMENTATION = r"""
 options:
   ca_directory:
     description:
-      - Absolute path of the authority's directory B(on the controller); C(~) is the home directory of the user who runs
-        Ansible there. See M(wormhole.docker.certificate_authority).
-      - One of O(ca_directory), O(ca_certificate_path), O(ca_certificate_content) and O(authority) is required.
+      - Absolute path of the authority's directory B(on the controller). C(~) is the home directory
+        of the user who runs Ansible there. See M(wormhole.docker.certificate_authority).
+      - One of O(ca_directory), O(ca_certificate_path), O(ca_certificate_content) and O(authority)
+        is required.
     type: str
   ca_certificate_path:
     description:
-      - Path of an authority's certificate on the controller, in PEM form. An authority that is not its own issuer is
-        followed by its chain, the issuer of each certificate after it, up to the root.
+      - Path of the authority's certificate on the controller, in PEM form. The certificate of an
+        intermediate authority must be followed by the certificates of its issuers, up to the root.
     type: str
   ca_certificate_content:
-    description:
-      - The same as text, from a vault or a lookup, for controllers that keep no disk.
+    description: The authority's certificate and chain as text, for example from a vault. Replaces
+      O(ca_certificate_path).
     type: str
   ca_private_key_path:
-    description:
-      - Path of its private key on the controller, in PEM form. Without a key nothing can be issued; what is there is
-        looked after all the same.
+    description: Path of the authority's private key on the controller, in PEM form. Without a key,
+      the task fails if it has to issue a certificate. Everything else works.
     type: str
   ca_private_key_content:
-    description:
-      - The same as text. It stays on the controller.
+    description: The authority's private key as text. Replaces O(ca_private_key_path). The key stays
+      on the controller.
     type: str
   ca_trusted_content:
-    description:
-      - Certificates of further authorities, in PEM form, to trust beside the one that issues, while one takes over from
-        another. For O(ca_directory), the directory knows.
+    description: Certificates of further authorities to trust, in PEM form, while one authority
+      replaces another. Not allowed with O(ca_directory), which records them itself.
     type: str
   ca_passphrase:
-    description:
-      - Opens the authority's private key, if it is encrypted. Does not travel to the host.
+    description: Passphrase of the authority's private key. It stays on the controller.
     type: str
   authority:
-    description:
-      - The public part of an authority whose key is elsewhere, as RV(wormhole.docker.certificate_signature#module:authority).
-        What has to be issued is then returned as C(requests), to be signed by a task of its own and handed to a second
-        task as O(issued).
+    description: Public part of an authority whose key is not on the controller, as returned in
+      RV(wormhole.docker.certificate_signature#module:authority). If a certificate has to be issued,
+      the task returns C(requests). Sign them with M(wormhole.docker.certificate_signature) and pass
+      the result to a second task as O(issued).
     type: dict
   issued:
-    description:
-      - The answers to the requests of an earlier task, as RV(wormhole.docker.certificate_signature#module:issued). They are
-        verified as everything else is. With O(authority) only.
+    description: Certificates that answer the C(requests) of an earlier task, as returned in
+      RV(wormhole.docker.certificate_signature#module:issued). They are verified before they are
+      installed. Requires O(authority).
     type: dict
+"""
+
+    # For modules that issue certificates whose previous ones another authority may have issued.
+    REPLACE = r"""
+options:
+  ca_replace:
+    description:
+      - Whether to replace certificates of another authority that are still valid. Clients with such
+        certificates cannot connect until they have new ones. The result has the reason
+        V(authority_replaced) and a warning.
+      - By default, the task fails before anything is changed. This protects a host that another
+        controller manages. Certificates of an authority that has expired, and damaged files, are
+        replaced in any case.
+      - To change the authority without interruption, use the playbook C(wormhole.docker.rotate).
+    type: bool
+    default: false
+"""
+
+    # For modules that run where the authority is.
+    LOCAL = r"""
+options:
+  certificate_path:
+    description: Path of the authority's certificate, in PEM form. The certificate of an
+      intermediate authority must be followed by the certificates of its issuers, up to the root.
+    type: str
+  certificate_content:
+    description: The authority's certificate and chain as text, for example from a vault. Replaces
+      O(certificate_path).
+    type: str
+  private_key_path:
+    description: Path of the authority's private key, in PEM form.
+    type: str
+  private_key_content:
+    description: The authority's private key as text. Replaces O(private_key_path).
+    type: str
+  trusted_content:
+    description: Certificates of further authorities to trust, in PEM form, while one authority
+      replaces another. Not allowed with O(directory), which records them itself.
+    type: str
 """

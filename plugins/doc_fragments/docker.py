@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options by which modules reach the Docker engine; their arguments are in _glue/connection.py."""
+"""Document the options of the engine connection; see _glue/connection.py for the arguments."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   docker_host:
-    description:
-      - The Docker engine's socket on the managed node.
-      - Only V(unix://) addresses are accepted, because the module also works on files, network namespaces or
-        units of the host that the engine runs on.
+    description: URL of the Docker engine's socket on the managed node. Only V(unix://) URLs are
+      accepted, because the module also works on the files, network namespaces and systemd units of
+      the engine's host.
     type: str
     default: unix:///var/run/docker.sock
   timeout:
-    description:
-      - How long to wait for an answer of the Docker engine, in seconds.
+    description: Seconds to wait for a response of the Docker engine.
     type: int
     default: 60
 requirements:

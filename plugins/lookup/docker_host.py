@@ -6,43 +6,44 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: docker_host
-short_description: The engine that runs the container in which Ansible runs
+short_description: Find the Docker engine that runs the container in which Ansible runs
 version_added: 0.1.0
-author:
-  - Contributors to the wormhole.docker project (@wormhole-docker)
+author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
-  - For a playbook that itself runs inside a wormhole, such as in an execution environment or a job of a CI agent. It finds
-    the Docker engine that runs its container, and makes sure that it answers.
-  - If E(DOCKER_HOST) is set, that is what counts, with E(DOCKER_TLS_VERIFY) and E(DOCKER_CERT_PATH) as for every Docker
-    client, and nothing else is tried.
-  - Otherwise the sockets C(/run/wormhole/docker.sock) and C(/var/run/docker.sock) are tried. Then, by mutual TLS, the gateways of
-    the default routes, C(host.docker.internal) and the first address of each network that the container is on.
-  - An endpoint that speaks TLS counts only if it verifies.
+  - For playbooks that run inside a wormhole, such as an execution environment or a CI job. Finds
+    the Docker engine that runs the container, and verifies that it answers.
+  - If E(DOCKER_HOST) is set, only that engine is tried, with E(DOCKER_TLS_VERIFY) and
+    E(DOCKER_CERT_PATH) as for every Docker client.
+  - Otherwise the sockets C(/run/wormhole/docker.sock) and C(/var/run/docker.sock) are tried. Then,
+    by mutual TLS, the gateways of the default routes, C(host.docker.internal) and the first address
+    of each of the container's networks.
+  - Fails if no engine answers, or if the TLS endpoints that answer cannot be verified.
 options:
   _terms:
-    description: None are taken.
+    description: The lookup takes no terms.
   connection:
-    description:
-      - Whether to return options for the modules of community.docker instead of the address alone.
+    description: Whether to return connection options for the modules of community.docker instead of
+      the address.
     type: bool
     default: false
   certificate_path:
-    description:
-      - Directory with C(ca.pem), C(cert.pem) and C(key.pem). By default E(DOCKER_CERT_PATH) if that is set, else
-        C(~/.docker) or C(/certs), whichever has them.
+    description: Directory with the client's C(ca.pem), C(cert.pem) and C(key.pem). Defaults to
+      E(DOCKER_CERT_PATH) if it is set, otherwise to the first of C(~/.docker) and C(/certs) that
+      has these files.
     type: str
   port:
-    description:
-      - Where to try TLS. A wormhole that looks its engine up at each start has the port in E(WORMHOLE_PORT).
+    description: TCP port to try with TLS. A wormhole that discovers its engine at each start has
+      the port in E(WORMHOLE_PORT).
     type: int
     default: 2376
     env:
       - name: WORMHOLE_PORT
   insecure_plaintext_port:
-    description: Where to try without TLS, after all that is safe. By default nowhere.
+    description: TCP port to try without TLS, after everything else. By default nothing is tried
+      without TLS.
     type: int
   timeout:
-    description: Seconds that each step of a try may take.
+    description: Seconds for each step of an attempt.
     type: float
     default: 3
 requirements:
@@ -53,7 +54,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Show which engine runs this
+- name: Show the engine that runs this playbook's container
   ansible.builtin.debug:
     msg: "{{ lookup('wormhole.docker.docker_host') }}"
 
@@ -62,7 +63,7 @@ EXAMPLES = r"""
   module_defaults:
     group/community.docker.docker: "{{ lookup('wormhole.docker.docker_host', connection=true) }}"
   tasks:
-    - name: A database for the tests
+    - name: Start a database for the tests
       community.docker.docker_container:
         name: db
         image: postgres:17
@@ -70,10 +71,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description:
-    - The engine's address in the form of E(DOCKER_HOST).
-    - With O(connection=true), a dictionary with C(docker_host) and, for TLS, C(validate_certs), C(ca_path), C(client_cert) and
-      C(client_key).
+  description: The engine's address in the form of E(DOCKER_HOST). With O(connection=true), a
+    dictionary with C(docker_host) and, with TLS, C(validate_certs), C(ca_path), C(client_cert) and
+    C(client_key).
   type: list
   elements: raw
 """
@@ -85,16 +85,16 @@ from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine_finder import find_engine
-from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_search import connection_options
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import WormholeError
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
+from ansible_collections.wormhole.docker.plugins.module_utils._client.io.finder import find_engine
+from ansible_collections.wormhole.docker.plugins.module_utils._client.search import connection_options
 
 
 class LookupModule(LookupBase):
     def run(self, terms: list[Any], variables: Optional[dict[str, Any]] = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
         if terms:
-            raise AnsibleLookupError(f"wormhole.docker.docker_host: expected no terms, found {terms}")
+            raise AnsibleLookupError(f"wormhole.docker.docker_host takes no terms. Remove {terms}.")
         try:
             found = find_engine(
                 os.environ,
@@ -106,7 +106,5 @@ class LookupModule(LookupBase):
         except WormholeError as error:
             raise AnsibleLookupError(f"wormhole.docker.docker_host: {error}") from error
         if found.transport == "tcp":
-            Display().warning(
-                f"{found.docker_host} is spoken to without TLS; whoever reaches it is root on its host"
-            )
+            Display().warning(f"{found.docker_host} is without TLS: whoever reaches it controls its host")
         return [connection_options(found) if self.get_option("connection") else found.docker_host]

@@ -7,61 +7,64 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: certificate_rotation
-short_description: Move a host's certificates from one authority to the next, without a failed verification
+short_description: Move the certificates of a host to a new certificate authority
 version_added: 0.1.0
 description:
-  - Takes one step of a rotation on a host, for every certificate that it finds there. Playbook C(wormhole.docker.rotate) runs
-    the steps in their order, for a whole fleet.
-  - A certificate is reissued as it is, with its names, its usage, its validity and its B(key), so that a client that reads
-    its files in this very moment finds a pair that fits. The authority signs again only what it, or one that it follows, has
-    signed before.
-  - Certificates that have expired, or whose key is missing, are left alone. M(wormhole.docker.tls_certificates) replaces them.
-  - Each step can be repeated; where it has been taken nothing changes.
-author:
-  - Contributors to the wormhole.docker project (@wormhole-docker)
+  - Runs one step of a rotation for all certificates of a host. The playbook
+    C(wormhole.docker.rotate) runs the steps in order on all hosts. Connections are verified
+    throughout.
+  - A reissued certificate has the same names, usage, length of validity and B(key) as before. An
+    authority reissues only its own certificates and those of authorities that it has replaced.
+  - Certificates that have expired or whose key is missing are not changed.
+    M(wormhole.docker.tls_certificates) replaces them.
+  - Steps can be repeated.
+author: Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
   - wormhole.docker.attributes
   - wormhole.docker.authority
 options:
   step:
     description:
-      - V(trust) adds the authorities that issue now, or are going to, to every C(ca.pem).
-      - V(servers) does the same, and reissues the servers' certificates. The engine has to be restarted afterwards.
-      - V(clients) reissues the clients' certificates. Refused as long as a server of this host has a certificate of another
-        authority than the one that issues now.
-      - V(drop) takes every other authority out of every C(ca.pem). Refused as long as a certificate of another one is in use.
-        The engine has to be restarted afterwards.
-      - V(repair) has nothing to do with a rotation. It gives a server whose key or C(ca.pem) cannot be used, so that the engine
-        does not start, a new one. The names are those of the certificate that is there, because only an engine that runs can
-        tell its networks.
+      - Step to run.
+      - V(trust) adds the issuing authority and its successor to every C(ca.pem).
+      - V(servers) does the same and reissues server certificates. Restart the engine afterwards.
+      - V(clients) reissues client certificates. It fails if a server certificate of this host is
+        not from the issuing authority.
+      - V(drop) removes all authorities but the issuing one from every C(ca.pem). It fails if a
+        certificate of another authority is in use. Restart the engine afterwards.
+      - V(repair) is not part of a rotation. If the engine cannot start because a server's key or
+        C(ca.pem) is unusable, this step issues a new certificate with the names of the existing
+        one, or rewrites C(ca.pem).
     type: str
     choices: [trust, servers, clients, drop, repair]
     required: true
   directories:
-    description:
-      - Absolute paths. Every directory in or below them that holds a C(cert.pem) of an authority that takes part, or a
-        C(ca.pem) that trusts one, is looked after. Hidden directories and symbolic links are not followed.
+    description: Absolute paths of directories to search for certificates. The rotation covers every
+      directory in or below them with a C(cert.pem) that an authority of the rotation has issued, or
+      with a C(ca.pem) that trusts one. Hidden directories and symbolic links are not searched.
     type: list
     elements: str
     default: [/etc/wormhole]
 requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package python3-cryptography)
+  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
+    python3-cryptography)
 notes:
-  - A client that reads its files only once, when it starts, has to be restarted between the steps V(trust) and V(servers).
+  - Between the steps V(trust) and V(servers), restart the clients that read their files only at
+    start.
 seealso:
   - module: wormhole.docker.certificate_authority
   - module: wormhole.docker.tls_certificates
 """
 
 EXAMPLES = r"""
-- name: Reissue the server's certificate by the authority that has taken over
+- name: Reissue the server certificate
   wormhole.docker.certificate_rotation:
     ca_directory: ~/.wormhole/ca
     step: servers
   become: true
   register: servers
 
-- name: Let the engine read it
+- name: Restart the engine if it has to read the new certificate
   wormhole.docker.dockerd_listener:
     material_changed: "{{ servers.restart_required }}"
   become: true
@@ -70,42 +73,25 @@ EXAMPLES = r"""
 RETURN = r"""
 certificates:
   description:
-    - What was found, by directory; after the step, in check mode before it. The same facts as
-      RV(wormhole.docker.tls_certificates#module:certificates).
+    - Certificates that the rotation covers, by directory, after the step. In check mode, before the
+      step. The fields are those of RV(wormhole.docker.tls_certificates#module:certificates).
   type: dict
   returned: success
-  sample:
-    /etc/wormhole/identities/jenkins:
-      directory: /etc/wormhole/identities/jenkins
-      profile: client
-      subject: CN=jenkins
-      common_name: jenkins
-      subject_alternative_names: []
-      serial: 5DF1A3B3977E9B2F94FCC1346E94CEB88222B2A0
-      fingerprint_sha256: 56dbcacd0f8c9020511b72ff2302c8f7fed36167fff56593ae63e51d8c3d172e
-      issuer: CN=wormhole.docker CA G2
-      not_before: "2026-11-23T20:19:27Z"
-      not_after: "2027-11-23T21:19:27Z"
-      days_left: 364
-      reasons: []
 left_alone:
-  description: Directories below O(directories) that hold a C(cert.pem) and are not part of the rotation.
+  description: Directories below O(directories) with a C(cert.pem) that the rotation does not cover.
   type: list
   elements: str
   returned: success
-  sample: []
 has_server:
-  description: Whether a server's certificate is among them.
+  description: Whether RV(certificates) contains a server certificate.
   type: bool
   returned: success
-  sample: true
 restart_required:
-  description: Whether the engine has to be restarted for the step to have an effect.
+  description: Whether the engine has to be restarted for the step to take effect.
   type: bool
   returned: success
-  sample: true
 reasons:
-  description: Why something had to change; empty if nothing had.
+  description: Reasons for the changes. Empty if nothing changes.
   type: list
   elements: dict
   returned: success
@@ -113,21 +99,19 @@ reasons:
     code:
       description: V(trust_bundle_outdated), V(wrong_issuer), V(former_trusted) or V(unreadable).
       type: str
-      sample: wrong_issuer
     text:
-      description: The same as a sentence.
+      description: The reason as a sentence.
       type: str
-      sample: issued by CN=wormhole.docker CA, which hands over to another authority
+      sample: issued by CN=wormhole.docker CA, which is not the issuing authority
     subject:
       description: The directory.
       type: str
       sample: /etc/wormhole/server
 requests:
-  description:
-    - By directory, the certificate that is there and a request for the same again, if O(authority) is given and something
-      has to be issued. Nothing else is returned then but C(changed).
+  description: Certificates to reissue, by directory, each with a certificate signing request. If
+    this is returned, the only other value is C(changed).
   type: dict
-  returned: with O(authority), if something has to be issued and O(issued) is not given
+  returned: with O(authority), if a certificate has to be issued and O(issued) is not set
   sample:
     /etc/wormhole/server:
       certificate: "-----BEGIN CERTIFICATE-----\nMIIB..."
@@ -139,74 +123,58 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store, x509
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_plan import (
-    describe_certificate,
-    restart_required,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificate_specs import SERVER
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
-    CertificateAction,
-    HostState,
-    IssueCertificate,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._core.rotation_plan import (
-    plan_rotation,
-    select_certificates,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._base.plan import Plan
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates import model, plan, rotation
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.facts import SERVER
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding, store
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import unpack_authority
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
-    ROTATION_ARGUMENTS,
-    SIGNING_ARGUMENTS,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.issue import execute_issuing
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
 def rotate(module: AnsibleModule) -> dict[str, Any]:
-    """Parse, observe, plan, execute; or, half-way, ask for certificates."""
-    x509.require()
+    """Parse, observe, plan, execute, or return requests for certificates."""
+    decoding.require()
     step, roots = module.params["step"], module.params["directories"]
     authority = unpack_authority(module.params["authority"] or {})
     now = datetime.datetime.now(datetime.timezone.utc)
 
-    def describe(state: HostState, first: Plan[CertificateAction]) -> dict[str, Any]:
-        specs = select_certificates(state, authority, now)
+    def describe(state: model.HostState, first: Plan[model.CertificateAction]) -> dict[str, Any]:
+        specs = rotation.select_certificates(state, authority, now)
         facts = {
-            name: describe_certificate(spec, state[name], first.reasons, now) for name, spec in specs.items()
+            name: plan.describe_certificate(spec, state[name], first.reasons, now)
+            for name, spec in specs.items()
         }
         return {
             "certificates": facts,
             "left_alone": sorted(set(state) - set(specs)),
             "has_server": any(spec.profile == SERVER for spec in specs.values()),
-            "restart_required": restart_required(first),
+            "restart_required": plan.restart_required(first),
         }
 
-    def request(action: IssueCertificate) -> dict[str, str]:
+    def request(action: model.IssueCertificate) -> dict[str, str]:
         return {
-            "certificate": certificate_store.read_certificate_text(action.spec.directory),
-            "request": certificate_store.make_request(action.spec, keep_key=action.keep_key),
+            "certificate": store.read_certificate_text(action.spec.directory),
+            "request": store.make_request(action.spec, keep_key=action.keep_key),
         }
 
     return execute_issuing(
+        module.params["issued"],
         check_mode=module.check_mode,
         subject=", ".join(roots),
-        observe=lambda: certificate_store.find_certificates(roots, authority),
-        plan=lambda state: plan_rotation(step, state, authority, now),
+        observe=lambda: store.find_certificates(roots, authority),
+        plan=lambda state: rotation.plan_rotation(step, state, authority, now),
         describe=describe,
         request=request,
         authority=authority,
-        issued=module.params["issued"],
         now=now,
+        adopts=False,
     )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={**SIGNING_ARGUMENTS, **ROTATION_ARGUMENTS}, supports_check_mode=True
-    )
-    run(module, rotate)
+    run(rotate, {**certificates.SIGNING_ARGUMENTS, **certificates.ROTATION_ARGUMENTS})
 
 
 if __name__ == "__main__":

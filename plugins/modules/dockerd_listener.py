@@ -7,132 +7,154 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dockerd_listener
-short_description: Let dockerd listen for wormholed containers, by mutual TLS on bridge gateways
+short_description: Make dockerd listen for wormholes on bridge gateways, by mutual TLS
 version_added: 0.1.0
-author:
-  - Contributors to the wormhole.docker project (@wormhole-docker)
+author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
-  - Adds systemd socket units that hand dockerd listening sockets on the gateways of Docker bridge networks, and the
-    keys to C(/etc/docker/daemon.json) that make dockerd demand client certificates there.
-  - The vendor's units and every foreign key of C(daemon.json) stay as they are. The stock unix socket stays as it is.
-  - Everything is planned first, and applied as one transaction. If any step fails, or if what is served afterwards is
-    not what was asked for, files and service are put back, and the error says both what failed and that the former state
-    is back. The same holds if the process is told to end (SIGTERM), or if the SSH connection is lost.
-  - Before anything is touched, what putting it back takes is written to C(/var/lib/wormhole/listener). A run that is killed is
-    finished by the next one from there, or undone if the engine does not run or the next one cannot go on.
-  - dockerd reads certificates only when it starts, so it is restarted when it serves something else than what is
-    installed; once, and only then. The containers that a restart stops (none with C(live-restore)) are named in the
-    diff, and those that no restart policy brings back are started again, except for those created with C(--rm), which
-    the engine removes when they stop.
+  - Adds systemd socket units that hand listening sockets to dockerd, on the gateways of Docker's
+    bridge networks. Adds the keys to C(/etc/docker/daemon.json) that make dockerd require client
+    certificates on these sockets.
+  - The vendor's units, Docker's default unix socket and all other keys of C(daemon.json) stay as
+    they are.
+  - Installs a guard, a drop-in of docker.service that runs before each start of dockerd. It closes
+    the listener unless dockerd is going to require client certificates, so that the API is never
+    served in plaintext if somebody else rewrites C(daemon.json). The engine itself starts.
+  - Plans all changes first, then applies them as one transaction. If a step fails, or if the new
+    listener does not pass its verification, files and service are restored. The error names the
+    failure and says whether the previous state is restored. SIGTERM and a lost SSH connection count
+    as failures.
+  - Records the data for a rollback in C(/var/lib/wormhole/listener) before it changes anything.
+    After a run was killed, the next run completes its change. It undoes the change instead if the
+    engine does not run, or if the next run fails.
+  - Restarts dockerd at most once, and only if it has to listen on other sockets or to load other
+    certificates, which it reads only when it starts. The diff names the containers that the restart
+    stops. The module starts containers that no restart policy starts again, except those that were
+    created with C(--rm). With C(live-restore), the restart stops no container.
 options:
   state:
     description:
-      - V(present) makes dockerd listen as the other options say.
-      - V(absent) gives back the host as it was found. C(daemon.json) gets the very bytes, the owner, the mode and the date
-        that it had before this module first changed it. Where somebody else has changed it since, it keeps that change and
-        loses only what this module has put there.
-      - V(absent) is refused as long as wormholes run that reach the engine by TLS.
-      - V(recovered) undoes a change that an earlier run has not ended, if the engine does not run for it, and does nothing
-        otherwise. V(present) and V(absent) do that, too. It is for what has to come before them and needs an engine.
+      - Whether the listener exists.
+      - V(present) makes dockerd listen as the other options describe.
+      - V(absent) removes the listener and restores the host. C(daemon.json) gets the content,
+        owner, mode and date that it had before this module first changed it. If others have changed
+        it since, their changes stay, and only the changes of this module are removed.
+      - V(absent) fails while wormholes that use TLS are running.
+      - V(recovered) undoes the change of an interrupted run if the engine does not answer, and does
+        nothing otherwise. V(present) and V(absent) do this as well. Use V(recovered) first if
+        tasks before V(present) or V(absent) need a running engine.
+      - V(planned) fails if V(present) would fail before it changes anything, and changes nothing
+        otherwise. Use it before tasks that only V(present) gives a purpose, such as issuing the
+        certificate. It does not require the certificate to exist. Except in check mode, it undoes
+        the change of an interrupted run like V(present). Unless it undoes one, it returns only
+        C(changed).
     type: str
-    choices: [present, absent, recovered]
+    choices: [present, absent, planned, recovered]
     default: present
   transports:
     description:
-      - V(tls) listens on O(addresses), by mutual TLS.
-      - V(unix) adds a unix socket C(docker.sock) in O(unix_directory), with group and mode of the stock one. A container
-        that mounts the B(directory) reaches the engine also after the socket was made anew; a socket that is mounted as a
-        file goes stale then.
+      - How clients reach the engine.
+      - V(tls) listens on O(addresses) by mutual TLS.
+      - V(unix) adds a unix socket C(docker.sock) in O(unix_directory), with the group and the mode of
+        Docker's default socket. Containers mount the B(directory). A container that mounts a socket
+        as a file loses the engine when the socket is created again.
     type: list
     elements: str
     choices: [tls, unix]
     default: [tls]
   addresses:
     description:
-      - Where to listen for containers of this host. Each must be the gateway of a bridge network of this host, or loopback,
-        or the word V(gateways).
-      - By default the IPv4 gateway of the default bridge (docker0), which containers on every bridge network with a
-        route to the host can reach. Then a network that somebody adds is no reason to restart the engine.
-      - V(gateways) stands for the gateway of every bridge network with a route to the host, IPv4 and IPv6. A network that
-        is added is then listened on after the next run, which restarts the engine once for it. A network that was
-        removed costs no restart. Until there is one for another reason, dockerd keeps a socket that is bound to an
-        address which the host has no longer.
-      - When an engine that has to be restarted will have another address for docker0 afterwards, because C(bip) or
-        C(default-address-pools) of C(daemon.json) say so, it listens on that one, in the same restart.
+      - Addresses on which dockerd listens for containers of this host. Each is the gateway of a bridge
+        network, a loopback address, or V(gateways).
+      - The default is the IPv4 gateway of the default bridge (docker0). Containers on all bridge
+        networks with a route to the host can reach it, so a new network requires no restart.
+      - V(gateways) stands for the gateways of all bridge networks with a route to the host, IPv4 and
+        IPv6. The next run after a network was added restarts the engine once. A removed network
+        requires no restart.
+      - If a restart changes the address of docker0, because C(bip) or C(default-address-pools) of
+        C(daemon.json) have changed, the engine listens on the new address after that restart.
     type: list
     elements: str
   host_addresses:
-    description:
-      - Further addresses of this host to listen on by TLS, for clients on other hosts. The server's certificate has to name
-        them. No firewall is opened for them.
+    description: Further addresses of this host on which dockerd listens by TLS, for clients on
+      other hosts. The server certificate has to name them. No firewall is opened for them.
     type: list
     elements: str
     default: []
   port:
-    description: TCP port to listen on by TLS.
+    description: TCP port on which dockerd listens by TLS.
     type: int
     default: 2376
   directory:
-    description:
-      - Directory with the C(ca.pem), C(cert.pem) and C(key.pem) of the server, made by
-        M(wormhole.docker.tls_certificates).
+    description: Directory of the server's C(ca.pem), C(cert.pem) and C(key.pem), which
+      M(wormhole.docker.tls_certificates) creates.
     type: path
     default: /etc/wormhole/server
   unix_directory:
-    description: Directory of its own for the socket of transport V(unix).
+    description: Directory of the unix socket of transport V(unix). It must not be used for anything
+      else, because containers mount it.
     type: path
     default: /run/wormhole
   insecure_plaintext_port:
     description:
-      - TCP port to serve without TLS, on O(addresses) only. B(Whoever reaches it is root on this host.)
-      - Every run warns of it. It is closed by the next run without this option.
-      - Each is bound to the interface of its own bridge, so that containers on other bridges and other hosts do not reach it.
-        socat, which has to be installed, passes connections on to the stock unix socket. The engine is not restarted for it.
+      - TCP port on which the engine is served without TLS, on O(addresses) only. B(Whoever reaches it
+        is root on this host.)
+      - Every run with this option warns. The next run without it closes the port.
+      - Each socket is bound to the interface of its bridge. Containers on other bridges and other hosts
+        cannot reach it. C(socat) forwards connections to Docker's default socket, and has to be
+        installed. The engine is not restarted.
     type: int
   existing_listeners:
     description:
-      - What to do where an administrator makes dockerd listen by C(hosts) in C(daemon.json), or by C(-H) in a drop-in of
-        docker.service.
-      - V(refuse) fails, and tells where they are.
-      - V(adopt) goes on to serve them by socket units. The key C(hosts) is taken out of C(daemon.json), and a drop-in of ours,
-        read after theirs, starts dockerd with their command line and C(-H fd://) only; their own file stays. Refused as long
-        as one of their listeners is not among what this task asks for. V(absent) gives everything back.
+      - What to do if an administrator has configured listeners, by C(hosts) in C(daemon.json) or by
+        C(-H) in a drop-in of docker.service.
+      - V(refuse) fails and names the configuration.
+      - V(adopt) serves the same addresses by units of this module. It removes C(hosts) from
+        C(daemon.json). It adds a drop-in that starts dockerd with the existing command line, but
+        with C(-H fd://) for all TCP listeners. The existing drop-in stays as it is. dockerd keeps its
+        own unix sockets, so that this also works on a host without docker.socket. Keys such as
+        C(tlscacert) that name other files are replaced in C(daemon.json). These files stay as they
+        are, and O(state=absent) restores the keys.
+      - V(adopt) fails unless this task covers all of the existing listeners. O(state=absent) restores
+        them.
     type: str
     choices: [refuse, adopt]
     default: refuse
   live_restore:
     description:
-      - Whether containers are to survive a restart of the engine, by the key C(live-restore) of C(daemon.json). dockerd reads
-        it without a restart, so that it spares the containers from the restart in the same run already.
-      - If left out, it stays as it is.
-      - V(true) is refused in Swarm mode, with which dockerd does not start then.
+      - Whether containers keep running while the engine restarts. Sets C(live-restore) in
+        C(daemon.json), which dockerd reads without a restart. It takes effect before a restart by the
+        same run.
+      - If not set, the current setting stays.
+      - V(true) fails in Swarm mode, because dockerd does not start with C(live-restore) there.
     type: bool
   firewall:
     description:
-      - V(open) lets containers through where the host drops what comes in (nftables, iptables, ufw, firewalld). Exactly the
-        port is opened, to exactly the address, from exactly the bridges, by the tool that manages the host, so that it is
-        there after a reboot.
-      - V(ignore) opens nothing, and closes what an earlier run has opened.
+      - Whether the host's firewall is opened for containers (nftables, iptables, ufw or firewalld).
+      - V(open) accepts connections from the bridges to O(addresses) and O(port) if the firewall drops
+        them, and nothing else. It uses the tool that manages the firewall. The openings survive a
+        reboot.
+      - V(ignore) opens nothing, and removes all openings of earlier runs.
     type: str
     choices: [open, ignore]
     default: open
   material_changed:
-    description:
-      - Whether an earlier task of this run replaced the server's certificate, or would have done so in check mode.
-      - Lets check mode predict the restart; pass on RV(wormhole.docker.tls_certificates#module:restart_required).
+    description: Whether an earlier task of this run has replaced the server certificate or, in
+      check mode, would have. Check mode needs this to predict the restart. Set it to
+      RV(wormhole.docker.tls_certificates#module:restart_required).
     type: bool
     default: false
   running_containers:
     description:
-      - What to do when a restart of the engine is needed and would stop running containers.
-      - V(interrupt) restarts it; the containers run again afterwards. V(refuse) fails, before anything is touched.
+      - What to do if the engine has to be restarted and that would stop running containers.
+      - V(interrupt) restarts the engine. The containers run again afterwards, except for those that were
+        created with C(docker run --rm), which the engine removes when they stop.
+      - V(refuse) fails and changes nothing.
     type: str
     choices: [interrupt, refuse]
     default: interrupt
   wormholes_removed:
-    description:
-      - Names of wormholes that an earlier task of this run removed, or would have in check mode.
-      - Lets check mode predict O(state=absent).
+    description: Names of wormholes that an earlier task of this run has removed or, in check mode,
+      would have. Check mode needs them to predict O(state=absent).
     type: list
     elements: str
     default: []
@@ -142,13 +164,17 @@ extends_documentation_fragment:
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
   - socat (Debian package socat) on the managed node, for O(insecure_plaintext_port)
-  - systemd on the managed node, with a docker.service that starts dockerd by C(-H fd://), as the vendors' do
+  - systemd on the managed node, with a docker.service that starts dockerd with C(-H fd://), as the
+    vendors' units do
 notes:
-  - An IPv6 gateway cannot be dialled while no container is attached to its network. What the engine serves there is then
-    judged by another address on which it listens.
-  - Tested with Docker 20.10 and systemd 252, and with Docker 26.1 and systemd 257.
-  - Linux answers for each of its addresses on every interface. That nothing listens beyond the bridges keeps out whoever does not
-    set a route to a bridge's address by way of this host. What keeps out the others is mutual TLS, and a firewall.
+  - C(daemon.json) stands for the file that dockerd reads. If docker.service or one of its variables
+    sets C(--config-file), the module changes that file.
+  - The host cannot connect to an IPv6 gateway while no container is attached to its network. The
+    module then verifies another address on which the engine listens.
+  - Tested with Docker 20.10 and systemd 252, Docker 26.1 and systemd 257, and Docker 28.5 and systemd 262.
+  - Linux accepts packets for each of its addresses on every interface. Another machine on the network
+    can therefore route packets for a bridge's address to this host and reach the listener. Mutual TLS
+    keeps it out, and a firewall can, too.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.gateway_info
@@ -159,34 +185,34 @@ EXAMPLES = r"""
 - name: Listen on docker0
   wormhole.docker.dockerd_listener:
 
-- name: Listen on another port, and only if no container has to stop for it
+- name: Listen on another port, unless that would stop running containers
   wormhole.docker.dockerd_listener:
     port: 12376
     running_containers: refuse
 
-- name: Listen on the gateway of every network, as containers on it see their host
+- name: Listen on the gateway of every bridge network
   wormhole.docker.dockerd_listener:
     addresses: [gateways]
 
-- name: Let a container in a network of its own, without a route to the host, reach the engine by a directory it mounts
+- name: Add a unix socket for containers without a route to the host
   wormhole.docker.dockerd_listener:
     transports: [tls, unix]
 
-- name: Take over what an administrator has configured, and spare the containers
+- name: Adopt the listeners of an administrator, without stopping containers
   wormhole.docker.dockerd_listener:
     existing_listeners: adopt
     host_addresses: [192.0.2.7]
     live_restore: true
 
-- name: Give back the host as it was found
+- name: Remove the listener and restore the host
   wormhole.docker.dockerd_listener:
     state: absent
 """
 
 RETURN = r"""
 reasons:
-  description: Why something had to change.
-  returned: success
+  description: Why the run changed something, or would in check mode.
+  returned: success, unless O(state=planned)
   type: list
   elements: dict
   contains:
@@ -199,29 +225,28 @@ reasons:
       type: str
       sample: 172.17.0.1:2376 serves outdated certificates
     subject:
-      description: The object concerned.
+      description: The object that the reason is about.
       type: str
       sample: 172.17.0.1:2376
 endpoints:
-  description: Where dockerd listens for wormholes.
-  returned: success, unless O(state=recovered)
+  description: Addresses and ports on which dockerd listens by TLS.
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: list
   elements: str
   sample: ["172.17.0.1:2376"]
 unix_socket:
-  description: The additional unix socket; empty if none is asked for.
-  returned: success, unless O(state=recovered)
+  description: Path of the additional unix socket; empty without transport V(unix).
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: str
   sample: /run/wormhole/docker.sock
 insecure_endpoints:
-  description: Where plaintext is served.
-  returned: success, unless O(state=recovered)
+  description: Addresses and ports on which the engine is served without TLS.
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: list
   elements: str
-  sample: []
 unreachable_networks:
-  description: The networks whose containers have no way to the host, with the reason and what to use instead.
-  returned: success, unless O(state=recovered)
+  description: Networks whose containers have no route to the host.
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: list
   elements: dict
   contains:
@@ -230,159 +255,68 @@ unreachable_networks:
       type: str
       sample: backend
     reason:
-      description: Why there is no way.
+      description: Why its containers have no route to the host.
       type: str
       sample: "macvlan: the kernel keeps the host unreachable from its containers"
     instead:
-      description: What to use.
+      description: An alternative.
       type: str
       sample: transport unix
 firewall:
-  description: What was found in the way of containers.
-  returned: success, unless O(state=recovered)
+  description: The host's firewall.
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: dict
   contains:
     manager:
-      description: V(nftables), V(iptables), V(ufw), V(firewalld), or empty where nothing is.
+      description: The tool that manages it, V(nftables), V(iptables), V(ufw) or V(firewalld). Empty
+        if nothing filters input.
       type: str
-      sample: ufw
     openings:
-      description: What is let through for containers; in check mode, what is going to be.
+      description: The openings for containers, as bridge and endpoint; in check mode, the planned
+        openings.
       type: list
       elements: str
       sample: ["docker0 to 172.17.0.1:2376"]
 reloaded:
-  description: Whether the engine was told to read its configuration again; in check mode, whether it would be.
-  returned: success, unless O(state=recovered)
+  description: Whether the engine reloaded its configuration; in check mode, whether it would.
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: bool
 restarted:
   description: Whether the engine was restarted; in check mode, whether it would be.
-  returned: success, unless O(state=recovered)
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: bool
 interrupted:
-  description:
-    - The containers that a restart stopped, or in check mode would stop.
-    - With C(live-restore) none, but for those that ended with a failure during the restart; these are started again, and a warning
-      names them.
-  returned: success, unless O(state=recovered)
+  description: Names of the containers that a restart of the engine stopped, or would stop in check
+    mode. With C(live-restore), only containers that exited with an error during the restart. The
+    module starts them again and warns.
+  returned: success, unless O(state=recovered) or O(state=planned)
   type: list
   elements: str
   sample: ["jenkins"]
+removed:
+  description: Names of the containers that the restart removed, or would remove in check mode, because
+    they were created with C(docker run --rm). They do not run again.
+  returned: success, unless O(state=recovered) or O(state=planned)
+  type: list
+  elements: str
+  sample: ["build-7"]
 """
 
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.listener_host import ListenerHost
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener import (
-    ListenerSpec,
-    ListenerState,
-    ReloadEngine,
-    RestartEngine,
-    parse_spec,
-    render_endpoint,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_plan import (
-    plan_endpoints,
-    plan_insecure_endpoints,
-    plan_listener,
-    plan_openings,
-    render_opening,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_recovery import plan_recovery
-from ansible_collections.wormhole.docker.plugins.module_utils._core.listener_removal import plan_removal
-from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
-    connection_arguments,
-    open_engine,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import connection
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.listener import ARGUMENTS, ensure_listener
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
-    options = {key: value for key, value in module.params.items() if key not in connection_arguments()}
-    spec = parse_spec(**options)
-    host = ListenerHost(spec, lambda: open_engine(module.params))
-    plan = plan_listener if spec.present else plan_removal
-
-    with host.reserved():
-        if module.params["state"] == "recovered":
-            return execute(
-                check_mode=module.check_mode,
-                subject="an interrupted change",
-                observe=host.observe_recovery,
-                plan=plan_recovery,
-                apply=host.recover,
-            )
-        return execute(
-            check_mode=module.check_mode,
-            subject="dockerd's listener",
-            observe=host.observe,
-            plan=lambda state: plan(spec, state),
-            apply=host.apply,
-            describe=lambda state, first: _describe(spec, state, first, host.lost),
-            prepare=host.prepare,
-            give_up=host.give_up,
-        )
-
-
-def _describe(
-    spec: ListenerSpec, state: ListenerState, plan: Plan[Any], lost: tuple[str, ...]
-) -> dict[str, Any]:
-    restarts = [action for action in plan.actions if isinstance(action, RestartEngine)]
-    endpoints = plan_endpoints(spec, state) if spec.present else ()
-    insecure = plan_insecure_endpoints(spec, state) if spec.present else ()
-    openings = plan_openings(spec, state) if spec.present else ()
-    served = [render_endpoint(*endpoint) for endpoint in insecure]
-    result: dict[str, Any] = {
-        "endpoints": [render_endpoint(*endpoint) for endpoint in endpoints],
-        "unix_socket": spec.unix_socket if spec.present else "",
-        "insecure_endpoints": served,
-        "unreachable_networks": [
-            {"network": network.network, "reason": network.reason, "instead": network.instead}
-            for network in state.topology.unreachable
-        ],
-        "firewall": {
-            "manager": state.firewall.manager,
-            "openings": [render_opening(opening) for opening in openings],
-        },
-        "reloaded": any(isinstance(action, ReloadEngine) for action in plan.actions),
-        "restarted": bool(restarts),
-        "interrupted": [name for action in restarts for name in (*action.containers, *lost)],
-    }
-    warnings = []
-    if insecure:
-        warnings.append(
-            f"insecure_plaintext_port: the engine is served without TLS on {', '.join(served)}; whoever reaches it is root on this host"
-        )
-    if lost:
-        warnings.append(
-            f"live-restore: containers that did not survive the restart were started again: {', '.join(lost)}"
-        )
-    return {**result, "warnings": warnings} if warnings else result
+    return ensure_listener(module.params, check_mode=module.check_mode)
 
 
 def main() -> None:
-    arguments = {
-        "state": {"type": "str", "choices": ["present", "absent", "recovered"], "default": "present"},
-        "transports": {"type": "list", "elements": "str", "choices": ["tls", "unix"], "default": ["tls"]},
-        "addresses": {"type": "list", "elements": "str"},
-        "host_addresses": {"type": "list", "elements": "str", "default": []},
-        "port": {"type": "int", "default": 2376},
-        "directory": {"type": "path", "default": "/etc/wormhole/server"},
-        "unix_directory": {"type": "path", "default": "/run/wormhole"},
-        "insecure_plaintext_port": {"type": "int"},
-        "existing_listeners": {"type": "str", "choices": ["refuse", "adopt"], "default": "refuse"},
-        "live_restore": {"type": "bool"},
-        "firewall": {"type": "str", "choices": ["open", "ignore"], "default": "open"},
-        "material_changed": {"type": "bool", "default": False},
-        "running_containers": {"type": "str", "choices": ["interrupt", "refuse"], "default": "interrupt"},
-        "wormholes_removed": {"type": "list", "elements": "str", "default": []},
-    }
-    run(
-        AnsibleModule(argument_spec={**arguments, **connection_arguments()}, supports_check_mode=True), ensure
-    )
+    run(ensure, {**ARGUMENTS, **connection.connection_arguments()})
 
 
 if __name__ == "__main__":

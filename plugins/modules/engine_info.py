@@ -7,14 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: engine_info
-short_description: Whether a host has a Docker engine and what the other modules need
+short_description: Find out whether a host has a Docker engine and the required Python libraries
 version_added: 0.1.0
-author:
-  - Contributors to the wormhole.docker project (@wormhole-docker)
+author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
-  - Looks for a Docker engine of any origin, and for the Python libraries C(docker) and C(cryptography), without needing
-    any of them; names the packages that bring what is missing.
-  - Made for the role P(wormhole.docker.engine#role).
+  - Detects a Docker engine, no matter how it was installed, and the Python libraries C(docker) and
+    C(cryptography), and returns the packages that provide the missing ones.
+  - Detects engines that C(docker.service) does not run, and everything else that keeps the role
+    P(wormhole.docker.engine#role) from preparing the host. If packages are missing on Debian,
+    simulates their installation.
+  - Requires none of the libraries itself, and starts nothing. The role
+    P(wormhole.docker.engine#role) uses this module.
 options: {}
 extends_documentation_fragment:
   - wormhole.docker.attributes
@@ -22,14 +25,24 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Look for an engine
+- name: Detect the engine
   wormhole.docker.engine_info:
   register: engine
+
+- name: Fail if the host cannot be prepared
+  ansible.builtin.fail:
+    msg: "{{ engine.obstacles | join(' ') }}"
+  when: engine.obstacles | length > 0
+
+- name: Install the missing packages
+  ansible.builtin.apt:
+    name: "{{ engine.missing_packages }}"
+    fail_on_autoremove: true
 """
 
 RETURN = r"""
 dockerd:
-  description: Path of the engine's program; empty if there is none.
+  description: Path of dockerd; empty if it is not installed.
   returned: success
   type: str
   sample: /usr/sbin/dockerd
@@ -38,46 +51,61 @@ running:
   returned: success
   type: bool
 python:
-  description: Path of the interpreter that modules run with.
+  description: Path of the Python interpreter that runs modules.
   returned: success
   type: str
   sample: /usr/bin/python3
 libraries:
-  description: Versions of the Python libraries that were found.
+  description: Versions of the installed Python libraries, by name.
   returned: success
   type: dict
   sample: {"cryptography": "43.0.0", "docker": "7.1.0"}
 missing_packages:
-  description: What to install.
+  description: Names of the packages to install.
   returned: success
   type: list
   elements: str
   sample: ["python3-docker"]
+obstacles:
+  description: >-
+    What keeps the role P(wormhole.docker.engine#role) from preparing the host: an engine that it
+    would push aside, a Python interpreter that packages do not serve, or an installation that
+    would remove or downgrade packages. Each says what to do.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+other_engines:
+  description:
+    - The engines that run on this host and that C(docker.service) does not run. Engines in
+      containers are left out.
+    - An engine in this list is no obstacle in itself. That of a user (rootless) may run beside
+      that of C(docker.service), for example.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{"pid": 812, "program": "dockerd", "uid": 1000, "unit": "user@1000.service"}]
+  contains:
+    program:
+      description: Name of the program, such as V(dockerd) or V(podman).
+      type: str
+    pid:
+      description: Process ID.
+      type: int
+    uid:
+      description: Numeric ID of the user that runs it.
+      type: int
+    unit:
+      description: The systemd unit that the process belongs to; empty if there is none.
+      type: str
 """
 
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.requirements import observe_host
-from ansible_collections.wormhole.docker.plugins.module_utils._core.requirements import missing_packages
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
-
-
-def gather(module: AnsibleModule) -> dict[str, Any]:
-    state = observe_host()
-    return {
-        "changed": False,
-        "dockerd": state.dockerd,
-        "running": state.running,
-        "python": state.python,
-        "libraries": dict(state.libraries),
-        "missing_packages": list(missing_packages(state)),
-    }
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.engine import describe_engine
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
 def main() -> None:
-    run(AnsibleModule(argument_spec={}, supports_check_mode=True), gather)
+    run(lambda module: describe_engine(), {})
 
 
 if __name__ == "__main__":

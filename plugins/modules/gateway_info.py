@@ -7,25 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gateway_info
-short_description: Every address at which a container can find its Docker engine, and why
+short_description: List the addresses at which containers reach their Docker engine
 version_added: 0.1.0
-author:
-  - Contributors to the wormhole.docker project (@wormhole-docker)
+author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
-  - Lists the gateways of the bridge networks of a host, which are the addresses under which containers reach the host.
-  - Names the networks whose containers have no route to the host, with the reason and with what to use instead.
-  - Puts together the subject alternative names that the engine's server certificate needs, so that a client verifies
-    whichever of these addresses it uses.
-  - These include addresses that are configured in C(/etc/docker/daemon.json) and that no network has yet, also if the
-    engine has not been restarted for them. C(bip) and, with C(ipv6), C(bip6) or the first address of C(fixed-cidr-v6)
-    are where docker0 will be. Each network that the engine makes from C(default-address-pools) gets a subnet of them,
-    and its gateway is the first address there, so that such a network needs no new certificate.
-  - At most 64 addresses of pools are named, the first ones in the order in which the engine takes them, because every
-    handshake carries the certificate. Beyond that, and without pools, a network is named once it exists, by the next run.
-  - The engine was found to do so in Docker 20.10 and 26.1, except for C(bip6), which only newer ones know.
+  - Lists the gateways of a host's bridge networks, at which containers reach the host.
+  - Lists the networks whose containers have no route to the host, with the reason and an
+    alternative.
+  - Returns the subject alternative names that the engine's server certificate needs, so that
+    clients can verify it at each of these addresses.
+  - The names include addresses that C(/etc/docker/daemon.json), or the file that C(--config-file) of
+    docker.service names, configures for future networks, even if the engine has not been restarted
+    since. For docker0, these are the address in C(bip) and,
+    with C(ipv6), C(bip6) or the first address of C(fixed-cidr-v6). For other networks, these are
+    the first addresses of the subnets of C(default-address-pools), because the engine uses them as
+    gateways.
+  - At most 64 addresses of pools are included, in the order in which the engine allocates them. The
+    gateway of a network outside these subnets is included once the network exists.
 notes:
-  - With C(default-address-pools) and without C(bip), the engine gives docker0 the first free subnet of the pools whenever
-    it starts, so that docker0 can move when a network has been removed. Set C(bip) to keep it where it is.
+  - With C(default-address-pools) and without C(bip), the engine gives docker0 the first free subnet
+    of the pools whenever it starts, so docker0 can move after a network was removed. Set C(bip) to
+    keep its address.
+  - This allocation was observed with Docker 20.10 and 26.1. C(bip6) requires a later version.
 extends_documentation_fragment:
   - wormhole.docker.docker
   - wormhole.docker.attributes
@@ -36,11 +39,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Find the gateways
+- name: List the gateways
   wormhole.docker.gateway_info:
   register: gateways
 
-- name: Issue a server certificate that names them all
+- name: Issue a server certificate that is valid for all gateways
   wormhole.docker.tls_certificates:
     ca_directory: ~/.wormhole/ca
     certificates:
@@ -52,12 +55,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 default_gateway:
-  description: IPv4 address of the default bridge (docker0); empty where the engine runs without one.
+  description: IPv4 address of the default bridge (docker0); empty if the engine has none.
   returned: success
   type: str
   sample: 172.17.0.1
 gateways:
-  description: The gateways of all bridge networks with a route to the host, the default bridge's first.
+  description: The gateways of all bridge networks with a route to the host, the default bridge first.
   returned: success
   type: list
   elements: dict
@@ -69,17 +72,15 @@ gateways:
     family:
       description: V(4) or V(6).
       type: int
-      sample: 4
     network:
       description: Name of the Docker network.
       type: str
-      sample: ci
     interface:
       description: Name of the bridge interface on the host.
       type: str
       sample: br-1f0c3a5e7b9d
     subnet:
-      description: Subnet of the network.
+      description: Subnet of the gateway.
       type: str
       sample: 172.18.0.0/16
 without_gateway:
@@ -93,73 +94,46 @@ without_gateway:
       type: str
       sample: backend
     driver:
-      description: Its driver.
+      description: Driver of the network.
       type: str
       sample: bridge
     reason:
-      description: Why there is no route.
+      description: Reason why there is no route.
       type: str
       sample: "ipvlan: the kernel keeps the host unreachable from its containers"
     instead:
-      description: What to use.
+      description: Alternative to use.
       type: str
       sample: transport unix
 subject_alternative_names:
-  description:
-    - What a server certificate has to name, in the form that O(wormhole.docker.tls_certificates#module:certificates[].subject_alternative_names)
-      takes.
+  description: The names that a server certificate needs, in the form of
+    O(wormhole.docker.tls_certificates#module:certificates[].subject_alternative_names).
   returned: success
   type: list
   elements: dict
   contains:
     name:
-      description: The name or address.
+      description: Name or address, with its kind.
       type: str
       sample: IP:172.18.0.1
     origin:
-      description: Where it comes from.
+      description: Origin of the name.
       type: str
       sample: gateway of network ci
     urgent:
-      description:
-        - Whether a server has to be restarted to have this name. V(false) for the gateways of all networks but the
-          default bridge, whose containers reach the engine at docker0's address, and for the pools.
+      description: Whether a server must be restarted to load a certificate with this name. V(false)
+        for addresses of pools and for gateways other than the default bridge's, because the
+        containers there also reach the engine at docker0's address.
       type: bool
-      sample: false
 """
 
-from dataclasses import asdict
-from typing import Any
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.server_names import (
-    observe_server_names,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
-    connection_arguments,
-    open_engine,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
-
-
-def gather(module: AnsibleModule) -> dict[str, Any]:
-    topology, names = observe_server_names(open_engine(module.params))
-    return {
-        "changed": False,
-        "default_gateway": topology.default.address if topology.default else "",
-        "gateways": [asdict(gateway) for gateway in topology.gateways],
-        # Not "unreachable": Ansible takes a result with that key for a host that cannot be reached.
-        "without_gateway": [
-            {name: getattr(network, name) for name in ("network", "driver", "reason", "instead")}
-            for network in topology.unreachable
-        ],
-        "subject_alternative_names": [asdict(name) for name in names],
-    }
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import connection
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.gateways import describe_gateways
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
 def main() -> None:
-    run(AnsibleModule(argument_spec=connection_arguments(), supports_check_mode=True), gather)
+    run(lambda module: describe_gateways(module.params), connection.connection_arguments())
 
 
 if __name__ == "__main__":

@@ -7,32 +7,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wormhole_wiring_info
-short_description: What a container needs to reach the Docker engine that runs it, for whoever creates it
+short_description: Return the settings that give a container access to its Docker engine
 version_added: 0.1.0
-author:
-  - Contributors to the wormhole.docker project (@wormhole-docker)
+author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
-  - Works out what M(wormhole.docker.wormhole_container) would give to a container, and tells it in the words of
-    community.docker's docker_container, of Compose and of C(docker run), for containers that are created by these.
-  - Nothing is created, changed or traversed. M(wormhole.docker.wormhole_container_info) with
-    O(wormhole.docker.wormhole_container_info#module:verify) goes through the containers that were made with it.
-  - The containers get the labels by which wormholes are found, but not C(wormhole.docker.managed), by which
-    M(wormhole.docker.wormhole_container) knows its own.
+  - Returns the settings that M(wormhole.docker.wormhole_container) would give to a container, as
+    options of M(community.docker.docker_container), as a Compose file, and as arguments of C(docker
+    run). Use them for containers that are created in these ways.
+  - The module does not create or change anything, and does not verify the access. Use
+    O(wormhole.docker.wormhole_container_info#module:verify) for that, after the container has been
+    created.
+  - The settings include the labels by which M(wormhole.docker.wormhole_container_info) finds
+    wormholes, but not C(wormhole.docker.managed). M(wormhole.docker.wormhole_container) does not
+    change such containers.
 options:
   name:
-    description: The container's or service's name. The identity has it by default.
+    description: Name of the container or the Compose service. It is the default for O(identity).
     type: str
     required: true
   networks:
-    description: Names of the networks that the container joins, by default the default bridge.
+    description: Names of the networks to connect the container to, by default the default bridge.
     type: list
     elements: str
     default: []
   network_mode:
-    description: V(bridge), V(host), V(none) or a network's name, if the container has one.
+    description: Network mode of the container, which is V(bridge), V(host), V(none) or the name of
+      a network. By default not set.
     type: str
   userns_mode:
-    description: V(host) for a container that is exempt from C(userns-remap).
+    description: User namespace mode. V(host) uses the host's users on an engine that remaps users.
     type: str
     choices: [host]
 extends_documentation_fragment:
@@ -47,14 +50,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Work out the wiring of a container on network ci
+- name: Get the settings for a container on network ci
   wormhole.docker.wormhole_wiring_info:
     name: agent
     networks: [ci]
   become: true
   register: wiring
 
-- name: Create it by docker_container
+- name: Create the container with docker_container
   community.docker.docker_container: "{{ wiring.docker_container | combine(ours, recursive=true, list_merge='append') }}"
   vars:
     ours:
@@ -63,56 +66,52 @@ EXAMPLES = r"""
       env:
         LANG: C.UTF-8
 
-- name: Write it beside the project's Compose file, which is then used as -f compose.yaml -f compose.wormhole.yaml
+- name: Write a second Compose file, for -f compose.yaml -f compose.wormhole.yaml
   ansible.builtin.copy:
     content: "{{ wiring.compose_yaml }}"
     dest: /srv/project/compose.wormhole.yaml
     mode: "0644"
 
-- name: Run a command in a container that is gone afterwards
+- name: Run a command in a temporary container
   ansible.builtin.command:
     argv: "{{ ['docker', 'run', '--rm'] + wiring.docker_run + ['docker:cli', 'docker', 'info'] }}"
 """
 
 RETURN = r"""
 ready:
-  description:
-    - Whether there are a listener that the container reaches, and its identity; neither is tried. A warning says what is missing.
+  description: Whether the container's identity and a listener that it can reach exist. The
+    connection is not tried. If either is missing, the task warns.
   returned: success
   type: bool
-  sample: true
 obstacle:
-  description: What is missing; empty if nothing is.
+  description: What is missing. Empty if nothing is.
   returned: success
   type: str
-  sample: ""
 remedy:
-  description: What removes the obstacle.
+  description: How to remove the obstacle.
   returned: success
   type: str
-  sample: ""
 transport:
-  description: The transport.
+  description: Transport.
   returned: success
   type: str
   sample: tls
 address:
-  description: The engine's address; empty with O(transport=unix).
+  description: Address of the engine. Empty with O(transport=unix).
   returned: success
   type: str
   sample: 172.18.0.1
 port:
-  description: Its port; 0 with O(transport=unix).
+  description: Port of the engine; 0 with O(transport=unix).
   returned: success
   type: int
-  sample: 2376
 identity_directory:
-  description: Where the identity has to be on the host; empty without TLS.
+  description: Directory on the host in which the identity must be. Empty without TLS.
   returned: success
   type: str
   sample: /etc/wormhole/identities/agent
 docker_container:
-  description: Options of community.docker's docker_container.
+  description: Options of M(community.docker.docker_container).
   returned: success
   type: dict
   sample:
@@ -120,6 +119,7 @@ docker_container:
       DOCKER_HOST: tcp://172.18.0.1:2376
       DOCKER_CERT_PATH: /certs
       DOCKER_TLS_VERIFY: "1"
+      DOCKER_CONTEXT: default
     etc_hosts:
       host.docker.internal: host-gateway
     labels:
@@ -131,26 +131,29 @@ docker_container:
       - name: ci
 compose:
   description:
-    - A Compose file with what the service needs, to be merged with the one that says the rest of it.
-    - The service is on O(networks) or on the default bridge, and not on a network of the project's own.
-    - Empty, with a warning, for the default bridge beside other networks, which Compose cannot join.
+    - Compose file to merge with the one that defines the service.
+    - The service is connected to O(networks) or to the default bridge, and not to a network of the
+      project.
+    - Compose does not support the default bridge in addition to other networks. In this case, the
+      file is empty and the task warns.
   returned: success
   type: dict
 compose_yaml:
-  description: The same as YAML.
+  description: RV(compose) as YAML.
   returned: success
   type: str
 docker_run:
-  description: Arguments of C(docker run) and C(docker create). Of several networks they name the first.
+  description: Arguments of C(docker run) and C(docker create). They contain only the first of
+    several networks.
   returned: success
   type: list
   elements: str
 docker_run_text:
-  description: The same, quoted for a shell.
+  description: RV(docker_run) as one string, quoted for a shell.
   returned: success
   type: str
 docker_network_connect:
-  description: Arguments of C(docker network connect), one list for each further network.
+  description: Arguments of C(docker network connect), one list for each additional network.
   returned: success
   type: list
   elements: list
@@ -161,92 +164,73 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import parse_socket_path
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.wiring import (
-    missing_identity_file,
-    observe_wiring,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_networks import (
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._container.attachments import (
     parse_attachments,
+    split_network_mode,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.container_options import parse_options
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import Wiring, wire
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_render import (
-    render_compose,
-    render_connect,
-    render_container_options,
-    render_run,
-    render_yaml,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring_spec import (
-    ARGUMENTS,
-    TLS,
-    WiringSpec,
-    parse_wiring,
-    plaintext_warnings,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import (
-    connection_arguments,
-    open_engine,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import run
+from ansible_collections.wormhole.docker.plugins.module_utils._container.options import parse_options
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import connection
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring import render
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring import spec as wiring_spec
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.io import state
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.options import ARGUMENTS, parse_wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.wire import Wiring, wire
 
 
-def parse(params: Mapping[str, Any]) -> WiringSpec:
-    """What wormhole_container would make of the same options."""
-    options = parse_options({name: params[name] for name in ("network_mode", "userns_mode")})
-    mode = options.get("network_mode", "")
-    attachments = parse_attachments([{"name": name} for name in params["networks"]], mode)
-    return parse_wiring(
-        params,
-        name=params["name"],
-        socket_path=parse_socket_path(params["docker_host"]),
-        networks=(attachment.network for attachment in attachments),
-        network_mode=mode,
-        host_users=options.get("userns_mode") == "host",
+def parse(params: Mapping[str, Any]) -> wiring_spec.WiringSpec:
+    """Parse the options as wormhole_container does."""
+    networks, network_mode = split_network_mode(
+        [{"name": name} for name in params["networks"]], params["network_mode"]
     )
+    options = parse_options({"network_mode": network_mode, "userns_mode": params["userns_mode"]})
+    attachments = parse_attachments(networks, options.get("network_mode", ""))
+    return parse_wiring(params, parse_socket_path(params["docker_host"]), options, attachments)
 
 
-def for_compose(service: str, spec: WiringSpec, wiring: Wiring) -> tuple[dict[str, Any], list[str]]:
-    """What Compose gets, and a warning if it cannot do it, which is none of the others' concern."""
+def for_compose(
+    service: str, spec: wiring_spec.WiringSpec, wiring: Wiring
+) -> tuple[dict[str, Any], list[str]]:
+    """Return the Compose file, empty with a warning if Compose does not support the wiring."""
     try:
-        return render_compose(service, spec, wiring), []
+        return render.render_compose(service, spec, wiring), []
     except InvalidInput as error:
-        return {}, [f"nothing for Compose: {error}"]
+        return {}, [f"compose is empty: {error}"]
 
 
 def gather(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     spec = parse(params)
-    engine = open_engine(params)
-    wiring = wire(spec, observe_wiring(engine, engine.info(), spec.socket_path))
-    directory = spec.identity_directory if spec.transport == TLS else ""
+    engine = connection.open_engine(params)
+    wiring = wire(spec, state.observe_wiring(engine, engine.info(), spec.socket_path))
+    directory = spec.identity_directory if spec.transport == wiring_spec.TLS else ""
     obstacle, remedy = wiring.obstacle, wiring.remedy
-    missing = missing_identity_file(directory) if directory else ""
+    missing = state.missing_identity_file(directory) if directory else ""
     if missing and not obstacle:
-        obstacle, remedy = (
-            f"there is no {missing} on this host",
-            "Make it by wormhole.docker.tls_certificates",
-        )
+        obstacle = f"{missing} does not exist on this host"
+        remedy = "Issue the identity with wormhole.docker.tls_certificates"
     compose, warnings = for_compose(params["name"], spec, wiring)
-    arguments = render_run(spec, wiring)
+    arguments = render.render_run(spec, wiring)
     return {
         "changed": False,
         "ready": not obstacle,
         "obstacle": obstacle,
         "remedy": remedy,
-        "warnings": plaintext_warnings(spec) + warnings + ([f"{obstacle}. {remedy}"] if obstacle else []),
+        "warnings": wiring_spec.plaintext_warnings(spec)
+        + warnings
+        + ([f"{obstacle}. {remedy}"] if obstacle else []),
         "transport": spec.transport,
         "address": wiring.address,
         "port": wiring.port,
         "identity_directory": directory,
-        "docker_container": render_container_options(spec, wiring),
+        "docker_container": render.render_container_options(spec, wiring),
         "compose": compose,
-        "compose_yaml": render_yaml(compose) if compose else "",
+        "compose_yaml": render.render_yaml(compose) if compose else "",
         "docker_run": arguments,
         "docker_run_text": shlex.join(arguments),
-        "docker_network_connect": render_connect(params["name"], spec),
+        "docker_network_connect": render.render_connect(params["name"], spec),
     }
 
 
@@ -257,9 +241,9 @@ def main() -> None:
         "network_mode": {"type": "str"},
         "userns_mode": {"type": "str", "choices": ["host"]},
         **ARGUMENTS,
-        **connection_arguments(),
+        **connection.connection_arguments(),
     }
-    run(AnsibleModule(argument_spec=arguments, supports_check_mode=True), gather)
+    run(gather, arguments)
 
 
 if __name__ == "__main__":

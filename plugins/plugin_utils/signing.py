@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of the modules that need signatures.
+"""The base of action plugins whose modules issue certificates. They sign on the controller.
 
-One round trip if nothing has to be issued, two otherwise. What has to be done is decided on the host, by the module. A task
-that names the public part of an authority whose key is elsewhere gets the requests instead, for a task of its own.
+The module on the host decides what to issue. If it issues nothing, the task needs one round trip,
+otherwise two. If the task sets option ``authority``, the key is elsewhere, and the task returns the
+requests instead of signing them.
 """
 
 from __future__ import annotations
@@ -15,26 +16,19 @@ from typing import Any, ClassVar, Optional
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import authority_store
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput, WormholeError
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import (
-    load_material,
-    pack_authority,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import (
-    HOST_ARGUMENTS,
-    REQUESTS,
-    SIGNING_ARGUMENTS,
-    SIGNING_CONSTRAINTS,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, WormholeError
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 
 
 class SigningAction(ActionBase):
-    """Drives the module of the same name on the host.
+    """Run the module of the same name on the host.
 
     Attributes:
-        MODULE: its full name.
-        ARGUMENTS: its own options, beside those that name the authority.
+        MODULE: full name of the module.
+        ARGUMENTS: arguments of the module, without those that name the authority.
     """
 
     _supports_check_mode = True
@@ -48,14 +42,18 @@ class SigningAction(ActionBase):
         self,
         options: dict[str, Any],
         requests: dict[str, Any],
-        material: authority_store.Material,
+        material: store.Material,
         now: datetime.datetime,
     ) -> dict[str, str]:
-        """Answers the host's requests."""
+        """Sign the host's requests."""
         raise NotImplementedError
 
     def check(self, options: dict[str, Any]) -> None:
-        """Refuses options that cannot be meant, before anything is read or sent."""
+        """Check the options before anything is read or sent.
+
+        Raises:
+            InvalidInput: an option is invalid.
+        """
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
@@ -66,38 +64,33 @@ class SigningAction(ActionBase):
         return result
 
     def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What travels to the host; neither the authority's key nor its passphrase are for it."""
+        """The arguments to send to the host, without the authority's key and passphrase."""
         return {name: options[name] for name in self.ARGUMENTS}
 
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         _validation, options = self.validate_argument_spec(
-            {**SIGNING_ARGUMENTS, **self.ARGUMENTS}, **SIGNING_CONSTRAINTS
+            {**certificates.SIGNING_ARGUMENTS, **self.ARGUMENTS}, **certificates.SIGNING_CONSTRAINTS
         )
         self.check(options)
         return self._issue(options, task_vars)
 
     def _issue(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        """Runs the module, and once more with what it has asked for."""
+        """Run the module, and if it returns requests, once more with the signed certificates."""
         arguments = self.host_arguments(options)
         if options["authority"] is not None:
-            given = {name: options[name] for name in HOST_ARGUMENTS if options[name] is not None}
+            given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
             return self._run_module({**arguments, **given}, task_vars)
         if options["issued"] is not None:
             raise InvalidInput(
-                "issued",
-                expected="to go with authority",
-                found="it with an authority's key",
-                remedy="Leave it out",
+                "issued", problem="issued is allowed only with authority", remedy="Remove the option issued"
             )
         place, material = load_material(options)
         now = datetime.datetime.now(datetime.timezone.utc)
-        # In check mode, the task that would have made the authority has only said so.
-        authority = authority_store.offer_authority(
-            place, material, now, may_be_missing=bool(self._task.check_mode)
-        )
+        # In check mode, an earlier task may only have predicted that it creates the authority.
+        authority = store.offer_authority(place, material, now, may_be_missing=bool(self._task.check_mode))
         arguments["authority"] = pack_authority(authority)
         answer = self._run_module(arguments, task_vars)
-        requests = answer.pop(REQUESTS, None)
+        requests = answer.pop(certificates.REQUESTS, None)
         if not requests:
             return answer
         issued = self.sign(options, requests, material, now)
@@ -107,6 +100,6 @@ class SigningAction(ActionBase):
         answer: dict[str, Any] = self._execute_module(
             module_name=self.MODULE, module_args=arguments, task_vars=task_vars
         )
-        for name in HOST_ARGUMENTS:
+        for name in certificates.HOST_ARGUMENTS:
             answer.get("invocation", {}).get("module_args", {}).pop(name, None)
         return answer

@@ -4,16 +4,16 @@
 
 """The engine contract against a real engine: ``pytest tests/contract --engine-socket PATH``.
 
-The engine needs the images wormhole-lab/busybox:1 and wormhole-lab/nonroot:1. Containers named ``contract-…``
-and the network ``contract`` are made and removed; nothing else is touched.
+The engine needs the images wormhole-lab/busybox:1 and wormhole-lab/nonroot:1. Containers named
+``contract-…`` and the network ``contract`` are created and removed. Nothing else changes.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import Engine
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.engine_contract import (
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import Engine
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.contract import (
     NETWORK,
     PREFIX,
 )
@@ -35,8 +35,7 @@ def real_engine(request):
 
 @pytest.fixture(scope="session")
 def real_network(real_engine):
-    """A network of the contract's own. The collection makes none, so this speaks to the engine behind the
-    adapter."""
+    """Create a network with the engine's client: the adapter cannot create networks."""
     _remove_leftovers(real_engine)
     real_engine._client.create_network(NETWORK, driver="bridge")
     yield NETWORK

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.engine_contract import (
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.contract import (
     EngineContract,
 )
 

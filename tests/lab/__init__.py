@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Throwaway Debian hosts for tests: `Lab.owned()` starts some, `Lab.attach()` finds those of `./dev lab up`.
+"""Throwaway Debian hosts for tests. `Lab.owned()` starts a lab, `Lab.attach()` finds the lab of
+`./dev lab up`.
 
 with Lab.owned([HostSpec(release=13), HostSpec(release=12, variant="bare")]) as lab:
     for host in lab.hosts:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How hosts are reached: keys, known hosts, SSH options and the Ansible inventory."""
+"""Access to hosts: SSH keys, known hosts, SSH options and the Ansible inventory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.spec import HostState
 
 
 def ensure_key(path: Path) -> str:
-    """Make a key pair if there is none; return its public half."""
+    """Create a key pair if it is missing; return the public key."""
     public = path.with_name(f"{path.name}.pub")
     if not public.exists():
         path.unlink(missing_ok=True)
@@ -32,8 +32,8 @@ def ensure_key(path: Path) -> str:
 def ssh_options(paths: LabPaths, name: str) -> list[str]:
     """Return the options of `ssh` for a host.
 
-    The connection is shared: its master lives in the lab, so that it ends with the lab, and whoever finds no master
-    connects directly.
+    The connection is shared. Its master runs in the lab, so it ends with the lab. Without a master,
+    `ssh` connects directly.
     """
     return [
         "-F/dev/null",
@@ -51,7 +51,7 @@ def ssh_options(paths: LabPaths, name: str) -> list[str]:
 
 
 def _known_hosts_options(paths: LabPaths) -> list[str]:
-    # The quotes are for ssh, which would take a path with spaces for several.
+    # ssh splits a path with spaces unless it is quoted.
     return [
         f'-oUserKnownHostsFile="{paths.known_hosts}"',
         "-oGlobalKnownHostsFile=/dev/null",
@@ -73,12 +73,12 @@ def write_known_hosts(paths: LabPaths, hosts: Iterable[HostState]) -> None:
 
 
 def host_key(paths: LabPaths, host: HostState) -> Path:
-    """Return where a host's private host key is made."""
+    """Return the path of a host's private host key."""
     return paths.ssh / f"host-{host.name}"
 
 
 def write_inventory(paths: LabPaths, hosts: Iterable[HostState]) -> None:
-    """Write an ordinary Ansible inventory. JSON is YAML, and needs no library to write."""
+    """Write an Ansible inventory. It is JSON, which is valid YAML and needs no library to write."""
     groups: dict[str, Any] = {}
     for host in hosts:
         variables = {
@@ -97,7 +97,7 @@ def write_inventory(paths: LabPaths, hosts: Iterable[HostState]) -> None:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a file so that a reader sees either the old one or the new one."""
+    """Replace a file atomically: a reader sees either the old content or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(dir=path.parent)
     with os.fdopen(descriptor, "w") as stream:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Debian packages by way of this machine's own apt: its mirror, its proxy, its keyrings."""
+"""Debian packages through this machine's apt, with its mirror, proxy and keyrings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.process import run
-from lab.spec import SUITES
+from lab.spec import DEBIAN, Debian
 
 _KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
@@ -25,40 +25,41 @@ _TARGETS = (
     "$(REPO_URI) $(RELEASE) $(COMPONENT)",
     "Created-By: Packages",
 )
-# What says how to reach and judge a mirror. What says which indexes to fetch is left to mmdebstrap.
+# Settings for reaching and verifying a mirror. mmdebstrap itself decides which indexes to fetch.
 _TRANSPORT = re.compile(r'^(Acquire::(?:http|https|Retries|Check-Valid-Until|Check-Date)\b.*) "(.+)";$')
 
 
 def keyring() -> Path:
-    """Return the keyring that signs every Debian release."""
+    """Return the keyring with the keys of all Debian releases."""
     for path in _KEYRINGS:
         if path.exists():
             return path
     raise LabError(
-        "no keyring of the Debian archive",
+        "the keyring of the Debian archive is missing",
         expected=" or ".join(map(str, _KEYRINGS)),
         remedy="apt-get install debian-archive-keyring",
     )
 
 
-def this_suite() -> str:
-    """Return the code name of the Debian release this machine runs."""
-    release = dict(
+def this_release() -> Debian:
+    """Return the Debian release this machine runs."""
+    found = dict(
         line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line
     )
-    suite = release.get("VERSION_CODENAME", "").strip('"')
-    if suite not in SUITES.values():
+    suite = found.get("VERSION_CODENAME", "").strip('"')
+    supported = {debian.suite: debian for debian in DEBIAN.values() if debian.outer}
+    if suite not in supported:
         raise LabError(
-            "the lab does not run on this machine",
-            expected=f"Debian {' or '.join(SUITES.values())}",
-            found=release.get("PRETTY_NAME", "no /etc/os-release").strip('"'),
+            "the lab does not support this machine",
+            expected=f"Debian {' or '.join(supported)}",
+            found=found.get("PRETTY_NAME", "no /etc/os-release").strip('"'),
         )
-    return suite
+    return supported[suite]
 
 
-def translate(targets: str, here: str, there: str, signed_by: Path) -> list[str]:
-    """Turn this machine's index targets into the sources of another suite, of Debian's own archives only."""
-    wanted = {f"{here}{pocket}": f"{there}{pocket}" for pocket in ("", "-updates", "-security")}
+def translate(targets: str, here: Debian, there: Debian, signed_by: Path) -> list[str]:
+    """Convert this machine's index targets of Debian's own archives to sources of another release."""
+    wanted = {f"{here.suite}{pocket}": f"{there.suite}{pocket}" for pocket in there.pockets}
     sources = []
     for line in targets.splitlines():
         uri, release, component = line.split()
@@ -69,31 +70,31 @@ def translate(targets: str, here: str, there: str, signed_by: Path) -> list[str]
     return sources
 
 
-def sources(suite: str) -> list[str]:
-    """Return the sources of a Debian suite, at the mirrors this machine uses itself."""
-    here = this_suite()
-    found = translate(run(_TARGETS), here, suite, keyring())
-    if not found:  # apt names no target before its first update
+def sources(release: Debian) -> list[str]:
+    """Return the sources of a Debian release at the mirrors that this machine uses."""
+    here = this_release()
+    found = translate(run(_TARGETS), here, release, keyring())
+    if not found:  # apt lists no targets before its first update
         run(["apt-get", "update"])
-        found = translate(run(_TARGETS), here, suite, keyring())
+        found = translate(run(_TARGETS), here, release, keyring())
     if not found:
         raise LabError(
-            "no Debian mirror is known",
-            expected=f"an apt source of this machine for {here} main",
+            "this machine has no Debian mirror",
+            expected=f"an apt source of this machine for {here.suite} main",
             found="none in /etc/apt/sources.list and /etc/apt/sources.list.d",
         )
     return found
 
 
 def transport_options(dump: str | None = None) -> list[str]:
-    """Return this machine's apt settings for reaching a mirror, as mmdebstrap takes them."""
+    """Return this machine's apt settings for reaching a mirror, as options of mmdebstrap."""
     dump = run(["apt-config", "dump"]) if dump is None else dump
     matches = (_TRANSPORT.match(line) for line in dump.splitlines())
     return [f'{match[1]} "{match[2]}";' for match in matches if match]
 
 
-def mmdebstrap(suite: str, target: Path, packages: Sequence[str], *options: str) -> None:
-    """Make a root file system as a tar archive."""
+def mmdebstrap(release: Debian, target: Path, packages: Sequence[str], *options: str) -> None:
+    """Build a root file system as a tar archive."""
     run(
         [
             "mmdebstrap",
@@ -107,9 +108,9 @@ def mmdebstrap(suite: str, target: Path, packages: Sequence[str], *options: str)
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*",
             *options,
-            suite,
+            release.suite,
             str(target),
-            *sources(suite),
+            *sources(release),
         ],
         remedy="check that `apt-get update` works on this machine",
     )

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Things that are built once: named by what they are made of, and there only when they are whole."""
+"""Files that are built once.
+
+Their names contain a hash of their inputs, and they only appear when complete.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ Progress = Callable[[str], None]
 
 
 def key(parts: Iterable[str], modules: Iterable[str] = ()) -> str:
-    """Hash what a thing is made of: words, and the source of the modules of this package that make it."""
+    """Hash the inputs of a build: words, and the source of this package's modules that run it."""
     sources = (Path(__file__).with_name(f"{module}.py").read_text() for module in modules)
     digest = hashlib.sha256()
     for part in (*parts, *sources):
@@ -26,14 +29,17 @@ def key(parts: Iterable[str], modules: Iterable[str] = ()) -> str:
 
 
 def build_once(target: Path, build: Callable[[Path], None], what: str, progress: Progress) -> Path:
-    """Return `target`, after `build(draft)` if it is not there; an interrupted build leaves no target."""
+    """Return `target`; if it is missing, run `build(draft)` first.
+
+    An interrupted build leaves no target.
+    """
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_name(f"{target.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if target.exists():
-            return target  # somebody else built it meanwhile
+            return target  # another process built it meanwhile
         draft = target.with_name(f"draft-{target.name}")
         remove(draft)
         progress(f"building {what} (once) …")
@@ -48,7 +54,7 @@ def build_once(target: Path, build: Callable[[Path], None], what: str, progress:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder, if it is there."""
+    """Remove a file or directory, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

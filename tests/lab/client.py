@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tests see of the lab: `Lab` and `Host`."""
+"""The lab's interface for tests: `Lab` and `Host`."""
 
 from __future__ import annotations
 
@@ -38,27 +38,27 @@ class Host:
 
     @property
     def name(self) -> str:
-        """The host's name, here, in the inventory and on itself: d13-1."""
+        """The host's name in the lab, in the inventory and on the host itself, such as d13-1."""
         return self._state.name
 
     @property
     def address(self) -> str:
-        """The host's IPv4 address; it survives a reboot."""
+        """The host's IPv4 address, which does not change in a reboot."""
         return self._state.address
 
     @property
     def release(self) -> Release:
-        """The Debian release: 12 or 13."""
+        """The Debian release."""
         return self._state.release
 
     @property
     def variant(self) -> Variant:
-        """`standard`, or `bare`: without Docker and its Python libraries."""
+        """`standard`, or `bare` (without Docker and its Python libraries)."""
         return self._state.variant
 
     @property
     def spec(self) -> HostSpec:
-        """What the host was to be."""
+        """The specification that the host was created with."""
         return HostSpec(self.release, self.variant)
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class Host:
         input: str | None = None,
         timeout: float = 120,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command (words, or a line for the host's shell); with `check`, a failure raises `LabError`."""
+        """Run words, or a line for the host's shell. With `check`, a failure raises `LabError`."""
         line = command if isinstance(command, str) else shlex.join(command)
         done = subprocess.run(
             access.ssh_argv(self._paths, self._state, line),
@@ -91,7 +91,7 @@ class Host:
         return done
 
     def write(self, path: str, text: str, mode: int = 0o644) -> None:
-        """Write a file with its final mode; the folder is made if need be."""
+        """Write a file with its final mode; create its directory if needed."""
         target, folder = shlex.quote(path), shlex.quote(str(Path(path).parent))
         self.run(f"mkdir -p {folder} && install -m {mode:04o} /dev/stdin {target}", input=text)
 
@@ -100,7 +100,7 @@ class Host:
         return self.run(["cat", path]).stdout
 
     def reboot(self, power_cut: bool = False) -> None:
-        """Reboot, in good order or as if the power failed, and wait until the host is back under SSH."""
+        """Reboot, with a shutdown or as after a power failure, and wait for SSH."""
         control.request(self._paths, quiet, "reboot", name=self.name, power_cut=power_cut)
 
     def destroy(self) -> None:
@@ -108,25 +108,26 @@ class Host:
         control.request(self._paths, quiet, "destroy", name=self.name)
 
     def authorize(self, public_key: str) -> None:
-        """Let a further key log in as root, given as the text of its `.pub` file."""
+        """Authorize another public key, the text of a `.pub` file, for root."""
         control.request(self._paths, quiet, "authorize", name=self.name, public_key=public_key)
 
     def ssh_argv(self, *command: str) -> list[str]:
-        """Return the `ssh` command line that runs a command on the host, for those who start it themselves."""
+        """Return the `ssh` command line that runs a command on the host."""
         return access.ssh_argv(self._paths, self._state, *command)
 
     @contextmanager
     def cut_off(self) -> Iterator[None]:
-        """Make the host unreachable by SSH from the lab's network, for the length of a `with` block.
+        """Make the host unreachable by SSH from the lab's network, inside a `with` block.
 
-        What runs behind `lab.netns.enter_argv` finds "Connection refused", at once. This object still reaches the host:
-        it comes from the machine's own network. A reboot ends the cut.
+        A program that runs with `lab.netns.enter_argv` gets "Connection refused" at once. This
+        object still reaches the host, because it connects from the machine's own network. A reboot
+        restores the connection.
         """
-        # A reset and no ICMP error: those come at most once a second.
+        # A TCP reset, because the kernel sends at most one ICMP error a second.
         subnet = network.Subnet(ipaddress.IPv4Network(f"{self.address}/24", strict=False))
         rule = f"INPUT -s {subnet.gateway} -p tcp --dport 22 --syn -j REJECT --reject-with tcp-reset"
         self.run(f"iptables -I {rule}")
-        # The lab's shared connection is open already; it cannot be opened again until the cut ends.
+        # Close the lab's shared connection. It cannot be opened again inside the `with` block.
         ssh, *rest = self.ssh_argv()
         subprocess.run([ssh, "-Oexit", *rest], stdin=subprocess.DEVNULL, capture_output=True, check=False)
         try:
@@ -136,14 +137,14 @@ class Host:
 
     @contextmanager
     def forward_docker_socket(self, local_path: Path) -> Iterator[Path]:
-        """Make the host's Docker socket appear at a local path, for the length of a `with` block."""
+        """Forward the host's Docker socket to a local path, inside a `with` block."""
         local_path.unlink(missing_ok=True)
-        # The lab's shared connection does the forwarding, so that nothing of it outlives the lab.
+        # The lab's shared connection forwards the socket, so that forwarding ends with the lab.
         deadline = time.monotonic() + 10
         while (failure := self._forward("forward", local_path)) and time.monotonic() < deadline:
-            time.sleep(0.1)  # after a reboot the connection is a moment later than the host
+            time.sleep(0.1)  # after a reboot, the connection opens slightly later than the host boots
         if failure:
-            raise LabError(f"no way to the Docker socket of {self.name}", found=failure)
+            raise LabError(f"the Docker socket of {self.name} could not be forwarded", found=failure)
         try:
             yield local_path
         finally:
@@ -151,7 +152,7 @@ class Host:
             local_path.unlink(missing_ok=True)
 
     def _forward(self, verb: str, local_path: Path) -> str:
-        """Have the shared connection begin or end to forward; return what went wrong."""
+        """Start or stop forwarding on the shared connection; return the error, if any."""
         ssh, *rest = self.ssh_argv()
         argv = [ssh, f"-O{verb}", f"-L{local_path}:/run/docker.sock", *rest]
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -161,8 +162,9 @@ class Host:
 class Lab:
     """A running lab.
 
-    `Lab.owned([HostSpec(), …])` is a context manager: the lab lives as long as the `with` block, and no longer than
-    this process even if that is killed. `Lab.up()` starts one that stays, `Lab.attach()` finds one that runs.
+    `Lab.owned([HostSpec(), …])` is a context manager: the lab ends with the `with` block, and with
+    this process, even if it is killed. `Lab.up()` starts a lab that keeps running. `Lab.attach()`
+    finds a running lab.
     """
 
     def __init__(self, paths: LabPaths, progress: Progress = quiet) -> None:
@@ -174,7 +176,7 @@ class Lab:
     def owned(
         cls, hosts: Iterable[HostSpec] = (), *, root: Path = CLONE, progress: Progress = quiet
     ) -> Iterator[Lab]:
-        """Start a lab with these hosts for the length of a `with` block."""
+        """Start a lab with these hosts, which ends with the `with` block."""
         paths, specs = LabPaths(root.resolve()), list(hosts)
         lifecycle.prepare(paths, (spec.release for spec in specs), progress)
         process, lifeline = lifecycle.start(paths, progress, owned=True)
@@ -189,7 +191,7 @@ class Lab:
 
     @classmethod
     def up(cls, hosts: Iterable[HostSpec] = (), *, root: Path = CLONE, progress: Progress = quiet) -> Lab:
-        """Find the running lab of this clone, or start one that runs until `down`; add hosts that it lacks."""
+        """Find this clone's running lab, or start one that runs until `down`; add missing hosts."""
         paths, missing = LabPaths(root.resolve()), list(hosts)
         if control.supervisor_pid(paths) is None:
             lifecycle.prepare(paths, (spec.release for spec in missing), progress)
@@ -203,36 +205,36 @@ class Lab:
 
     @classmethod
     def attach(cls, *, root: Path = CLONE, progress: Progress = quiet) -> Lab | None:
-        """Find the running lab of this clone; None if there is none."""
+        """Find the running lab of this clone; None if no lab is running."""
         paths = LabPaths(root.resolve())
         return cls(paths, progress) if control.supervisor_pid(paths) is not None else None
 
     @staticmethod
     def down(*, root: Path = CLONE) -> list[str]:
-        """End the lab of this clone, if there is one, and clear up; return what could not be removed."""
+        """Stop this clone's lab, if it runs, and clean up; return what could not be removed."""
         return lifecycle.stop(LabPaths(root.resolve()))
 
     @property
     def paths(self) -> LabPaths:
-        """Where the lab keeps its things."""
+        """The lab's paths."""
         return self._paths
 
     @property
     def pid(self) -> int:
-        """The supervisor's process id."""
+        """The supervisor's process ID."""
         pid = control.supervisor_pid(self._paths)
         if pid is None:
-            raise LabError("no lab is running in this clone", remedy="./dev lab up")
+            raise LabError("no lab is running in this clone", remedy="start one with ./dev lab up")
         return pid
 
     @property
     def inventory_path(self) -> Path:
-        """An ordinary Ansible inventory of all hosts; it follows as hosts come and go."""
+        """Path of an Ansible inventory of all hosts, updated when hosts are added or removed."""
         return self._paths.inventory
 
     @property
     def hosts(self) -> list[Host]:
-        """All hosts, in the order in which they were made."""
+        """All hosts, ordered by address."""
         keys = ("name", "address", "octet", "release", "variant")
         found = control.request(self._paths, self._progress, "list")
         return [Host(self._paths, HostState(**{key: entry[key] for key in keys})) for entry in found]
@@ -246,8 +248,13 @@ class Lab:
         known = ", ".join(host.name for host in hosts) or "(none)"
         raise LabError(f"no host {name} in the lab", expected=f"one of {known}")
 
+    def build(self, spec: HostSpec) -> None:
+        """Build what hosts of a kind are made of, if it is missing, without booting one."""
+        lifecycle.prepare(self._paths, [spec.release], self._progress)
+        control.request(self._paths, self._progress, "build", release=spec.release, variant=spec.variant)
+
     def fresh_host(self, spec: HostSpec | None = None) -> Host:
-        """Boot one more host, as new. `Host.destroy` removes it."""
+        """Boot a new host. `Host.destroy` removes it."""
         spec = spec or HostSpec()
         lifecycle.prepare(self._paths, [spec.release], self._progress)
         made = control.request(self._paths, self._progress, "add", release=spec.release, variant=spec.variant)

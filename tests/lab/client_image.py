@@ -4,7 +4,8 @@
 
 """The image with one TLS client of each kind: `wormhole-lab/clients:1`.
 
-An archive of its own, which no host has until a scenario loads it: it is as large as all others together.
+It has its own archive, because it is as large as all other images together. A scenario that needs
+it loads it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from pathlib import Path
 from lab import cache
 from lab.container_images import RELEASE, ImageParts, build_layers, work_directory, write_archive
 from lab.paths import LabPaths
-from lab.spec import SUITES
 
 IMAGE = "wormhole-lab/clients:1"
 PACKAGES = (
@@ -24,7 +24,7 @@ PACKAGES = (
     "curl",
     "openssl",
     "gnutls-bin",
-    # Debian's JRE holds the compiler's module: `java -m jdk.compiler/com.sun.tools.javac.Main`.
+    # Debian's JRE includes the compiler: `java -m jdk.compiler/com.sun.tools.javac.Main`.
     "default-jre-headless",
     "busybox-static",
     "ca-certificates",
@@ -33,13 +33,13 @@ _EXCLUDE = ("/usr/share/nodejs/corepack/*", "/usr/lib/jvm/*/lib/server/classes_n
 
 
 def archive_path(paths: LabPaths) -> Path:
-    """Return where the archive with the image is kept."""
-    key = cache.key((SUITES[RELEASE],), ("apt", "container_images", "client_image"))
+    """Return the path of the archive with the image."""
+    key = cache.key((RELEASE.suite, *RELEASE.pockets), ("apt", "container_images", "client_image"))
     return paths.cache / f"clients-{key}.tar"
 
 
 def ensure_archive(paths: LabPaths, progress: cache.Progress) -> Path:
-    """Return an archive for `docker load` with the image; make it first if need be."""
+    """Return an archive for `docker load` with the image; build it if needed."""
     return cache.build_once(archive_path(paths), _build, "the image of the TLS clients", progress)
 
 

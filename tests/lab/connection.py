@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One SSH connection to a host that stays open, for all who use the lab's SSH options."""
+"""A shared SSH connection to a host, for all programs that use the lab's SSH options."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _OPEN_SECONDS = 10
 
 
 class SharedConnection:
-    """Opened by the supervisor, hence a process of the lab's, which ends with it.
+    """The master of a shared connection. It is a process of the lab, so it ends with the lab.
 
-    Whoever asks the connection to stop (Ansible does, to log in anew) gets his wish: it is opened again afterwards.
+    A program may stop the connection, as Ansible does to log in again. It is then reopened.
     """
 
     def __init__(self, paths: LabPaths, host: HostState) -> None:
@@ -43,10 +43,10 @@ class SharedConnection:
 
     def _keep(self) -> None:
         while not self._closed.is_set():
-            # A leftover socket would make ssh connect without sharing.
+            # With a leftover socket, ssh would connect without sharing.
             self._socket.unlink(missing_ok=True)
             self._process = subprocess.Popen(self._argv, stdin=subprocess.DEVNULL)
-            if self._closed.is_set():  # in between: close() saw no process
+            if self._closed.is_set():  # close() ran before the process was stored
                 self._process.kill()
             self._process.wait()
             self._closed.wait(0.1)

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images for wormholed containers, made without an engine and without a registry.
+"""The images for wormholes, built without an engine and without a registry.
 
 - `wormhole-lab/cli:1`: the Docker command line with buildx and Compose, openssl, curl and BusyBox
-- `wormhole-lab/nonroot:1`: the same as user 1234:1234, which is called `ci`
+- `wormhole-lab/nonroot:1`: the same, run as user 1234:1234, `ci`
 - `wormhole-lab/busybox:1`: BusyBox only
 
-All three wait for ever and end at once on SIGTERM.
+All three run until SIGTERM, and then exit at once.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from typing import Any
 from lab import apt, cache
 from lab.paths import LabPaths
 from lab.process import run
-from lab.spec import SUITES, Release
+from lab.spec import DEBIAN, DEFAULT
 
-# One release's packages serve hosts of both: a newer client talks to an older engine.
-RELEASE: Release = 13
+# The packages of one release serve hosts of all releases: newer clients support older engines.
+RELEASE = DEBIAN[DEFAULT]
 CLI_PACKAGES = (
     "docker-cli",
     "docker-buildx",
@@ -40,7 +40,7 @@ CLI_PACKAGES = (
     "ca-certificates",
 )
 
-# PID 1 has no default action for SIGTERM: without the trap, stopping a container takes ten seconds.
+# PID 1 ignores SIGTERM by default: without the trap, stopping a container takes ten seconds.
 COMMAND = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 3600 & wait $!; done"]
 
 _FILES = {
@@ -63,18 +63,18 @@ _MERGED_USR = (
 
 
 def images_key() -> str:
-    """Name what the images are made of."""
-    return cache.key((SUITES[RELEASE],), ("apt", "container_images"))
+    """Return a hash of the images' inputs."""
+    return cache.key((RELEASE.suite, *RELEASE.pockets), ("apt", "container_images"))
 
 
 def images_path(paths: LabPaths) -> Path:
-    """Return where the archive with the three images is kept."""
+    """Return the path of the archive with the three images."""
     return paths.cache / f"images-{images_key()}.tar"
 
 
 def ensure_images(paths: LabPaths, progress: cache.Progress) -> Path:
-    """Return an archive for `docker load` with the three images; make it first if need be."""
-    return cache.build_once(images_path(paths), _build, "the images for wormholed containers", progress)
+    """Return an archive for `docker load` with the three images; build it if needed."""
+    return cache.build_once(images_path(paths), _build, "the images for wormholes", progress)
 
 
 def _build(draft: Path) -> None:
@@ -84,7 +84,7 @@ def _build(draft: Path) -> None:
 
 @contextmanager
 def work_directory(draft: Path) -> Iterator[Path]:
-    """A directory beside a draft for what it is made of; gone after the `with` block."""
+    """A directory next to a draft for intermediate files. It is removed after the `with` block."""
     work = draft.with_name(f"{draft.name}.work")
     cache.remove(work)
     work.mkdir()
@@ -118,18 +118,18 @@ def _build_in(work: Path, archive: Path) -> None:
 
 
 def build_layers(work: Path, packages: Sequence[str], exclude: Sequence[str] = ()) -> tuple[Path, Path]:
-    """Make an image's two layers: Debian packages, unpacked only, and what makes a user land of them.
+    """Make an image's two layers: Debian packages, unpacked only, and what makes a user land of
+    them.
 
     Args:
         work: where the layers are made.
-        packages: with busybox-static and ca-certificates among them, which the second layer is made from.
+        packages: with busybox-static and ca-certificates among them, which the second layer is made
+            from.
         exclude: patterns of paths that the image can do without.
     """
     unpacked, additions = work / "packages.tar", work / "additions.tar"
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in (*_EXCLUDE, *exclude)]
-    apt.mmdebstrap(
-        SUITES[RELEASE], unpacked, packages, "--variant=extract", f"--setup-hook={_MERGED_USR}", *options
-    )
+    apt.mmdebstrap(RELEASE, unpacked, packages, "--variant=extract", f"--setup-hook={_MERGED_USR}", *options)
     with tarfile.open(unpacked) as layer:
         present = {Path(name).name for name in layer.getnames() if "bin/" in name}
         certificates = b"".join(_read(layer, name) for name in layer.getnames() if name.endswith(".crt"))
@@ -145,7 +145,7 @@ def build_layers(work: Path, packages: Sequence[str], exclude: Sequence[str] = (
 
 @dataclass(frozen=True)
 class ImageParts:
-    """What an image is made of."""
+    """The parts of an image."""
 
     name: str
     layers: tuple[Path, ...]
@@ -153,7 +153,7 @@ class ImageParts:
 
 
 def write_archive(target: Path, images: Sequence[ImageParts]) -> None:
-    """Write what `docker save` would: for each image its configuration and its layers."""
+    """Write an archive like `docker save`: the configuration and the layers of each image."""
     architecture = run(["dpkg", "--print-architecture"]).strip()
     manifest: list[dict[str, Any]] = []
     with tarfile.open(target, "w") as archive:

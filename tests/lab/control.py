@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The client's end of the control socket."""
+"""The client side of the control socket."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.paths import LabPaths
 
 
 def connect(paths: LabPaths) -> socket.socket | None:
-    """Connect to the supervisor; None where none answers."""
+    """Connect to the supervisor; None if no supervisor is running."""
     connection = socket.socket(socket.AF_UNIX)
     try:
         connection.connect(str(paths.control_socket))
@@ -28,7 +28,7 @@ def connect(paths: LabPaths) -> socket.socket | None:
 
 
 def supervisor_pid(paths: LabPaths) -> int | None:
-    """Return the supervisor's process id, as the kernel knows it; None where none answers."""
+    """Return the supervisor's process ID, from the socket; None if no supervisor is running."""
     connection = connect(paths)
     if connection is None:
         return None
@@ -39,10 +39,10 @@ def supervisor_pid(paths: LabPaths) -> int | None:
 
 
 def request(paths: LabPaths, progress: Progress, operation: str, **arguments: Any) -> Any:
-    """Ask the supervisor for something; pass its progress on, return its result, raise its error."""
+    """Send a request to the supervisor; report its progress, return its result, raise its error."""
     connection = connect(paths)
     if connection is None:
-        raise LabError("no lab is running in this clone", remedy="./dev lab up")
+        raise LabError("no lab is running in this clone", remedy="start one with ./dev lab up")
     with connection, connection.makefile("rw", encoding="utf-8") as stream:
         stream.write(json.dumps({"operation": operation, **arguments}) + "\n")
         stream.flush()
@@ -54,7 +54,7 @@ def request(paths: LabPaths, progress: Progress, operation: str, **arguments: An
                 raise LabError.from_json(value)
             progress(value)
     raise LabError(
-        f"the lab ended while asked to {operation}",
+        f"the lab ended during the request {operation}",
         found=f"see {paths.log}",
-        remedy="./dev lab up starts another",
+        remedy="start another with ./dev lab up",
     )

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make a fresh Debian root file system into a lab host's; mmdebstrap runs this as a hook.
+"""Turn a new Debian root file system into that of a lab host; mmdebstrap runs this as a hook.
 
-The host gets a package repository of its own, which holds what its engine and its Python libraries need, and no
-other: `apt-get install docker.io` works there without a network.
+The host gets a local package repository with its engine, its Python libraries and their
+dependencies, and no other package source. So `apt-get install docker.io` works there without a
+network.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ import sys
 from pathlib import Path
 
 from lab.process import run
-from lab.spec import engine_packages
+from lab.spec import DEBIAN, Debian
 
 REPOSITORY = "srv/apt"
 
-# Units that would touch the kernel, which a host shares with the machine, or that wake up for nothing.
+# Units that would change the kernel, which a host shares with the machine, and periodic units that
+# hosts do not need.
 MASKED = (
     "systemd-modules-load.service",
     "systemd-sysctl.service",
@@ -65,13 +67,13 @@ def index_entry(deb: Path, control: str) -> str:
     return f"{control.strip()}\nFilename: ./{deb.name}\nSize: {size}\nSHA256: {digest}\n"
 
 
-def add_repository(root: Path, release: int) -> None:
-    """Fetch what a bare host lacks into a repository inside it, and make that its only package source."""
+def add_repository(root: Path, release: Debian) -> None:
+    """Download a bare host's missing packages to a repository on it, its only package source."""
     repository = root / REPOSITORY
     (repository / "partial").mkdir(parents=True)
     fetch = ["apt-get", "install", "--yes", "--download-only", "-o", f"Dir::Cache::archives={repository}"]
     run(
-        [*fetch, *engine_packages(release)],
+        [*fetch, *release.engine_packages],
         env={**os.environ, "APT_CONFIG": os.environ["MMDEBSTRAP_APT_CONFIG"]},
     )
     (repository / "partial").rmdir()
@@ -84,7 +86,7 @@ def add_repository(root: Path, release: int) -> None:
     digest = hashlib.sha256(packages).hexdigest()
     (repository / "Release").write_text(_RELEASE.format(digest=digest, size=len(packages)))
 
-    # The settings of mmdebstrap's own apt and dpkg, recommended packages switched off among them, are not for the host.
+    # Remove mmdebstrap's settings of apt and dpkg, such as those that disable recommended packages.
     for path in (root / "etc/apt/apt.conf.d/99mmdebstrap", root / "etc/dpkg/dpkg.cfg.d/99mmdebstrap"):
         path.unlink(missing_ok=True)
     for path in (root / "etc/apt/sources.list", *(root / "etc/apt/sources.list.d").iterdir()):
@@ -94,11 +96,12 @@ def add_repository(root: Path, release: int) -> None:
 
 
 def configure(root: Path) -> None:
-    """Write what every host has in common, and remove what each must have for itself."""
+    """Write the settings that all hosts share; remove the files that must differ between hosts."""
     (root / "etc/ssh/sshd_config.d/lab.conf").write_text(_SSHD)
     for path in (*(root / "etc/ssh").glob("ssh_host_*"), root / "etc/hostname"):
         path.unlink(missing_ok=True)
-    # Each host gets its own. Without any, systemd would call it a first boot and enable all it has, networkd too.
+    # Each host gets its own ID later. Without any, systemd would treat the boot as the first one
+    # and enable all units.
     (root / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
     for unit in MASKED:
         mask = root / "etc/systemd/system" / unit
@@ -108,7 +111,7 @@ def configure(root: Path) -> None:
 
 def main() -> None:
     """Run as `python -m lab.customize RELEASE ROOT`."""
-    release, root = int(sys.argv[1]), Path(sys.argv[2])
+    release, root = DEBIAN[int(sys.argv[1])], Path(sys.argv[2])
     configure(root)
     add_repository(root, release)
 

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The outer engine, whose containers are the lab's hosts.
+"""The outer engine. Its containers are the lab's hosts.
 
-Its programs are unpacked from this machine's Debian packages into the cache, not installed: no service of theirs can
-start, and an engine that the machine already has is neither used nor touched.
+Its programs are unpacked from Debian packages into the cache, and not installed: none of their
+services can start, and an engine of the machine is neither used nor changed.
 """
 
 from __future__ import annotations
@@ -21,29 +21,26 @@ from lab.errors import LabError
 from lab.paths import LabPaths
 from lab.process import run
 
-PACKAGES = {
-    "bookworm": ("docker.io", "containerd", "runc"),
-    "trixie": ("docker.io", "docker-cli", "containerd", "runc"),
-}
 _START_SECONDS = 30
 
 
 def programs(paths: LabPaths) -> Path:
-    """Return the folder into which the engine's packages are unpacked."""
-    suite = apt.this_suite()
-    key = cache.key((suite, *PACKAGES[suite]))
-    return paths.cache / f"engine-{suite}-{key}"
+    """Return the directory of the unpacked engine packages."""
+    machine = apt.this_release()
+    key = cache.key((machine.suite, *machine.outer))
+    return paths.cache / f"engine-{machine.suite}-{key}"
 
 
 def ensure_programs(paths: LabPaths, progress: cache.Progress) -> Path:
-    """Return the engine's programs; fetch and unpack them first if need be."""
+    """Return the directory of the engine's programs; download and unpack them if needed."""
 
     def build(draft: Path) -> None:
         draft.mkdir()
-        packages = PACKAGES[apt.this_suite()]
-        apt.sources(apt.this_suite())  # runs the first `apt-get update` of this machine if there was none
-        # Without the option apt drops to a user that cannot write into root's folder, and warns.
-        fetch = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *packages]
+        machine = apt.this_release()
+        apt.sources(machine)  # runs `apt-get update` if this machine never did
+        # Without this option, apt switches to a user that cannot write to root's directory, and
+        # warns.
+        fetch = ["apt-get", "download", "-o", "APT::Sandbox::User=root", *machine.outer]
         run(["env", f"--chdir={draft}", *fetch], remedy="run apt-get update")
         for deb in draft.glob("*.deb"):
             run(["dpkg-deb", "--extract", str(deb), str(draft)])
@@ -53,7 +50,7 @@ def ensure_programs(paths: LabPaths, progress: cache.Progress) -> Path:
 
 
 class Engine:
-    """The outer engine, as the supervisor sees it."""
+    """The outer engine, for the supervisor."""
 
     def __init__(self, paths: LabPaths) -> None:
         self._paths = paths
@@ -63,14 +60,14 @@ class Engine:
             "PATH": f"{top}/usr/sbin:{top}/usr/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "DOCKER_HOST": f"unix://{paths.docker_socket}",
             "DOCKER_CONFIG": str(paths.lab / "docker-config"),
-            # The client package of the outer engine comes without buildx.
+            # The outer engine's client package does not include buildx.
             "DOCKER_BUILDKIT": "0",
         }
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start dockerd and wait until it answers."""
         exec_root = self._paths.run / "exec"
-        # Never the machine's own /etc/docker/daemon.json.
+        # Do not read the machine's /etc/docker/daemon.json.
         configuration = self._paths.lab / "daemon.json"
         configuration.write_text("{}\n")
         with self._paths.engine_log.open("wb") as log:
@@ -84,7 +81,7 @@ class Engine:
                     f"--host=unix://{self._paths.docker_socket}",
                     "--exec-opt=native.cgroupdriver=cgroupfs",
                     "--storage-driver=overlay2",
-                    # The supervisor wires the hosts itself: plain routing, not a packet filter in sight.
+                    # The supervisor connects the hosts itself, without a packet filter.
                     "--bridge=none",
                     "--iptables=false",
                     "--ip6tables=false",
@@ -100,7 +97,7 @@ class Engine:
             if process.poll() is not None or time.monotonic() > deadline:
                 words = self._paths.engine_log.read_text(errors="replace")[-2000:]
                 raise LabError(
-                    "the lab's Docker engine does not start", found=f"{self._paths.engine_log}: …{words}"
+                    "the lab's Docker engine did not start", found=f"{self._paths.engine_log}: …{words}"
                 )
             time.sleep(0.05)
         return process
@@ -120,28 +117,28 @@ class Engine:
         )
 
     def docker(self, *arguments: str, input: str | bytes | None = None) -> str:
-        """Run a docker command against the outer engine."""
+        """Run a docker command on the outer engine."""
         return run(["docker", *arguments], env=self._env, input=input).strip()
 
     def try_docker(self, *arguments: str) -> str | None:
-        """Run a docker command that may fail; None where it does."""
+        """Run a docker command; None if it fails."""
         try:
             return self.docker(*arguments)
         except LabError:
             return None
 
     def has_image(self, name: str) -> bool:
-        """Say whether an image is there."""
+        """Return whether an image exists."""
         return self.try_docker("image", "inspect", "--format={{.Id}}", name) is not None
 
     def remove_stale_containers(self) -> None:
-        """Remove what a lab before this one left in the data root."""
+        """Remove the containers of an earlier lab from the data root."""
         stale = self.docker("ps", "--all", "--quiet").split()
         if stale:
             self.docker("rm", "--force", "--volumes", *stale)
 
     def remove_images_except(self, current: Sequence[str]) -> None:
-        """Remove every image but these, as far as no other image is built on it."""
+        """Remove all other images that no image depends on."""
         names = self.docker("image", "ls", "--format={{.Repository}}:{{.Tag}}").split()
         for name in names:
             if name not in current:

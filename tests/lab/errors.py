@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one exception of the lab."""
+"""The exception of the lab."""
 
 from __future__ import annotations
 
 
 class LabError(Exception):
-    """Something the lab needs is not as it must be: what, found instead of expected, and what to do."""
+    """An error of the lab: what is wrong, expected and found, and what to do."""
 
     def __init__(self, what: str, *, expected: str = "", found: str = "", remedy: str = "") -> None:
         super().__init__(what)
@@ -25,7 +25,7 @@ class LabError(Exception):
         return "\n".join(parts)
 
     def to_json(self) -> dict[str, str]:
-        """Return the parts, for the way over the control socket."""
+        """Return the parts as JSON for the control socket."""
         return {
             "what": self.what,
             "expected": self.expected,
@@ -35,5 +35,5 @@ class LabError(Exception):
 
     @classmethod
     def from_json(cls, data: dict[str, str]) -> LabError:
-        """Build the exception from what `to_json` returned."""
+        """Create the exception from the value of `to_json`."""
         return cls(data["what"], expected=data["expected"], found=data["found"], remedy=data["remedy"])

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's only process in the machine's own namespaces: starts the supervisor and clears up after it.
+"""The lab's only process in the machine's own namespaces: starts the supervisor and cleans up after
+it.
 
-It ends the lab when it is told to (SIGTERM), when the lab's owner ends (the owner's end of a pipe closes), or when
-the supervisor ends. Should it be killed itself, the kernel still ends the supervisor and the lab; what the kernel does
-not clear, an empty cgroup and a folder in /run, goes at the next `up`, `down` or `clean`.
+It ends the lab on SIGTERM, when the lab's owner ends (the owner's end of a pipe closes), or when
+the supervisor ends. If the guardian is killed, the kernel still ends the supervisor and the lab.
+The next `up`, `down` or `clean` then removes what is left: an empty cgroup and a directory in /run.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from lab.residue import clear
 
 
 def main() -> None:
-    """Run as `python -m lab.guardian`, by the client only."""
+    """Entry point of `python -m lab.guardian`, which only the client runs."""
     parser = argparse.ArgumentParser()
     parser.add_argument("root", type=Path)
     parser.add_argument("subnet")
-    parser.add_argument("--owner", type=int, help="read end of a pipe whose write end the owner holds")
+    parser.add_argument("--owner", type=int, help="read end of a pipe; the owner holds the write end")
     arguments = parser.parse_args()
     paths = LabPaths(arguments.root)
 
@@ -46,7 +47,7 @@ def main() -> None:
         watched.append(arguments.owner)
     select.select(watched, [], [])
     supervisor.kill()
-    # The supervisor's own end comes only after that of every process in the lab.
+    # The supervisor ends after every other process in the lab.
     with contextlib.suppress(ChildProcessError):
         while True:
             os.wait()
@@ -54,17 +55,17 @@ def main() -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of the supervisor when `unshare` ends before it, to see its end and to bury it."""
+    """Become the supervisor's parent if `unshare` ends before it, to wait for it and reap it."""
     pr_set_child_subreaper = 36
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1, 0, 0, 0)
 
 
 def start_supervisor(paths: LabPaths, subnet: str) -> subprocess.Popen[bytes]:
-    """Start the supervisor in namespaces of its own, in a way that it cannot outlive this process."""
+    """Start the supervisor in its own namespaces, so that it ends with this process."""
     outside = os.open("/proc/self/ns/net", os.O_RDONLY)
     return subprocess.Popen(
         [
-            # `unshare` dies with this process, and its child, the supervisor, with `unshare`.
+            # `unshare` is killed with this process, and the supervisor, its child, with `unshare`.
             *("setpriv", "--pdeathsig", "KILL"),
             *("unshare", "--net", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"),
             *(sys.executable, "-m", "lab.supervisor", str(paths.root), subnet, str(outside)),

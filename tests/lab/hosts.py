@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The supervisor's hosts: create, wire, reboot and destroy them."""
+"""The hosts: create, connect, reboot and destroy them, for the supervisor."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from lab.engine import Engine
 from lab.errors import LabError
 from lab.paths import LabPaths
 from lab.process import ip_batch, run
-from lab.spec import HostSpec, HostState, next_name
+from lab.spec import RELEASES, HostSpec, HostState, next_name
 
 _BOOT_SECONDS = 60
 _SHUTDOWN_SECONDS = 30
 
 
 class Hosts:
-    """All hosts of one lab. Its methods may be called from several threads at once."""
+    """All hosts of a lab. Its methods are thread-safe."""
 
     def __init__(self, paths: LabPaths, engine: Engine, subnet: network.Subnet) -> None:
         self._paths = paths
         self._engine = engine
         self._subnet = subnet
         self._lock = threading.Lock()
-        self._building: dict[int, threading.Lock] = {12: threading.Lock(), 13: threading.Lock()}
+        self._building: dict[int, threading.Lock] = {release: threading.Lock() for release in RELEASES}
         self._hosts: dict[str, HostState] = {}
-        # A name is given once: what still tries to reach a host that is gone must not find another one instead.
+        # A name is used once, so that a client of a removed host never reaches another host.
         self._names: set[str] = set()
         self._connections: dict[str, SharedConnection] = {}
-        # Set while a host is booted and reachable; a watcher clears it when the host goes down.
+        # Set while a host is booted and reachable. A watcher clears it when the host stops.
         self._up: dict[str, threading.Event] = {}
         self._errors: dict[str, str] = {}
 
@@ -51,7 +51,7 @@ class Hosts:
             return sorted(self._hosts.values(), key=lambda host: host.octet)
 
     def is_up(self, name: str) -> bool:
-        """Say whether a host is booted and reachable."""
+        """Return whether a host is booted and reachable."""
         return self._up[name].is_set()
 
     def get(self, name: str) -> HostState:
@@ -60,16 +60,21 @@ class Hosts:
             host = self._hosts.get(name)
             known = ", ".join(self._hosts)
         if host is None:
-            raise LabError(f"no host {name} in the lab", expected=f"one of {known or '(none)'}")
+            raise LabError(f"the lab has no host {name}", expected=f"one of {known or '(none)'}")
         return host
 
-    def add(self, spec: HostSpec, progress: cache.Progress) -> HostState:
-        """Boot a new host and wait until it can be reached."""
-        # Two hosts at once would build the same image twice.
+    def build(self, spec: HostSpec, progress: cache.Progress) -> str:
+        """Build what a host is made of, if it is missing; return its image."""
+        # Prevents two hosts from building the same image at the same time.
         with self._building[spec.release]:
             image = images.ensure_image(self._engine, self._paths, spec, progress)
             if spec.variant == "standard":
-                template = images.engine_template(self._engine, self._paths, spec.release, progress)
+                images.engine_template(self._engine, self._paths, spec.release, progress)
+        return image
+
+    def add(self, spec: HostSpec, progress: cache.Progress) -> HostState:
+        """Boot a new host and wait until it is reachable."""
+        image = self.build(spec, progress)
         with self._lock:
             octet = network.free_octet(host.octet for host in self._hosts.values())
             name = next_name(spec.release, self._names)
@@ -83,6 +88,7 @@ class Hosts:
         cache.remove(store.parent)
         store.parent.mkdir(parents=True)
         if spec.variant == "standard":
+            template = images.template_path(self._paths, spec.release)
             run(["cp", "--archive", "--reflink=auto", str(template), str(store)])
         else:
             store.mkdir(mode=0o710)
@@ -99,26 +105,26 @@ class Hosts:
         return host
 
     def reboot(self, name: str, power_cut: bool) -> None:
-        """Restart a host, in good order or not, and wait until it is back."""
+        """Restart a host, with or without a shutdown, and wait until it is reachable."""
         host = self.get(name)
         up = self._up[host.name]
         began = self._engine.docker("inspect", "--format={{.State.StartedAt}}", name)
-        # What systemd does on `systemctl reboot`: stop everything, then end.
+        # SIGRTMIN+5 makes systemd shut down, like `systemctl reboot`.
         number = signal.SIGKILL if power_cut else signal.SIGRTMIN + 5
         self._engine.docker("kill", f"--signal={int(number)}", name)
         deadline = time.monotonic() + _SHUTDOWN_SECONDS + _BOOT_SECONDS
         while time.monotonic() < deadline:
-            # In this order: until it is started again, it may still be up from before.
+            # Check the start time first: before the restart, `up` may still be set.
             started = self._engine.docker("inspect", "--format={{.State.StartedAt}}", name)
             if started != began and up.wait(0.05):
                 return
             if name in self._errors:
-                raise LabError(f"{name} does not come back", found=self._errors[name])
+                raise LabError(f"{name} did not reboot", found=self._errors[name])
             time.sleep(0.05)
-        raise LabError(f"{name} does not come back", found="no end of its shutdown, or no boot, in time")
+        raise LabError(f"{name} did not reboot", found="its shutdown or its boot timed out")
 
     def destroy(self, name: str) -> None:
-        """Remove a host and all it had."""
+        """Remove a host and its data."""
         host = self.get(name)
         with self._lock:
             del self._hosts[name]
@@ -128,7 +134,7 @@ class Hosts:
         self._write_access_files()
 
     def authorize(self, name: str, public_key: str) -> None:
-        """Let a further key log in as root."""
+        """Authorize another public key for root."""
         append = "umask 077; cat >> /root/.ssh/authorized_keys"
         run(access.ssh_argv(self._paths, self.get(name), append), input=public_key.strip() + "\n")
 
@@ -143,15 +149,19 @@ class Hosts:
             gone = self._hosts.get(host.name) is not host
             if not gone:
                 self._connections[host.name] = connection
-        if gone:  # destroyed while it booted again
+        if gone:  # destroyed during the reboot
             connection.close()
         self._up[host.name].set()
 
     def _wire(self, host: HostState, pid: str) -> None:
-        """Give a booting host its interface. Docker's own networks would bring name server rules into the host."""
+        """Add the network interface of a booting host.
+
+        Docker's networks would add rules for name servers to it.
+        """
         port = f"h{host.octet}"
-        # The kernel takes down a network namespace some time after its last process has ended. Until then, the port of a
-        # former host of this address is still there, or that of this one before its reboot.
+        # The kernel removes a network namespace some time after its last process has ended. Until
+        # then, the port of an earlier host with this address, or of this host before its reboot,
+        # still exists.
         with contextlib.suppress(LabError):
             ip_batch([f"link delete {port}"])
         ip_batch(
@@ -178,10 +188,10 @@ class Hosts:
                         return
             except OSError:
                 time.sleep(0.05)
-        raise LabError(f"{host.name} answers no SSH", expected=f"a greeting at {host.address}:22")
+        raise LabError(f"{host.name} cannot be reached by SSH", expected=f"a greeting at {host.address}:22")
 
     def _watch(self, host: HostState) -> None:
-        """Boot a host again whenever it has gone down, as hardware does after `reboot`."""
+        """Boot a host again whenever it has stopped, as hardware does after `reboot`."""
         while True:
             self._engine.try_docker("wait", host.name)
             self._up[host.name].clear()
@@ -202,7 +212,7 @@ class Hosts:
             connection.close()
 
     def _identity(self, host: HostState) -> bytes:
-        """Return, as a tar archive, what makes a host an individual: its keys, its machine id, who may log in."""
+        """Return a tar archive of the host's own files: keys, machine ID, authorized keys."""
         key = access.host_key(self._paths, host)
         public = access.ensure_key(key)
         files = {
@@ -225,7 +235,7 @@ class Hosts:
     def _write_access_files(self) -> None:
         with self._lock:
             hosts = sorted(self._hosts.values(), key=lambda host: host.octet)
-            # A host that is being added has its key once its identity is made.
+            # Leave out a host that is still being added and has no key yet.
             ready = [
                 host for host in hosts if access.host_key(self._paths, host).with_suffix(".pub").exists()
             ]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The outer engine's images of hosts, and the /var/lib/docker that standard hosts start from.
+"""The outer engine's images of hosts, and the template of /var/lib/docker for standard hosts.
 
 bare      the root file system, imported
-standard  the same with Docker and its Python libraries, installed from the host's own offline repository
+standard  the same with Docker and its Python libraries, from the host's own offline repository
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from lab import cache, client_image, container_images, rootfs
 from lab.engine import Engine, programs
 from lab.errors import LabError
 from lab.paths import LabPaths
-from lab.spec import SUITES, HostSpec, Release, Variant, engine_packages
+from lab.spec import DEBIAN, RELEASES, HostSpec, Release, Variant
 
 _SEED_SECONDS = 60
 _CACHED = ("clients-", "engine-", "images-", "rootfs-", "var-lib-docker-")
 
 
 def image_name(spec: HostSpec) -> str:
-    """Return the outer engine's name for a host's image."""
+    """Return the name of a host's image in the outer engine."""
     return f"wormhole-lab-host/{spec.variant}:{spec.release}-{rootfs.rootfs_key(spec.release)}"
 
 
 def remove_stale(engine: Engine, paths: LabPaths) -> None:
-    """Remove images and cached files that were made by an older version of this package."""
-    specs = [HostSpec(release, variant) for release in SUITES for variant in get_args(Variant)]
+    """Remove images and cached files of older versions of this package."""
+    specs = [HostSpec(release, variant) for release in RELEASES for variant in get_args(Variant)]
     engine.remove_images_except([image_name(spec) for spec in specs])
     current = {client_image.archive_path(paths), container_images.images_path(paths), programs(paths)}
-    for release in SUITES:
+    for release in RELEASES:
         current |= {rootfs.rootfs_path(paths, release), template_path(paths, release)}
     for path in paths.cache.iterdir():
         if path.name.startswith(_CACHED) and path.suffix != ".lock" and path not in current:
@@ -42,13 +42,13 @@ def remove_stale(engine: Engine, paths: LabPaths) -> None:
 
 
 def template_path(paths: LabPaths, release: Release) -> Path:
-    """Return where the template of a release's /var/lib/docker is kept."""
+    """Return the path of the template of a release's /var/lib/docker."""
     key = cache.key((rootfs.rootfs_key(release), container_images.images_key()))
     return paths.cache / f"var-lib-docker-{release}-{key}"
 
 
 def ensure_image(engine: Engine, paths: LabPaths, spec: HostSpec, progress: cache.Progress) -> str:
-    """Return the image of a host; make it from the root file system first if need be."""
+    """Return the image of a host; build it from the root file system if needed."""
     name = image_name(spec)
     if engine.has_image(name):
         return name
@@ -58,8 +58,9 @@ def ensure_image(engine: Engine, paths: LabPaths, spec: HostSpec, progress: cach
         engine.docker("import", str(rootfs.rootfs_path(paths, spec.release)), bare)
     if spec.variant == "standard":
         progress(f"installing Docker into the Debian {spec.release} host image (once) …")
-        packages = " ".join(engine_packages(spec.release))
-        # Recommended packages are not in the repository; a crash amid the build costs nothing, so no waiting for disks.
+        packages = " ".join(DEBIAN[spec.release].engine_packages)
+        # No fsync, because a crash during the build costs nothing. The repository has no
+        # recommended packages.
         options = "--yes --option=Dpkg::Options::=--force-unsafe-io"
         script = f"apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install {options} {packages}"
         engine.docker("build", "--network=none", "--tag", name, "-", input=f"FROM {bare}\nRUN {script}\n")
@@ -67,7 +68,7 @@ def ensure_image(engine: Engine, paths: LabPaths, spec: HostSpec, progress: cach
 
 
 def engine_template(engine: Engine, paths: LabPaths, release: Release, progress: cache.Progress) -> Path:
-    """Return a /var/lib/docker that holds the images for wormholed containers, as that release's engine lays it out."""
+    """Return a /var/lib/docker with the images for wormholes, in that release's engine format."""
 
     def build(draft: Path) -> None:
         spec = HostSpec(release, "standard")
@@ -83,7 +84,7 @@ def engine_template(engine: Engine, paths: LabPaths, release: Release, progress:
             engine.docker("exec", seed, "systemctl", "stop", "docker.socket", "docker.service")
         finally:
             engine.try_docker("rm", "--force", seed)
-        # Each host's engine is an individual of its own.
+        # These files must differ between hosts.
         for path in ("engine-id", "network", "containers", "runtimes"):
             cache.remove(draft / path)
 
@@ -93,9 +94,10 @@ def engine_template(engine: Engine, paths: LabPaths, release: Release, progress:
 
 
 def run_options(paths: LabPaths, var_lib_docker: Path) -> list[str]:
-    """Return how every host's container runs: systemd as PID 1, and room for an engine of its own.
+    """Return the options of every host's container, for systemd as PID 1 and a Docker engine.
 
-    Not --privileged, which asks for CAP_SYS_RESOURCE: some machines have none to give, so no host has it anywhere.
+    --privileged requires CAP_SYS_RESOURCE, which some machines lack. So it is not used, and no host
+    has that capability.
     """
     return [
         "--cap-add=ALL",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Starting and ending a lab."""
+"""Starts and stops a lab."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _START_SECONDS = 60
 
 
 def prepare(paths: LabPaths, releases: Iterable[Release], progress: Progress) -> None:
-    """Build what hosts of these releases are made of, as far as it is not there: the slow part, done once."""
+    """Build what hosts of these releases need, if it is missing. This is slow, and done once."""
     builds: list[Callable[[], Any]] = [
         *(
             lambda release=release: rootfs.ensure_rootfs(paths, release, progress)
@@ -44,19 +44,22 @@ def prepare(paths: LabPaths, releases: Iterable[Release], progress: Progress) ->
 
 
 def start(paths: LabPaths, progress: Progress, *, owned: bool) -> tuple[subprocess.Popen[bytes], int | None]:
-    """Start guardian and supervisor, and wait until the supervisor answers.
+    """Start the guardian and the supervisor, and wait until the supervisor answers.
 
-    Returns the guardian and, for an owned lab, the descriptor that keeps the lab alive as long as it is open.
+    Returns the guardian and, for an owned lab, a descriptor that keeps the lab running while it is
+    open.
     """
     lock = _lock(paths)
     try:
         left = clear(paths)
         if left:
             raise LabError(
-                "an earlier lab is not gone", found="; ".join(left), remedy="./dev lab down, then again"
+                "an earlier lab was not removed",
+                found="; ".join(left),
+                remedy="run ./dev lab down, then try again",
             )
         paths.run.mkdir(mode=0o700)
-        # Nobody else chooses an address range at the same time.
+        # Prevents labs of two clones from choosing the same addresses.
         choosing = os.open("/run", os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(choosing, fcntl.LOCK_EX)
         try:
@@ -72,12 +75,12 @@ def start(paths: LabPaths, progress: Progress, *, owned: bool) -> tuple[subproce
         finally:
             os.close(choosing)
     finally:
-        os.close(lock)  # the guardian holds it too, as long as the lab lives
+        os.close(lock)  # the guardian also holds it, while the lab runs
     return process, lifeline
 
 
 def stop(paths: LabPaths) -> list[str]:
-    """End the lab of this clone, in whatever state it is; return what could not be removed."""
+    """Stop the lab of this clone in any state; return what could not be removed."""
     pid = _lock_holder(paths)
     if pid is not None:
         os.kill(pid, 15)
@@ -110,7 +113,7 @@ def _spawn(
             stdout=log,
             stderr=log,
             pass_fds=descriptors,
-            # A Ctrl-C at the terminal is the owner's to handle; the lab ends with the owner, not before it.
+            # The owner handles Ctrl-C at the terminal. The lab ends with the owner, not before it.
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": str(tests), "PYTHONUNBUFFERED": "1"},
         )
@@ -125,12 +128,12 @@ def _wait(paths: LabPaths, process: subprocess.Popen[bytes]) -> None:
     while control.supervisor_pid(paths) is None:
         if process.poll() is not None or time.monotonic() > deadline:
             words = paths.log.read_text(errors="replace").strip()[-2000:]
-            raise LabError("the lab does not start", found=f"{words}\n  log: {paths.log}")
+            raise LabError("the lab did not start", found=f"{words}\n  log: {paths.log}")
         time.sleep(0.02)
 
 
 def _lock(paths: LabPaths) -> int:
-    """Take the lock of this clone's lab."""
+    """Acquire the lock of this clone's lab."""
     paths.lab.mkdir(parents=True, exist_ok=True)
     lock = os.open(paths.lock, os.O_RDWR | os.O_CREAT)
     try:
@@ -138,15 +141,15 @@ def _lock(paths: LabPaths) -> int:
     except BlockingIOError:
         os.close(lock)
         raise LabError(
-            "a lab of this clone is running, or on its way up or down",
+            "a lab of this clone is running, starting or stopping",
             found=f"{paths.lock} is held",
-            remedy="./dev lab status, or ./dev lab down",
+            remedy="see ./dev lab status, or run ./dev lab down",
         ) from None
     return lock
 
 
 def _lock_holder(paths: LabPaths) -> int | None:
-    """Return the guardian's process id if it is alive and is a guardian of this clone."""
+    """Return the process ID of this clone's guardian, if it is running."""
     try:
         pid = int((paths.lab / "guardian.pid").read_text())
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An engine that can limit memory, processors and processes, also where the lab's cgroup v2 has no controllers to give.
+"""An engine that can limit memory, CPUs and processes, even if the lab's cgroup v2 has no
+controllers.
 
-A machine that mounts the older hierarchies has its controllers there. systemd no longer starts on them, but dockerd
-and runc do: they are given a view of /sys/fs/cgroup of their own.
+A machine that mounts cgroup v1 has its controllers there. systemd no longer supports cgroup v1, but
+dockerd and runc do: they get their own view of /sys/fs/cgroup.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ set -eu
 cgroup=$1; shift
 for name; do
     awk -v name="$name" '$1 == name && $2 && $4 {found = 1} END {exit !found}' /proc/cgroups ||
-        { echo "no controller $name, neither in cgroup v2 nor in the older hierarchies" >&2; exit 1; }
+        { echo "controller $name is missing in cgroup v2 and in cgroup v1" >&2; exit 1; }
 done
 systemctl stop docker.socket docker.service containerd.service
 awk 'NR > 1 && $2 && $4 {names[$2] = names[$2] "," $1} END {for (number in names) print substr(names[number], 2)}' \
     /proc/cgroups | while read -r names; do
     mkdir -p "/run/cgroup-v1/$names"
     mount -t cgroup -o "$names" cgroup "/run/cgroup-v1/$names"
-    # A parent hands no processors down that it has not itself.
+    # A cgroup needs CPUs before its children can get any.
     path=/run/cgroup-v1/$names
     for folder in $(echo "$cgroup" | tr / ' '); do
         mkdir -p "$path/$folder"
@@ -43,7 +44,7 @@ awk 'NR > 1 && $2 && $4 {names[$2] = names[$2] "," $1} END {for (number in names
         path=$path/$folder
     done
 done
-# Started by itself, it starts a containerd of its own, which has the same view.
+# Started this way, dockerd starts its own containerd with the same view.
 systemd-run --quiet --unit=docker-limits --property=Type=notify --property=Delegate=yes \
     --property=BindPaths=/run/cgroup-v1:/sys/fs/cgroup \
     dockerd --host=unix:///run/docker.sock --cgroup-parent="/$cgroup" --exec-opt=native.cgroupdriver=cgroupfs
@@ -60,25 +61,28 @@ systemctl start docker.service
 
 @contextmanager
 def engine_with_limits(lab: Lab, host: Host) -> Iterator[str]:
-    """Have a host's engine, at its ordinary socket, limit what it is asked to, for the length of a `with` block.
+    """Run a host's engine with support for resource limits, at its usual socket, inside a `with`
+    block.
 
-    Its TCP listeners are away meanwhile, and its containers are killed at the end.
+    Meanwhile it has no TCP listeners. Its containers are killed at the end.
 
     Yields:
-        The cgroup in the older hierarchies that its containers' are below; empty where systemd keeps them.
+        The parent of its containers' cgroups in cgroup v1; empty if systemd manages the cgroups.
 
     Raises:
-        LabError: the machine has no such controllers at all.
+        LabError: the machine has no such controllers.
     """
     if host.run(_HAS_THEM).stdout.split() == ["true"] * 4:
         yield ""
         return
-    # Below the lab's name, by which its residue is found.
+    # Below the lab's name, which is how the cleanup finds it.
     cgroup = f"{lab.paths.run.name}/{host.name}"
     host.run(f"sh -s {shlex.join([cgroup, *_NEEDED])}", input=_START)
     try:
         if host.run(_HAS_THEM).stdout.split() != ["true"] * 4:
-            raise LabError(f"{host.name}: its engine finds no controllers", found=host.run(_HAS_THEM).stdout)
+            raise LabError(
+                f"the engine of {host.name} finds no cgroup controllers", found=host.run(_HAS_THEM).stdout
+            )
         yield f"/{cgroup}"
     finally:
         host.run("sh -s", input=_STOP)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running programs inside the lab's network namespace, from where no packet leaves the machine."""
+"""Runs programs in the lab's network namespace, from where no packet leaves the machine."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lab.client import Lab
 
 
 def enter_argv(lab: Lab) -> list[str]:
-    """Return the words to put before a command, so that it runs in the lab's network.
+    """Return a command prefix that runs a command in the lab's network.
 
-    Hosts are reached from there under the same addresses. Should the lab end meanwhile, the command's packets go
-    nowhere, while in the machine's own namespace they would follow its default route.
+    Hosts have the same addresses there. If the lab ends meanwhile, the command's packets are
+    dropped. In the machine's own namespace, they would follow its default route.
     """
     return ["nsenter", f"--net=/proc/{lab.pid}/ns/net"]

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's addresses, and the routes that keep its packets at home. Pure: no command is run here."""
+"""The lab's addresses, and the routes that keep its packets on the machine.
+
+This file runs no commands.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from dataclasses import dataclass
 
 from lab.errors import LabError
 
-# RFC 2544: for benchmarks of network devices, hence in nobody's network and in none of Docker's default pools.
+# Reserved by RFC 2544 for benchmarks of network devices, so not used in real networks or Docker's
+# default pools.
 POOL = ipaddress.IPv4Network("198.18.0.0/15")
 
-# A packet from the lab to any of these must end here, whatever the machine's own routes say.
+# No packet from the lab to these addresses may leave, whatever the machine's routes are.
 PRIVATE_RANGES = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
 
 BRIDGE = "lab0"
@@ -31,7 +35,7 @@ class Subnet:
 
     @classmethod
     def parse(cls, text: str) -> Subnet:
-        """Read what `str` gave."""
+        """Parse the result of `str`."""
         return cls(ipaddress.IPv4Network(text))
 
     def __str__(self) -> str:
@@ -39,7 +43,7 @@ class Subnet:
 
     @property
     def gateway(self) -> str:
-        """The hosts' default gateway: the bridge in the lab's namespace, from where nothing leads on."""
+        """The hosts' default gateway: the lab's bridge, whose namespace has no default route."""
         return str(self.network[1])
 
     @property
@@ -52,7 +56,7 @@ class Subnet:
         return str(self.network[octet])
 
     def mac(self, octet: int) -> str:
-        """Return a host's hardware address: always the same, so that no ARP cache is wrong after a reboot."""
+        """Return a host's MAC address. It never changes: ARP caches stay valid after a reboot."""
         second, third = self.network.network_address.packed[1:3]
         return f"02:c6:{second:02x}:{third:02x}:00:{octet:02x}"
 
@@ -60,7 +64,8 @@ class Subnet:
 def choose_subnet(routes: Iterable[str], clone_key: str) -> Subnet:
     """Choose a /24 of the pool that no route of the machine overlaps.
 
-    `routes` are the destinations of `ip route`; `clone_key` (hexadecimal) spreads clones over the pool.
+    `routes` are the destinations of `ip route`; `clone_key` (hexadecimal) spreads clones over the
+    pool.
     """
     taken = []
     for route in routes:
@@ -76,15 +81,15 @@ def choose_subnet(routes: Iterable[str], clone_key: str) -> Subnet:
         if not any(candidate.overlaps(network) for network in taken):
             return Subnet(candidate)
     raise LabError(
-        "no address range is left for the lab",
+        "no address range is free for the lab",
         expected=f"one /24 of {POOL} that no route overlaps",
         found=f"routes to {', '.join(map(str, taken))}",
-        remedy="remove such a route, or stop labs of other clones with ./dev lab down",
+        remedy="remove such a route, or stop the labs of other clones with ./dev lab down",
     )
 
 
 def free_octet(taken: Iterable[int]) -> int:
-    """Return the last part of the next host's address."""
+    """Return the last octet of the next host's address."""
     used = set(taken)
     for octet in range(FIRST_HOST, LAST_HOST + 1):
         if octet not in used:

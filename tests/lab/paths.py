@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a lab keeps its things: everything in the clone's `.dev`, but for sockets, whose paths must be short."""
+"""The paths of a lab: in the clone's `.dev`, except for sockets, whose paths must be short."""
 
 from __future__ import annotations
 
@@ -13,43 +13,46 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class LabPaths:
-    """The files and folders of the lab that belongs to one clone."""
+    """The files and directories of one clone's lab."""
 
     root: Path
 
     @property
     def key(self) -> str:
-        """A short name for this clone, so that labs of two clones never meet."""
+        """A short name for this clone, so that the names of two clones' labs differ."""
         return hashlib.sha256(str(self.root.resolve()).encode()).hexdigest()[:8]
 
     @property
     def link(self) -> str:
-        """The machine's interface to the lab."""
+        """The name of the machine's interface to the lab."""
         return f"wl{self.key}"
 
     @property
     def dev(self) -> Path:
-        """All state of `./dev`."""
+        """The directory for all state of `./dev`."""
         return self.root / ".dev"
 
     @property
     def cache(self) -> Path:
-        """What is built once: root file systems, images, the outer engine."""
+        """Files that are built once: root file systems, images, the outer engine."""
         return self.dev / "cache"
 
     @property
     def lab(self) -> Path:
-        """The state of the lab."""
+        """The directory for the state of the lab."""
         return self.dev / "lab"
 
     @property
     def run(self) -> Path:
-        """Unix sockets only: their paths may have 107 characters at most, a clone's path may be longer."""
+        """The directory for Unix sockets.
+
+        Their paths are limited to 107 characters, and a clone's path may be longer.
+        """
         return Path("/run") / f"wormhole-lab-{self.key}"
 
     @property
     def control_socket(self) -> Path:
-        """Where the supervisor answers."""
+        """The supervisor's socket."""
         return self.run / "control"
 
     @property
@@ -59,12 +62,12 @@ class LabPaths:
 
     @property
     def data_root(self) -> Path:
-        """The outer engine's data root; it outlives a lab, so that images are imported once."""
+        """The outer engine's data root, kept when a lab ends, so that images are imported once."""
         return self.lab / "docker"
 
     @property
     def hosts(self) -> Path:
-        """One folder a host, with its /var/lib/docker."""
+        """One directory for each host, with its /var/lib/docker."""
         return self.lab / "hosts"
 
     @property
@@ -74,7 +77,7 @@ class LabPaths:
 
     @property
     def private_key(self) -> Path:
-        """The key that opens every host."""
+        """The private key that logs in to every host."""
         return self.ssh / "id_ed25519"
 
     @property
@@ -84,24 +87,24 @@ class LabPaths:
 
     @property
     def inventory(self) -> Path:
-        """An ordinary Ansible inventory of the hosts."""
+        """The Ansible inventory of the hosts."""
         return self.lab / "inventory.yml"
 
     @property
     def log(self) -> Path:
-        """What the guardian and the supervisor say."""
+        """The log of the guardian and the supervisor."""
         return self.lab / "supervisor.log"
 
     @property
     def engine_log(self) -> Path:
-        """What the outer dockerd says."""
+        """The log of the outer dockerd."""
         return self.lab / "dockerd.log"
 
     @property
     def lock(self) -> Path:
-        """Held by whoever starts a lab, and by that lab as long as it lives."""
+        """The lock file, held while a lab starts and runs."""
         return self.lab / "lock"
 
     def ssh_master(self, host: str) -> Path:
-        """Where the supervisor keeps an open SSH connection to a host."""
+        """The control socket of the shared SSH connection to a host."""
         return self.run / f"ssh-{host}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running commands, with errors that say what failed."""
+"""Runs commands, with errors that say what failed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def run(
     pass_fds: Sequence[int] = (),
     remedy: str = "",
 ) -> str:
-    """Run a command and return what it printed; raise `LabError` with its last words where it fails."""
+    """Run a command and return its output; on failure, raise `LabError` with the output's end."""
     done = subprocess.run(
         argv,
         input=input.encode() if isinstance(input, str) else input,
@@ -42,6 +42,6 @@ def run(
 
 
 def ip_batch(lines: Sequence[str], *, namespace: str | None = None, pass_fds: Sequence[int] = ()) -> None:
-    """Run `ip` commands in one process, in the network namespace at a path if one is given."""
+    """Run `ip` commands in one process, in the network namespace at the given path."""
     enter = ["nsenter", f"--net={namespace}"] if namespace else []
     run([*enter, "ip", "-batch", "-"], input="\n".join(lines) + "\n", pass_fds=pass_fds)

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PID 1 of the lab: makes its network, starts its engine, and answers on the control socket.
+"""PID 1 of the lab: creates its network, starts its engine, and answers requests on the control
+socket.
 
-It runs in network, mount, PID and cgroup namespaces of its own. When it ends, however it ends, the kernel ends every
-process, mount, interface and packet-filter rule of the lab with it.
+It runs in its own network, mount, PID and cgroup namespaces. When it ends, for whatever reason, the
+kernel removes every process, mount, interface and packet-filter rule of the lab.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ from lab.spec import HostSpec
 Request = dict[str, Any]
 
 _SETTINGS = {
-    # Without IPv6 there is nothing to be routed to fc00::/7. A kernel without it has no such settings.
+    # Disabled, so that nothing is routed to fc00::/7. A kernel without IPv6 has no such settings.
     "ipv6/conf/default/disable_ipv6": "1",
     "ipv6/conf/all/disable_ipv6": "1",
     "ipv4/ip_forward": "1",
-    # Every packet that goes nowhere is answered with an error at once, not one a second: nobody waits in vain.
+    # Answer every packet that cannot be delivered with an error at once, instead of one a second.
     "ipv4/icmp_ratelimit": "0",
 }
 
 
 def main() -> None:
-    """Run as `python -m lab.supervisor ROOT SUBNET CONTROLLER_NETNS_FD`, by the guardian only."""
+    """Entry point: the guardian runs `python -m lab.supervisor ROOT SUBNET CONTROLLER_NETNS_FD`."""
     paths, subnet, outside = LabPaths(Path(sys.argv[1])), network.Subnet.parse(sys.argv[2]), int(sys.argv[3])
     try:
         enter_namespaces(paths)
@@ -55,20 +56,20 @@ def main() -> None:
         except LabError as error:
             print(error, flush=True)
         os._exit(1)
-    # PID 1 inherits every orphan of the lab and must bury it.
+    # PID 1 inherits every orphan of the lab and must reap it.
     while os.wait()[0] != child:
         pass
     sys.exit(1)
 
 
 def enter_namespaces(paths: LabPaths) -> None:
-    """Finish what `unshare` began: a /proc and a cgroup tree of the lab's own."""
+    """Complete the namespaces that `unshare` created: mount the lab's own /proc and cgroup tree."""
     run(["mount", "-t", "proc", "proc", "/proc"])
     cgroups.enter(paths.run.name)
 
 
 def make_network(paths: LabPaths, subnet: network.Subnet, outside: int) -> None:
-    """Make the bridge of the hosts and the link to the machine, and let no packet out."""
+    """Create the hosts' bridge, the link to the machine, and routes that keep packets inside."""
     for setting, value in _SETTINGS.items():
         path = Path("/proc/sys/net") / setting
         if path.exists():
@@ -84,7 +85,7 @@ def make_network(paths: LabPaths, subnet: network.Subnet, outside: int) -> None:
             *(f"route add unreachable {destination}" for destination in network.PRIVATE_RANGES),
         ]
     )
-    # The other end of the link lives in the machine's namespace, and dies with this end.
+    # The other end of the link is in the machine's namespace. It is removed together with this end.
     namespace = f"/proc/self/fd/{outside}"
     run(["ip", "link", "set", paths.link, "netns", namespace], pass_fds=[outside])
     ip_batch(
@@ -114,7 +115,7 @@ def serve(paths: LabPaths, subnet: network.Subnet) -> None:
     draft = paths.run / "control.draft"
     listener.bind(str(draft))
     listener.listen(16)
-    draft.rename(paths.control_socket)  # whoever finds the socket is answered
+    draft.rename(paths.control_socket)  # from here on, the socket exists and is served
     threading.Thread(target=_accept, args=(listener, hosts), daemon=True).start()
     dockerd.wait()
     raise LabError("the lab's Docker engine ended", found=f"see {paths.engine_log}")
@@ -137,7 +138,7 @@ def _answer(connection: socket.socket, hosts: Hosts) -> None:
         try:
             line = stream.readline()
             if not line:
-                return  # somebody only looked whether the lab is there
+                return  # a client only checked whether the lab is running
             request: Request = json.loads(line)
             try:
                 send(
@@ -147,11 +148,15 @@ def _answer(connection: socket.socket, hosts: Hosts) -> None:
             except LabError as error:
                 send("error", error.to_json())
         except (OSError, ValueError) as error:
-            print(f"a request was broken off: {error}", flush=True)
+            print(f"a request was interrupted: {error}", flush=True)
 
 
 def _add(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
     return hosts.add(HostSpec(request["release"], request["variant"]), progress).to_json()
+
+
+def _build(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
+    hosts.build(HostSpec(request["release"], request["variant"]), progress)
 
 
 def _list(hosts: Hosts, request: Request, progress: Callable[[str], None]) -> Any:
@@ -172,6 +177,7 @@ def _authorize(hosts: Hosts, request: Request, progress: Callable[[str], None]) 
 
 _OPERATIONS: dict[str, Callable[[Hosts, Request, Callable[[str], None]], Any]] = {
     "add": _add,
+    "build": _build,
     "list": _list,
     "reboot": _reboot,
     "destroy": _destroy,

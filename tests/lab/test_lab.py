@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab on itself: hosts work, nothing is left when a lab ends, and no packet gets out.
+"""Tests of a running lab: hosts work, nothing is left when a lab ends, and no packet leaves.
 
-Each lab here has a root of its own, so that these tests run beside a lab that is up in this clone. What is built once
-is shared with it.
+Each lab here has its own root directory, so that these tests can run while this clone has a running
+lab. They share its cache.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from lab.netns import enter_argv
 from lab.network import PRIVATE_RANGES
 from lab.paths import LabPaths
 from lab.process import run
+from lab.spec import STABLE
 from lab.traces import packet_filter, traces
 
 BARE = HostSpec(13, "bare")
@@ -33,7 +34,7 @@ LIVE = {"interface", "route", "process", "cgroup", "socket folder", "host data"}
 
 _OWNER = """
 import signal, sys, time
-# A shell without job control, as in CI, lets what it starts in the background ignore Ctrl-C.
+# A shell without job control, as in CI, makes background processes ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from lab import HostSpec, Lab
@@ -47,7 +48,7 @@ except KeyboardInterrupt:
 
 
 def lab_root(name: str) -> Path:
-    """Return a root for a lab of these tests. It stays in .dev, so that images are imported once."""
+    """Return a root for a lab of these tests, kept in .dev, so that images are imported once."""
     root = CLONE / ".dev" / "lab-tests" / name
     (root / ".dev").mkdir(parents=True, exist_ok=True)
     cache = root / ".dev" / "cache"
@@ -66,7 +67,7 @@ def lab() -> Iterator[Lab]:
 
 
 def standard(lab: Lab, release: int) -> Host:
-    """The lab's host with Docker; hosts are booted at the same time, and which gets which name is chance."""
+    """Return the lab's host with Docker. Hosts boot at the same time, so their names are random."""
     return next(host for host in lab.hosts if (host.release, host.variant) == (release, "standard"))
 
 
@@ -78,7 +79,7 @@ def host(lab: Lab) -> Host:
 
 @pytest.fixture
 def owner() -> Iterator[subprocess.Popen[str]]:
-    """A process that owns a lab of one host; the lab's supervisor is on its standard output."""
+    """Start a process that owns a lab of one host, and prints the supervisor's process ID."""
     root = lab_root("owned")
     before = packet_filter()
     assert traces(LabPaths(root)) == {}
@@ -97,7 +98,10 @@ def owner() -> Iterator[subprocess.Popen[str]]:
 
 
 def supervisor_of(owner: subprocess.Popen[str]) -> int:
-    """Wait until the owner's lab is up; check that `traces` sees it, or it could not tell that nothing is left."""
+    """Wait for the owner's lab, and check that `traces` finds it.
+
+    Otherwise, empty traces would mean nothing.
+    """
     assert owner.stdout is not None
     pid = int(owner.stdout.readline())
     assert set(traces(owned_paths())) == LIVE
@@ -110,7 +114,7 @@ def owned_paths() -> LabPaths:
 
 
 def wait_for_traces(expected: set[str], seconds: float = 5.0) -> None:
-    """Wait until there are these kinds of traces of the owner's lab, and no others."""
+    """Wait until the owner's lab has traces of these kinds only."""
     deadline = time.monotonic() + seconds
     while set(traces(owned_paths())) != expected and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -140,7 +144,7 @@ def test_killed_guardian_leaves_what_down_removes(owner: subprocess.Popen[str]) 
     supervisor_of(owner)
     guardian = int((owned_paths().lab / "guardian.pid").read_text())
     os.kill(guardian, signal.SIGKILL)
-    # The kernel ends the lab; an empty cgroup and some files wait for the next command.
+    # The kernel ends the lab. The next command removes an empty cgroup and some files.
     wait_for_traces({"cgroup", "socket folder", "host data"})
     assert Lab.down(root=owned_paths().root) == []
     assert traces(owned_paths()) == {}
@@ -186,7 +190,7 @@ def test_standard_host(lab: Lab) -> None:
         assert host.run("docker run --rm wormhole-lab/busybox:1 echo x").stdout == "x\n"
 
 
-def test_what_belonged_to_a_host_never_leads_to_another(lab: Lab) -> None:
+def test_files_of_a_removed_host_never_lead_to_another_host(lab: Lab) -> None:
     gone = lab.fresh_host(HostSpec(13))
     gone.destroy()
     new = lab.fresh_host(HostSpec(13))
@@ -198,16 +202,16 @@ def test_what_belonged_to_a_host_never_leads_to_another(lab: Lab) -> None:
         new.destroy()
 
 
-def test_hosts_are_individuals(lab: Lab) -> None:
+def test_hosts_have_their_own_keys_and_ids(lab: Lab) -> None:
     for path in ("/etc/machine-id", "/etc/ssh/ssh_host_ed25519_key.pub"):
         assert len({host.read(path) for host in lab.hosts}) == len(lab.hosts)
     standard = [host for host in lab.hosts if host.variant == "standard"]
     assert len({host.run("docker info --format '{{.ID}}'").stdout for host in standard}) == len(standard)
 
 
-@pytest.mark.parametrize("release", [12, 13])
+@pytest.mark.parametrize("release", STABLE)
 def test_bare_host_installs_docker_offline(lab: Lab, release: int) -> None:
-    host = lab.fresh_host(HostSpec(release, "bare"))  # type: ignore[arg-type]
+    host = lab.fresh_host(HostSpec(release, "bare"))
     assert host.run("command -v dockerd docker", check=False).returncode != 0
     assert host.run(["python3", "-c", "import docker"], check=False).returncode != 0
     update = host.run(["apt-get", "update"])
@@ -263,7 +267,7 @@ def test_authorized_key_and_files(host: Host) -> None:
     assert host.run("stat -c %a '/srv/new/a file'").stdout == "400\n"
 
 
-def test_shared_connection_comes_back(lab: Lab, host: Host) -> None:
+def test_shared_connection_is_reopened(lab: Lab, host: Host) -> None:
     argv = host.ssh_argv()
     run([argv[0], "-Ostop", *argv[1:]])
     deadline = time.monotonic() + 5
@@ -289,20 +293,20 @@ def test_private_ranges_end_in_the_lab(lab: Lab, host: Host) -> None:
     probe = "import socket; socket.create_connection(('{}', 9), timeout=5)"
     for destination in PRIVATE_RANGES:
         address = destination.split("/", maxsplit=1)[0].rsplit(".", 1)[0] + ".77"
-        # First without a packet: the routing table itself says that there is no way.
+        # First check the routing table, without sending a packet.
         route = subprocess.run(
             [*enter_argv(lab), "ip", "route", "get", address], capture_output=True, text=True, check=False
         )
         assert (
             "No route to host" in route.stderr
-        )  # "Network is unreachable" would say: there happens to be no route
+        )  # "Network is unreachable" would only mean that there is no route
         if destination == "172.16.0.0/12":
-            address = "172.31.255.77"  # not one of the host's own bridges
+            address = "172.31.255.77"  # not an address of the host's bridges
         done = host.run(["python3", "-c", probe.format(address)], check=False)
         assert "No route to host" in done.stderr
 
 
-def test_no_way_out_of_the_lab(lab: Lab) -> None:
+def test_no_route_leaves_the_lab(lab: Lab) -> None:
     routes = run([*enter_argv(lab), "ip", "route"])
     assert "default" not in routes
     assert run([*enter_argv(lab), "ip", "-6", "route"]) == ""

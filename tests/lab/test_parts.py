@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of the lab that decide something without doing anything."""
+"""Unit tests of the lab's pure functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from lab import HostSpec, LabError, apt, cache, cgroups, network
 from lab.container_images import ImageParts, write_archive
 from lab.paths import LabPaths
-from lab.spec import next_name
+from lab.spec import DEBIAN, RELEASES, STABLE, next_name, other_release
 
 ALL_BUT_LAST = ["198.18.0.0/16", "198.19.0.0/17", "198.19.128.0/18", "198.19.192.0/19", "198.19.224.0/20"]
 ALL_BUT_LAST += ["198.19.240.0/21", "198.19.248.0/22", "198.19.252.0/23", "198.19.254.0/24"]
@@ -43,7 +43,7 @@ def test_choose_subnet(routes: list[str], key: str, chosen: str) -> None:
 
 
 def test_no_subnet_is_left() -> None:
-    with pytest.raises(LabError, match="no address range is left"):
+    with pytest.raises(LabError, match="no address range is free"):
         network.choose_subnet(["198.18.0.0/15"], "0")
 
 
@@ -69,9 +69,15 @@ def test_next_name() -> None:
     assert next_name(13, {"d13-1", "d12-2", "d13-3"}) == "d13-2"
 
 
-def test_no_such_host() -> None:
+def test_the_other_release_is_a_stable_one() -> None:
+    for release in RELEASES:
+        assert other_release(release) in STABLE
+        assert other_release(release) != release
+
+
+def test_unknown_kind_of_host() -> None:
     with pytest.raises(LabError, match="Debian 11"):
-        HostSpec(11)  # type: ignore[arg-type]
+        HostSpec(11)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +96,7 @@ def test_where_cgroup_v2_is(mounts: str, found: str | None) -> None:
     assert cgroups.v2_mount(mounts) == (Path(found) if found else None)
 
 
-def test_where_the_older_hierarchies_are() -> None:
+def test_where_cgroup_v1_is() -> None:
     mounts = """\
 tmpfs /sys/fs/cgroup tmpfs rw 0 0
 cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,cpu,cpuacct 0 0
@@ -111,10 +117,13 @@ http://mirror.example/debian-security/ bookworm-security main
 http://mirror.example/debian/ bookworm main
 http://other.example/apt other-bookworm main
 """
-    assert apt.translate(targets, "bookworm", "trixie", Path("/keyring")) == [
+    assert apt.translate(targets, DEBIAN[12], DEBIAN[13], Path("/keyring")) == [
         "deb [signed-by=/keyring] http://mirror.example/debian/ trixie main",
         "deb [signed-by=/keyring] http://mirror.example/debian/ trixie-updates main",
         "deb [signed-by=/keyring] http://mirror.example/debian-security/ trixie-security main",
+    ]
+    assert apt.translate(targets, DEBIAN[12], DEBIAN[14], Path("/keyring")) == [
+        "deb [signed-by=/keyring] http://mirror.example/debian/ forky main",
     ]
 
 
@@ -133,7 +142,7 @@ APT::Install-Recommends "1";
     ]
 
 
-def test_cache_key_follows_what_a_thing_is_made_of() -> None:
+def test_cache_key_depends_on_inputs() -> None:
     keys = [
         cache.key(parts, modules)
         for parts in (["a"], ["b"], ["a", "b"])
@@ -181,7 +190,7 @@ def test_paths_of_two_clones_differ() -> None:
     assert one.run != two.run
     assert one.link != two.link
     deep = LabPaths(Path("/" + "/".join(["long"] * 50)))
-    # ssh appends a random suffix of 17 characters while it makes the socket.
+    # ssh appends a random suffix of 17 characters while it creates the socket.
     assert len(str(deep.ssh_master("d13-100"))) + 17 < 108
     assert len(deep.link) < 16
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a lab can be seen on the machine: for tests that nothing is left, and for `./dev clean`."""
+"""Finds traces of a lab on the machine, for tests that check that nothing is left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lab.process import run
 
 
 def traces(paths: LabPaths) -> dict[str, list[str]]:
-    """Return every trace of a clone's lab, by kind; kinds without any are left out."""
+    """Return all traces of a clone's lab by kind, without empty kinds."""
     found = {
         "interface": [line for line in run(["ip", "-oneline", "link"]).splitlines() if paths.link in line],
         "route": [
@@ -32,7 +32,7 @@ def traces(paths: LabPaths) -> dict[str, list[str]]:
 
 
 def packet_filter() -> dict[str, str]:
-    """Return the rules of this namespace, as each tool that is installed tells them."""
+    """Return the rules of this namespace, as printed by each installed tool."""
     tools = {
         "iptables": ["iptables-save"],
         "ip6tables": ["ip6tables-save"],
@@ -59,7 +59,7 @@ def _cgroups(paths: LabPaths) -> list[str]:
 
 
 def _processes(paths: LabPaths) -> list[str]:
-    """Return processes in the lab's cgroup, and those started for it outside: guardian, ssh."""
+    """Return the processes in the lab's cgroup, and its processes outside: guardian, ssh."""
     found = []
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
@@ -69,9 +69,9 @@ def _processes(paths: LabPaths) -> list[str]:
             cgroup = (folder / "cgroup").read_text()
             state = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
-            continue  # it has just ended
+            continue  # the process has just ended
         if state[:2] == ["Z", "1"]:
-            continue  # it has ended, and its parent was killed before it: the machine's init will bury it
+            continue  # it has ended, its parent was killed before it, and init will reap it
         of_guardian = "lab.guardian" in command and str(paths.root) in command
         of_ssh = command.startswith("ssh") and str(paths.run) in command
         if f"/{paths.run.name}/" in cgroup or of_guardian or of_ssh:

@@ -2,18 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running ansible-test without a container, without its download server, and without believing an empty run.
+"""Run ansible-test without containers and without its download server, and fail if it tested
+nothing.
 
-Facts about ansible-test that shape this file:
+Facts about ansible-test:
 
-* It must run below ``ansible_collections/NAMESPACE/NAME``. Each run gets a copy of its own: virtual environments and
-  reports live in ``tests/output`` there, so runs of two ansible-core versions can go side by side.
-* Inside a git work tree it tests what git lists. Our copies are in an ignored directory, where git lists nothing: it
-  would skip all targets and exit 0. With ``ANSIBLE_TEST_CONTENT_ROOT`` it looks at the files themselves.
-* It exits 0 with "All targets skipped" when it finds nothing to test. That text counts as failure here.
-* It fetches ``get-pip.py`` from a server of its own, which need not be reachable where a package index is. A small
-  stand-in in its cache installs the very same pip from a wheel.
-* It passes hardly any environment variable on. Facts reach the tests through ignored files in the copy.
+* It must run below ``ansible_collections/NAMESPACE/NAME``. Each run uses its own copy of the
+  collection, with its virtual environments and reports in ``tests/output``. So two ansible-core
+  versions can run at the same time.
+* Inside a git work tree it tests the files that git lists. Our copies are in an ignored directory,
+  where git lists nothing: it would skip all targets and exit 0. With ``ANSIBLE_TEST_CONTENT_ROOT``
+  it reads the files themselves.
+* It exits 0 with "All targets skipped" if it finds nothing to test. Here, that text is a failure.
+* It downloads ``get-pip.py`` from its own server, which may be unreachable although a package index
+  is not. A small replacement in its cache installs the same version of pip from a wheel.
+* It removes most environment variables. Facts for the tests are in ignored files of the copy.
 """
 
 from __future__ import annotations
@@ -31,8 +34,8 @@ from runner.steps import Failed, Log, Outcome, Settings
 
 NOTHING_TESTED = "All targets skipped"
 
-_STAND_IN = '''\
-"""Installs pip from the wheel beside this file; stands in for the get-pip.py that ansible-test would download."""
+_GET_PIP = '''\
+"""Install pip from the wheel beside this file, in place of the get-pip.py that ansible-test would download."""
 
 import os
 import runpy
@@ -49,19 +52,21 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True)
 class Core:
-    """A version of ansible-core with the Python that its controller side runs on here.
+    """A version of ansible-core, and the Python version that it runs on.
 
     Attributes:
         version: ``major.minor``.
         python: ``major.minor`` of the controller's Python.
-        targets: Python versions that unit tests of modules run on with this one.
-        pip: the version of pip that its ansible-test puts into virtual environments.
+        targets: Python versions to run the modules' unit tests on.
+        pip: version of pip that its ansible-test installs into virtual environments.
+        pylint: whether a package index has everything that its ansible-test installs for pylint.
     """
 
     version: str
     python: str
     targets: tuple[str, ...]
     pip: str
+    pylint: bool = True
 
     @property
     def name(self) -> str:
@@ -71,39 +76,58 @@ class Core:
         return f"ansible-core {self.version} on Python {self.python}"
 
 
-# The oldest and the newest that are tested; Python in order of preference. The first one is the distribution's.
-_WANTED = (("2.19", ("3.11", "3.12", "3.13"), "24.2"), ("2.21", ("3.13", "3.12", "3.14"), "25.2"))
+@dataclass(frozen=True)
+class _Tested:
+    """A tested version of ansible-core.
+
+    Attributes:
+        version: ``major.minor``.
+        pythons: the controller's Python, in order of preference. The first one is Debian's.
+        targets: the interpreters whose unit tests it runs, if they are found. Each interpreter is
+            tested once, by a version that still supports it; and each version on its controller's.
+        pip: see :class:`Core`.
+        pylint: see :class:`Core`.
+    """
+
+    version: str
+    pythons: tuple[str, ...]
+    targets: tuple[str, ...]
+    pip: str
+    pylint: bool = True
+
+
+# The oldest version, the newest one, and the next one, which is a release candidate.
+_TESTED = (
+    _Tested("2.19", ("3.11", "3.12", "3.13"), ("3.9", "3.10", "3.11"), "24.2"),
+    _Tested("2.21", ("3.13", "3.12", "3.14"), ("3.12", "3.13"), "25.2"),
+    # Its ansible-test installs, for pylint, a snapshot of dill that no package index has.
+    _Tested("2.22", ("3.13", "3.14"), ("3.14",), "25.2", pylint=False),
+)
 
 
 def cores() -> tuple[list[Core], list[str]]:
-    """The combinations that this machine can run, and a sentence for each that it cannot or not as preferred."""
+    """Return the versions testable here, and a remark on each that is not testable as preferred."""
     found = tools.interpreters()
-    chosen: list[tuple[str, str, str]] = []
-    remarks = []
-    for version, preferred, pip in _WANTED:
+    result, remarks = [], []
+    for tested in _TESTED:
+        name, preferred = f"ansible-core {tested.version}", tested.pythons
         python = next((python for python in preferred if python in found), None)
         if python is None:
-            remarks.append(
-                f"ansible-core {version} is not tested here: no Python {', '.join(preferred)} was found"
-            )
+            remarks.append(f"{name} is not tested here: no Python {', '.join(preferred)} was found")
             continue
         if python != preferred[0]:
-            remarks.append(
-                f"ansible-core {version} is tested on Python {python}: no Python {preferred[0]} was found"
-            )
-        chosen.append((version, python, pip))
-    # Each interpreter is tested once: the older ones with the older ansible-core, which still serves them.
-    borders = {"2.19": ("3.9", "3.10", "3.11"), "2.21": ("3.12", "3.13", "3.14")}
-    result = []
-    for version, python, pip in chosen:
-        targets = [target for target in borders[version] if target in found]
+            remarks.append(f"{name} is tested on Python {python}: no Python {preferred[0]} was found")
+        targets = [target for target in tested.targets if target in found]
         targets += [] if python in targets else [python]
-        result.append(Core(version, python, tuple(targets), pip))
+        result.append(Core(tested.version, python, tuple(targets), tested.pip, tested.pylint))
     return result, remarks
 
 
 def copy_collection(source: Path, tree: Path) -> Path:
-    """Make ``tree/ansible_collections/wormhole/docker`` a copy of ``source``, keeping its virtual environments."""
+    """Copy ``source`` to ``tree/ansible_collections/wormhole/docker``.
+
+    The virtual environments there are kept.
+    """
     target = tree / "ansible_collections/wormhole/docker"
     target.mkdir(parents=True, exist_ok=True)
     for entry in target.iterdir():
@@ -131,7 +155,7 @@ def _clear_tests(tests: Path) -> None:
 
 
 def _not_output(source: Path) -> Callable[[str, list[str]], set[str]]:
-    """Leaves out what ansible-test wrote into ``source``."""
+    """Exclude the output of ansible-test in ``source`` from a copy."""
 
     def ignored(directory: str, names: list[str]) -> set[str]:
         return {"output"} & set(names) if Path(directory) == source / "tests" else set()
@@ -140,13 +164,13 @@ def _not_output(source: Path) -> Callable[[str, list[str]], set[str]]:
 
 
 class AnsibleTest:
-    """ansible-test of one ansible-core, in a copy of the collection that is its own.
+    """ansible-test of one ansible-core, in its own copy of the collection.
 
     Args:
-        settings: of the run.
-        log: where everything goes that it prints.
-        core: which one.
-        tree: the name of the copy.
+        settings: settings of the test run.
+        log: receives the output.
+        core: version of ansible-core.
+        tree: name of the copy.
     """
 
     def __init__(self, settings: Settings, log: Log, core: Core, tree: str) -> None:
@@ -166,7 +190,7 @@ class AnsibleTest:
 
     @property
     def home(self) -> Path:
-        """What ansible-test takes for the user's home directory: it keeps caches and its SSH key there."""
+        """The home directory for ansible-test, which keeps caches and its SSH key there."""
         return self._home
 
     def run(
@@ -177,16 +201,16 @@ class AnsibleTest:
         prefix: Sequence[str | Path] = (),
         timeout: float = 2400,
     ) -> int:
-        """Run it.
+        """Run ansible-test.
 
         Args:
-            arguments: those of ansible-test.
-            pythons: versions that it has to find.
-            prefix: a program that runs it, such as one that enters a network namespace.
+            arguments: arguments of ansible-test.
+            pythons: Python versions that it must find.
+            prefix: command to run it with, such as one that enters a network namespace.
             timeout: in seconds.
 
         Returns:
-            the exit status; 1 where it skipped everything and said 0.
+            the exit status; 1 if it skipped all targets and exited 0.
         """
         found = tools.interpreters()
         directories = dict.fromkeys(found[python].parent for python in (self._core.python, *pythons))
@@ -203,11 +227,11 @@ class AnsibleTest:
         return status
 
     def reports(self, pattern: str) -> list[Path]:
-        """JUnit files of the last run."""
+        """Return the JUnit files of the last run."""
         return sorted((self.root / "tests/output/junit").glob(pattern))
 
     def _provide_pip(self) -> None:
-        """Put the stand-in for get-pip.py and the wheel it installs into the cache."""
+        """Write the replacement for get-pip.py, and the wheel that it installs, into the cache."""
         cache = self._home / ".ansible/test/cache"
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / "lock").open("w") as lock:
@@ -228,11 +252,11 @@ class AnsibleTest:
             if self._log.run(command, cwd=cache) != 0:
                 raise Failed(f"pip {self._core.pip} could not be downloaded")
             wheel = next(cache.glob(f"pip-{self._core.pip}-*.whl"))
-            script.write_text(_STAND_IN.format(wheel=wheel.name))
+            script.write_text(_GET_PIP.format(wheel=wheel.name))
 
 
 def count(reports: Iterable[Path]) -> Outcome:
-    """Add up JUnit files."""
+    """Count the tests in JUnit files."""
     total = Outcome()
     for report in reports:
         for case in ElementTree.parse(report).getroot().iter("testcase"):
@@ -247,7 +271,7 @@ def count(reports: Iterable[Path]) -> Outcome:
 
 
 def judge(status: int, counted: Outcome, *, note: str = "") -> Outcome:
-    """Make exit status and reports agree, to the worse of the two: an empty run has failed."""
+    """Return the worse of exit status and reports. A run without tests has failed."""
     failed = counted.failed
     if failed == 0 and (status != 0 or counted.passed == 0):
         failed = 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from lab import HostSpec, Lab, LabError
 from lab.cache import remove
 from lab.paths import LabPaths
-from lab.spec import Release, Variant
+from lab.spec import DEFAULT, RELEASES, Variant
 from runner.progress import Progress
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,36 +37,62 @@ def main(argv: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="./dev", description="The one entry point for developers of wormhole.docker."
+        prog="./dev", description="Test the wormhole.docker collection on throwaway hosts."
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     demo = commands.add_parser(
-        "demo", help="provision a throwaway host, launch a wormhole, and prove that it works"
+        "demo", help="provision a throwaway host, start a wormhole, and verify that it works"
     )
     demo.add_argument(
-        "--debian", type=int, choices=(12, 13), default=13, help="release of the host (default: 13)"
+        "--debian",
+        type=int,
+        choices=RELEASES,
+        default=DEFAULT,
+        help="Debian release of the host (default: %(default)s)",
     )
-    demo.add_argument("--keep", action="store_true", help="leave the host running: see ./dev lab")
+    demo.add_argument("--keep", action="store_true", help="keep the host running, see ./dev lab")
     demo.set_defaults(command=_demo)
 
-    test = commands.add_parser("test", help="run the tests: all parts, or those that are named")
+    test = commands.add_parser("test", help="run all parts of the tests, or some of them")
     test.add_argument("parts", nargs="*", metavar="PART", help="lint, sanity, unit, integration, docs")
-    test.add_argument("--thorough", action="store_true", help="run the long campaigns in full")
-    test.add_argument("--seed", type=int, help="repeat the sample that a run with this seed took")
+    test.add_argument("--thorough", action="store_true", help="run all test cases instead of a sample")
+    test.add_argument("--seed", type=int, help="repeat the sample of a run with this seed")
     test.set_defaults(command=_test)
 
-    lab = commands.add_parser("lab", help="throwaway hosts to try things on")
+    bench = commands.add_parser(
+        "bench", help="measure playbooks and tasks side by side with those of other collections"
+    )
+    bench.add_argument(
+        "--rounds", type=_positive, default=5, metavar="N", help="number of rounds (default: %(default)s)"
+    )
+    bench.add_argument(
+        "--rows", default="", metavar="NAME,NAME", help="measure only these rows of the table (default: all)"
+    )
+    bench.add_argument(
+        "--release",
+        type=int,
+        choices=RELEASES,
+        default=DEFAULT,
+        help="Debian release of the hosts (default: %(default)s)",
+    )
+    bench.add_argument(
+        "--json", type=Path, metavar="PATH", help="file for all values (default: .dev/bench.json)"
+    )
+    bench.set_defaults(command=_bench)
+
+    lab = commands.add_parser("lab", help="manage throwaway hosts")
     actions = lab.add_subparsers(title="actions", required=True, metavar="ACTION")
 
-    up = actions.add_parser("up", help="boot hosts, as many as are missing")
+    up = actions.add_parser("up", help="start the lab, and boot hosts until N are running")
+    up.add_argument("--hosts", type=int, default=1, metavar="N", help="number of hosts (default: 1)")
     up.add_argument(
-        "--hosts", type=int, default=1, metavar="N", help="how many hosts there are to be (default: 1)"
+        "--debian",
+        choices=(*map(str, RELEASES), "mixed"),
+        default=str(DEFAULT),
+        help="Debian release of the hosts, or one of each in turn (default: %(default)s)",
     )
-    up.add_argument(
-        "--debian", choices=("12", "13", "mixed"), default="13", help="their release (default: 13)"
-    )
-    up.add_argument("--bare", action="store_true", help="hosts without Docker and its Python libraries")
+    up.add_argument("--bare", action="store_true", help="boot hosts without Docker and its Python libraries")
     up.set_defaults(command=_lab_up)
 
     actions.add_parser("status", help="list the hosts").set_defaults(command=_lab_status)
@@ -77,23 +103,26 @@ def _parser() -> argparse.ArgumentParser:
     run = actions.add_parser("run", help="run a command on a host")
     run.add_argument("host", metavar="HOST")
     run.add_argument(
-        "words", nargs=argparse.REMAINDER, metavar="CMD", help="without any: an interactive shell"
+        "words",
+        nargs=argparse.REMAINDER,
+        metavar="CMD",
+        help="command to run (default: an interactive shell)",
     )
     run.set_defaults(command=_lab_run)
 
     reboot = actions.add_parser("reboot", help="reboot a host")
     reboot.add_argument("host", metavar="HOST")
-    reboot.add_argument("--power-cut", action="store_true", help="as if the power failed")
+    reboot.add_argument("--power-cut", action="store_true", help="without a shutdown, like a power failure")
     reboot.set_defaults(command=_lab_reboot)
 
-    actions.add_parser("down", help="end the lab and all its hosts").set_defaults(command=_lab_down)
+    actions.add_parser("down", help="stop the lab and remove all hosts").set_defaults(command=_lab_down)
 
-    commands.add_parser("clean", help="remove everything that ./dev made").set_defaults(command=_clean)
+    commands.add_parser("clean", help="remove everything that ./dev created").set_defaults(command=_clean)
     return parser
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from runner.demo import demo  # each command imports what it alone needs
+    from runner.demo import demo  # imported here, because only this command needs it
 
     return demo(ROOT, arguments.debian, keep=arguments.keep, progress=Progress())
 
@@ -104,14 +133,29 @@ def _test(arguments: argparse.Namespace) -> int:
     return run_parts(arguments.parts, arguments.thorough, arguments.seed)
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    from bench.command import bench
+
+    names = [name for name in arguments.rows.split(",") if name]
+    return bench(ROOT, arguments.release, arguments.rounds, names, arguments.json)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def _lab_up(arguments: argparse.Namespace) -> int:
     progress = Progress()
-    choices: dict[str, tuple[Release, ...]] = {"12": (12,), "13": (13,), "mixed": (13, 12)}
-    releases = choices[arguments.debian]
+    # The default release comes first, so that a lab with one mixed host has the usual one.
+    mixed = sorted(RELEASES, key=lambda release: release != DEFAULT)
+    releases = mixed if arguments.debian == "mixed" else [int(arguments.debian)]
     variant: Variant = "bare" if arguments.bare else "standard"
     wanted = [HostSpec(releases[number % len(releases)], variant) for number in range(arguments.hosts)]
     Lab.up(wanted, root=ROOT, progress=progress)
-    progress("the lab is up; ./dev lab down ends it")
+    progress("the lab is running; ./dev lab down stops it")
     return _lab_status(arguments)
 
 
@@ -138,7 +182,7 @@ def _lab_reboot(arguments: argparse.Namespace) -> int:
     progress = Progress()
     host = _running_lab().host(arguments.host)
     host.reboot(power_cut=arguments.power_cut)
-    progress(f"{host.name} is back")
+    progress(f"{host.name} has rebooted")
     return 0
 
 
@@ -151,9 +195,9 @@ def _clean(arguments: argparse.Namespace) -> int:
     left = Lab.down(root=ROOT)
     record = paths.dev / "apt-installed"
     installed = record.read_text().split() if record.exists() else []
-    remove(paths.dev)  # with the virtual environment that runs this: nothing may be imported from here on
+    remove(paths.dev)  # includes the virtual environment of this process: import nothing after this line
     if installed:
-        print("Left installed, for other programs may use them by now; to remove them as well:")
+        print("./dev has installed these packages, which other programs may use by now. To remove them:")
         print(f"  apt-get remove {' '.join(installed)}")
     return _report_left(left)
 
@@ -167,5 +211,5 @@ def _report_left(left: Sequence[str]) -> int:
 def _running_lab() -> Lab:
     lab = Lab.attach(root=ROOT)
     if lab is None:
-        raise LabError("no lab is running in this clone", remedy="./dev lab up")
+        raise LabError("no lab is running in this clone", remedy="start one with ./dev lab up")
     return lab

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`./dev demo`: the collection's main job on a throwaway host, and the proof that it worked."""
+"""`./dev demo`: provision a throwaway host, start a wormhole, and verify that it works."""
 
 from __future__ import annotations
 
@@ -28,28 +28,30 @@ CONTAINER = "wormhole"
 
 
 def demo(root: Path, release: Release, *, keep: bool, progress: Progress) -> int:
-    """Boot a host, provision it, launch a wormhole and prove it; return the exit status."""
+    """Boot a host, provision it, start a wormhole and verify it; return the exit status."""
     with _host(root, HostSpec(release), keep=keep, progress=progress) as (lab, host):
         playbooks = _Playbooks(root, lab, host)
         for playbook in ("provision", "launch"):
             progress(f"ansible-playbook -i hosts wormhole.docker.{playbook}")
             playbooks.run(playbook)
-        progress("the proof, from inside the wormholed container")
+        progress("verifying the connection from inside the container")
         version = host.run("docker version --format '{{.Server.Version}}'").stdout.strip()
         failed = [proof.title for proof in proofs(version, host.name) if not _prove(host, proof)]
         if keep:
-            progress(f"{host.name} stays: ./dev lab run {host.name}, and ./dev lab down when you are done")
-    progress("done" if not failed else "done, with failures")
+            progress(
+                f"{host.name} keeps running: open a shell with ./dev lab run {host.name}, remove it with ./dev lab down"
+            )
+    progress("done" if not failed else "done, with failed checks")
     if failed:
-        print(f"\n{len(failed)} of the proofs failed: {'; '.join(failed)}")
+        print(f"\n{len(failed)} checks failed: {'; '.join(failed)}")
         return 1
-    print("\nAll proved.")
+    print("\nAll checks passed.")
     return 0
 
 
 @contextmanager
 def _host(root: Path, spec: HostSpec, *, keep: bool, progress: Progress) -> Iterator[tuple[Lab, Host]]:
-    """Boot a host: in a lab of the demo's own, or in the one that is up already."""
+    """Boot a host in the lab that is running, or in a new lab that ends with the demo."""
     if keep or Lab.attach(root=root) is not None:
         lab = Lab.up(root=root, progress=progress)
         host = lab.fresh_host(spec)
@@ -62,16 +64,16 @@ def _host(root: Path, spec: HostSpec, *, keep: bool, progress: Progress) -> Iter
 
 
 class _Playbooks:
-    """Runs the collection's own playbooks from a staged copy of the working tree."""
+    """Runs the collection's playbooks from a copy of the working tree."""
 
     def __init__(self, root: Path, lab: Lab, host: Host) -> None:
         self._lab, self._host = lab, host
         self._collections = stage_collection(root)
-        # A host is new each time, and so is its certificate authority.
+        # Each host is new, so it gets a new certificate authority.
         self._folder = root / ".dev" / "demo"
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
-        # An empty one, so that none of the user's is found.
+        # An empty file, so that Ansible does not read the user's configuration.
         self._configuration = self._folder / "ansible.cfg"
         self._configuration.touch()
         self._variables = self._folder / "variables.json"
@@ -84,7 +86,7 @@ class _Playbooks:
         }
 
     def run(self, playbook: str) -> None:
-        """Run a playbook by its full name; its output goes to the terminal."""
+        """Run a playbook by its full name, with its output on the terminal."""
         own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         done = subprocess.run(
             [
@@ -110,19 +112,19 @@ class _Playbooks:
         if done.returncode:
             raise LabError(
                 f"the playbook wormhole.docker.{playbook} failed on {self._host.name}",
-                found=f"exit {done.returncode}; its output is above",
-                remedy="./dev demo --keep leaves the host running for a look",
+                found=f"exit status {done.returncode}, with the output above",
+                remedy="run ./dev demo --keep to keep the host running and inspect it",
             )
 
 
 def _prove(host: Host, proof: Proof) -> bool:
-    """Run a proof in the wormholed container, print what came of it, and say whether it holds."""
+    """Run a check in the container, print the result, and return whether it passed."""
     done = host.run(f"docker exec {CONTAINER} sh -c {shlex.quote(proof.command)}", check=False)
     answer = Answer(done.returncode, (done.stdout + done.stderr).strip())
     holds = proof.holds(answer)
-    print(f"\n{'PROVED' if holds else 'FAILED'}  {proof.title}")
+    print(f"\n{'PASSED' if holds else 'FAILED'}  {proof.title}")
     for line in answer.output.splitlines():
         print(f"        {line}")
     if not holds:
-        print(f"        expected: {proof.expected}; found: exit {answer.status} and the above")
+        print(f"        expected: {proof.expected}; found: exit status {answer.status} and the output above")
     return holds

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Part ``docs``: the documentation renders, its examples are valid, and the artefact works by itself."""
+"""Part ``docs``: check that docs render, examples are valid, and the built collection works."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from runner.steps import Action, Failed, Lane, Log, Outcome, Settings, Step, pas
 NAME = "wormhole.docker"
 
 KINDS = {"module": "modules", "lookup": "lookup", "filter": "filter", "test": "test", "callback": "callback"}
-"""ansible-doc's plugin types and their directories; modules have no action plugin pages of their own."""
+"""ansible-doc's plugin types and their directories. Modules document their action plugins."""
 
 DEVELOPMENT = (
     ".",
@@ -34,7 +34,7 @@ DEVELOPMENT = (
     "tests/system/",
     "tests/output/",
 )
-"""What does not belong into the artefact."""
+"""Files that the built collection must not contain."""
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>[a-z0-9+-]*)[^\n]*\n(?P<body>.*?)^(?P=indent)```", re.M | re.S
@@ -50,19 +50,19 @@ def lanes(_settings: Settings) -> list[Lane]:
             Step("docs", "ansible-doc renders every plugin and role", _ansible_doc),
             Step("docs", "examples in Markdown", _examples),
             Step("docs", "links in Markdown", _links),
-            Step("docs", "artefact: build, install, playbooks by FQCN", _artefact),
+            Step("docs", "collection: build, install, playbooks by FQCN", _artefact),
         ]
     ]
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """A copy of the collection, and the tools to look at it.
+    """A copy of the collection, and the tools to check it.
 
     Attributes:
-        settings, log: of the step.
+        settings, log: settings and log of the step.
         root: the copy.
-        place: an empty directory for what the step makes.
+        place: an empty directory for the step's files.
     """
 
     settings: Settings
@@ -71,7 +71,7 @@ class Workshop:
     place: Path
 
     def run(self, *command: str | Path, collections: Path | None = None) -> bool:
-        """Run a tool with the collections found in one place only; whether it exited 0."""
+        """Run a tool that finds collections in one place only; return whether it exited 0."""
         binaries = tools.environment(self.settings, self.log, "lint")
         env = tools.plain_environment(
             binaries,
@@ -80,7 +80,7 @@ class Workshop:
             ANSIBLE_COLLECTIONS_PATH=collections or self.root.parents[2],
             ANSIBLE_LOCALHOST_WARNING="false",
             ANSIBLE_INVENTORY_UNPARSED_WARNING="false",
-            # The part lint runs it on the same files, with our settings.
+            # Part lint runs it on the same files, with the settings of this project.
             GALAXY_IMPORTER_RUN_ANSIBLE_LINT="false",
         )
         return self.log.run(command, cwd=self.place, env=env, timeout=300) == 0
@@ -124,7 +124,7 @@ def _ansible_doc(settings: Settings, log: Log) -> Outcome:
 
 
 def _documented(root: Path) -> dict[str, list[str]]:
-    """Full names of what has documentation, by ansible-doc's type."""
+    """Return the full names of all documented plugins and roles, by ansible-doc's type."""
     found: dict[str, list[str]] = {}
     for kind, directory in KINDS.items():
         files = sorted((root / "plugins" / directory).glob("*.py"))
@@ -165,10 +165,10 @@ def blocks(path: Path) -> Iterator[Block]:
 
 
 def as_playbook(text: str) -> str | None:
-    """A YAML example as a playbook: as it is, or its tasks in a play; None if it is neither.
+    """Return a YAML example as a playbook. Tasks are put into a play. None if it is neither.
 
     Raises:
-        yaml.YAMLError: it is no YAML.
+        yaml.YAMLError: the text is not YAML.
     """
     data = yaml.safe_load(text)
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
@@ -184,7 +184,10 @@ def _examples(settings: Settings, log: Log) -> Outcome:
 
 
 def _check_examples(shop: Workshop) -> Outcome:
-    """YAML parses, playbooks and tasks pass the syntax check, shell parses and names playbooks that exist."""
+    """Check that YAML parses, playbooks and tasks pass the syntax check, and shell parses.
+
+    Playbooks that shell examples name must exist.
+    """
     playbooks, wrong, number = [], 0, 0
     for block in (block for path in markdown_files(shop.root) for block in blocks(path)):
         where = f"{block.path.relative_to(shop.root)}:{block.line}"
@@ -206,7 +209,7 @@ def _check_examples(shop: Workshop) -> Outcome:
             )
             for match in _FQCN.finditer(script):
                 if not (shop.root / "playbooks" / f"{match['name']}.yml").exists():
-                    shop.log.write(f"{where}: there is no playbook {NAME}.{match['name']}")
+                    shop.log.write(f"{where}: unknown playbook {NAME}.{match['name']}")
                     wrong += 1
             if block.language != "console" and not shop.run("bash", "-n", "-c", script):
                 wrong += 1
@@ -214,12 +217,12 @@ def _check_examples(shop: Workshop) -> Outcome:
         # One after the other: a run over several stops at the first that is wrong.
         wrong += 0 if shop.run("ansible-playbook", "--syntax-check", "-i", "localhost,", target) else 1
     if number == 0:
-        raise Failed("no Markdown file has an example: README.md is expected to have several")
+        raise Failed("no Markdown file has an example, but README.md must have several")
     return Outcome(passed=number - wrong, failed=wrong)
 
 
 def _links(settings: Settings, log: Log) -> Outcome:
-    """Relative links lead to files that are there."""
+    """Check that relative links lead to existing files."""
     total = Outcome()
     for path in markdown_files(settings.stage):
         dead = [
@@ -238,17 +241,17 @@ def _artefact(settings: Settings, log: Log) -> Outcome:
 
 
 def _check_artefact(shop: Workshop) -> Outcome:
-    """What users get: built, installed into an empty place, and used from there by full name."""
+    """Build the collection, install it into an empty directory, and use it by full name."""
     shop.run("ansible-galaxy", "collection", "build", shop.root, "--output-path", shop.place)
     artefacts = list(shop.place.glob("wormhole-docker-*.tar.gz"))
     if len(artefacts) != 1:
-        raise Failed("the artefact was not built")
+        raise Failed("the collection was not built")
     artefact, installed = artefacts[0], shop.place / "installed"
     with tarfile.open(artefact) as archive:
         surplus = [name for name in archive.getnames() if name.startswith(DEVELOPMENT)]
     for name in surplus:
         shop.log.write(
-            f"{name} is in the artefact, and of use to developers only: build_ignore in galaxy.yml"
+            f"{name} is in the built collection, but only developers need it. Add it to build_ignore in galaxy.yml"
         )
     total = passed_if(not surplus)
     # What Ansible Galaxy checks on an upload; it leaves importer_result.json behind.

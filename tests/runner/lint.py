@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Part ``lint``: what can be said about the files without running them."""
+"""Part ``lint``: static checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from runner import tools
 from runner.ansible_test import copy_collection
 from runner.steps import Lane, Log, Outcome, Settings, Step, passed_if
 
-STRICT = ("module_utils._core", "module_utils._adapters")
+NOT_STRICT = ("_glue",)
+"""Slices that import Ansible, which has no types. They are checked with the modules."""
 PLUGINS = "ansible_collections.wormhole.docker.plugins"
 
 SPDX = "SPDX-License-Identifier: GPL-3.0-or-later"
@@ -27,10 +28,10 @@ UNMARKED = (
     "changelogs/fragments/",
     "tests/sanity/ignore-",
 )
-"""Licence texts, and files that a program writes or that know no comments."""
+"""Files without a licence header: licence texts, generated files, and files without comments."""
 
 Command = Callable[[Path], Sequence[str | Path]]
-"""Makes a command line from the root of the copy that is checked."""
+"""Returns a command line for the root of the copy to check."""
 
 
 def lanes(_settings: Settings) -> list[Lane]:
@@ -41,14 +42,14 @@ def lanes(_settings: Settings) -> list[Lane]:
         tool("yamllint", lambda root: ["yamllint", "--strict", "--format", "parsable", "."]),
         tool("shellcheck", shellcheck),
         tool("changelog", lambda root: ["antsibull-changelog", "lint"]),
-        tool("mypy, strict: _core and _adapters", mypy_strict),
+        tool("mypy, strict: module_utils", mypy_strict),
         tool("mypy: modules, action plugins and _glue", lambda root: mypy("--package", PLUGINS)),
         tool(
-            "mypy, strict: lab and runner",
-            lambda root: mypy("--strict", "--package", "lab", "--package", "runner"),
+            "mypy, strict: lab, runner and bench",
+            lambda root: mypy("--strict", "--package", "lab", "--package", "runner", "--package", "bench"),
         ),
     )
-    # ansible-lint takes longer than all the others together.
+    # ansible-lint takes longer than all other checks together.
     slow = tool(
         "ansible-lint, profile production",
         lambda root: ["ansible-lint", "--offline", "--profile", "production", "--strict", "--nocolor"],
@@ -61,9 +62,10 @@ def mypy(*arguments: str) -> list[str]:
     return ["mypy", "--config-file", "pyproject.toml", *arguments]
 
 
-def mypy_strict(_root: Path) -> list[str]:
-    packages = [word for package in STRICT for word in ("--package", f"{PLUGINS}.{package}")]
-    return mypy("--strict", *packages)
+def mypy_strict(root: Path) -> list[str]:
+    slices = sorted(path.name for path in (root / "plugins/module_utils").iterdir() if path.is_dir())
+    packages = [f"{PLUGINS}.module_utils.{name}" for name in slices if name not in NOT_STRICT]
+    return mypy("--strict", *(word for package in packages for word in ("--package", package)))
 
 
 def shellcheck(root: Path) -> list[str]:
@@ -75,7 +77,7 @@ def shellcheck(root: Path) -> list[str]:
 
 
 def shell_scripts(root: Path) -> list[Path]:
-    """Every file whose first line names a shell."""
+    """Return the files whose first line names a shell."""
     return [
         path
         for path in files_of(root)
@@ -89,7 +91,7 @@ def first_line(path: Path) -> bytes:
 
 
 def files_of(root: Path) -> list[Path]:
-    """The files of the collection, without what ansible-test wrote."""
+    """Return the files of the collection, without the output of ansible-test."""
     found = []
     for directory, names, files in os.walk(root):
         if Path(directory) == root / "tests":
@@ -100,7 +102,10 @@ def files_of(root: Path) -> list[Path]:
 
 
 def tool(name: str, command: Command, tree: str = "lint") -> Step:
-    """A linter: one test that passes if it exits 0. Those that run at the same time need trees of their own."""
+    """Return a step that runs a linter and passes if it exits 0.
+
+    Linters that run at the same time need separate trees.
+    """
 
     def action(settings: Settings, log: Log) -> Outcome:
         binaries = tools.environment(settings, log, "lint")
@@ -119,7 +124,7 @@ def tool(name: str, command: Command, tree: str = "lint") -> Step:
 
 
 def unmarked_files(settings: Settings, log: Log) -> list[Path]:
-    """Files that do not name their licence and holder within the first lines."""
+    """Return the files that do not name licence and copyright holder within the first lines."""
     missing = []
     for path in files_of(settings.stage):
         name = str(path.relative_to(settings.stage))

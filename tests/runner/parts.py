@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``./dev test``: which parts there are, and how a run of them goes."""
+"""``./dev test``: select the parts and run their lanes."""
 
 from __future__ import annotations
 
@@ -35,23 +35,24 @@ PARTS: dict[str, Callable[[Settings], list[Lane]]] = {
 }
 
 WORKERS = 3
-"""Lanes that run at the same time. Three keep two cores busy: measured, they are never idle then; more would only take turns."""
+"""Number of concurrent lanes. Measured: three keep two cores busy, more are not faster."""
 
 
 def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
-    """Run parts of the tests; all of them where none is named.
+    """Run parts of the tests, or all of them if none is named.
 
     Args:
         parts: some of :data:`PARTS`.
-        thorough: run the long campaigns in full instead of a sample.
-        seed: of everything that is drawn by chance; drawn itself where it is None.
+        thorough: run all test cases instead of a sample.
+        seed: seed of all random choices; None for a random one.
 
     Returns:
-        the exit status: 0 if nothing failed, 1 if something did, 2 for an unknown part, 130 if interrupted.
+        the exit status: 0 if all tests passed, 1 if some failed, 2 for an unknown part, 130 if
+            interrupted.
     """
     unknown = sorted(set(parts) - set(PARTS))
     if unknown:
-        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+        print(f"no such part: {', '.join(unknown)}. Choose from {', '.join(PARTS)}.", file=sys.stderr)
         return 2
     chosen = [part for part in PARTS if part in parts or not parts]
     seed = random.SystemRandom().randrange(2**31) if seed is None else seed
@@ -61,7 +62,7 @@ def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
         logs = ROOT / ".dev/logs/test"
         shutil.rmtree(logs, ignore_errors=True)
         logs.mkdir(parents=True)
-        # A copy of the stage: it stays as it is for the whole run, whatever is edited or staged meanwhile.
+        # A copy of the stage, which later edits do not change.
         staged = stage_collection(ROOT) / "ansible_collections/wormhole/docker"
         settings = Settings(ROOT, copy_collection(staged, ROOT / ".dev/trees/snapshot"), seed, thorough)
         progress.say(
@@ -75,7 +76,7 @@ def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
                 progress.say(remark)
             _run(lanes, settings, logs, progress, results)
         except KeyboardInterrupt:
-            progress.say("interrupted: ending what is under way")
+            progress.say("interrupted: stopping the running steps")
             return 130
         finally:
             PROGRAMS.stop()
@@ -87,14 +88,14 @@ def main(parts: Sequence[str], thorough: bool, seed: int | None) -> int:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Hold the lock of test runs in this clone: they share directories."""
+    """Hold the lock for test runs of this clone, which share directories."""
     path = ROOT / ".dev/test.lock"
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("waiting for another ./dev test in this clone to end …", flush=True)
+            print("waiting for another ./dev test of this clone …", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -106,7 +107,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _run(
     lanes: Sequence[Lane], settings: Settings, logs: Path, progress: Progress, results: list[Result]
 ) -> None:
-    """Run lanes side by side, in order, until all are over."""
+    """Run lanes side by side, in order, until all have ended."""
     waiting: queue.SimpleQueue[Lane] = queue.SimpleQueue()
     for lane in lanes:
         waiting.put(lane)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lines of progress, each with the seconds since the start."""
+"""Progress messages, each with the seconds since the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 
 
 class Progress:
-    """Prints what it is called with. Progress goes to standard error, results to standard output."""
+    """Prints messages to standard error; standard output is for results."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

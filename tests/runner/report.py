@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a test run tells the person in front of it: each step as it starts and ends, and a summary."""
+"""Prints the progress of a test run: each step as it starts and ends, and a summary."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from runner.steps import Log, Outcome, Result, Step
 
 HEARTBEAT = 20.0
-"""Seconds of silence after which the steps under way are named, with what they print."""
+"""Seconds without output after which the running steps are printed, with their last line."""
 
 _TAIL = 60
 
@@ -27,7 +27,7 @@ def clock(seconds: float) -> str:
 
 
 def numbers(outcome: Outcome) -> str:
-    """``3 passed``, with what else there is; a note comes last."""
+    """Format an outcome: ``3 passed``, then failures, skips and the note, if any."""
     words = [f"{outcome.passed} passed"]
     words += [f"{outcome.failed} failed"] if outcome.failed else []
     words += [f"{outcome.skipped} skipped"] if outcome.skipped else []
@@ -35,13 +35,13 @@ def numbers(outcome: Outcome) -> str:
     return ", ".join(words)
 
 
-def _telling(lines: Sequence[str]) -> Sequence[str]:
-    """The lines that say what went wrong, where they are marked; else the last ones."""
+def _excerpt(lines: Sequence[str]) -> Sequence[str]:
+    """Return the lines that are marked as errors, or the last lines if none is."""
     return [line for line in lines if line.startswith(_MARKED)][-_TAIL:] or lines[-_TAIL:]
 
 
 class Progress:
-    """Prints, from any thread, what happens; says so when nothing has happened for a while.
+    """Prints events from any thread, and the running steps if nothing has been printed for a while.
 
     Args:
         root: paths are shown relative to it.
@@ -83,7 +83,7 @@ class Progress:
             )
             if result.outcome.failed:
                 print(f"    ┌── from {self._shown(result.log.path)}", flush=True)
-                for line in _telling(result.log.lines()):
+                for line in _excerpt(result.log.lines()):
                     print(f"    │ {line}", flush=True)
                 print("    └──", flush=True)
 
@@ -125,6 +125,6 @@ class Progress:
             print("\nfailed:")
             for result in failed:
                 print(f"  {result.step.part}: {result.step.name} → {self._shown(result.log.path)}")
-            print(f"the seed was {seed}: --seed {seed} repeats the same choices")
+            print(f"--seed {seed} repeats the random choices of this run")
         print(f"\n{total.passed} passed, {total.failed} failed", flush=True)
         return total

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A copy of the working tree where Ansible looks for collections."""
+"""Copies the working tree to a place where Ansible finds it as a collection."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 
 def stage_collection(root: Path) -> Path:
-    """Copy what git tracks, and what it would track, to .dev/stage; return the collections root.
+    """Copy the files that git tracks, or would track, to .dev/stage; return the collections root.
 
-    The copy includes uncommitted work. It is brought up to date in place: unchanged files keep their times, and what
-    is not in the working tree any more goes.
+    The copy includes uncommitted work. An existing copy is updated: unchanged files keep their
+    times, and files that are no longer in the working tree are removed.
     """
     collections = root / ".dev" / "stage"
     target = collections / "ansible_collections" / "wormhole" / "docker"
@@ -55,7 +55,7 @@ def listed_files(root: Path) -> list[str]:
         capture_output=True,
         check=True,
     ).stdout.decode()
-    # A file that git tracks may be deleted in the working tree.
+    # A tracked file may be deleted in the working tree.
     return sorted(name for name in listing.split("\0") if name and os.path.lexists(root / name))
 
 

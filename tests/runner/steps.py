@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a test run is made of: steps, what came of them, and the programs they run.
+"""Steps of a test run, their outcomes, and the programs that they run.
 
-A *step* is one thing that can fail by itself and has a log of its own. Steps that must not overlap form a *lane*;
-lanes run side by side.
+A *step* is one thing that can fail by itself. It has its own log. Steps that must not overlap form
+a *lane*. Lanes run side by side.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ ROOT = Path(__file__).resolve().parents[2]
 """The clone."""
 
 TIMED_OUT = 124
-"""Exit status reported for a program that was ended because its time was up (as timeout(1) does)."""
+"""Exit status of a program that was terminated after its timeout, as with timeout(1)."""
 
 
 class Failed(Exception):
-    """A step could not be carried out; the text says why."""
+    """A step could not run; the message says why."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a step: numbers of tests (a linter counts as one), and a remark for the summary."""
+    """Outcome of a step: numbers of tests (a linter counts as one), and a note."""
 
     passed: int = 0
     failed: int = 0
@@ -55,19 +55,19 @@ FAILED = Outcome(failed=1)
 
 
 def passed_if(condition: bool) -> Outcome:
-    """One test."""
+    """Return the outcome of one test."""
     return PASSED if condition else FAILED
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run was asked for.
+    """Settings of a test run.
 
     Attributes:
         root: the clone.
         stage: ``…/ansible_collections/wormhole/docker``, a copy of what git would commit.
-        seed: of the property tests and of sampled campaigns.
-        thorough: whether to run the long campaigns in full.
+        seed: seed of the property tests and of all samples.
+        thorough: whether to run all test cases instead of a sample.
     """
 
     root: Path
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def work(self) -> Path:
-        """The ignored directory for everything we make."""
+        """The directory for all generated files, which git ignores."""
         return self.root / ".dev"
 
     @property
@@ -87,7 +87,7 @@ class Settings:
 
 
 class Programs:
-    """The programs that are running, so that an interrupted run leaves none behind."""
+    """The running programs, so that an interrupted run can terminate them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -99,9 +99,10 @@ class Programs:
     ) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._stopping:
-                raise Failed("the run is being ended")
+                raise Failed("the test run is stopping")
             with log.open("ab") as output:
-                # A session of its own: what the program starts can be ended together with it.
+                # A separate session, so that the program and its children can be terminated
+                # together.
                 process = subprocess.Popen(
                     argv,
                     cwd=cwd,
@@ -116,7 +117,7 @@ class Programs:
 
     @property
     def stopping(self) -> bool:
-        """Whether the run is being ended: what fails now, fails because of that."""
+        """Whether the run is stopping. Failures from now on are a consequence."""
         return self._stopping
 
     def finished(self, process: subprocess.Popen[bytes]) -> None:
@@ -124,7 +125,7 @@ class Programs:
             self._running.discard(process)
 
     def stop(self) -> None:
-        """End all of them, and let no other one start."""
+        """Terminate all programs, and prevent new ones from starting."""
         with self._lock:
             self._stopping = True
             running = list(self._running)
@@ -133,7 +134,7 @@ class Programs:
 
 
 def end(process: subprocess.Popen[bytes], grace: float = 10) -> None:
-    """End a program and what it started: politely, and after ``grace`` seconds in earnest."""
+    """Terminate a program and its children: SIGTERM, and SIGKILL after ``grace`` seconds."""
     for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, grace)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
@@ -146,7 +147,7 @@ PROGRAMS = Programs()
 
 @dataclass(frozen=True)
 class Log:
-    """The file that tells what a step did."""
+    """The log file of a step."""
 
     path: Path
 
@@ -168,16 +169,16 @@ class Log:
         env: Mapping[str, str] | None = None,
         timeout: float = 900,
     ) -> int:
-        """Run a program to its end, all it prints going to the log.
+        """Run a program, with its output in the log.
 
         Args:
             argv: the program and its arguments.
-            cwd: where it runs.
-            env: its whole environment (default: ours).
-            timeout: seconds after which it is ended, with everything it started.
+            cwd: working directory.
+            env: complete environment (default: the environment of this process).
+            timeout: seconds after which it and its children are terminated.
 
         Returns:
-            the exit status; :data:`TIMED_OUT` where its time was up.
+            the exit status; :data:`TIMED_OUT` after the timeout.
         """
         words = [str(word) for word in argv]
         self.write(f"$ cd {shlex.quote(str(cwd))} && {shlex.join(words)}")
@@ -189,7 +190,7 @@ class Log:
         except subprocess.TimeoutExpired:
             end(process)
             status = TIMED_OUT
-            self.write(f"ended by the runner: not finished after {timeout:.0f} s")
+            self.write(f"terminated: not finished after {timeout:.0f} s")
         finally:
             PROGRAMS.finished(process)
         self.write(f"→ exit status {status} after {time.monotonic() - started:.1f} s")
@@ -204,9 +205,9 @@ class Step:
     """One thing that can fail by itself.
 
     Attributes:
-        part: of the command line: lint, sanity, unit, docs, integration.
+        part: part of the tests: lint, sanity, unit, docs, integration.
         name: unique within the part.
-        action: does it; an exception counts as one failed test.
+        action: runs the step. An exception counts as one failed test.
     """
 
     part: str
@@ -227,7 +228,7 @@ Lane = Sequence[Step]
 
 @dataclass(frozen=True)
 class Result:
-    """A step that is over."""
+    """A step that has ended."""
 
     step: Step
     outcome: Outcome

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of the test runner that decide whether something has failed."""
+"""Tests of the runner, mainly of what decides whether a test has failed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab import HostSpec, LabError, lifecycle
+from lab.spec import DEBIAN, RELEASES, STABLE
 from runner import ansible_test, docs, integration, lint, parts, report, steps, tools, unit
 from runner.steps import ROOT, Failed, Log, Outcome, Result, Settings, Step
 from runner.turns import take_turn
@@ -60,11 +63,11 @@ def test_junit_files_are_added_up(tmp_path: Path) -> None:
         (steps.TIMED_OUT, Outcome(passed=3), 1),
     ],
 )
-def test_status_and_reports_are_believed_to_the_worse(status: int, counted: Outcome, failed: int) -> None:
+def test_the_worse_of_status_and_reports_counts(status: int, counted: Outcome, failed: int) -> None:
     assert ansible_test.judge(status, counted).failed == failed
 
 
-def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: Path, log: Log) -> None:
+def test_a_program_is_terminated_with_its_children_after_the_timeout(tmp_path: Path, log: Log) -> None:
     pid = tmp_path / "pid"
     command = ["sh", "-c", f"sleep 600 & echo $! > {pid}; wait"]
     assert log.run(command, cwd=tmp_path, timeout=1) == steps.TIMED_OUT
@@ -73,7 +76,7 @@ def test_a_program_that_takes_too_long_is_ended_with_what_it_started(tmp_path: P
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has waited for counts as ended."""
+    """Return whether a process has ended, also as a zombie."""
     for _attempt in range(100):
         try:
             if "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]:
@@ -84,7 +87,7 @@ def gone(pid: int) -> bool:
     return False
 
 
-def test_ending_a_run_ends_its_programs_and_starts_no_other(tmp_path: Path, log: Log) -> None:
+def test_stopping_a_run_terminates_its_programs_and_starts_no_others(tmp_path: Path, log: Log) -> None:
     programs = steps.Programs()
     process = programs.start(["sleep", "600"], log=log.path, cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
     programs.stop()
@@ -119,30 +122,37 @@ def test_an_interpreter_of_pyenv_is_found_by_its_real_path(
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (("3.9", "3.11", "3.13"), [("2.19", "3.11", ("3.9", "3.11")), ("2.21", "3.13", ("3.13",))]),
-        (("3.13",), [("2.19", "3.13", ("3.13",)), ("2.21", "3.13", ("3.13",))]),
+        (
+            ("3.9", "3.11", "3.13"),
+            [("2.19", "3.11", ("3.9", "3.11")), ("2.21", "3.13", ("3.13",)), ("2.22", "3.13", ("3.13",))],
+        ),
+        (("3.13",), [(version, "3.13", ("3.13",)) for version in ("2.19", "2.21", "2.22")]),
+        (
+            ("3.12", "3.14"),
+            [("2.19", "3.12", ("3.12",)), ("2.21", "3.12", ("3.12",)), ("2.22", "3.14", ("3.14",))],
+        ),
         (("3.11",), [("2.19", "3.11", ("3.11",))]),
         ((), []),
     ],
 )
-def test_each_ansible_core_gets_a_python_that_is_there(
+def test_each_ansible_core_gets_an_installed_python(
     found: tuple[str, ...], expected: list[tuple[str, str, tuple[str, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tools, "interpreters", lambda: dict.fromkeys(found, Path("/usr/bin")))
     cores, remarks = ansible_test.cores()
     assert [(core.version, core.python, core.targets) for core in cores] == expected
-    assert len(remarks) == sum(f"'{preferred}'" not in str(found) for preferred in ("3.11", "3.13"))
+    assert len(remarks) == sum(f"'{preferred}'" not in str(found) for preferred in ("3.11", "3.13", "3.13"))
 
 
-def test_unit_tests_run_on_the_oldest_or_the_controllers_python_by_turns_or_on_all(
+def test_unit_tests_run_on_one_python_selected_by_seed_or_on_all(
     monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     found = ("3.9", "3.10", "3.11", "3.12", "3.13")
     monkeypatch.setattr(tools, "interpreters", lambda: dict.fromkeys(found, Path("/usr/bin")))
-    older, newer = ansible_test.cores()[0]
+    older, newer, next_one = ansible_test.cores()[0]
     runs = [replace(settings, seed=seed) for seed in (1, 2)]
     assert {unit.targets(older, run) for run in runs} == {("3.9",), ("3.11",)}
-    assert {unit.targets(newer, run) for run in runs} == {("3.13",)}
+    assert {unit.targets(core, run) for core in (newer, next_one) for run in runs} == {("3.13",)}
     thorough = replace(settings, thorough=True)
     assert unit.targets(older, thorough) + unit.targets(newer, thorough) == found
 
@@ -165,7 +175,7 @@ def test_a_copy_keeps_environments_and_nothing_else(settings: Settings, tmp_path
     ]
 
 
-def test_a_file_without_a_licence_is_named(settings: Settings, log: Log) -> None:
+def test_a_file_without_a_licence_is_reported(settings: Settings, log: Log) -> None:
     (settings.stage / "bare.py").write_text("print()\n")
     (settings.stage / "marked.py").write_text(f"# {lint.COPYRIGHT}\n# {lint.SPDX}\n")
     (settings.stage / "COPYING").write_text("text of the licence\n")
@@ -201,9 +211,9 @@ def test_tasks_become_a_playbook_and_variables_do_not() -> None:
     assert docs.as_playbook("a: 1\n") is None
 
 
-def test_lines_that_are_marked_come_before_the_last_ones() -> None:
-    assert report._telling(["a", "ERROR: b", "c"]) == ["ERROR: b"]
-    assert report._telling(["a", "c"]) == ["a", "c"]
+def test_marked_lines_are_preferred_to_the_last_ones() -> None:
+    assert report._excerpt(["a", "ERROR: b", "c"]) == ["ERROR: b"]
+    assert report._excerpt(["a", "c"]) == ["a", "c"]
 
 
 def test_the_last_line_is_the_total(tmp_path: Path, log: Log, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +228,7 @@ def test_the_last_line_is_the_total(tmp_path: Path, log: Log, capsys: pytest.Cap
     assert "--seed 7" in printed
 
 
-def test_lanes_go_on_after_a_failure_and_an_exception_counts_as_one(
+def test_lanes_continue_after_a_failure_and_an_exception_is_a_failure(
     settings: Settings, tmp_path: Path
 ) -> None:
     def broken(_settings: Settings, _log: Log) -> Outcome:
@@ -250,27 +260,27 @@ def scenarios(settings: Settings, name: str, number: int) -> None:
     (folder / f"test_{name}.py").write_text(tests)
 
 
-def test_files_with_the_most_scenarios_come_first_and_those_without_any_do_not(settings: Settings) -> None:
+def test_files_with_the_most_scenarios_come_first_and_empty_ones_are_left_out(settings: Settings) -> None:
     for name, number in (("few", 1), ("many", 3), ("empty", 2)):
         scenarios(settings, name, number)
     many, few, empty = (f"tests/system/test_{name}.py" for name in ("many", "few", "empty"))
-    assert integration.scenario_files(settings) == [(12, many), (13, many), (12, few), (13, few)]
+    assert list(integration.scenario_files(settings).items()) == [
+        ((release, file), number) for file, number in ((many, 3), (few, 1)) for release in RELEASES
+    ]
     thorough = replace(settings, thorough=True)
     assert [file for _release, file in integration.scenario_files(thorough)] == [
-        *(many, many),
-        *(empty, empty),
-        *(few, few),
+        file for file in (many, empty, few) for _release in RELEASES
     ]
 
 
 @given(st.text(max_size=9), st.lists(st.integers(), min_size=1, max_size=4), st.integers(0, 2**31))
-def test_as_many_runs_as_there_are_choices_show_each(name: str, choices: list[int], seed: int) -> None:
+def test_consecutive_seeds_cover_each_choice(name: str, choices: list[int], seed: int) -> None:
     runs = range(seed, seed + len(choices))
     assert sorted(take_turn(name, tuple(choices), run) for run in runs) == sorted(choices)
 
 
-@pytest.mark.parametrize("thorough, count", [(False, 1), (True, 2)])
-def test_a_target_takes_turns_unless_the_run_is_thorough(
+@pytest.mark.parametrize("thorough, count", [(False, 1), (True, len(RELEASES))])
+def test_a_target_runs_on_one_release_unless_the_run_is_thorough(
     settings: Settings, thorough: bool, count: int
 ) -> None:
     lanes = [
@@ -278,20 +288,93 @@ def test_a_target_takes_turns_unless_the_run_is_thorough(
         for lane in integration.lanes(replace(settings, thorough=thorough))
         if lane[0].name.startswith("a host of")
     ]
-    assert len(lanes) == 2
+    assert len(lanes) == len(RELEASES)
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir()]
     steps = [step.name.split()[0] for lane in lanes for step in lane]
     assert [steps.count(target) for target in targets] == [count] * len(targets)
 
 
-def test_a_file_of_scenarios_that_cannot_be_read_is_not_left_out(settings: Settings) -> None:
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> integration.Hosts:
+    """The hosts of a run in which the images of moving releases cannot be built."""
+
+    def prepare(_paths: object, releases: Iterable[int], progress: Callable[[str], None]) -> None:
+        if not set(releases) <= set(STABLE):
+            raise LabError("mmdebstrap failed", found="unmet dependencies")
+
+    hosts = integration.Hosts()
+    monkeypatch.setattr(lifecycle, "prepare", prepare)
+    monkeypatch.setattr(integration, "_hosts_of_run", hosts)
+    return hosts
+
+
+def outcome_on(release: int, settings: Settings, log: Log) -> Outcome:
+    step = Step("integration", "seven scenarios", lambda _settings, _log: Outcome(passed=7))
+    return integration._on(release, 7, step).action(settings, log)
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_moving_release_whose_images_cannot_be_built_is_skipped(
+    release: int, hosts: integration.Hosts, settings: Settings, log: Log
+) -> None:
+    said: list[str] = []
+    integration.build_images(hosts, log, said.append)
+    assert (hosts.images_ready.is_set(), hosts.images_error) == (True, "")
+    moving = sorted(set(RELEASES) - set(STABLE))
+    assert said == [f"the images of Debian {each} cannot be built: its tests are skipped" for each in moving]
+    assert "unmet dependencies" in log.text()
+    if release in STABLE:
+        assert outcome_on(release, settings, log) == Outcome(passed=7)
+    else:
+        note = f"the images of Debian {release} cannot be built"
+        assert outcome_on(release, settings, log) == Outcome(skipped=7, note=note)
+
+
+def test_a_moving_release_whose_engine_cannot_be_installed_is_skipped(
+    hosts: integration.Hosts, settings: Settings, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builds: list[int] = []
+
+    class FakeLab:
+        def build(self, spec: HostSpec) -> None:
+            builds.append(spec.release)
+            raise LabError("docker build failed", found="docker.io depends on a package that is gone")
+
+    monkeypatch.setattr(lifecycle, "prepare", lambda *_arguments: None)
+    monkeypatch.setattr(hosts, "lab", FakeLab)
+    integration.build_images(hosts, log, lambda _text: None)
+    assert [outcome_on(RELEASES[-1], settings, log).skipped for _twice in range(2)] == [7, 7]
+    assert builds == [RELEASES[-1]]
+    assert "a package that is gone" in log.text()
+
+
+def test_a_stable_release_whose_images_cannot_be_built_fails(
+    hosts: integration.Hosts, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(*_arguments: object) -> None:
+        raise LabError("mmdebstrap failed")
+
+    monkeypatch.setattr(lifecycle, "prepare", prepare)
+    integration.build_images(hosts, log, lambda _text: None)
+    with pytest.raises(Failed, match="mmdebstrap failed"):
+        hosts.lab()
+
+
+@pytest.mark.parametrize("role", sorted(path.name for path in (ROOT / "roles").iterdir()))
+def test_a_role_names_the_tested_releases(role: str) -> None:
+    meta = (ROOT / "roles" / role / "meta/main.yml").read_text()
+    suites = "".join(f"        - {debian.suite}\n" for debian in DEBIAN.values())
+    assert f"    - name: Debian\n      versions:\n{suites}" in meta
+
+
+def test_an_invalid_file_of_scenarios_is_an_error(settings: Settings) -> None:
     scenarios(settings, "good", 1)
     (settings.root / "tests/system/test_bad.py").write_text("import nosuch")
     with pytest.raises(Failed, match="nosuch"):
         integration.scenario_files(settings)
 
 
-def test_two_lanes_go_side_by_side(settings: Settings, tmp_path: Path) -> None:
+def test_two_lanes_run_side_by_side(settings: Settings, tmp_path: Path) -> None:
     meeting = threading.Barrier(2, timeout=10)
 
     def meet(_settings: Settings, _log: Log) -> Outcome:
@@ -304,7 +387,7 @@ def test_two_lanes_go_side_by_side(settings: Settings, tmp_path: Path) -> None:
     assert [result.outcome.passed for result in results] == [1, 1]
 
 
-def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_part_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert parts.main(["lnt"], thorough=False, seed=None) == 2
     assert "no such part: lnt" in capsys.readouterr().err
 
@@ -317,7 +400,7 @@ def test_the_user_s_environment_does_not_reach_a_tool(monkeypatch: pytest.Monkey
     assert env["PATH"].startswith("/first:")
 
 
-def test_the_ci_script_hands_on_the_status_and_ends_the_run_when_it_is_ended(tmp_path: Path) -> None:
+def test_the_ci_script_returns_the_status_and_terminates_the_run_with_itself(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     (clone / ".ci").mkdir(parents=True)
     (clone / ".ci/run").write_text((steps.ROOT / ".ci/run").read_text())

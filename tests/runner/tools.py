@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Python interpreters of this machine, and the virtual environments that we build from pinned requirements."""
+"""Finds Python interpreters, and builds virtual environments from pinned requirements."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from pathlib import Path
 from runner.steps import Failed, Log, Settings
 
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
-"""Python versions that the collection is tested on, where they are found."""
+"""Python versions to test the collection on, if they are installed."""
 
 _SYSTEM = tuple(Path(directory) for directory in ("/usr/bin", "/usr/local/bin"))
 
 
 @functools.cache
 def interpreters() -> dict[str, Path]:
-    """Real interpreters by version, such as ``{"3.11": Path("/usr/bin/python3.11")}``.
+    """Return the interpreters by version, such as ``{"3.11": Path("/usr/bin/python3.11")}``.
 
-    The distribution's come first. A shim (a script that picks an interpreter when it runs) does not count: ansible-test
-    takes it for an interpreter of a version that it may not have.
+    Debian's interpreters come first. Shims (scripts that select an interpreter when they run) are
+    left out: they do not always run the version in their name, which ansible-test relies on.
     """
     found = {}
     for version in VERSIONS:
@@ -43,25 +43,25 @@ def interpreters() -> dict[str, Path]:
 
 
 def _directories() -> Iterator[Path]:
-    """Where interpreters may be, without repetition: the system's, those on PATH, those that pyenv built."""
+    """Yield the directories to search, each once: the system's, those on PATH, pyenv's."""
     seen: set[Path] = set()
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     on_path = (Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry)
     for directory in (*_SYSTEM, *on_path, *sorted(pyenv.glob("versions/*/bin"), reverse=True)):
-        # A virtual environment is no interpreter of its own.
+        # Skip virtual environments.
         if directory not in seen and not (directory.parent / "pyvenv.cfg").exists():
             seen.add(directory)
             yield directory
 
 
 def _is_program(path: Path) -> bool:
-    """Whether it is machine code, and not a script."""
+    """Whether a file is machine code, not a script."""
     with path.open("rb") as stream:
         return stream.read(4) == b"\x7fELF"
 
 
 def _version(python: Path) -> str:
-    """``major.minor`` of an interpreter that can make virtual environments; empty if it cannot."""
+    """Return an interpreter's ``major.minor``, or "" if it cannot create virtual environments."""
     program = "import sys, venv; print('%d.%d' % sys.version_info[:2])"
     try:
         done = subprocess.run(
@@ -73,24 +73,25 @@ def _version(python: Path) -> str:
 
 
 def base_python() -> Path:
-    """The interpreter behind the one that runs us."""
+    """Return the interpreter that the current virtual environment was created with."""
     return Path(getattr(sys, "_base_executable", sys.executable))
 
 
 def environment(settings: Settings, log: Log, name: str, python: Path | None = None) -> Path:
-    """The ``bin`` directory of the virtual environment of ``tests/requirements/NAME.txt``, built where needed.
+    """Return the ``bin`` directory of the virtual environment of ``tests/requirements/NAME.txt``;
+    build it if needed.
 
-    It is built again when the requirements, the interpreter or its own path change. Whoever else asks for the same
-    one waits.
+    It is built again if the requirements, the interpreter or its path change. Concurrent calls wait
+    for the first one.
 
     Raises:
-        Failed: it could not be built.
+        Failed: the environment could not be built.
     """
     python = python or base_python()
     requirements = settings.root / "tests/requirements" / f"{name}.txt"
     home = settings.work / "tools" / name
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    # The programs in an environment name its path: one that was moved is of no use.
+    # The programs in an environment contain its path, so it cannot be moved.
     stamp = json.dumps({"home": str(home), "python": str(python), "requirements": digest})
     home.parent.mkdir(parents=True, exist_ok=True)
     with (home.parent / f"{name}.lock").open("w") as lock:
@@ -112,21 +113,22 @@ def environment(settings: Settings, log: Log, name: str, python: Path | None = N
             )
             for command in commands:
                 if log.run(command, cwd=settings.root) != 0:
-                    raise Failed(f"the environment {name} could not be built: see {log.path}")
+                    raise Failed(f"the virtual environment {name} could not be built: see {log.path}")
             mark.write_text(stamp)
     return home / "bin"
 
 
 def path_with(*directories: Path) -> str:
-    """A PATH: the given directories, then the system's; nothing that a user added, such as shims."""
+    """Return a PATH of these directories and the system's, without user additions such as shims."""
     words = [*(str(directory) for directory in directories), "/usr/local/sbin", "/usr/local/bin"]
     return os.pathsep.join([*words, "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
 
 
 def plain_environment(*directories: Path, **variables: str | Path) -> dict[str, str]:
-    """The environment for a tool: PATH with the given directories first, and no leftovers that would change results.
+    """Return the environment for a tool, with the given directories first in PATH.
 
-    ``ANSIBLE_*`` and ``DOCKER_*`` of the user do not belong into a test.
+    Variables of the user that would change results, such as ``ANSIBLE_*`` and ``DOCKER_*``, are
+    left out.
     """
     kept = {
         name: value

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Part ``unit``: ansible-test units, and the proof that failing, missing and empty tests would be noticed."""
+"""Part ``unit``: ansible-test units, with controls.
+
+The controls check that failing, missing and empty tests are reported.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +39,18 @@ def lanes(_settings: Settings) -> list[Lane]:
     lanes: list[list[Step]] = [[Step("unit", str(core), _all(core))] for core in cores]
     if cores:
         lanes[0] += [
-            Step("unit", "control: a failing test is noticed", _failing(cores[0])),
-            Step("unit", "control: a module without tests is noticed", _empty(cores[0])),
-            Step("unit", "control: no tests at all are noticed", _missing(cores[0])),
+            Step("unit", "control: a failing test is reported", _failing(cores[0])),
+            Step("unit", "control: a module without tests is reported", _empty(cores[0])),
+            Step("unit", "control: a run without tests is reported", _missing(cores[0])),
         ]
     return [*lanes, [Step("unit", "the runner itself", _runner)]]
 
 
 def remarks() -> list[str]:
-    """What this machine cannot test."""
+    """Return remarks on what this machine cannot test."""
     found = tools.interpreters()
     absent = [version for version in tools.VERSIONS if version not in found]
-    said = [f"Python found: {', '.join(found)}; not found, so not tested: {', '.join(absent) or 'none'}"]
+    said = [f"testing on Python {', '.join(found)}; not installed: {', '.join(absent) or 'none'}"]
     return said + ansible_test.cores()[1]
 
 
@@ -60,9 +63,11 @@ def _all(core: Core) -> Action:
 
 
 def targets(core: Core, settings: Settings) -> tuple[str, ...]:
-    """Pythons to run modules' unit tests on: the oldest that is found and the controller's take turns; or all of them.
+    """Return the Python versions to run unit tests of modules on: the oldest one or the
+    controller's, selected by seed.
 
-    The part sanity compiles and imports everything on all of them in any case.
+    A thorough run uses all versions. Part sanity compiles and imports everything on all versions in
+    any case.
     """
     oldest = next(iter(tools.interpreters()))
     choices = tuple(target for target in core.targets if target in (oldest, core.python))
@@ -70,7 +75,7 @@ def targets(core: Core, settings: Settings) -> tuple[str, ...]:
 
 
 def units(program: AnsibleTest, controller: str, pythons: tuple[str, ...], *paths: str) -> Outcome:
-    """Run unit tests on several Pythons and count them; each Python has to have run some."""
+    """Run and count unit tests on several Python versions. A version without any test fails."""
     arguments = [
         "units",
         "--color",
@@ -92,7 +97,7 @@ def units(program: AnsibleTest, controller: str, pythons: tuple[str, ...], *path
 
 
 def _control(settings: Settings, log: Log, core: Core, content: str | None) -> Outcome:
-    """What the runner says of a copy with ``content`` as its only test, or with none."""
+    """Run the unit tests of a copy with ``content`` as its only test module, or without tests."""
     program = AnsibleTest(settings, log, core, f"unit-{core.version}")
     shutil.rmtree(program.root / "tests/unit")
     control = program.root / _CONTROL
@@ -131,7 +136,7 @@ def _missing(core: Core) -> Action:
 
 
 def _runner(settings: Settings, log: Log) -> Outcome:
-    """The runner's own unit tests; they need no Ansible."""
+    """Run the runner's unit tests, which do not need Ansible."""
     binaries = tools.environment(settings, log, "lint")
     report = log.path.with_suffix(".xml")
     env = tools.plain_environment(binaries, PYTHONPATH=settings.root / "tests")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Certificates that nobody would issue, and what stands on a host, to see what a run did about them."""
+"""Creates unusual certificates, and observes certificates and their files on a host."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ IDENTITIES = "/etc/wormhole/identities"
 
 DAY = datetime.timedelta(days=1)
 
+_PLAN = "wormhole.docker.certificates : Plan the certificates"
+"""A task that only predicts. The task that issues the certificates gives the same reasons."""
+
 
 def reissue(
     host: Any,
@@ -28,15 +31,16 @@ def reissue(
     ends: datetime.timedelta,
     without: type[x509.ExtensionType] | None = None,
 ) -> None:
-    """Replace a certificate by one that differs in its validity, its serial number and, if asked for, an extension.
+    """Replace a certificate with one that differs in its validity, its serial number and,
+    optionally, an extension.
 
     Args:
-        host: where it stands.
-        directory: holds its cert.pem, which keeps owner and mode.
-        authority: the directory, on the controller, of the authority that signs; an ECDSA P-256 key.
-        begins: of the validity, from now.
-        ends: of the validity, from now.
-        without: the extension that it lacks.
+        host: host of the certificate.
+        directory: directory of its cert.pem, which keeps owner and mode.
+        authority: directory, on the controller, of the signing authority, with an ECDSA P-256 key.
+        begins: start of the validity, relative to now.
+        ends: end of the validity, relative to now.
+        without: extension to leave out.
     """
     former = read_certificate(host, directory)
     issuer_key: Any = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
@@ -54,7 +58,7 @@ def reissue(
         if without is None or extension.oid != without.oid:
             builder = builder.add_extension(extension.value, extension.critical)
     crafted = builder.sign(issuer_key, hashes.SHA256())
-    # In one step, as a run does it: a client that reads meanwhile finds either one.
+    # Replace it atomically, as a run does: a client reads either the old one or the new one.
     host.run(
         f"cd {directory} && cp -p cert.pem /etc/wormhole/.crafted && cat >/etc/wormhole/.crafted && "
         "mv /etc/wormhole/.crafted cert.pem",
@@ -63,12 +67,15 @@ def reissue(
 
 
 def read_certificate(host: Any, directory: str) -> x509.Certificate:
-    """A host's certificate."""
+    """Return a host's certificate."""
     return x509.load_pem_x509_certificate(host.read(f"{directory}/cert.pem").encode())
 
 
 def contents(host: Any) -> dict[str, str]:
-    """Every file that wormholes and their engine are configured by: owner, mode, time of change and digest, by path."""
+    """Return owner, mode, mtime and digest of each wormhole and engine configuration file.
+
+    The keys are paths.
+    """
     script = r"""
         find /etc/wormhole /etc/docker /etc/systemd/system -type f -printf '%U:%G %m %T@ %p\n' |
             while read -r owner mode time path; do
@@ -78,16 +85,22 @@ def contents(host: Any) -> dict[str, str]:
 
 
 def differing(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Paths of the files that came, went or changed."""
+    """Return the paths of added, removed and changed files."""
     return sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
 
 
+LAUNCHING = ("wormhole.docker.wormhole_container", "wormhole.docker.wormhole_containers")
+
+
 def reasons(run: Any, action: str = "wormhole.docker.tls_certificates") -> list[tuple[str, str, str]]:
-    """Why the run's tasks of this action changed something: code, subject, text. What wormhole_container says of identities goes
-    with what tls_certificates says."""
-    found = [reason for task in run.tasks if task.action == action for reason in told(task)]
+    """Return the reasons of the run's tasks with this action, except for plans: code, subject, text.
+
+    The reasons of tls_certificates include those of wormholes on identities.
+    """
+    done = [task for task in run.tasks if task.name != _PLAN]
+    found = [reason for task in done if task.action == action for reason in told(task)]
     if action == "wormhole.docker.tls_certificates":
-        launched = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_container"]
+        launched = [task for task in run.tasks if task.action in LAUNCHING]
         of_identities = [reason for task in launched for reason in told(task)]
         found += [
             {**reason, "code": reason["code"].partition("_")[2]}
@@ -98,6 +111,6 @@ def reasons(run: Any, action: str = "wormhole.docker.tls_certificates") -> list[
 
 
 def told(task: Any) -> list[dict[str, str]]:
-    """The reasons of a task, or of all items of its loop."""
+    """Return the reasons of a task, or of all items of its loop."""
     results = task.items or [task.result]
     return [reason for result in results for reason in result.get("reasons", [])]

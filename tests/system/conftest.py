@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Fixtures of the scenarios: new hosts, and the collection's playbooks against them.
+"""Fixtures of the scenarios: new hosts, and the collection's playbooks.
 
-``./dev test integration`` runs them. By hand, with ``./dev lab up`` before it for speed::
+``./dev test integration`` runs them. To run one by hand (faster after ``./dev lab up``)::
 
     PYTHONPATH=tests .dev/venv/bin/python -m pytest tests/system -k reboot --release 13
 """
@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from lab import Host, HostSpec, Lab
-from lab.spec import Release, Variant
+from lab.spec import DEFAULT, RELEASES, Release, Variant
 from playbooks import Controller, Run, Started
 from runner.turns import take_turn
 
@@ -28,16 +28,18 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FAILED = pytest.StashKey[bool]()
 
+_RELEASE = re.compile(rf"\b({'|'.join(map(str, RELEASES))})\b")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--release", type=int, choices=(12, 13), help="only scenarios on this Debian release")
+    parser.addoption("--release", type=int, choices=RELEASES, help="only scenarios on this Debian release")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the scenarios of the other release; one without a release belongs to 13.
+    """Deselect the scenarios of the other releases. A scenario without one belongs to the default.
 
-    In a run with a seed they take turns, unless it is thorough. A file whose scenarios share a host runs on one of the
-    releases; of the scenarios with hosts of their own, which is most of the time, half do.
+    Unless it is thorough, a run with a seed takes a sample: a file whose scenarios share a host
+    runs on one release, and half of the scenarios with their own hosts run.
     """
     wanted = config.getoption("--release")
     seed = "" if os.environ.get("WORMHOLE_THOROUGH") else os.environ.get("WORMHOLE_SEED", "")
@@ -47,12 +49,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         release = parameters.params.get("release") if parameters else None
         turn: Release | None = release
         if seed and "fresh_hosts" in getattr(item, "fixturenames", ()):
-            name = re.sub(r"\b1[23]\b", "", item.nodeid.rpartition("/")[2])
-            turn = take_turn(name, (12, None, 13, None), int(seed))
+            name = _RELEASE.sub("", item.nodeid.rpartition("/")[2])
+            choices = tuple(choice for number in RELEASES for choice in (number, None))
+            turn = take_turn(name, choices, int(seed))
         elif seed and release:
-            turn = take_turn(item.path.stem, (12, 13), int(seed))
+            turn = take_turn(item.path.stem, RELEASES, int(seed))
         in_turn = turn == release if release or not seed else turn is not None
-        return in_turn and wanted in (None, release or 13)
+        return in_turn and wanted in (None, release or DEFAULT)
 
     chosen = [item for item in items if is_chosen(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
@@ -69,7 +72,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def collections() -> Path:
-    """The directory that holds ``ansible_collections`` with the collection under test."""
+    """Return the directory with ``ansible_collections`` and the collection under test."""
     if "WORMHOLE_COLLECTIONS" in os.environ:
         return Path(os.environ["WORMHOLE_COLLECTIONS"])
     from runner.stage import stage_collection
@@ -79,7 +82,7 @@ def collections() -> Path:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    """The lab that runs in this clone; one of our own where none does."""
+    """Return the running lab of this clone, or start one."""
     running = Lab.attach(root=ROOT)
     if running is not None:
         yield running
@@ -90,7 +93,7 @@ def lab() -> Iterator[Lab]:
 
 @pytest.fixture
 def fresh_hosts(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[..., list[Host]]]:
-    """Boots hosts as new, at once: ``fresh_hosts(release, release)``. They are gone after the test."""
+    """Boot new hosts concurrently: ``fresh_hosts(release, release)``, removed after the test."""
     made: list[Host] = []
 
     def boot(*releases: Release, variant: Variant = "standard") -> list[Host]:
@@ -101,13 +104,13 @@ def fresh_hosts(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Callable[.
     yield boot
     for host in made:
         if request.node.stash.get(FAILED, False):
-            tell_state(host)
+            print_state(host)
         host.destroy()
 
 
 @pytest.fixture
 def fresh_host(fresh_hosts: Callable[..., list[Host]]) -> Callable[..., Host]:
-    """Boots a host as new: ``fresh_host(release, variant="standard")``. It is gone after the test."""
+    """Boot a new host: ``fresh_host(release, variant="standard")``, removed after the test."""
 
     def boot(release: Release, variant: Variant = "standard") -> Host:
         return fresh_hosts(release, variant=variant)[0]
@@ -115,8 +118,8 @@ def fresh_host(fresh_hosts: Callable[..., list[Host]]) -> Callable[..., Host]:
     return boot
 
 
-def tell_state(host: Host) -> None:
-    """What somebody who looks into a failure wants to know; pytest shows it below the failed test."""
+def print_state(host: Host) -> None:
+    """Print the state of a host, which pytest shows below the failed test."""
     command = (
         "systemctl --no-pager status docker.service docker.socket 'wormhole-docker-*'; ss -Hltnp; "
         "cat /etc/docker/daemon.json; docker ps -a; journalctl --no-pager -n 60 -u docker.service"
@@ -126,7 +129,7 @@ def tell_state(host: Host) -> None:
 
 @pytest.fixture
 def new_controller(lab: Lab, collections: Path, tmp_path: Path) -> Callable[[str], Controller]:
-    """Makes a controller that has never seen a host; its name is that of its home directory."""
+    """Create a new controller, with a new home directory of the given name."""
 
     def make(name: str) -> Controller:
         home = tmp_path / name
@@ -138,23 +141,23 @@ def new_controller(lab: Lab, collections: Path, tmp_path: Path) -> Callable[[str
 
 @pytest.fixture
 def controller(new_controller: Callable[[str], Controller]) -> Controller:
-    """The controller of a test that needs no more than one."""
+    """Return the controller of a test with one controller."""
     return new_controller("controller")
 
 
 @pytest.fixture
 def controller_ca(controller: Controller) -> Path:
-    """Where the controller keeps its CA by default."""
+    """Return the default directory of the controller's CA."""
     return controller.home / ".wormhole/ca"
 
 
 @pytest.fixture
 def playbook(controller: Controller) -> Callable[..., Run]:
-    """Runs a playbook of the collection: ``playbook(name, host or hosts, *arguments, check=True)``."""
+    """Run a collection playbook: ``playbook(name, host or hosts, *arguments, check=True)``."""
     return controller.playbook
 
 
 @pytest.fixture
 def start_playbook(controller: Controller) -> Callable[..., Started]:
-    """Starts a playbook and does not wait for it: ``start_playbook(name, host or hosts, *arguments)``."""
+    """Start a playbook and do not wait: ``start_playbook(name, host or hosts, *arguments)``."""
     return controller.start

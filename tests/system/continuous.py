@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client inside a wormhole that never pauses: what it saw while something happened to its host.
+"""A client inside a wormhole that sends requests without a pause, to see what it notices of a
+change.
 
 ::
 
@@ -10,9 +11,10 @@
     playbook("provision", host)
     client.stop().check()
 
-Two programs ask the engine as fast as they can, each one request after the other and each with a new connection, for which
-it reads the files of the wormhole's identity anew: curl (OpenSSL) and the Docker CLI (Go). Both verify the engine and present
-the identity's certificate. Containers have to outlive a restart of the engine for this: `LIVE_RESTORE` in daemon.json.
+Two programs send requests to the engine as fast as they can, one after the other: curl (OpenSSL)
+and the Docker CLI (Go). For each request, they open a new connection and read the identity's files
+again. Both verify the engine and present the identity's certificate. The container must survive a
+restart of the engine: write `LIVE_RESTORE` to daemon.json.
 """
 
 from __future__ import annotations
@@ -27,18 +29,18 @@ from typing import Any
 from hosts import inside
 
 LIVE_RESTORE = '{"live-restore": true}'
-"""A daemon.json with which a restart of the engine does not stop the client."""
+"""A daemon.json that keeps the client running while the engine restarts."""
 
 PROGRAMS = ("curl", "docker")
 REQUEST_SECONDS = 30
-"""A request that takes longer has failed."""
+"""Timeout of a request in seconds."""
 
 OK, VERIFICATION, REFUSED, CUT, OTHER = "ok", "verification", "refused", "cut", "other"
 
 _FOLDER = "/tmp/continuous"
 
-# One line a request: when it began and ended (seconds since boot), program, exit code, what was said. `read` and `set`
-# are built in: between two requests no process is started.
+# Writes one line for each request: start and end (seconds since boot), program, exit status,
+# output. `read` and `set` are built in, so no process is started between two requests.
 _SCRIPT = f"""
 program=$1
 set -f
@@ -60,8 +62,9 @@ done
 touch {_FOLDER}/$program.ended
 """
 
-# What is said of a certificate or a key by OpenSSL as curl reports it, and by Go's crypto/tls: of the peer's, of the own by
-# the peer (an alert), or of the own by the program itself, which reads files that do not fit each other.
+# Errors on certificates and keys, from OpenSSL as curl reports them and from Go's crypto/tls: the
+# peer's certificate is invalid, the peer rejects the own one (an alert), or the own files do not
+# match.
 _ABOUT_CERTIFICATES = re.compile(
     r"x509|tls:|alert|certificate|private key|PEM|SSL routines|ca\.pem|Failed to initialize", re.IGNORECASE
 )
@@ -71,14 +74,14 @@ _REFUSED = re.compile(r"refused|Couldn't connect|Could not connect|Cannot connec
 
 @dataclass(frozen=True)
 class Request:
-    """One request, or the attempt at one.
+    """A request, or the attempt at one.
 
     Attributes:
         began, ended: seconds since the host's boot.
         program: one of `PROGRAMS`.
-        outcome: OK, VERIFICATION (a certificate or key was not accepted, by either side), REFUSED (nobody
-            listened), CUT (the connection ended before the answer) or OTHER.
-        said: by the program; empty if all went well.
+        outcome: OK, VERIFICATION (either side rejected a certificate or key), REFUSED (nothing
+            listened), CUT (the connection ended before the response) or OTHER.
+        said: output of the program; empty after a success.
     """
 
     began: float
@@ -90,33 +93,33 @@ class Request:
 
 @dataclass(frozen=True)
 class Observation:
-    """All that the client saw from its start to its stop.
+    """The results of the client from its start to its end.
 
     Attributes:
-        requests: in the order of their beginnings.
-        rejections: what the engine said of the client's handshakes that failed for another reason than a connection
-            that ended. A client whose connection is reset before it reads the engine's alert would not know.
+        requests: all requests, ordered by their start.
+        rejections: the engine's messages on failed handshakes of the client, except for closed
+            connections. A client whose connection is reset may not receive the engine's alert.
     """
 
     requests: tuple[Request, ...]
     rejections: tuple[str, ...]
 
     def count(self, outcome: str, program: str | None = None) -> int:
-        """How many requests had this outcome; by one of the programs, or by both."""
+        """Return the number of requests with this outcome, of one program or of both."""
         return sum(
             request.outcome == outcome and program in (None, request.program) for request in self.requests
         )
 
     @property
     def verification_failures(self) -> list[str]:
-        """What was said of certificates and keys that were not accepted, on either side."""
+        """The errors on rejected certificates and keys, on either side."""
         return [request.said for request in self.requests if request.outcome == VERIFICATION] + list(
             self.rejections
         )
 
     @property
     def longest(self) -> float:
-        """Seconds that the slowest request took."""
+        """Duration of the slowest request in seconds."""
         return max(request.ended - request.began for request in self.requests)
 
     def __str__(self) -> str:
@@ -128,12 +131,13 @@ class Observation:
         return "\n  ".join([f"{numbers}; longest {self.longest:.2f} s", *sorted(said)[:10]])
 
     def check(self, *, cuts: int = 1, requests: int = 20) -> None:
-        """Fail the test unless every request was served by a verified engine that accepted the client.
+        """Fail the test unless every request was served by a verified engine that accepted the
+        client.
 
         Args:
-            cuts: how many requests of each program may have lost their connection: it asks for one thing at a
-                time, so that a restart of the engine can cut off one.
-            requests: how many of each program must have succeeded for this to mean anything.
+            cuts: number of requests of each program that may lose their connection. A program sends
+                one request at a time, so a restart of the engine interrupts at most one.
+            requests: number of requests of each program that must have succeeded.
         """
         print(f"continuous client: {self}")
         assert self.verification_failures == [], str(self)
@@ -145,7 +149,8 @@ class Observation:
 
 
 class ContinuousClient:
-    """Asks, from its creation until `stop`, from inside a wormhole that has curl and the Docker CLI.
+    """Sends requests, from its creation until `stop`, inside a wormhole with curl and the Docker
+    CLI.
 
     Args:
         host: where the container runs, with live-restore.
@@ -165,7 +170,7 @@ class ContinuousClient:
         self.wait_for_requests()
 
     def wait_for_requests(self, number: int = 5) -> None:
-        """Wait until each program has made so many requests from now on, whatever their outcome."""
+        """Wait until each program has made this number of further requests, successful or not."""
         waiting = "; ".join(
             f"f={_FOLDER}/{program}.log; touch $f; n=$(($(wc -l <$f) + {number})); "
             "while [ $(wc -l <$f) -lt $n ]; do sleep 0.1; done"
@@ -174,10 +179,10 @@ class ContinuousClient:
         self._inside(f"timeout 60 sh -c '{waiting}'")
 
     def stop(self) -> Observation:
-        """End it, after a last few requests, and return what it saw."""
+        """Stop the client after a few more requests, and return the results."""
         self.wait_for_requests()
         ended = " ".join(f"-a -e {_FOLDER}/{program}.ended" for program in PROGRAMS)
-        # A container that was restarted meanwhile has lost its programs: this would wait in vain, and fail.
+        # If the container was restarted, its programs have ended, and this fails after a timeout.
         self._inside(
             f"touch {_FOLDER}/stop; timeout {REQUEST_SECONDS + 10} sh -c 'until [ -e {_FOLDER}/stop {ended} ]; do sleep 0.1; done'"
         )
@@ -190,10 +195,11 @@ class ContinuousClient:
         self._host.run(f"docker exec -i {self._container} sh -c '{quoted}'", input=text)
 
     def _rejections(self, requests: Sequence[Request]) -> Iterator[str]:
-        """What the engine said of handshakes with this container.
+        """Return the engine's messages on handshakes with this container.
 
-        A playbook that proves the wormhole from its inside knocks there without a certificate, too. The client does so
-        only where Go finds that its certificate is of no authority that the engine names, and that request fails.
+        A playbook that verifies the wormhole from inside also connects without a certificate. This
+        client only does so if Go finds that none of the authorities that the engine names has
+        issued its certificate, and that request fails.
         """
         journal = self._host.run(
             f"journalctl -q -o json --output-fields=MESSAGE -u docker.service --after-cursor '{self._cursor}'"
@@ -213,14 +219,14 @@ class ContinuousClient:
 
 
 def read_request(line: str) -> Request:
-    """Make a request of a line of the log."""
+    """Parse a line of the log."""
     began, ended, program, code, *said = line.split(" ", 4)
     text = " ".join(said).strip()
     return Request(float(began), float(ended), program, judge(int(code), text), text)
 
 
 def judge(code: int, said: str) -> str:
-    """Tell by exit code and text what became of a request."""
+    """Return the outcome of a request by exit status and output."""
     if code == 0:
         return OK
     for outcome, pattern in ((CUT, _CUT), (VERIFICATION, _ABOUT_CERTIFICATES), (REFUSED, _REFUSED)):

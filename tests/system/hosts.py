@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the scenarios look at on a host, in one place."""
+"""Observations of a host that several scenarios use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 GATEWAY = "172.17.0.1"
-"""docker0's address on a lab host: nothing there has taken Docker's first pool."""
+"""docker0's address on a lab host, from Docker's first address pool."""
 
 WORMHOLE = {
     "name": "agent",
@@ -23,27 +23,27 @@ WORMHOLE = {
 
 
 def launch_arguments(*wormholes: dict[str, Any]) -> list[str]:
-    """Arguments of ansible-playbook that give every host these wormholes."""
+    """Return arguments of ansible-playbook that list these wormholes for every host."""
     return ["-e", json.dumps({"wormholes_containers": list(wormholes or (WORMHOLE,))})]
 
 
 BYSTANDER = "docker run -d --name bystander wormhole-lab/busybox:1 sh -c 'trap exit TERM; while :; do sleep 0.2; done'"
-"""Starts a container of somebody else's."""
+"""Starts an unmanaged container."""
 
 
 RESTART = "systemctl reset-failed docker.service docker.socket; systemctl restart docker.service"
-"""Restarts the engine, however often that was done in the last seconds."""
+"""Restarts the engine, regardless of systemd's limit on starts."""
 
 
 def configure(host: Any, text: str) -> None:
-    """Gives the host an administrator's daemon.json, which the engine has read."""
+    """Write an administrator's daemon.json, and restart the engine with it."""
     host.write("/etc/docker/daemon.json", text, 0o640)
     host.run(RESTART)
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The identity of a running dockerd: another process, or the same that was restarted, differs."""
+    """The identity of a running dockerd, which changes with a restart."""
 
     pid: str
     started: str
@@ -51,7 +51,7 @@ class Engine:
 
 
 def engine(host: Any) -> Engine:
-    """The engine's process and its running containers; fails if it does not answer."""
+    """Return the engine's process and its running containers; fail if it does not answer."""
     shown = host.run(
         "systemctl show docker.service -p MainPID,ExecMainStartTimestampMonotonic --value"
     ).stdout.split()
@@ -60,9 +60,10 @@ def engine(host: Any) -> Engine:
 
 
 def footprint(host: Any) -> str:
-    """Everything that a run could have changed on a host: files with their metadata, units, containers, sockets.
+    """Return everything that a run could change on a host: files with their metadata, units,
+    containers, sockets.
 
-    Directories of caches and logs are left out, and what a login by SSH or Ansible itself leaves behind.
+    Caches, logs, and traces of SSH and of Ansible itself are left out.
     """
     script = r"""
         find /etc /usr/local /root /var/lib/docker/containers /var/lib/docker/network /srv /opt -xdev \
@@ -77,17 +78,17 @@ def footprint(host: Any) -> str:
 
 
 def listening(host: Any) -> list[str]:
-    """Local addresses of the TCP sockets in state LISTEN."""
+    """Return the local addresses of the listening TCP sockets."""
     return sorted(line.split()[3] for line in host.run("ss -Hltn").stdout.splitlines())
 
 
 def inside(host: Any, command: str, *, container: str = "agent", check: bool = True) -> Any:
-    """Runs a shell command in a wormholed container."""
+    """Run a shell command in a wormhole."""
     return host.run(f"docker exec {container} sh -c {shlex.quote(command)}", check=check)
 
 
 def last_rejection(host: Any) -> str:
-    """What the engine said of the last handshake that failed: a client may not live to read its alert."""
+    """Return the engine's last handshake error. A client may not receive the alert."""
     said = host.run(
         "journalctl --no-pager -q -o cat -u docker.service | grep 'TLS handshake error' | tail -n 1"
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real TLS clients in a container, which try the engine of its host; and what they say."""
+"""Runs real TLS clients in a container against its host's engine, and judges their messages."""
 
 from __future__ import annotations
 
@@ -23,17 +23,20 @@ GATEWAY_6 = "fd77:7:7::1"
 """The IPv6 gateway of the container's network."""
 
 UNNAMED = "unnamed.example"
-"""Leads the container to its host, and is in no certificate."""
+"""A name of the host, which no certificate contains."""
 
 ATTEMPTS = ["docker", "exec", "clients", "python3", "/clients/attempts.py"]
-"""Runs the clients: with a directory of certificates, which is the same in the container, and addresses."""
+"""Runs the clients.
+
+Arguments: a directory of certificates, with the same path in the container, and addresses.
+"""
 
 VERIFIED = "verified"
 WRONG_NAME = "has other names"
 EXPIRED = "has expired"
 WRONG_PURPOSE = "is not for a server"
-WRONG_AUTHORITY = "comes from somebody else"
-UNIDENTIFIED = "does not identify its issuer's key"
+WRONG_AUTHORITY = "is issued by an unknown authority"
+UNIDENTIFIED = "has no authority key identifier"
 IPV6_OVERLOOKED = "names this IPv6 address in vain"
 
 REASONS = {
@@ -83,7 +86,7 @@ REASONS = {
         UNIDENTIFIED: "verify error:num=85:Missing Authority Key Identifier",
     },
 }
-"""How each client says why it refuses a server's certificate. Who has no words for a reason does not look."""
+"""Clients' messages on rejected server certificates. A client without a message does not check."""
 
 _JAVA = "/usr/lib/jvm/default-java/bin/java"
 _VERSIONS = f"""
@@ -94,13 +97,13 @@ _VERSIONS = f"""
 
 @dataclass
 class Trial:
-    """A host, and what the clients there made of its engine.
+    """A host, and the results of the clients on it.
 
     Attributes:
-        host: whose container the clients are in.
+        host: host of the container with the clients.
         engine: its engine's version.
-        verdicts: by a title, what came of each attempt, see :func:`verdict`.
-        judged: by the same title, what ``openssl verify`` said.
+        verdicts: result of each attempt by title, see :func:`verdict`.
+        judged: output of ``openssl verify``, by the same titles.
     """
 
     host: Host
@@ -109,11 +112,11 @@ class Trial:
     judged: dict[str, list[str]] = field(default_factory=dict)
 
     def run(self, title: str, certificates: str, *addresses: str) -> None:
-        """Have every client dial every address."""
+        """Connect every client to every address."""
         self.record(title, self.host.run([*ATTEMPTS, certificates, *addresses]).stdout)
 
     def record(self, title: str, printed: str) -> None:
-        """Take in what :data:`ATTEMPTS` printed."""
+        """Parse the output of :data:`ATTEMPTS`."""
         self.verdicts[title] = {
             f"{attempt['client']} dials {attempt['address']}": verdict(attempt, self.engine)
             for attempt in json.loads(printed)
@@ -121,7 +124,10 @@ class Trial:
 
 
 def verdict(attempt: dict[str, Any], engine: str) -> str:
-    """That the client verified the engine of this version; its reason to refuse it, or several; or its own words."""
+    """Return `VERIFIED`, the client's reasons for rejecting the engine, or its status and output.
+
+    `VERIFIED` requires the version of this engine in the output.
+    """
     if attempt["status"] == 0 and f'"Version":"{engine}"' in attempt["stdout"]:
         return VERIFIED
     known = REASONS[attempt["client"]].items()
@@ -132,10 +138,11 @@ def verdict(attempt: dict[str, Any], engine: str) -> str:
 
 
 def prepare_clients(host: Host, paths: LabPaths) -> None:
-    """Start the container that all clients run in; restarts of the engine do not end it."""
+    """Start the container that all clients run in. It keeps running when the engine restarts."""
     host.write("/etc/docker/daemon.json", json.dumps({"live-restore": True}))
     host.run("systemctl restart docker.service")
-    # Containers start without IPv6, the lab's hosts too; a host needs it on lo to reach its own addresses.
+    # Containers, and so the lab's hosts, start without IPv6. A host needs it on lo to reach its own
+    # addresses.
     host.run("sysctl --write net.ipv6.conf.lo.disable_ipv6=0")
     with client_image.ensure_archive(paths, print).open("rb") as archive:
         subprocess.run(host.ssh_argv("docker", "load"), stdin=archive, check=True, timeout=300)
@@ -154,6 +161,6 @@ def prepare_clients(host: Host, paths: LabPaths) -> None:
 
 
 def serve(host: Host, directory: str) -> None:
-    """Have the engine serve other material, behind the collection's back."""
+    """Make the engine serve another certificate and key, without the collection."""
     host.run(f"cp -p {directory}/cert.pem {directory}/key.pem {SERVER}/")
     host.run("systemctl reset-failed docker.service; systemctl restart docker.service")

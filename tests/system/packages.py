@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Packages that the hosts of some scenarios have, and no others."""
+"""Packages that only some scenarios need."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from lab import apt, cache
-from lab.images import SUITES
+from lab.spec import DEBIAN
 
 
 def install(lab: Any, host: Any, package: str) -> None:
-    """Installs a package that the lab's own repository has not, and that needs no other."""
+    """Install a package that the lab's repository lacks and that needs no further packages."""
 
     def fetch(draft: Path) -> None:
         (draft / "state/lists/partial").mkdir(parents=True)
-        (draft / "sources.list").write_text("\n".join(apt.sources(SUITES[host.release])) + "\n")
+        (draft / "sources.list").write_text("\n".join(apt.sources(DEBIAN[host.release])) + "\n")
         options = {
             "Dir::State": draft / "state",
             "Dir::Cache": draft / "cache",

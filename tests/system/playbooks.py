@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running the collection's playbooks as a user does, and what came of it as data."""
+"""Runs the collection's playbooks as a user does, and returns the results as data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,24 +24,24 @@ from lab import Host, Lab, netns
 
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 TIMEOUT = 600.0
-"""Seconds that a playbook may take."""
+"""Timeout of a playbook in seconds."""
 NOTHING = dict.fromkeys(("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored"), 0)
-"""The recap's line of a host that took no part."""
+"""The recap of a host without any task."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a task reported for a host.
+    """The result of a task for a host.
 
     Attributes:
-        host: its name in the inventory.
-        name: as in the playbook, with its role.
+        host: name of the host in the inventory.
+        name: name of the task in the playbook, with its role.
         action: full name of the module or action plugin.
         status: ok, failed, skipped or unreachable.
-        delegated: whether it ran elsewhere, such as on the controller.
-        ignored: whether a failure was to be ignored.
-        at: when it was reported, in seconds of a clock that only differences of one run mean something of.
-        result: all that it returned.
+        delegated: whether it ran on another host, such as the controller.
+        ignored: whether a failure was ignored.
+        at: time of the report in seconds. Only differences within a run are meaningful.
+        result: the complete result.
     """
 
     host: str
@@ -58,27 +59,30 @@ class Task:
 
     @property
     def items(self) -> list[Mapping[str, Any]]:
-        """The results of a loop."""
-        items = self.result.get("results")
+        """The results of a loop, or of each wormhole of a list."""
+        listed = self.action == "wormhole.docker.wormhole_containers"
+        items = self.result.get("wormholes" if listed else "results")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
     @property
     def diff(self) -> Any:
-        """The diff; one for each item of a loop."""
+        """The diff, or the list of diffs of a loop or of a list of wormholes."""
         return [item.get("diff") for item in self.items] or self.result.get("diff")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of ansible-playbook, against one host or several.
+    """A run of ansible-playbook on one or several hosts.
 
     Attributes:
-        returncode: 0, or what tells of a failure; 4 if a host was unreachable and nothing worse happened.
-        stdout: what a user sees, both streams.
-        tasks: results in order, of all hosts.
-        recap: by host, its line of the recap: ok, changed, unreachable, failures, skipped, rescued, ignored.
-        trips: by host, how often a program was started to reach it by SSH: each is one round trip at least. With
-            pipelining (as here) a module needs one.
+        returncode: exit status: 0 for success, 4 if a host was unreachable and nothing worse
+            happened.
+        stdout: standard output and standard error.
+        tasks: results of all hosts, in order.
+        recap: for each host, the numbers of tasks: ok, changed, unreachable, failures, skipped,
+            rescued, ignored.
+        trips: for each host, the number of started SSH programs. Each is at least one round trip.
+            With pipelining, as here, a module needs one.
     """
 
     returncode: int
@@ -88,7 +92,7 @@ class Run:
     trips: Mapping[str, int]
 
     def of(self, host: Host) -> Run:
-        """What of it concerns one host. Return code and output stay those of the whole run."""
+        """Return the results of one host, with the exit status and output of the whole run."""
         name = host.name
         return replace(
             self,
@@ -99,7 +103,7 @@ class Run:
 
     @property
     def stats(self) -> Mapping[str, int]:
-        """The sum of the recap's lines."""
+        """The sums of the recap over all hosts."""
         return {kind: sum(line[kind] for line in self.recap.values()) for kind in NOTHING}
 
     @property
@@ -112,7 +116,7 @@ class Run:
 
     @property
     def unreachable(self) -> list[str]:
-        """Names of the hosts that were."""
+        """Names of the unreachable hosts."""
         return [name for name, line in self.recap.items() if line["unreachable"]]
 
     @property
@@ -121,7 +125,7 @@ class Run:
 
     @property
     def message(self) -> str:
-        """What the failed tasks said; of a loop, each item that failed."""
+        """The messages of the failed tasks, and of each failed item of a loop."""
         failed = [task for task in self.tasks if task.status in ("failed", "unreachable")]
         said = []
         for task in failed:
@@ -132,11 +136,16 @@ class Run:
 
 
 class Started:
-    """A run of ansible-playbook that may be still going on."""
+    """A run of ansible-playbook that may not have ended yet.
+
+    Attributes:
+        began: when it was started, as :func:`time.monotonic` gives it.
+    """
 
     def __init__(
-        self, title: str, process: subprocess.Popen[bytes], place: Path, hosts: Sequence[Host]
+        self, title: str, began: float, process: subprocess.Popen[bytes], place: Path, hosts: Sequence[Host]
     ) -> None:
+        self.began = began
         self._title = title
         self._process = process
         self._place = place
@@ -151,7 +160,7 @@ class Started:
         return self._process.poll() is not None
 
     def wait(self, timeout: float = TIMEOUT) -> int:
-        """Wait until it has ended, however that comes about; end it if it takes too long."""
+        """Wait until it has ended, successfully or not; kill it after the timeout."""
         try:
             return self._process.wait(timeout)
         except BaseException:
@@ -160,10 +169,10 @@ class Started:
             raise
 
     def finish(self, *, check: bool = True) -> Run:
-        """Wait for it and return what came of it.
+        """Wait until it has ended, and return the run.
 
         Args:
-            check: whether a failure, of any host, fails the test.
+            check: whether a failure on any host fails the test.
         """
         returncode = self.wait()
         stdout = (self._place / "output").read_text(encoding="utf-8")
@@ -175,15 +184,15 @@ class Started:
 
 
 class Controller:
-    """A controller with a home directory, and so with a CA, of its own.
+    """A controller with its own home directory, and so with its own CA.
 
-    Several may share a home directory, as two terminals of one user do; with
-    ``-e certificate_authority_directory=PATH`` those with different homes share a CA.
+    Several controllers may share a home directory, like two terminals of one user. Controllers with
+    different home directories share a CA with ``-e certificate_authority_directory=PATH``.
 
     Args:
-        lab: whose network it is in.
-        home: its home directory.
-        collections: the directory that holds ``ansible_collections``.
+        lab: the lab whose network it is in.
+        home: home directory.
+        collections: directory with ``ansible_collections``.
     """
 
     def __init__(self, lab: Lab, home: Path, collections: Path) -> None:
@@ -192,18 +201,18 @@ class Controller:
         self.home = home
 
     def playbook(self, name: str, hosts: Host | Sequence[Host], *arguments: str, check: bool = True) -> Run:
-        """Run ``wormhole.docker.NAME`` against a host, or against several at once.
+        """Run ``wormhole.docker.NAME`` on one or several hosts.
 
         Args:
-            name: of the playbook in the collection, or the path of another one.
-            hosts: the only ones in the inventory, in this order.
-            arguments: more of them for ansible-playbook, such as ``--limit``.
-            check: whether a failure, of any host, fails the test.
+            name: name of a playbook in the collection, or the path of another one.
+            hosts: all hosts of the inventory, in this order.
+            arguments: additional arguments of ansible-playbook, such as ``--limit``.
+            check: whether a failure on any host fails the test.
         """
         return self.start(name, hosts, *arguments).finish(check=check)
 
     def start(self, name: str, hosts: Host | Sequence[Host], *arguments: str) -> Started:
-        """Start a playbook as :meth:`playbook` does, and leave it to the caller how it ends."""
+        """Start a playbook as :meth:`playbook` does, without waiting for its end."""
         hosts = [hosts] if isinstance(hosts, Host) else list(hosts)
         place = Path(tempfile.mkdtemp(prefix="run-", dir=self.home))
         command = [
@@ -213,17 +222,19 @@ class Controller:
             name if "/" in name else f"wormhole.docker.{name}",
             *arguments,
         ]
+        environment = self._environment(place)
         with (place / "output").open("wb") as output:
+            began = time.monotonic()
             process = subprocess.Popen(
                 command,
                 cwd=self.home,
-                env=self._environment(place),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         title = " ".join([name, *(host.name for host in hosts), *arguments])
-        return Started(title, process, place, hosts)
+        return Started(title, began, process, place, hosts)
 
     def _environment(self, place: Path) -> dict[str, str]:
         kept = {
@@ -243,7 +254,10 @@ class Controller:
         }
 
     def _inventory(self, hosts: Sequence[Host], place: Path) -> Path:
-        """An inventory as the lab describes these hosts, whose SSH programs leave a mark for each start."""
+        """Write an inventory with the lab's variables for these hosts.
+
+        Its SSH programs count their starts.
+        """
         described = {}
         for host in hosts:
             variables = host_variables(self._lab, host.name)
@@ -263,17 +277,17 @@ class Controller:
 
 
 def trips_of(place: Path, host: Host) -> Path:
-    """Where a run counts its round trips to a host, one a line."""
+    """Return the file with a run's round trips to a host, one in each line."""
     return place / f"round-trips-{host.name}"
 
 
 def ansible_directory() -> Path:
-    """Where ansible-playbook is: the test runner says which one, else beside the Python that runs us."""
+    """Return the directory of ansible-playbook: set by the test runner, or that of this Python."""
     return Path(os.environ.get("WORMHOLE_ANSIBLE", Path(sys.executable).parent))
 
 
 def host_variables(lab: Lab, name: str) -> dict[str, Any]:
-    """A host's variables in the lab's inventory."""
+    """Return a host's variables in the lab's inventory."""
     inventory = yaml.safe_load(lab.inventory_path.read_text())
     for group in inventory["all"]["children"].values():
         if name in group.get("hosts", {}):
@@ -282,7 +296,7 @@ def host_variables(lab: Lab, name: str) -> dict[str, Any]:
 
 
 def read_run(returncode: int, stdout: str, place: Path, hosts: Sequence[Host]) -> Run:
-    """Make a run from what the callback plugin and the counting programs wrote."""
+    """Create a run from the output of the callback plugin and the counting programs."""
     tasks = []
     recap: dict[str, Mapping[str, int]] = {host.name: NOTHING for host in hosts}
     record = place / "record.jsonl"

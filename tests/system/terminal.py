@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A terminal in front of a program, as a person has one: keys, a screen, and a window that can be resized."""
+"""A terminal for a program, as a person uses it: keys, a screen, and a resizable window."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from collections.abc import Sequence
 from types import TracebackType
 
 PATIENCE = 30.0
-"""Seconds to wait for what is expected."""
+"""Default timeout in seconds."""
 
 
 class Terminal:
-    """Runs a program on a pseudo-terminal, which is ended at the end of the ``with`` block.
+    """Runs a program on a pseudo-terminal. The program is terminated after the ``with`` block.
 
     Args:
         argv: the program and its arguments.
@@ -35,7 +35,8 @@ class Terminal:
         self._keys, far_end = os.openpty()
         self._screen = ""
         self.resize(rows, columns)
-        # The terminal is to be the controlling one of its program: else no key interrupts it, and no resize reaches it.
+        # Make it the controlling terminal of its program, so that keys can interrupt it and it is
+        # notified of resizes.
         self._process = subprocess.Popen(
             ["setsid", "--ctty", *argv], stdin=far_end, stdout=far_end, stderr=far_end
         )
@@ -63,14 +64,14 @@ class Terminal:
         os.write(self._keys, keys.encode())
 
     def expect(self, pattern: str) -> re.Match[str]:
-        """Wait until a pattern is on the screen, below what was found there before.
+        """Wait until a pattern is on the screen, after the previous match.
 
         Raises:
             AssertionError: it does not come, or the program ends without it.
         """
         deadline = time.monotonic() + PATIENCE
         while not (found := re.search(pattern, self._screen, re.MULTILINE)):
-            assert self._read(deadline), f"no {pattern!r} on the screen, but {self._screen!r}"
+            assert self._read(deadline), f"{pattern!r} is not on the screen: {self._screen!r}"
         self._screen = self._screen[found.end() :]
         return found
 
@@ -82,10 +83,10 @@ class Terminal:
         return self._process.wait(PATIENCE)
 
     def _read(self, deadline: float) -> bool:
-        """Read what comes; False if the program has closed the terminal, or if time is over."""
+        """Read output; False if the program has closed the terminal, or after the deadline."""
         ready = select.select([self._keys], [], [], max(0.0, deadline - time.monotonic()))[0]
         text = b""
-        with contextlib.suppress(OSError):  # EIO: nobody has the far end open any more
+        with contextlib.suppress(OSError):  # EIO: the program has closed the terminal
             text = os.read(self._keys, 65536) if ready else b""
         self._screen += text.decode(errors="replace")
         return bool(text)

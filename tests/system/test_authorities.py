@@ -2,17 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Authorities that are not in the controller's home: a corporate one from a vault, and one on a host of its own."""
+"""Authorities outside the controller's home: a corporate one from a vault, one on its own host."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 
 import pytest
 
-from certificates import IDENTITIES, SERVER
-from hosts import GATEWAY, inside, last_rejection, launch_arguments
+from certificates import IDENTITIES, SERVER, reasons
+from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, last_rejection, launch_arguments
+from lab.spec import RELEASES, other_release
 from test_rotation import issuer, trusted
 
 AGENT = f"{IDENTITIES}/agent"
@@ -35,7 +37,10 @@ authorityKeyIdentifier=keyid
 
 
 def make_corporate_pki(folder):
-    """A root, an intermediate with an encrypted key, and what the root has issued to somebody else; made by openssl."""
+    """Create a root, an intermediate with an encrypted key, and an unrelated certificate.
+
+    openssl signs both certificates with the root.
+    """
     folder.mkdir()
     (folder / "extensions").write_text(_EXTENSIONS)
     sign = "openssl x509 -req -CA root.pem -CAkey root.key -CAcreateserial -extfile extensions"
@@ -51,8 +56,82 @@ def make_corporate_pki(folder):
     return folder
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_corporate_intermediate_from_a_vault_signs_and_nothing_else_of_its_root_gets_in(
+def make_other_authority(folder):
+    """Create an authority of the same name as that of a controller; return its directory."""
+    place = folder / "other"
+    place.mkdir(mode=0o700)
+    command = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 3650 -subj /CN=wormhole\\ CA "
+        "-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign"
+    )
+    subprocess.run(["sh", "-c", command], cwd=place, check=True, capture_output=True)
+    return place
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_another_controller_does_not_replace_an_authority_that_works(
+    release, fresh_host, playbook, controller_ca, new_controller, tmp_path
+):
+    host = fresh_host(release)
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments())
+    other = new_controller("colleague")
+    authority = other.home / ".wormhole/ca"
+    before, running = footprint(host), engine(host)
+    files = host.run("find /etc/wormhole /var/lib/wormhole -printf '%p %m %U %G %T@\n' | sort").stdout
+
+    def is_refused(name, *arguments):
+        refused = other.playbook(name, host, *arguments, check=False)
+        assert refused.failures == 1
+        assert (footprint(host), engine(host)) == (before, running)
+        assert (
+            host.run("find /etc/wormhole /var/lib/wormhole -printf '%p %m %U %G %T@\n' | sort").stdout
+            == files
+        )
+        assert inside(host, ASK).stdout.strip() == "linux"
+        return refused.message
+
+    # Without an authority, and with one of the same name.
+    for name, arguments in (
+        ("provision", ()),
+        ("provision", ("--check",)),
+        ("launch", launch_arguments()),
+        ("launch", launch_arguments({**WORMHOLE, "name": "another"})),
+    ):
+        said = is_refused(name, *arguments)
+        if name == "provision":
+            assert f"{SERVER} has valid certificates of CN=wormhole CA (SHA-256 " in said
+            assert "certificate_authority_replace: true" in said
+        assert not authority.exists()
+    authority.parent.mkdir()
+    subprocess.run(["cp", "-a", make_other_authority(tmp_path), str(authority)], check=True)
+    assert "is another authority than that of this task" in is_refused("provision")
+    assert "is another authority than that of this task" in is_refused("launch", *launch_arguments())
+    said = is_refused("launch", *launch_arguments({**WORMHOLE, "name": "another"}))
+    assert "the engine of this host accepts only clients of CN=wormhole CA" in said
+    # It has nothing to rotate on this host, and does not harm it.
+    other.playbook("rotate", host, "--tags", "trust")
+    assert (footprint(host), engine(host)) == (before, running)
+    is_refused("launch", *launch_arguments(), "-e", "certificate_authority_replace=true")
+
+    # Both remedies of the message.
+    kept = authority.with_name("kept")
+    shutil.move(authority, kept)
+    subprocess.run(["cp", "-a", str(controller_ca), str(authority)], check=True)
+    assert [other.playbook("provision", host).changed, engine(host)] == [0, running]
+    shutil.rmtree(authority)
+    shutil.move(kept, authority)
+    replaced = other.playbook("provision", host, "-e", "certificate_authority_replace=true")
+    assert "Clients with its certificates cannot connect" in " ".join(replaced.stdout.split())
+    assert ("authority_replaced", "dockerd") in [reason[:2] for reason in reasons(replaced)]
+    other.playbook("launch", host, *launch_arguments(), "-e", "certificate_authority_replace=true")
+    assert inside(host, ASK).stdout.strip() == "linux"
+    again = [other.playbook("provision", host), other.playbook("launch", host, *launch_arguments())]
+    assert [run.changed for run in again] == [0, 0]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_corporate_intermediate_from_a_vault_signs_and_other_certificates_of_its_root_are_rejected(
     release, fresh_host, playbook, controller_ca, tmp_path
 ):
     host = fresh_host(release)
@@ -99,8 +178,8 @@ def test_a_corporate_intermediate_from_a_vault_signs_and_nothing_else_of_its_roo
     assert [run.changed for run in again] == [0, 0]
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_corporate_chain_that_is_not_complete_is_refused_before_anything_is_touched(
+@pytest.mark.parametrize("release", RELEASES)
+def test_an_incomplete_corporate_chain_is_rejected_before_anything_changes(
     release, fresh_host, playbook, tmp_path
 ):
     host = fresh_host(release)
@@ -111,9 +190,9 @@ def test_a_corporate_chain_that_is_not_complete_is_refused_before_anything_is_to
         check=True,
     )
     cases = {
-        ("ca.pem", "plain.key"): "CN=Engines,O=Corp without its issuer, CN=Root,O=Corp",
+        ("ca.pem", "plain.key"): "CN=Engines,O=Corp is not followed by its issuer CN=Root,O=Corp",
         ("root.pem", "plain.key"): "the key of another certificate",
-        ("stranger.pem", "stranger.key"): "a certificate of no authority",
+        ("stranger.pem", "stranger.key"): "is not a certificate authority",
     }
     for (certificate, key), complaint in cases.items():
         refused = playbook(
@@ -128,9 +207,9 @@ def test_a_corporate_chain_that_is_not_complete_is_refused_before_anything_is_to
         assert host.run("ls /etc/wormhole /etc/docker/daemon.json", check=False).stdout == ""
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_host_of_its_own_signs_and_keeps_the_key(release, fresh_hosts, playbook, controller_ca):
-    host, signer = fresh_hosts(release, 25 - release)
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_separate_host_signs_and_keeps_the_key(release, fresh_hosts, playbook, controller_ca, tmp_path):
+    host, signer = fresh_hosts(release, other_release(release))
     elsewhere = (
         *("-e", f"wormhole_hosts={host.name}"),
         *("-e", f"certificate_authority_host={signer.name}"),
@@ -152,6 +231,28 @@ def test_a_host_of_its_own_signs_and_keeps_the_key(release, fresh_hosts, playboo
     assert shown.splitlines() == ["/srv/pki/engines/ca.key 400", "/srv/pki/engines/ca.pem 444"]
     again = [run("provision"), run("launch", *launch_arguments())]
     assert [each.changed for each in again] == [0, 0]
+
+    # The controller has an authority, too. Under a condition that the first host of the play does not fulfil, run_once
+    # does not read the authority for the other hosts.
+    controller_ca.parent.mkdir()
+    subprocess.run(["cp", "-a", make_other_authority(tmp_path), str(controller_ca)], check=True)
+    conditional = tmp_path / "conditional.json"
+    role = {"name": "wormhole.docker.wormholes"}
+    task = {"ansible.builtin.import_role": role, "when": f"inventory_hostname == '{host.name}'"}
+    conditional.write_text(
+        json.dumps([{"hosts": "all", "gather_facts": False, "become": True, "tasks": [task]}])
+    )
+    before = footprint(host)
+    unchanged = playbook(str(conditional), [signer, host], *elsewhere, *launch_arguments())
+    assert unchanged.changed == 0
+    assert footprint(host) == before
+    # Without the variable, the authority is that of the controller, which the engine does not trust.
+    for wormhole in (WORMHOLE, {**WORMHOLE, "name": "another"}):
+        refused = playbook("launch", host, *launch_arguments(wormhole), check=False)
+        assert refused.failures == 1
+        assert "certificate_authority_host" in refused.message
+        assert footprint(host) == before
+    shutil.rmtree(controller_ca)
 
     run("rotate")
     assert issuer(host, SERVER) == issuer(host, AGENT) == "wormhole CA G2"

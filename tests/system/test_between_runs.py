@@ -2,16 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host tells of itself between two runs, without a controller: by the timer of the module's own examples."""
+"""What a host reports between runs, without a controller, with the module examples' timer."""
 
 from __future__ import annotations
 
 import datetime
 import json
-import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,33 +16,20 @@ import yaml
 
 from certificates import DAY, SERVER, reissue
 from hosts import GATEWAY, RESTART, engine
-from playbooks import ansible_directory
+from lab.spec import RELEASES
+from local_ansible import copy, install_ansible
 
 SERVICE = "wormhole-check.service"
-PROGRAM = '#!/bin/sh\nPYTHONPATH=/opt/ansible-core exec python3 -m ansible adhoc "$@"\n'
-LIBRARIES = """
-import importlib.metadata, json, pathlib, ansible
-names = ("ansible-core", "Jinja2", "MarkupSafe", "packaging", "PyYAML", "resolvelib")
-tops = {file.parts[0] for name in names for file in importlib.metadata.distribution(name).files}
-print(json.dumps([str(pathlib.Path(ansible.__file__).parents[1]), *sorted(tops - {".."})]))
-"""
-"""Where ansible-core and what it imports on its way to a module are, and their names there."""
-
 FAR = 60 * DAY
 
 
 @pytest.fixture
 def host(release, fresh_host, playbook, collections, tmp_path):
-    """A host with a listener, with ansible-core and the collection, and with the timer of the module's examples."""
+    """Return a host with a listener, ansible-core, the collection, and its example timer."""
     host = fresh_host(release)
     playbook("provision", host)
-    libraries = subprocess.run(
-        [ansible_directory() / "python", "-c", LIBRARIES], check=True, capture_output=True, text=True
-    )
-    source, *names = json.loads(libraries.stdout)
-    copy(host, source, names, "/opt/ansible-core")
+    install_ansible(host)
     copy(host, collections, ["ansible_collections/wormhole"], "/usr/share/ansible/collections")
-    host.write("/usr/local/bin/ansible", PROGRAM, 0o755)
     module = collections / "ansible_collections/wormhole/docker/plugins/modules/endpoint_info.py"
     examples = yaml.safe_load(module.read_text().split('EXAMPLES = r"""')[1].split('"""')[0])
     play = tmp_path / "timer.yml"
@@ -55,16 +39,9 @@ def host(release, fresh_host, playbook, collections, tmp_path):
     return host
 
 
-def copy(host: Any, source: str | Path, names: Sequence[str], target: str) -> None:
-    """Copies directories to a host."""
-    with subprocess.Popen(["tar", "-C", source, "-cf-", *names], stdout=subprocess.PIPE) as packed:
-        unpack = host.ssh_argv(f"mkdir -p {target} && tar -C {target} -xf -")
-        subprocess.run(unpack, stdin=packed.stdout, check=True)
-
-
 @dataclass(frozen=True)
 class Check:
-    """What the service left: whether it is counted as failed, the module's result, and what the journal shows."""
+    """Return whether the service failed, the module's result, and the journal."""
 
     failed: bool
     result: dict[str, Any]
@@ -75,7 +52,7 @@ class Check:
 
 
 def check(host: Any) -> Check:
-    """Runs what the timer runs."""
+    """Run the timer's service."""
     status = host.run(f"systemctl start {SERVICE}", check=False).returncode
     shown = host.run(f"systemctl list-units --failed --plain --no-legend {SERVICE}").stdout
     assert bool(status) == (SERVICE in shown)
@@ -89,8 +66,8 @@ def check(host: Any) -> Check:
     return Check(bool(status), result, journal)
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_network_that_comes_is_told_until_the_engine_has_its_name(host, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_new_network_is_reported_until_the_engine_has_its_name(host, playbook):
     first = check(host)
     assert not first.failed
     assert (first.result["ok"], first.result["loaded"], first.result["missing_names"]) == (True, True, [])
@@ -106,7 +83,7 @@ def test_a_network_that_comes_is_told_until_the_engine_has_its_name(host, playbo
     assert "wormhole.docker.provision" in added.layer("networks")["remedy"]
     assert "What to do soon" in added.result["text"]
 
-    # It does what it was told; the engine is not restarted for it.
+    # Installed, but the engine is not restarted.
     running = engine(host)
     playbook("provision", host)
     assert engine(host) == running
@@ -120,13 +97,22 @@ def test_a_network_that_comes_is_told_until_the_engine_has_its_name(host, playbo
     loaded = check(host)
     assert (loaded.failed, loaded.result["loaded"], loaded.result["missing_names"]) == (False, True, [])
 
+    host.run("echo '{}' >/etc/docker/daemon.json")
+    host.run(RESTART)
+    closed = check(host)
+    assert closed.failed
+    assert "/etc/docker/daemon.json does not set tlsverify to true" in closed.result["msg"]
+    assert "wormhole.docker.provision" in closed.result["error"]["remedy"]
+    playbook("provision", host)
+    assert not check(host).failed
 
-@pytest.mark.parametrize("release", [12, 13])
+
+@pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize(
     ("ends", "failed", "words"),
     [(20 * DAY, False, "due for renewal since"), (-DAY, True, "the certificate expired on")],
 )
-def test_dates_are_told_until_the_engine_has_a_new_certificate(
+def test_due_dates_are_reported_until_the_engine_has_a_new_certificate(
     host, playbook, controller_ca, ends, failed, words
 ):
     reissue(host, SERVER, controller_ca, begins=-FAR, ends=ends)
@@ -142,8 +128,8 @@ def test_dates_are_told_until_the_engine_has_a_new_certificate(
     assert not [layer for layer in mended.result["layers"] if layer["remedy"]]
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_what_is_renewed_and_not_loaded_is_told(host, playbook, controller_ca):
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_renewed_certificate_that_is_not_loaded_is_reported(host, playbook, controller_ca):
     reissue(host, SERVER, controller_ca, begins=-FAR, ends=20 * DAY)
     host.run(RESTART)
     reissue(host, SERVER, controller_ca, begins=-datetime.timedelta(hours=1), ends=90 * DAY)
@@ -159,9 +145,12 @@ def test_what_is_renewed_and_not_loaded_is_told(host, playbook, controller_ca):
     assert check(host).result["loaded"]
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_an_address_that_docker0_gets_at_the_next_start_is_urgent(host):
-    """Every container of the default bridge will depend on it, while those of another network have a choice."""
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_address_of_docker0_after_the_next_start_is_urgent(host):
+    """Every container of the default bridge will depend on this network.
+
+    Containers of another network have a choice.
+    """
     add_network(host, "ci")
     configuration = json.loads(host.read("/etc/docker/daemon.json"))
     host.write("/etc/docker/daemon.json", json.dumps({**configuration, "bip": "172.29.0.1/16"}))
@@ -172,7 +161,7 @@ def test_an_address_that_docker0_gets_at_the_next_start_is_urgent(host):
 
 
 def add_network(host: Any, name: str) -> str:
-    """Creates a network; its gateway."""
+    """Create a network; return its gateway."""
     host.run(f"docker network create {name}")
     return str(
         host.run(f"docker network inspect {name} -f '{{{{(index .IPAM.Config 0).Gateway}}}}'").stdout.strip()

@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the scenarios say of several hosts, and of hosts that cannot be reached, is what happened to each."""
+"""Tests of the scenarios' tools: results for several hosts, and for unreachable ones."""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+
+from lab.spec import RELEASES
 
 PLAY = [
     {
@@ -22,7 +24,7 @@ PLAY = [
 ]
 
 
-@pytest.mark.parametrize("release", [12, 13])
+@pytest.mark.parametrize("release", RELEASES)
 def test_each_host_has_its_own_results(release, fresh_hosts, new_controller, tmp_path):
     first, second = hosts = fresh_hosts(release, release)
     path = tmp_path / "play.json"

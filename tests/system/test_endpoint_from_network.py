@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a container on a Docker network would meet, told before there is one; held against what one then meets."""
+"""Compare endpoint_info's prediction for a container on a Docker network with a real container."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from hosts import GATEWAY, engine, launch_arguments
+from lab.spec import RELEASES
 
-pytestmark = pytest.mark.parametrize("release", [12, 13])
+pytestmark = pytest.mark.parametrize("release", RELEASES)
 
 EVERY = ["-e", json.dumps({"listener_addresses": ["gateways"]})]
 CERTIFICATES = "/etc/wormhole/identities/agent"
@@ -43,12 +44,15 @@ ip -o address | grep -v 'scope link' | sed 's/ tentative//'; ip route | sed 's/ 
 iptables-save | grep -v '^[#:]'
 for bridge in docker0 $(ls /sys/class/net | grep ^br-); do cat /sys/class/net/$bridge/mtu; ls /sys/class/net/$bridge/brif; done
 """
-"""What a guest could leave behind, but for what the kernel changes on a bridge when its first container comes."""
+"""Prints everything that a probe could leave behind.
+
+It omits the kernel's changes to a bridge with its first container.
+"""
 
 
 @pytest.fixture
 def look(playbook, start_playbook, tmp_path):
-    """Runs endpoint_info with each of some options; returns what it told, in this order, or the run if it is to go on."""
+    """Run endpoint_info with each of these options; return the results in order, or the run."""
 
     def run(host, *options, start=False):
         task = {
@@ -86,7 +90,7 @@ def traces(host):
 
 
 def meets(host, network, address):
-    """What Docker's own client says in a container on this network."""
+    """Return the message of Docker's client in a container on this network."""
     url = f"tcp://[{address}]:2376" if ":" in address else f"tcp://{address}:2376"
     return host.run(
         f"docker run --rm --network {network} -v {CERTIFICATES}:/certs:ro "
@@ -97,7 +101,7 @@ def meets(host, network, address):
     )
 
 
-def test_it_tells_what_a_container_then_meets_and_leaves_nothing_behind(release, fresh_host, playbook, look):
+def test_predictions_match_a_real_container_and_nothing_is_left(release, fresh_host, playbook, look):
     host = fresh_host(release)
     host.run(NETWORKS)
     playbook("provision", host, *EVERY)
@@ -137,7 +141,7 @@ def test_it_tells_what_a_container_then_meets_and_leaves_nothing_behind(release,
         met = meets(host, network, address)
         assert met.stdout.splitlines()[-1] == seen["api_version"], met.stdout
     assert bridge["layers"][0]["text"] == f"{GATEWAY} is the default gateway, reached by eth0"
-    # Outside of ip_range, else at the top of the subnet.
+    # Outside of ip_range, or otherwise at the end of the subnet.
     assert six["source"] == "10.77.1.254"
     assert six6["source"] == "fd00:aa::ffff:ffff:ffff:ff7f"
     subnet = host.run("docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' ci").stdout.strip()
@@ -149,13 +153,13 @@ def test_it_tells_what_a_container_then_meets_and_leaves_nothing_behind(release,
         assert reason in seen["layers"][0]["text"]
         assert "transport unix" in seen["layers"][0]["remedy"]
         assert {layer["ok"] for layer in seen["layers"][1:]} == {None}
-    # Gateway, four containers, network, broadcast: one address of eight is left.
+    # Gateway, four containers, network, broadcast: one of eight addresses is free.
     assert small["ok"]
     assert small["source"] == "10.77.9.6"
     assert missing["error"]["kind"] == "InvalidInput"
 
 
-def test_a_firewall_is_told_from_a_listener_that_is_not_there_and_a_kill_leaves_nothing(
+def test_a_firewall_is_distinguished_from_a_missing_listener_and_a_kill_leaves_nothing(
     release, fresh_host, playbook, look
 ):
     host = fresh_host(release)
@@ -189,7 +193,7 @@ def test_a_firewall_is_told_from_a_listener_that_is_not_there_and_a_kill_leaves_
     for signal in ("TERM", "KILL"):
         run = look(host, {"network": "ci", "step_timeout": 30}, start=True)
         host.run("for i in $(seq 100); do ip link | grep -q ' wormhole' && exit; sleep 0.2; done; exit 1")
-        # The module's own process; the one that it has forked is to end with it.
+        # Kill the module's process. Its child must end with it.
         host.run(f"kill -{signal} $(pgrep -o -x python3)")
         run.wait()
         host.run("for i in $(seq 25); do ip link | grep -q ' wormhole' || exit 0; sleep 0.2; done; exit 1")

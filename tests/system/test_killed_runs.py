@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs that die half-way: the engine runs on, and one more run puts everything right.
+"""Runs that are killed: the engine keeps running, and another run completes or undoes everything.
 
-The default run takes a seeded sample of the schedule, a thorough one the whole.
+A default run takes a seeded sample of the schedule, a thorough run the whole schedule.
 """
 
 from __future__ import annotations
@@ -21,23 +21,24 @@ import pytest
 
 from hosts import BYSTANDER, GATEWAY, WORMHOLE, engine, inside, launch_arguments
 from lab import LabError
+from lab.spec import RELEASES
 from transactions import leftovers, lose_connection, signal_module
 
 KILLS = 13 if os.environ.get("WORMHOLE_THOROUGH") else 2
-"""Runs that were really cut; one that had ended before it could be killed does not count."""
+"""Number of killed runs. A run that ended before it could be killed does not count."""
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
 LONGEST = 6.0
-"""Seconds from the start of a run to the latest kill; a run that changes the port takes about as long."""
+"""Seconds from a run's start to the latest kill, about as long as a run that changes the port."""
 LONGEST_CHANGE = 2.0
-"""Seconds from the moment at which a run's change begins to the latest kill."""
+"""Seconds from the start of a run's change to the latest kill."""
 PORTS = (2376, 12376)
 ALSO = ({}, {"listener_transports": ["tls", "unix"]}, {"listener_addresses": ["gateways"]})
-"""What is asked for besides the port."""
+"""Variables in addition to the port."""
 FOREIGN = {"labels": ["rack=7"], "max-concurrent-downloads": 2}
 
 
 def end_with_children(pid):
-    """Kills a process and what it started; Ansible's workers have process groups of their own."""
+    """Kill a process and its descendants. Ansible's workers have their own process groups."""
     children = subprocess.run(
         ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
     ).stdout.split()
@@ -53,7 +54,7 @@ def kill_controller(run, host, controller):
 
 
 def kill_module(run, host, controller):
-    # Between two tasks there is none: the next one is hit then.
+    # Between two tasks there is none. The next one is then killed.
     signal_module(host, "KILL", patience=3)
     run.wait()
 
@@ -73,13 +74,13 @@ KINDS = (kill_controller, kill_module, kill_connection, cut_power)
 
 
 def wait_for_change(host):
-    """Waits until the run has begun to change something; it always does, since every run asks for another port."""
+    """Wait until the run has begun its change. Every run changes the port."""
     journal = "/var/lib/wormhole/listener/journal.json"
     host.run(f"timeout 110 sh -c 'until [ -e {journal} ]; do sleep 0.02; done'")
 
 
 def wait_for_engine(host):
-    """Docker runs; a host that has just booted may let nobody in for a moment."""
+    """Check that Docker runs. A host that has just booted may reject logins for a moment."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -94,18 +95,18 @@ def wait_for_engine(host):
 
 
 def survivors(host):
-    """The processes of the containers."""
+    """Return the processes of the containers."""
     shown = host.run("docker inspect -f '{{.Name}} {{.State.Pid}} {{.State.Running}}' agent bystander").stdout
     return sorted(shown.splitlines())
 
 
 @pytest.mark.parametrize("live_restore", [False, True])
-@pytest.mark.parametrize("release", [12, 13])
-def test_after_a_kill_at_any_moment_the_engine_runs_and_one_more_run_puts_it_right(
+@pytest.mark.parametrize("release", RELEASES)
+def test_after_a_kill_the_engine_runs_and_the_next_run_completes_or_undoes_the_change(
     release, live_restore, fresh_host, playbook, start_playbook, controller
 ):
     host = fresh_host(release)
-    # With it containers survive the end of the engine, and have to be the same processes afterwards.
+    # With live-restore, containers survive the engine, so their processes must not change.
     foreign = {**FOREIGN, **({"live-restore": True} if live_restore else {})}
     host.write("/etc/docker/daemon.json", json.dumps(foreign), 0o644)
     playbook("provision", host)
@@ -138,7 +139,7 @@ def test_after_a_kill_at_any_moment_the_engine_runs_and_one_more_run_puts_it_rig
             host.run("docker start bystander")
             before = []
 
-        # A module whose controller died may go on by itself; this one waits for it.
+        # A module whose controller was killed may continue. The next run waits for it.
         playbook("provision", host, *wanted)
         again = playbook("provision", host, *wanted)
         assert again.changed == 0

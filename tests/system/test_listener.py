@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Transports, addresses and restarts of the listener, as clients inside and outside meet them."""
+"""Transports, addresses and restarts of the listener, with clients on this and other hosts."""
 
 from __future__ import annotations
 
@@ -11,41 +11,44 @@ import json
 import pytest
 
 from continuous import ContinuousClient
-from hosts import BYSTANDER, GATEWAY, engine, inside, launch_arguments, listening
+from hosts import BYSTANDER, GATEWAY, RESTART, engine, inside, launch_arguments, listening
+from lab.spec import RELEASES
 from packages import install
 
 IDENTITY = "/etc/wormhole/identities/agent"
 
 
 def options(**variables):
-    """Arguments that give the role listener these variables."""
+    """Return arguments that set these variables of role listener."""
     return ["-e", json.dumps({f"listener_{name}": value for name, value in variables.items()})]
 
 
 def listener_result(run):
-    """What the module that configures dockerd returned."""
+    """Return the result of the module that configures dockerd."""
     return next(task.result for task in run.tasks if "interrupted" in task.result)
 
 
 def process(host, container):
-    """The main process of a container: another one if it was restarted."""
+    """Return the main process of a container, which changes with a restart."""
     return host.run(f"docker inspect -f '{{{{.State.Pid}}}}' {container}").stdout.strip()
 
 
 def connects(host, address, port):
-    """Whether something takes a TCP connection from this host."""
+    """Return whether a TCP connection from this host succeeds."""
     return host.run(f"timeout 3 bash -c '</dev/tcp/{address}/{port}'", check=False).returncode == 0
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_with_live_restore_nobody_notices_that_addresses_come_and_go(release, fresh_host, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_with_live_restore_added_and_removed_addresses_do_not_interrupt_clients(
+    release, fresh_host, playbook
+):
     host = fresh_host(release)
     host.run(BYSTANDER)
     bystander = process(host, "bystander")
     predicted = playbook("provision", host, *options(live_restore=True), "--check")
     done = playbook("provision", host, *options(live_restore=True))
     assert listener_result(predicted)["reasons"] == listener_result(done)["reasons"]
-    # The engine reads it before it is restarted, so that the very first restart stops nobody.
+    # The engine reads it before its restart, so that the first restart stops no container.
     assert (listener_result(done)["reloaded"], listener_result(done)["restarted"]) == (True, True)
     assert listener_result(done)["interrupted"] == []
     assert process(host, "bystander") == bystander
@@ -68,8 +71,8 @@ def test_with_live_restore_nobody_notices_that_addresses_come_and_go(release, fr
     assert host.run("docker info --format '{{.LiveRestoreEnabled}}'").stdout.strip() == "false"
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_swarm_gets_no_live_restore(release, fresh_host, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_live_restore_is_rejected_in_swarm_mode(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run(f"docker swarm init --advertise-addr {host.address}")
     before = engine(host)
@@ -80,8 +83,8 @@ def test_a_swarm_gets_no_live_restore(release, fresh_host, playbook):
     assert host.run("ls /etc/docker/daemon.json /var/lib/wormhole/listener", check=False).stdout == ""
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_socket_in_a_directory_never_goes_stale_and_plaintext_is_named_and_closed(
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_socket_in_a_directory_stays_valid_and_plaintext_is_reported_and_closed(
     release, lab, fresh_hosts, playbook
 ):
     host, other = fresh_hosts(release, release)
@@ -96,7 +99,7 @@ def test_a_socket_in_a_directory_never_goes_stale_and_plaintext_is_named_and_clo
     assert done["insecure_endpoints"] == [f"{GATEWAY}:2375"]
     again = playbook("provision", host, *both)
     assert again.changed == 0
-    # Whoever runs this is told every time, also if nothing changes.
+    # Every run warns, even if nothing changes.
     assert f"without TLS on {GATEWAY}:2375" in listener_result(again)["warnings"][0]
 
     stock = host.run("stat -c '%a %U %G' /run/docker.sock").stdout
@@ -118,14 +121,14 @@ def test_a_socket_in_a_directory_never_goes_stale_and_plaintext_is_named_and_clo
     assert (
         host.run(f"docker run --rm {plain} docker info --format '{{{{.Name}}}}'").stdout.strip() == host.name
     )
-    # What is sent after the request, and its end, arrive as well, and so does what comes after that.
+    # Data after the request and its end arrive, and so does the response to them.
     piped = f'echo one-two | docker run --rm -i {plain} docker run --rm -i wormhole-lab/busybox:1 sh -c "cat; sleep 2; echo three"'
     assert host.run(f"timeout 60 sh -c '{piped}'").stdout == "one-two\nthree\n"
     assert (
         host.run(f"docker run --rm --network ci {plain} timeout 5 docker version", check=False).returncode
         != 0
     )
-    # Any address of a host can be reached by way of any of its interfaces; not this port.
+    # Any address of a host can be reached through any of its interfaces, except for this port.
     other.run(
         "systemctl stop docker.socket docker.service; ip link delete docker0; "
         f"ip route add 172.17.0.0/16 via {host.address}"
@@ -144,14 +147,14 @@ def test_a_socket_in_a_directory_never_goes_stale_and_plaintext_is_named_and_clo
     assert f"{GATEWAY}:2375" not in listening(host)
     assert host.run("ls /etc/systemd/system | grep insecure", check=False).stdout == ""
     assert engine(host) == before
-    # The engine makes a directory anew that a container of its mounts.
+    # The engine creates a missing directory that a container mounts.
     host.run("docker rm -f agent")
     playbook("provision", host)
     assert host.run("ls -d /run/wormhole", check=False).stdout == ""
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_nothing_listens_beyond_the_bridges_but_where_it_was_named(release, fresh_hosts, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_dockerd_listens_on_bridges_and_requested_addresses_only(release, fresh_hosts, playbook):
     host, other = fresh_hosts(release, release)
     before = set(listening(host))
     playbook("provision", host)
@@ -177,3 +180,116 @@ def test_nothing_listens_beyond_the_bridges_but_where_it_was_named(release, fres
     assert stranger.returncode != 0
     playbook("provision", host)
     assert not connects(other, host.address, 2376)
+
+
+CONFIG = "/etc/docker/daemon.json"
+SOCKET = f"wormhole-docker-{GATEWAY}:2376.socket"
+CRASH = """
+    systemctl reset-failed docker.service docker.socket
+    before=$(systemctl show -P MainPID docker.service); kill -9 $before
+    for i in $(seq 300); do
+        now=$(systemctl show -P MainPID docker.service)
+        test $now != 0 -a $now != $before && systemctl is-active -q docker.service && exit 0
+        sleep 0.1
+    done
+    exit 1
+"""
+"""Kills dockerd and waits until systemd has started it again."""
+REST_OF_CONFIG = """python3 -c "
+import json
+config = json.load(open('/etc/docker/daemon.json'))
+del config['tlsverify']
+json.dump(config, open('/etc/docker/daemon.json', 'w'))
+" """
+OTHER_CONFIG = r"""
+    echo '{}' >/etc/docker/engine.json
+    line=$(systemctl cat docker.service | grep ^ExecStart= | tail -n 1)
+    printf '[Service]\nExecStart=\n%s --config-file=/etc/docker/engine.json\n' "$line" \
+        >/etc/systemd/system/docker.service.d/other.conf
+    systemctl daemon-reload
+"""
+RESTORE = f"""
+    cp -a /root/daemon.json {CONFIG}; cp -a /root/guard /var/lib/wormhole/guard
+    rm -f /etc/systemd/system/docker.service.d/other.conf; systemctl daemon-reload; {RESTART}
+"""
+
+
+def plaintext(host):
+    """Return what the engine's TCP port answers to plaintext; empty if nothing listens."""
+    return host.run(f"curl -s -m 5 http://{GATEWAY}:2376/_ping", check=False).stdout
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_listener_is_closed_where_dockerd_would_serve_plaintext(release, fresh_host, playbook):
+    host = fresh_host(release)
+    playbook("provision", host)
+    host.run(f"cp -a {CONFIG} /var/lib/wormhole/guard /root/")
+    answer = "Client sent an HTTP request to an HTTPS server.\n"
+    assert plaintext(host) == answer
+    # dockerd does not read TLS keys again.
+    host.run(f"echo '{{}}' >{CONFIG}; systemctl reload docker.service; sleep 1")
+    assert plaintext(host) == answer
+
+    for change, start, reason in (
+        (f"echo '{{}}' >{CONFIG}", RESTART, f"{CONFIG} does not set tlsverify to true"),
+        (REST_OF_CONFIG, CRASH, f"{CONFIG} does not set tlsverify to true"),
+        (f"rm {CONFIG}", CRASH, f"{CONFIG} does not exist"),
+        (OTHER_CONFIG, RESTART, "/etc/docker/engine.json does not set tlsverify to true"),
+        ("rm /var/lib/wormhole/guard", RESTART, "/var/lib/wormhole/guard"),
+    ):
+        host.run(change)
+        host.run(start)
+        assert plaintext(host) == "", change
+        assert f"{GATEWAY}:2376" not in listening(host)
+        host.run("docker ps")
+        log = host.run("journalctl --sync; journalctl -q -o cat -u docker.service -n 200").stdout
+        assert reason in log
+        # An ordinary restart opens it again, once the configuration is right.
+        host.run(RESTORE)
+        assert plaintext(host) == answer, change
+
+    host.run(f"echo '{{}}' >{CONFIG}")
+    host.reboot()
+    assert plaintext(host) == ""
+    host.run("docker ps")
+    predicted = playbook("provision", host, "--check")
+    because = f"{SOCKET} is not active: {CONFIG} does not set tlsverify to true"
+    assert because in [reason["text"] for reason in listener_result(predicted)["reasons"]]
+    done = playbook("provision", host)
+    assert listener_result(done)["reasons"] == listener_result(predicted)["reasons"]
+    assert plaintext(host) == answer
+    assert playbook("provision", host).changed == 0
+
+    # Without its drop-in, the socket does not start at a boot.
+    host.run(f"rm /etc/systemd/system/docker.service.d/*; echo '{{}}' >{CONFIG}")
+    host.reboot()
+    assert plaintext(host) == ""
+    assert f"{GATEWAY}:2376" not in listening(host)
+    host.run("docker ps")
+    playbook("provision", host)
+    assert plaintext(host) == answer
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_listener_of_an_older_version_gets_its_guard_without_a_restart(release, fresh_host, playbook):
+    host = fresh_host(release)
+    playbook("provision", host)
+    host.run(
+        "rm -r /etc/systemd/system/docker.service.d /var/lib/wormhole/guard; "
+        f"sed -i /^Condition/d /etc/systemd/system/{SOCKET}; systemctl daemon-reload"
+    )
+    before = engine(host)
+    done = listener_result(playbook("provision", host))
+    assert {reason["code"] for reason in done["reasons"]} == {"guard_missing", "unit_changed"}
+    assert engine(host) == before
+    assert playbook("provision", host).changed == 0
+
+    # dockerd itself does not start without a file that its configuration names.
+    host.run("mv /etc/wormhole/server/key.pem /root/")
+    host.run(RESTART, check=False)
+    assert f"{GATEWAY}:2376" not in listening(host)
+    log = host.run("journalctl --sync; journalctl -q -o cat -u docker.service -n 200").stdout
+    assert "/etc/wormhole/server/key.pem, which /etc/docker/daemon.json names, does not exist" in log
+    playbook("provision", host)
+    assert f"{GATEWAY}:2376" in listening(host)
+    host.run("docker ps")

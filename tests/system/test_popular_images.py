@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images that declare volumes, users, entrypoints, health and stop signals as those do that people run, with the options that
-their documentation gives them: launched, left alone, and replaced by their next version."""
+"""Images like popular ones: started, unchanged, and replaced by their next version.
+
+They have volumes, users, entrypoints, healthchecks and stop signals, and the options of their
+documentation.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 import pytest
 
 from lab import Host
+from lab.spec import RELEASES
 from playbooks import Run, Task
 
 PLAY = Path(__file__).resolve().parent / "plays/popular_images.yml"
@@ -27,11 +31,11 @@ STARTED = {
     "client": "started as 0: /entry sh",
     "hosted": "started as 1001: /entry",
 }
-"""What each says when it starts; the portal has no shell to say it."""
+"""What each image prints at its start. The portal has no shell to print it."""
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_popular_images_are_launched_left_alone_and_replaced(
+@pytest.mark.parametrize("release", RELEASES)
+def test_popular_images_are_launched_kept_and_replaced(
     release: Any, fresh_host: Callable[..., Host], playbook: Callable[..., Run]
 ) -> None:
     host = fresh_host(release)
@@ -41,7 +45,7 @@ def test_popular_images_are_launched_left_alone_and_replaced(
     for way in WAYS:
         names = {*STARTED, *(() if way == "runtime" else ("portal",))}
         launched, again = (
-            by_container(tasks[f"Have them {step} by {way}"]) for step in ("launched", "again")
+            by_container(tasks[f"Launch the images: {step} by {way}"]) for step in ("launched", "again")
         )
         assert set(launched) == set(again) == names, way
         for name in names:
@@ -51,14 +55,19 @@ def test_popular_images_are_launched_left_alone_and_replaced(
             )
             assert again[name]["wormhole"]["proved"], (way, name)
     predicted, launched, upgraded, after = (
-        by_container(tasks[f"Have them {step} by tls"])
+        by_container(tasks[f"Launch the images: {step} by tls"])
         for step in ("predicted", "launched", "upgraded", "after")
     )
     for name in launched:
         assert predicted[name]["diff"] == launched[name]["diff"], name
         assert [reason["code"] for reason in upgraded[name]["reasons"]] == ["image_differs"], name
         assert not after[name]["changed"], (name, after[name]["diff"])
-    said = [item for task in run.tasks if task.name.startswith("They started as") for item in task.items]
+    said = [
+        item
+        for task in run.tasks
+        if task.name.startswith("Read the containers' output")
+        for item in task.items
+    ]
     assert len(said) == len(WAYS) * len(STARTED) + 2
     for item in said:
         name = item["item"]["key"]

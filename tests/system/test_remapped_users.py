@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An engine that remaps users: an identity belongs to the number that its user has on the host."""
+"""An engine with user namespace remapping: an identity belongs to its user's ID on the host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import json
 import pytest
 
 from hosts import configure, inside, launch_arguments
+from lab.spec import RELEASES
 from packages import install
 
 KEY = "/etc/wormhole/identities/{}/key.pem"
@@ -19,10 +20,10 @@ OWNERS = {
     "number": "104242",
     "named": "101234",
     "at-start": "104242",
-    # With the host's users, a number means the same in the container.
+    # With the host's user namespace, IDs are the same in the container.
     "as-host": "4242",
 }
-"""dockremap's range begins at 100000 on a lab host."""
+"""The first ID of dockremap's range on a lab host."""
 LISTENER = ["-e", json.dumps({"listener_insecure_plaintext_port": 2375})]
 COMMON = {"image": "wormhole-lab/cli:1", "pull": "never"}
 TCP = {**COMMON, "transport": "tcp", "insecure_plaintext_port": 2375}
@@ -35,15 +36,15 @@ WORMHOLES = [
     {**COMMON, "name": "as-host", "user": "4242", "userns_mode": "host"},
     {**TCP, "name": "plain", "user": "4242"},
     {**TCP, "name": "plain-at-start", "discover": "runtime"},
-    # What the refusal of a socket says that works.
+    # The alternative in the message on the rejected socket works.
     {**SOCKET, "name": "socket", "userns_mode": "host"},
     {**SOCKET, "name": "socket-named", "image": "wormhole-lab/nonroot:1", "userns_mode": "host"},
 ]
 DISCOVER = 'eval "$(sh /usr/local/lib/wormhole-docker/wormhole-discover --print)"; '
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_wormholes_work_and_those_by_socket_only_as_the_hosts_users(release, fresh_host, playbook, lab):
+@pytest.mark.parametrize("release", RELEASES)
+def test_wormholes_work_and_by_socket_only_in_the_hosts_user_namespace(release, fresh_host, playbook, lab):
     host = fresh_host(release)
     for package in ("libwrap0", "socat"):
         install(lab, host, package)
@@ -61,5 +62,5 @@ def test_wormholes_work_and_those_by_socket_only_as_the_hosts_users(release, fre
 
     refused = playbook("launch", host, *launch_arguments({**SOCKET, "name": "refused"}), check=False)
     assert refused.failures == 1
-    assert "userns-remap: in no container is anybody in the group" in refused.message
+    assert "userns-remap: no user in a container is in the group" in refused.message
     assert "set userns_mode: host" in refused.message

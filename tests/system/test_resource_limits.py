@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Memory, processors and processes of a wormhole, on an engine whose kernel can limit them."""
+"""Limits of memory, CPUs and processes of a wormhole, on an engine that supports them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import pytest
 
 from lab import Host, Lab
 from lab.limits import engine_with_limits
+from lab.spec import RELEASES
 from playbooks import Run
 
 PLAY = Path(__file__).resolve().parent / "plays/resource_limits.yml"
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_each_limit_is_set_left_alone_and_changed(
+@pytest.mark.parametrize("release", RELEASES)
+def test_each_limit_is_set_kept_and_changed(
     release: Any, lab: Lab, fresh_host: Callable[..., Host], playbook: Callable[..., Run]
 ) -> None:
     host = fresh_host(release)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Another authority takes over, while clients in wormholes never pause."""
+"""Rotation of the authority, while clients in wormholes send requests without a pause."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from cryptography import x509
 from certificates import IDENTITIES, SERVER, read_certificate, reasons
 from continuous import LIVE_RESTORE, ContinuousClient
 from hosts import GATEWAY, configure, engine, inside, last_rejection, launch_arguments
+from lab.spec import DEFAULT, RELEASES
 from test_killed_runs import end_with_children
 
 AGENT = f"{IDENTITIES}/agent"
 KILLS = 8 if os.environ.get("WORMHOLE_THOROUGH") else 1
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
 RESTARTS = 2
-"""Of the engine in a rotation: for the new server certificate, and to forget the former authority."""
+"""Engine restarts in a rotation: for the new server certificate, and to drop the old authority."""
 
 
 def issuer(host, directory):
@@ -35,7 +36,7 @@ def name_of(name):
 
 
 def trusted(host, directory):
-    """The authorities in a trust bundle."""
+    """Return the authorities in a trust bundle."""
     bundle = x509.load_pem_x509_certificates(host.read(f"{directory}/ca.pem").encode())
     return [name_of(certificate.subject) for certificate in bundle]
 
@@ -48,18 +49,18 @@ def prepare(hosts, playbook, *arguments):
 
 
 def verify_by_openssl(host):
-    """The independent oracle for what a rotation leaves."""
+    """Verify the certificates after a rotation with openssl, independently."""
     for directory, purpose in ((SERVER, f"sslserver -verify_ip {GATEWAY}"), (AGENT, "sslclient")):
         host.run(
             f"openssl verify -x509_strict -purpose {purpose} -CAfile {directory}/ca.pem {directory}/cert.pem"
         )
 
 
-# In the lane of the other release than the scenarios below, which take as long.
-@pytest.mark.parametrize("release", [12, 13])
+# On the other release than the scenarios below, which take as long.
+@pytest.mark.parametrize("release", RELEASES)
 def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook, controller_ca):
-    """One of them cannot be reached at first, and catches up. The inventory knows nothing of its wormholes."""
-    hosts = fresh_hosts(release, 13, 13)
+    """One host is unreachable at first and catches up. Its wormholes are not in the inventory."""
+    hosts = fresh_hosts(release, DEFAULT, DEFAULT)
     *reached, late = hosts
     prepare(hosts, playbook)
     keys = {host.name: host.run(f"sha256sum {SERVER}/key.pem {AGENT}/key.pem").stdout for host in hosts}
@@ -72,14 +73,16 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
         first = playbook("rotate", hosts, check=False)
     assert first.unreachable == [late.name]
     assert first.of(reached[0]).failures == 0
-    assert f"not been through it: {late.name}" in first.stdout
+    # Ansible wraps warnings, also at hyphens.
+    waiting = f"not completed the previous stage: {late.name}"
+    assert waiting.replace(" ", "") in "".join(first.stdout.split())
     for host in reached:
         assert [issuer(host, directory) for directory in (SERVER, AGENT)] == ["wormhole CA G2"] * 2
         assert trusted(host, SERVER) == trusted(host, AGENT) == ["wormhole CA G2"]
         assert engine(host).pid != before[host.name].pid
     assert issuer(late, SERVER) == issuer(late, AGENT) == "wormhole CA"
     assert engine(late) == before[late.name]
-    # Until it has caught up, its former authority is known, and no other rotation begins.
+    # Until it has caught up, its previous authority is trusted, and no other rotation begins.
     assert (controller_ca / "former.pem").exists()
 
     engines = {host.name: engine(host) for host in reached}
@@ -95,9 +98,9 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
         assert issuer(host, SERVER) == issuer(host, AGENT) == "wormhole CA G2"
         assert trusted(host, SERVER) == trusted(host, AGENT) == ["wormhole CA G2"]
         verify_by_openssl(host)
-        # The keys are the same, so that no client ever read one that does not fit its certificate.
+        # The keys are the same, so that no client reads a key that does not match its certificate.
         assert host.run(f"sha256sum {SERVER}/key.pem {AGENT}/key.pem").stdout == keys[host.name]
-        # Who was let in by the former authority is not any more.
+        # A client of the previous authority is rejected.
         asked = "curl -sS --cacert {0}/ca.pem --cert {1}/cert.pem --key {1}/key.pem https://{2}:2376/_ping"
         assert host.run(asked.format(AGENT, AGENT, GATEWAY)).stdout == "OK"
         assert host.run(asked.format(AGENT, "/root/former", GATEWAY), check=False).returncode != 0
@@ -111,10 +114,10 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
     assert [run.changed for run in again] == [0, 0]
 
 
-def test_each_stage_runs_alone_and_what_is_out_of_order_is_refused_or_changes_nothing(
+def test_each_stage_runs_alone_and_stages_out_of_order_fail_or_change_nothing(
     fresh_host, playbook, controller_ca
 ):
-    host = fresh_host(13)
+    host = fresh_host(DEFAULT)
     prepare([host], playbook)
     running = engine(host)
 
@@ -126,21 +129,21 @@ def test_each_stage_runs_alone_and_what_is_out_of_order_is_refused_or_changes_no
     assert stage("trust").changed == 2
     assert trusted(host, SERVER) == trusted(host, AGENT) == ["wormhole CA", "wormhole CA G2"]
     assert issuer(host, SERVER) == "wormhole CA"
-    # Nothing comes from the new authority yet: the engine need not know it.
+    # The new authority has issued nothing yet, so the engine need not trust it.
     assert engine(host) == running
     assert [playbook("provision", host).changed, stage("trust").changed, stage("drop").changed] == [0, 0, 0]
     assert playbook("launch", host, *launch_arguments()).changed == 0
 
-    # As an interrupted run leaves it: the new authority issues, and this host has not heard of it.
+    # The state after an interrupted run: the new authority issues, and this host does not trust it.
     elsewhere = ("-e", '{"rotation_directories": ["/nowhere"]}')
     assert playbook("rotate", host, "--tags", "reissue", *elsewhere).changed == 1
     before = host.run("sha256sum /etc/wormhole/*/*.pem /etc/wormhole/*/*/*.pem").stdout
     predicted = playbook("rotate", host, "--check", "--diff")
-    assert "which hands over to another authority" in json.dumps([task.result for task in predicted.tasks])
+    assert "which is not the issuing authority" in json.dumps([task.result for task in predicted.tasks])
     assert host.run("sha256sum /etc/wormhole/*/*.pem /etc/wormhole/*/*/*.pem").stdout == before
     assert engine(host) == running
 
-    # An identity that the inventory knows nothing of goes along.
+    # An identity that the inventory does not list is rotated as well.
     host.run(f"cp -a {AGENT} {IDENTITIES}/forgotten")
     stage("reissue")
     assert issuer(host, f"{IDENTITIES}/forgotten") == "wormhole CA G2"
@@ -161,8 +164,8 @@ def test_each_stage_runs_alone_and_what_is_out_of_order_is_refused_or_changes_no
     assert inside(host, "docker version --format '{{.Server.Os}}'").stdout.strip() == "linux"
 
 
-def test_a_certificate_that_would_be_cut_off_stops_the_last_stage_by_name(fresh_host, playbook):
-    host = fresh_host(13)
+def test_a_certificate_that_would_become_invalid_blocks_the_last_stage(fresh_host, playbook):
+    host = fresh_host(DEFAULT)
     prepare([host], playbook)
     host.run(f"cp -a {AGENT} /root/restored")
     for name in ("trust", "reissue"):
@@ -175,12 +178,10 @@ def test_a_certificate_that_would_be_cut_off_stops_the_last_stage_by_name(fresh_
     assert (host.run("sha256sum /etc/wormhole/*/*.pem").stdout, engine(host)) == (before, running)
 
 
-def test_a_host_that_missed_a_whole_rotation_is_refused_and_caught_up_with(
-    fresh_host, playbook, controller_ca
-):
-    host = fresh_host(13)
+def test_a_host_that_missed_a_rotation_fails_and_catches_up(fresh_host, playbook, controller_ca):
+    host = fresh_host(DEFAULT)
     prepare([host], playbook)
-    # The rotation ends without this host: nothing of it is where it is looked for.
+    # The rotation ends without this host, which has no certificates in the searched directories.
     playbook("rotate", host, "-e", '{"rotation_directories": ["/nowhere"]}')
     assert (controller_ca / "retired.pem").exists()
     client, running = ContinuousClient(host), engine(host)
@@ -199,8 +200,8 @@ def test_a_host_that_missed_a_whole_rotation_is_refused_and_caught_up_with(
     ]
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_rotation_that_is_killed_goes_on_and_no_request_fails(
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_killed_rotation_continues_and_no_request_fails(
     release, fresh_host, playbook, start_playbook, controller_ca
 ):
     host = fresh_host(release)
@@ -221,7 +222,7 @@ def test_a_rotation_that_is_killed_goes_on_and_no_request_fails(
         assert not (controller_ca / "former.pem").exists()
         assert not (controller_ca / "next.pem").exists()
         name = name_of(x509.load_pem_x509_certificate((controller_ca / "ca.pem").read_bytes()).subject)
-        # A run that was killed after its end has begun another rotation with the second one.
+        # A run that was killed at its end has begun another rotation, with the second authority.
         assert name in (f"wormhole CA G{generation + 1}", f"wormhole CA G{generation + 2}")
         restarts += RESTARTS * (int(name.rpartition("G")[2]) - generation) + 1
         generation = int(name.rpartition("G")[2])

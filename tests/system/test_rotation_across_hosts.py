@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Another authority takes over while an engine serves a client on another host, and hosts cannot be reached."""
+"""The authority rotates while an engine serves another host's client, and hosts are unreachable."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import pytest
 from certificates import IDENTITIES, SERVER
 from continuous import ContinuousClient
 from hosts import engine, last_rejection
+from lab.spec import RELEASES, other_release
 from test_rotation import AGENT, RESTARTS, issuer, prepare, trusted
 
 FORMER, SUCCESSOR = "wormhole CA", "wormhole CA G2"
 
 
 def serve_others(serving):
-    """Arguments that let one host's engine serve clients on other hosts."""
+    """Return arguments that make one host's engine serve clients on other hosts."""
     own = f"{{{{ [ansible_host] if inventory_hostname == '{serving.name}' else [] }}}}"
     return ["-e", json.dumps({"listener_host_addresses": own})]
 
 
 def start_far_client(host, serving):
-    """A client in a container of one host that uses the engine of another, with an identity of its own host's."""
+    """Start a client in one host's container, with that host's identity, for another's engine."""
     host.run(
         f"docker run -d --name far -v {AGENT}:/certs:ro -e DOCKER_HOST=tcp://{serving.address}:2376 "
         "-e DOCKER_TLS_VERIFY=1 -e DOCKER_CERT_PATH=/certs wormhole-lab/cli:1 sh -c 'sleep 3600 & wait'"
@@ -34,12 +35,14 @@ def start_far_client(host, serving):
 
 
 def waits_for(run, host):
-    return f"have not been through the stage before: {host.name}." in " ".join(run.stdout.split())
+    return f"have not completed the previous stage: {host.name}." in " ".join(run.stdout.split())
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_no_host_is_overtaken_where_clients_are_on_other_hosts(release, fresh_hosts, playbook, controller_ca):
-    near, far = hosts = fresh_hosts(release, 25 - release)
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_rotation_waits_for_all_hosts_if_clients_are_on_other_hosts(
+    release, fresh_hosts, playbook, controller_ca
+):
+    near, far = hosts = fresh_hosts(release, other_release(release))
     arguments = serve_others(near)
     prepare(hosts, playbook, *arguments)
     client = start_far_client(far, near)
@@ -48,7 +51,7 @@ def test_no_host_is_overtaken_where_clients_are_on_other_hosts(release, fresh_ho
     def rotate(*more, check=True):
         return playbook("rotate", hosts, *arguments, *more, check=check)
 
-    # The host with the client: it does not know the successor, which therefore issues nothing.
+    # The host with the client does not trust the new authority, which therefore issues nothing.
     with far.cut_off():
         first = rotate(check=False)
     assert first.unreachable == [far.name]
@@ -58,7 +61,7 @@ def test_no_host_is_overtaken_where_clients_are_on_other_hosts(release, fresh_ho
     assert trusted(near, SERVER) == trusted(near, AGENT) == [FORMER, SUCCESSOR]
     assert trusted(far, AGENT) == [FORMER]
 
-    # The host with the engine, which does not accept the successor's clients before it has been restarted.
+    # The host with the engine, which accepts clients of the new authority only after its restart.
     with near.cut_off():
         second = rotate(check=False)
     assert second.unreachable == [near.name]
@@ -67,7 +70,7 @@ def test_no_host_is_overtaken_where_clients_are_on_other_hosts(release, fresh_ho
     assert {issuer(host, place) for host in hosts for place in (SERVER, AGENT)} == {FORMER}
     assert {host.name: engine(host) for host in hosts} == before
 
-    # All are there. One certificate would be cut off by the last stage: then no host goes through it.
+    # All hosts are reached. The last stage would invalidate one certificate, so no host runs it.
     far.run(f"cp -a {AGENT} /root/restored")
     assert not waits_for(rotate("--tags", "trust,reissue"), far)
     assert {issuer(host, place) for host in hosts for place in (SERVER, AGENT)} == {SUCCESSOR}
@@ -86,7 +89,7 @@ def test_no_host_is_overtaken_where_clients_are_on_other_hosts(release, fresh_ho
         assert trusted(host, SERVER) == trusted(host, AGENT) == [SUCCESSOR]
     assert (controller_ca / "retired.pem").exists()
     assert not (controller_ca / "former.pem").exists()
-    # The engine looked at this client all the time: what it has issued is what it lets in.
+    # The engine checked this client all the time.
     asked = f"curl -sS --cacert {AGENT}/ca.pem --cert {{0}}/cert.pem --key {{0}}/key.pem https://{near.address}:2376/_ping"
     assert far.run(asked.format(AGENT)).stdout == "OK"
     assert far.run(asked.format("/root/restored"), check=False).returncode != 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Wormholes that look their engine up at each start: by the module, and by hand."""
+"""Wormholes that find their engine at each start: created by the module, and by hand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hosts import GATEWAY, RESTART, configure, inside, launch_arguments
+from lab.spec import RELEASES
 from packages import install
 
 PROGRAM = Path(__file__).resolve().parents[2] / "files/wormhole-discover"
@@ -26,7 +27,7 @@ OTHER_PORTS = {
     "listener_insecure_plaintext_port": TCP_PORT,
 }
 LATE = "docker network create --subnet 10.77.8.0/24 late"
-"""A network whose gateway the listener does not serve: docker0's address is what its containers find."""
+"""A network whose gateway the listener does not serve. Its containers find docker0's address."""
 CI, OTHER = "10.77.2.1", "10.77.3.1"
 NETWORKS = (
     "docker network create --subnet 10.77.2.0/24 ci; docker network create --subnet 10.77.3.0/24 other; "
@@ -49,10 +50,10 @@ TCP = {
 
 
 def settled(host, container):
-    """What the container's own process has, which is the first with a DOCKER_HOST; waits for it for a while."""
+    """Wait for the container's first process with a DOCKER_HOST; return its environment."""
     said = host.run(
         f"for i in $(seq 60); do pid=$(docker inspect -f '{{{{.State.Pid}}}}' {container}); "
-        # With an init process, the container's own is its child.
+        # With an init process, the container's process is its child.
         "for p in $pid $(cat /proc/$pid/task/$pid/children); do "
         "tr '\\0' '\\n' </proc/$p/environ | sed -n 's/^DOCKER_HOST=//p' | grep . && exit 0; done; "
         "sleep 0.5; done; exit 1"
@@ -61,19 +62,19 @@ def settled(host, container):
 
 
 def wormholes(run):
-    """By name, what the module says of each wormhole."""
+    """Return the module's result for each wormhole, by name."""
     items = [item for task in run.tasks for item in task.items if item.get("wormhole")]
-    return {item["item"]["name"]: item["wormhole"] for item in items}
+    return {item["name"]: item["wormhole"] for item in items}
 
 
 def endpoints(playbook, host, containers):
-    """By name, what endpoint_info says that a container uses, and that all its layers hold."""
+    """Return each container's endpoint from endpoint_info, and check that all layers pass."""
     run = playbook(str(ENDPOINTS), host, "-e", json.dumps({"containers": list(containers)}))
     return {item["item"]: item["endpoint"] for task in run.tasks for item in task.items}
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(
+@pytest.mark.parametrize("release", RELEASES)
+def test_every_kind_of_container_finds_its_engine_after_its_address_changes(
     release, fresh_host, playbook, lab
 ):
     host = fresh_host(release)
@@ -109,7 +110,7 @@ def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(
         "plain": GATEWAY,
         "plain-small": CI,
     }
-    # What the module tells is what the container has, and it is what its client uses.
+    # The module reports what the container's environment contains and its client uses.
     for name, address in addresses.items():
         port = TCP_PORT if name.startswith("plain") else TLS_PORT
         assert settled(host, name) == f"tcp://{address}:{port}"
@@ -133,14 +134,14 @@ def test_every_kind_of_container_finds_its_engine_again_wherever_it_is_moved(
         f"tcp://{OTHER}:{TCP_PORT}",
     ]
 
-    # The engine serves nobody yet when it starts these containers.
+    # The engine does not serve clients yet when it starts these containers.
     host.run(RESTART)
     assert settled(host, "agent") == f"tcp://{GATEWAY}:{TLS_PORT}"
     host.reboot(power_cut=True)
     assert settled(host, "mover") == f"tcp://{OTHER}:{TLS_PORT}"
     assert settled(host, "plain") == f"tcp://{GATEWAY}:{TCP_PORT}"
 
-    # docker0 gets another address; the containers are started by the engine, and no launch follows.
+    # docker0 gets another address. The engine starts the containers, without another launch.
     configure_bridge(host)
     playbook("provision", host, *listening)
     host.run("docker restart -t 1 agent")
@@ -153,7 +154,7 @@ def configure_bridge(host):
 
 
 def by_hand(host, arguments, script, *, image="cli", check=True):
-    """Runs a shell script in a container that has nothing but the program and an identity."""
+    """Run a shell script in a container with only the program and an identity."""
     return host.run(
         f"docker run --rm -v /root/wormhole-discover:/discover:ro -v /etc/wormhole/identities/agent:/certs:ro "
         f"-e WORMHOLE_TIMEOUT=2 {arguments} wormhole-lab/{image}:1 sh -c '{script}'",
@@ -173,14 +174,14 @@ CERTIFICATES = (
 TOOLS = ("docker", "curl", "openssl")
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_by_hand_what_is_not_verified_is_refused(release, fresh_host, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_by_hand_unverified_engines_are_rejected(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run(NETWORKS)
     playbook("provision", host, *EVERY)
     playbook("launch", host, *launch_arguments({**RUN_TIME, "name": "agent", "discover": "launch"}))
     host.write("/root/wormhole-discover", PROGRAM.read_text(), 0o755)
-    # In a network that the certificate does not name, something else listens where the engine would.
+    # In a network that the certificate does not name, another program listens on the engine's port.
     host.run(f"docker network create --subnet 10.77.5.0/24 evil; {CERTIFICATES}")
     for name, told in (
         ("own", ("self-signed certificate", "unable to get local issuer", "unknown authority")),
@@ -192,12 +193,13 @@ def test_by_hand_what_is_not_verified_is_refused(release, fresh_host, playbook):
             refused = by_hand(host, "--network evil", without, check=False)
             assert refused.returncode == 69, (name, tool)
             assert any(words in refused.stderr for words in told), (name, tool, refused.stderr)
-            # The engine's own address is found in spite of it.
+            # The engine's address is found nevertheless.
             hosts = "--network evil --add-host host.docker.internal:host-gateway"
             assert f"tcp://{GATEWAY}:2376" in by_hand(host, hosts, without).stdout
         host.run("docker rm -f impostor")
 
-    # An image in which nothing speaks TLS takes what the certificate is said to name, and nothing without that.
+    # An image without a TLS client relies on the declared names of the certificate, and fails
+    # without them.
     small = {"image": "busybox", "check": False}
     assert by_hand(host, "", "sh /discover --print", **small).returncode == 69
     named = f"echo IP:{GATEWAY} >/tmp/names; WORMHOLE_NAMES_FILE=/tmp/names sh /discover"
@@ -210,17 +212,17 @@ def test_by_hand_what_is_not_verified_is_refused(release, fresh_host, playbook):
     routeless = by_hand(
         host, "--network ci --cap-add NET_ADMIN", "ip route del default; sh /discover --print"
     )
-    assert f"{CI} (first address of the network of eth0), found good by docker" in routeless.stdout
+    assert f"{CI} (first address of the network of eth0), checked with docker" in routeless.stdout
     nowhere = by_hand(host, "--network none", "sh /discover echo ran", check=False)
     assert (nowhere.returncode, nowhere.stdout) == (69, "")
-    assert "there is none" in nowhere.stderr
+    assert "no candidates" in nowhere.stderr
 
 
 DOCUMENTATION = (PROGRAM.parents[1] / "docs/run-time-discovery.md").read_text()
 
 
 def example(language, **replaced):
-    """An example of the documentation, with what is at hand in place of what users have."""
+    """Return an example of the documentation, adapted to the lab."""
     found = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENTATION, re.MULTILINE | re.DOTALL)
     (text,) = [one for one in found if all(words in one for words in replaced)]
     for words, words_here in replaced.items():
@@ -228,8 +230,8 @@ def example(language, **replaced):
     return text
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_an_image_of_ones_own_and_a_compose_file_as_documented(release, fresh_host, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_documented_image_and_compose_file(release, fresh_host, playbook):
     host = fresh_host(release)
     host.run("docker network create --subnet 10.77.2.0/24 ci")
     playbook("provision", host)
@@ -237,7 +239,7 @@ def test_an_image_of_ones_own_and_a_compose_file_as_documented(release, fresh_ho
     host.run("mkdir /srv/own")
     host.write("/srv/own/wormhole-discover", PROGRAM.read_text(), 0o755)
 
-    # The lab's images look for programs in /usr/bin only.
+    # The lab's images only search programs in /usr/bin.
     dockerfile = example(
         "dockerfile",
         **{
@@ -252,7 +254,7 @@ def test_an_image_of_ones_own_and_a_compose_file_as_documented(release, fresh_ho
     (line,) = [line for line in DOCUMENTATION.splitlines() if line.startswith("$ docker run ")]
     running = host.run("docker ps -q").stdout.split()
     for network in ("bridge", "ci"):
-        # It lists itself too: the engine that it asks is the one that runs it.
+        # It lists itself, because its engine is the one that runs it.
         listed = host.run(line[2:].replace("--rm", f"--rm --network {network}")).stdout.split()
         assert len(listed) == len(running) + 1, network
         assert set(running) < set(listed)
@@ -272,7 +274,7 @@ def test_an_image_of_ones_own_and_a_compose_file_as_documented(release, fresh_ho
     )
     (container,) = host.run("docker ps -q --filter label=com.docker.compose.project=own").stdout.split()
     assert settled(host, container) == f"tcp://{GATEWAY}:2376"
-    # Another shell asks for the variables, as documented.
+    # Another shell prints the variables, as documented.
     asked = inside(
         host,
         'eval "$(/bin/sh /usr/local/bin/wormhole-discover --print)"; docker info --format "{{.Name}}"',

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host is given back as it was found, whoever else uses it."""
+"""Teardown restores a host's original state, also with other users of the engine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import json
 import pytest
 
 from hosts import BYSTANDER, WORMHOLE, configure, engine, footprint, launch_arguments
+from lab.spec import RELEASES
 
 CONFIG = "/etc/docker/daemon.json"
 AGENT = {**WORMHOLE, "volumes": ["data:/data"]}
@@ -24,7 +25,7 @@ STRANGE = {
 
 
 def traces(host):
-    """What a host is given back with: its footprint without what any restart of its engine changes, and directories."""
+    """Return what a teardown restores: directories, and the footprint that no restart changes."""
     lines = [line for line in footprint(host).splitlines() if not line.startswith("/var/lib/docker/")]
     made = "find /etc /srv /opt /var/lib/wormhole /run/wormhole /usr/local -type d -printf '%p %m %U %G\\n' 2>/dev/null | sort"
     return lines + host.run(made, check=False).stdout.splitlines()
@@ -39,12 +40,12 @@ def running(host):
 
 
 def changes(run):
-    """The names of the tasks that changed something, or would have."""
+    """Return the names of the tasks that changed something, or would have."""
     return [task.name.rpartition(" : ")[2] for task in run.tasks if task.changed]
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_virgin_host_is_given_back_as_it_was(release, fresh_host, playbook, controller_ca):
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_new_host_is_restored(release, fresh_host, playbook, controller_ca):
     host = fresh_host(release)
     host.run(BYSTANDER)
     before, process = traces(host), engine(host)
@@ -92,8 +93,8 @@ REMOVE_THE_LISTENER = """
 """
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_what_others_have_written_stays(release, fresh_host, playbook, tmp_path):
+@pytest.mark.parametrize("release", RELEASES)
+def test_unmanaged_changes_stay(release, fresh_host, playbook, tmp_path):
     host = fresh_host(release)
     text = json.dumps(STRANGE, indent=7) + "\n\n"
     configure(host, text)
@@ -113,7 +114,7 @@ def test_what_others_have_written_stays(release, fresh_host, playbook, tmp_path)
     play.write_text(REMOVE_THE_LISTENER)
     refused = playbook(str(play), host, check=False)
     assert refused.failures == 1
-    assert "no running wormhole that reaches the engine by TLS, found agent." in refused.message
+    assert "Running wormholes reach the engine by TLS: agent." in refused.message
     assert engine(host) == process
 
     written = host.run(f"cat {CONFIG}").stdout
@@ -136,13 +137,16 @@ def test_what_others_have_written_stays(release, fresh_host, playbook, tmp_path)
         "/etc/wormhole/theirs",
         *(f"/etc/wormhole/theirs/{name}.pem" for name in ("ca", "cert", "key")),
     ]
-    assert "/etc/wormhole/server stays with what was not made by this module: notes.txt" in done.stdout
+    assert (
+        "/etc/wormhole/server is kept, because it contains files that this collection did not create: notes.txt"
+        in done.stdout
+    )
     assert running(host) == {"bystander"}
     assert playbook("teardown", host, *launch_arguments()).changed == 0
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_host_without_an_engine_stays_as_it_is(release, fresh_host, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_host_without_an_engine_does_not_change(release, fresh_host, playbook):
     host = fresh_host(release, variant="bare")
     before = traces(host)
     assert playbook("teardown", host).changed == 0

@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What people do in a wormhole: builds, Compose, siblings, terminals, streams of all lengths; and to a wormhole:
-replacements that fail."""
+"""Use of a wormhole: builds, Compose, siblings, terminals, streams of all lengths.
+
+Failing replacements of a wormhole.
+"""
 
 from __future__ import annotations
 
+import json
 import shlex
 import subprocess
 from collections.abc import Iterator
@@ -14,15 +17,26 @@ from pathlib import Path
 
 import pytest
 
-from conftest import tell_state
+from client_libraries import (
+    CASES,
+    CLIENT,
+    EXPECTED,
+    PLACE,
+    prepare,
+    recognized,
+    run_clients,
+    spoil_certificates,
+)
+from conftest import print_state
 from hosts import WORMHOLE, inside, launch_arguments
 from lab import Host, HostSpec, Lab
-from lab.spec import Release
+from lab.spec import RELEASES, Release
 from playbooks import Controller
 from terminal import Terminal
 
-pytestmark = pytest.mark.parametrize("release", [12, 13], scope="module")
+pytestmark = pytest.mark.parametrize("release", RELEASES, scope="module")
 
+PLAY = Path(__file__).parent / "plays/client_variables.yml"
 WORK = "/srv/work"
 SHARED = {**WORMHOLE, "shared_directory": WORK}
 WORMHOLES = {"tls": {**SHARED, "name": "tls"}, "unix": {**SHARED, "name": "unix", "transport": "unix"}}
@@ -33,12 +47,12 @@ FAILING = {
         "exit code 3; its log ends with: I am broken",
     ),
     "port": ({"published_ports": ["28099:80"]}, "port is already allocated"),
-    # The identity is to be read by another user from then on.
+    # The identity belongs to another user from then on.
     "reader": ({"user": "4321:4321", "command": ["sh", "-c", "exit 3"]}, "exit code 3"),
     "nobody": ({"user": "nobody-here"}, "nobody-here"),
     "image": ({"image": "wormhole-lab/nowhere:1"}, "wormhole-lab/nowhere:1"),
 }
-"""For a wormhole each, what is to replace it and cannot, and what is said of it."""
+"""For each wormhole, a replacement that fails, and its message."""
 
 BUSYBOX = "wormhole-lab/busybox:1"
 GIBIBYTE = 2**30
@@ -73,7 +87,8 @@ services:
     stop_signal: KILL
 """
 IMAGE_OF_A_GIBIBYTE = f"""
-# The header of a file of this size in a tar archive; then the file, which does not compress; then the archive's end.
+# The header of a file of this size in a tar archive; then the file, which does not compress; then
+# the archive's end.
 {{
     truncate -s {GIBIBYTE} data && tar -c data | head -c 512
     openssl enc -aes-128-ctr -K $(openssl rand -hex 16) -iv 00 -in /dev/zero 2>/dev/null | head -c {GIBIBYTE}
@@ -89,7 +104,7 @@ def controller(lab: Lab, collections: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def host(release: Release, lab: Lab, controller: Controller) -> Iterator[Host]:
-    """A host with a wormhole of each transport that shares a working directory with it."""
+    """Return a host with a wormhole of each transport, which share a working directory with it."""
     host = lab.fresh_host(HostSpec(release))
     try:
         host.write(f"{WORK}/Dockerfile", DOCKERFILE)
@@ -100,23 +115,23 @@ def host(release: Release, lab: Lab, controller: Controller) -> Iterator[Host]:
         through(host, "head -c 1000000 /dev/urandom > page")
         yield host
     except BaseException:
-        tell_state(host)
+        print_state(host)
         raise
     finally:
         host.destroy()
 
 
 def through(host: Host, script: str, transport: str = "tls") -> str:
-    """What a shell script prints in the wormhole; what fails in it, fails here."""
+    """Run a shell script in the wormhole and return its output; its failure fails the test."""
     return str(inside(host, f"set -e; {script}", container=transport).stdout).strip()
 
 
 def terminal(host: Host, command: str, transport: str) -> Terminal:
-    """A terminal in front of a command in the wormhole."""
-    # The terminal's own keys for leaving are to reach the command.
+    """Run a command in the wormhole in a terminal."""
+    # Disable the detach keys, so that they reach the command.
     line = f"docker exec -it --detach-keys ctrl-_,ctrl-_ {transport} {command}"
     ssh, *rest = host.ssh_argv(line)
-    # Not by the lab's shared connection: its master is out of reach for the signal that a window was resized.
+    # Without the lab's shared connection, whose master does not get the signal for a resize.
     return Terminal([ssh, "-tt", "-oControlPath=none", *rest])
 
 
@@ -129,7 +144,7 @@ def test_build(release, host, buildkit):
     assert through(host, f"docker run --rm {image} cat /www/built") == "built"
 
 
-def test_a_build_asks_back_for_a_secret(release, host):
+def test_a_build_reads_a_secret(release, host):
     host.write(f"{WORK}/secret/Dockerfile", WITH_SECRET)
     told = through(
         host,
@@ -142,7 +157,8 @@ def test_a_build_asks_back_for_a_secret(release, host):
 def test_compose(release, host):
     before = host.run("docker ps -aq; docker network ls -q").stdout
     through(host, "mkdir -p out; docker compose up --build --detach --wait")
-    # Two services, which know each other by name; a path that is relative to the shared directory; a published port.
+    # Two services that reach each other by name, a path relative to the shared directory, a
+    # published port.
     fetched, sent = through(
         host, "until sha256sum out/page 2>&-; do sleep 0.1; done; sha256sum page"
     ).splitlines()
@@ -164,7 +180,8 @@ def test_a_terminal_in_a_sibling(release, host, transport):
             shell.resize(rows, columns)
             shell.press(f"until stty size | grep -x '{rows} {columns}'; do sleep 0.1; done\r")
             shell.expect(rf"^{rows} {columns}\r$")
-        # The key comes once a program has the terminal: before, it would only clear what was typed.
+        # Press the key once a program has the terminal. Before that, it would only discard the
+        # input.
         shell.press("sh -c 'echo sleeping; exec sleep 1000'\r")
         shell.expect(r"^sleeping\r$")
         shell.press("\x03")
@@ -176,7 +193,7 @@ def test_a_terminal_in_a_sibling(release, host, transport):
 
 
 @both_transports
-def test_attach_and_leave(release, host, transport):
+def test_attach_and_detach(release, host, transport):
     sibling = f"attached-{transport}"
     through(host, f"docker run -dit --name {sibling} {BUSYBOX} sh", transport)
     with terminal(host, f"docker attach {sibling}", transport) as shell:
@@ -193,7 +210,8 @@ def test_attach_and_leave(release, host, transport):
 
 
 def test_attach_without_a_terminal(release, host):
-    # It lives until what it said has come: Docker does not promise an attachment the last words of a container.
+    # Keep it running until its output has arrived: Docker may lose the last output of an attached
+    # container.
     program = 'read line; echo "got $line"; echo complaint >&2; read line; exit 5'
     through(host, f"docker run -di --name plain {BUSYBOX} sh -c {shlex.quote(program)}")
     script = (
@@ -205,8 +223,8 @@ def test_attach_without_a_terminal(release, host):
 
 
 @both_transports
-def test_a_half_that_is_closed_closes_no_more(release, host, transport):
-    """The answer comes after the end of the input: it needs the other half of the connection."""
+def test_a_half_closed_connection_stays_open(release, host, transport):
+    """The response follows the end of the input, so it needs a half-closed connection."""
     run, executed, sent = through(
         host,
         f"docker run -d --rm --name half {BUSYBOX} >&2; head -c 20000000 /dev/urandom > input;"
@@ -217,14 +235,14 @@ def test_a_half_that_is_closed_closes_no_more(release, host, transport):
     assert run == executed == sent
 
 
-def test_logs_and_events_as_they_come(release, host):
+def test_logs_and_events_are_streamed(release, host):
     program = "echo first; until [ -e seen ]; do sleep 0.1; done; echo second"
     mounted = "-v $PWD:$PWD -w $PWD"
     told = through(
         host,
         "docker events --since $(date +%s) --filter container=speaker --format '{{.Action}}' > events & listener=$!;"
         f"docker run -d --name speaker {mounted} {BUSYBOX} sh -c {shlex.quote(program)} >&2;"
-        # The second line is only said once the first one has come.
+        # The second line is only printed after the first one has arrived.
         "docker logs -f speaker > said & until grep -q first said; do sleep 0.1; done; touch seen; wait $!; cat said;"
         "docker rm speaker >&2; until grep -q destroy events; do sleep 0.1; done; kill $listener; cat events",
     ).splitlines()
@@ -243,7 +261,8 @@ def test_a_gibibyte_saved_and_loaded_while_a_connection_idles(release, host):
 
         image = through(host, IMAGE_OF_A_GIBIBYTE)
         layer = through(host, "docker image inspect --format '{{index .RootFS.Layers 0}}' through-large")
-        # Once the layer is gone, the engine takes it from the stream only, and takes none with another digest.
+        # Without the layer, the engine reads it from the stream, and rejects one with another
+        # digest.
         told = through(
             host,
             "docker save through-large | { cat > large.tar; docker rmi through-large; docker load < large.tar; };"
@@ -259,8 +278,8 @@ def test_a_gibibyte_saved_and_loaded_while_a_connection_idles(release, host):
         assert idle.wait(30) == 0
 
 
-def formers_of(host: Host) -> list[str]:
-    """Identity, name, state and networks of the wormholes that are to be replaced, and who may read their keys."""
+def previous_containers(host: Host) -> list[str]:
+    """Return identity, name, state, networks and key owners of the wormholes to replace."""
     names = " ".join(FAILING)
     inspected = "{{.Id}} {{.Name}} {{.State.Running}} {{range $name, $_ := .NetworkSettings.Networks}}{{$name}}{{end}}"
     shown = host.run(
@@ -271,16 +290,16 @@ def formers_of(host: Host) -> list[str]:
     return list(shown.stdout.splitlines())
 
 
-def test_a_replacement_that_fails_leaves_the_former_one_as_it_was(release, host, controller):
+def test_a_failed_replacement_restores_the_previous_container(release, host, controller):
     host.run(f"docker run -d --rm --name taken -p 28099:80 {BUSYBOX}")
-    before = formers_of(host)
+    before = previous_containers(host)
     bad = [{**FORMER, "name": name, **change} for name, (change, _reason) in FAILING.items()]
     run = controller.playbook("launch", host, *launch_arguments(*bad), check=False)
-    said = {item["item"]["name"]: item for task in run.tasks for item in task.items if "error" in item}
+    said = {item["name"]: item for task in run.tasks for item in task.items if item.get("failed")}
     assert set(said) == set(FAILING)
     for name, (_change, reason) in FAILING.items():
         assert reason in said[name]["msg"]
-    assert formers_of(host) == before
+    assert previous_containers(host) == before
     for name in FAILING:
         assert inside(host, "docker info --format '{{.Name}}'", container=name).stdout.strip() == host.name
 
@@ -292,7 +311,7 @@ def test_a_replacement_that_fails_leaves_the_former_one_as_it_was(release, host,
         assert told == ["new", host.name]
 
 
-def test_siblings_share_what_the_host_has_and_stay(release, host, controller):
+def test_siblings_share_host_paths_and_outlive_the_wormhole(release, host, controller):
     program = "pwd; cat page | sha256sum > answer; exec sleep 1000"
     through(
         host,
@@ -309,7 +328,59 @@ def test_siblings_share_what_the_host_has_and_stay(release, host, controller):
     assert not [name for name in (*WORMHOLES, *FAILING) if any(line.startswith(f"{name} ") for line in left)]
 
 
-def test_a_proxy_that_clients_would_take_is_told(release, host, controller):
+INTERFERING = {
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "all_proxy": "http://127.0.0.1:9",
+    "NO_PROXY": "172.17.0.1:2376",
+    "CURL_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt",
+    "NODE_TLS_REJECT_UNAUTHORIZED": "0",
+}
+"""Variables, each of which keeps some client from its engine, or from verifying it."""
+
+
+def test_variables_that_interfere_with_clients_are_reported(release, host, controller, lab):
+    prepare(host, lab.paths)
+    wormholes = [{**CLIENT, "name": "clients"}, {**CLIENT, "name": "interfered", "env": INTERFERING}]
+    run = controller.playbook("launch", host, *launch_arguments(*wormholes))
+    words = (
+        "HTTPS_PROXY sends the Docker SDK for Python to a proxy instead of 172.17.0.1",
+        "with all_proxy, Docker's CLI and Compose reject every engine",
+        "verify the engine by CURL_CA_BUNDLE",
+        "with NODE_TLS_REJECT_UNAUTHORIZED=0",
+    )
+    said = " ".join(run.stdout.split())
+    for text in words:
+        assert text in said
+    assert "container clients:" not in said
+
+    spoil_certificates(host, "/etc/wormhole/identities/clients")
+    places = [
+        {"container": "clients"},
+        {"container": "interfered"},
+        {"container": "clients", "directory": f"{PLACE}/no-key"},
+    ]
+    diagnosed = controller.playbook(str(PLAY), host, "-e", json.dumps({"places": places}))
+    own, interfered, keyless = diagnosed.tasks[0].items
+    assert [own["ok"], own["layers"][-1]["name"], own["layers"][-1]["remedy"]] == [True, "environment", ""]
+    assert [interfered["ok"], interfered["layers"][-1]["ok"]] == [True, True]
+    for text in words:
+        assert text in interfered["layers"][-1]["text"]
+    (failing,) = [layer for layer in keyless["layers"] if layer["ok"] is False]
+    assert (failing["name"], f"{PLACE}/no-key/key.pem is missing" in failing["text"]) == ("client_auth", True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_the_libraries_make_of_a_variable(release, host, libraries, case):
+    assert libraries[case] == EXPECTED[case]
+
+
+@pytest.fixture(scope="module")
+def libraries(host: Host) -> dict[str, dict[str, str]]:
+    """Return what the clients that fail print, by case; see client_libraries."""
+    return recognized(run_clients(host, "clients"))
+
+
+def test_a_proxy_that_clients_would_use_is_reported(release, host, controller):
     proxy = {"HTTPS_PROXY": "http://127.0.0.1:9"}
     behind = {
         exceptions: {**WORMHOLE, "name": f"proxy-{number}", "env": {**proxy, "NO_PROXY": exceptions}}

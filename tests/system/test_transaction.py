@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A change of the listener happens as a whole or not at all, whatever comes in between."""
+"""A change of the listener is complete or has no effect, whatever interrupts it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from continuous import LIVE_RESTORE, ContinuousClient
 from hosts import BYSTANDER, GATEWAY, configure, engine, launch_arguments, listening
+from lab.spec import RELEASES
 from transactions import (
     STATE,
     UNITS,
@@ -26,11 +27,11 @@ SERVER = "/etc/wormhole/server"
 PORT = 12376
 OTHER_PORT = ["-e", f"listener_port={PORT}"]
 FULL = "No space left on device"
-BACK = "The former configuration is back and the engine answers"
+BACK = "The previous configuration is restored and the engine answers"
 
 
 def reasons(run):
-    """Codes of the reasons that the module gave: also before the listener, where the engine does not run yet."""
+    """Return the module's reason codes, with those of a prior repair if the engine did not run."""
     return [
         reason["code"]
         for task in run.tasks
@@ -41,7 +42,7 @@ def reasons(run):
 
 @contextlib.contextmanager
 def full(host, path, pages=0):
-    """Mounts a small disk over a directory, with its content, and leaves that many pages of it free."""
+    """Mount a small disk with a directory's copy over it, and leave this number of pages free."""
     host.run(
         f"set -e; mkdir -p {path} /tmp/kept; cp -a {path}/. /tmp/kept/; mount -t tmpfs -o size=256k,mode=755 full {path}; "
         f"cp -a /tmp/kept/. {path}/; rm -r /tmp/kept; dd if=/dev/zero of={path}/filler bs=4096 2>/dev/null || true; "
@@ -55,7 +56,7 @@ def full(host, path, pages=0):
 
 @contextlib.contextmanager
 def read_only(host, path):
-    """Makes a directory read-only."""
+    """Make a directory read-only."""
     host.run(f"mount --rbind {path} {path} && mount -o remount,bind,ro {path}")
     try:
         yield
@@ -63,13 +64,14 @@ def read_only(host, path):
         host.run(f"umount -R {path}")
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_disk_that_is_full_or_read_only_is_named_and_costs_nothing(release, fresh_host, playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_full_or_read_only_disk_is_reported_and_changes_nothing(release, fresh_host, playbook):
     host = fresh_host(release)
     configure(host, '{\n    "labels": ["rack=7"]\n}\n')
     host.run(BYSTANDER)
-    # The certificates come first. Then nothing is missing but the listener.
-    playbook("provision", host, "-e", "listener_running_containers=refuse", check=False)
+    # Issue the certificates first, by a run that then cannot write the units.
+    with full(host, UNITS):
+        playbook("provision", host, check=False)
     before = engine(host)
 
     with full(host, STATE):
@@ -81,13 +83,13 @@ def test_a_disk_that_is_full_or_read_only_is_named_and_costs_nothing(release, fr
         assert everything(host) == was
         assert engine(host) == before
 
-    # The configuration can be written, and then the disk is full: neither the unit nor a copy of the former
-    # configuration has room.
+    # The configuration can be written, and then the disk is full: there is no space for the unit or
+    # a copy of the previous configuration.
     with full(host, "/etc/docker", pages=1), full(host, UNITS):
         was = everything(host)
         failed = playbook("provision", host, check=False)
         assert failed.failures == 1
-        assert f"{UNITS}/wormhole-docker-" in failed.message
+        assert f"{UNITS}/docker.service.d" in failed.message
         assert FULL in failed.message
         assert BACK in failed.message
         assert everything(host) == was
@@ -99,6 +101,18 @@ def test_a_disk_that_is_full_or_read_only_is_named_and_costs_nothing(release, fr
         assert failed.failures == 1
         assert "/etc" in failed.message
         assert "read-only" in failed.message.lower()
+        assert everything(host) == was
+        assert engine(host) == before
+
+    # Only the directory of the new units: nothing is written, so that nothing has to be restored.
+    with read_only(host, UNITS):
+        was = everything(host)
+        failed = playbook("provision", host, check=False)
+        assert failed.failures == 1
+        # Or of the directory of drop-ins in it, where that exists.
+        assert f"The file system of {UNITS}" in failed.message
+        assert "is mounted read-only" in failed.message
+        assert BACK not in failed.message
         assert everything(host) == was
         assert engine(host) == before
 
@@ -117,19 +131,19 @@ ExecStartPre=/bin/sh -c 'if rm /run/slow 2>/dev/null; then touch /run/reached; s
 
 
 def start_and_reach(host, start_playbook, *arguments):
-    """Starts a run and waits until it is in the middle of its change: written, and restarting the engine."""
+    """Start a run and wait until it has written its change and is restarting the engine."""
     host.run("rm -f /run/reached; touch /run/slow")
     run = start_playbook("provision", host, *arguments)
     host.run("timeout 110 sh -c 'until [ -e /run/reached ]; do sleep 0.05; done'")
     return run
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_a_run_that_is_told_to_end_or_that_nobody_waits_for_goes_back(
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_run_rolls_back_on_sigterm_or_a_lost_connection(
     release, fresh_host, playbook, start_playbook, controller
 ):
     host = fresh_host(release)
-    host.run(f"mkdir {UNITS}/docker.service.d")
+    host.run(f"mkdir -p {UNITS}/docker.service.d")
     host.write(f"{UNITS}/docker.service.d/slow.conf", SLOW)
     playbook("provision", host)
     host.run(BYSTANDER)
@@ -159,22 +173,22 @@ def test_a_run_that_is_told_to_end_or_that_nobody_waits_for_goes_back(
     assert playbook("provision", host, *OTHER_PORT).changed == 0
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_nobody_is_refused_when_a_run_goes_back(release, fresh_host, playbook, start_playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_rollback_does_not_interrupt_clients(release, fresh_host, playbook, start_playbook):
     host = fresh_host(release)
     configure(host, LIVE_RESTORE)
-    host.run(f"mkdir {UNITS}/docker.service.d")
+    host.run(f"mkdir -p {UNITS}/docker.service.d")
     host.write(f"{UNITS}/docker.service.d/slow.conf", SLOW)
     playbook("provision", host)
     playbook("launch", host, *launch_arguments())
     client = ContinuousClient(host)
-    # Another certificate and no other unit: the engine is restarted, and again when that is taken back.
+    # Another certificate with the same units: the engine is restarted, and again by the rollback.
     host.run(f"rm {SERVER}/cert.pem")
     run = start_and_reach(host, start_playbook)
     signal_module(host, "TERM")
     assert BACK in run.finish(check=False).message
     client.stop().check(cuts=2)
-    # The restart that took the change back has loaded the certificate, which is right.
+    # The restart of the rollback has loaded the certificate, as it should.
     assert playbook("provision", host).changed == 0
 
 
@@ -182,13 +196,13 @@ REFUSING = f"""\
 [Service]
 ExecStartPre=/bin/sh -c 'if ls {UNITS}/*:{PORT}.socket; then touch /run/reached; sleep 2; exit 1; fi'
 """
-"""An engine that does not start with the change, for a reason that no validation could have foreseen."""
+"""Make the engine fail to start with the change, for a reason that no validation can detect."""
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_the_next_run_finishes_what_a_dead_one_began(release, fresh_host, playbook, start_playbook):
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_next_run_completes_an_interrupted_one(release, fresh_host, playbook, start_playbook):
     host = fresh_host(release)
-    host.run(f"mkdir {UNITS}/docker.service.d")
+    host.run(f"mkdir -p {UNITS}/docker.service.d")
     host.write(f"{UNITS}/docker.service.d/slow.conf", SLOW)
     playbook("provision", host)
     host.run(BYSTANDER)
@@ -205,12 +219,12 @@ def test_the_next_run_finishes_what_a_dead_one_began(release, fresh_host, playbo
     assert playbook("provision", host, *OTHER_PORT).changed == 0
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_the_next_run_undoes_what_the_engine_does_not_start_with(
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_next_run_undoes_a_change_that_keeps_the_engine_from_starting(
     release, fresh_host, playbook, start_playbook
 ):
     host = fresh_host(release)
-    host.run(f"mkdir {UNITS}/docker.service.d")
+    host.run(f"mkdir -p {UNITS}/docker.service.d")
     host.write(f"{UNITS}/docker.service.d/refuse.conf", REFUSING)
     playbook("provision", host)
     host.run(BYSTANDER)

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every transport from every kind of network, for every kind of user; what has no way is refused with the reason.
+"""Every transport from every kind of network, for every kind of user. Networks without a route are
+rejected with the reason.
 
-One host of each release has every kind of network. Each wormhole is gone through twice: by the module, from inside the
-container and as its user, and by a client in its image. Users and images are spread over the networks, so that each
-transport meets each of them.
+One host of each release has every kind of network. Each wormhole is verified twice: by the module,
+from inside the container and as its user, and by a client in its image. Users and images are spread
+over the networks, so that each is used with each transport.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from typing import Any
 
 import pytest
 
-from conftest import tell_state
+from conftest import print_state
 from hosts import GATEWAY, inside
 from lab import Host, HostSpec, Lab
-from lab.spec import Release
+from lab.spec import RELEASES, Release
 from packages import install
 from playbooks import Controller, Run, ansible_directory
 from reference import reference_collections
 
-pytestmark = pytest.mark.parametrize("release", [12, 13], scope="module")
+pytestmark = pytest.mark.parametrize("release", RELEASES, scope="module")
 
 PLAY = Path(__file__).parent / "plays/traversal.yml"
 OTHER_TOOLS = PLAY.with_name("other_tools.yml")
@@ -54,10 +55,19 @@ NETWORKS = f"""
     docker network create -d overlay --attachable --subnet 10.77.5.0/24 over
     for i in $(seq 50); do docker network inspect docker_gwbridge >/dev/null 2>&1 && break; sleep 0.2; done
 """
-"""One of each kind. In network six the bridge has no IPv4 address: engines before 28 know no network without IPv4."""
+"""One network of each kind.
 
-LATER = "docker network create --subnet 10.77.8.0/24 late"
-"""A network that the listener does not know: its containers reach docker0's address by their default route."""
+In network six, the bridge has no IPv4 address: engines before 28 have no networks without IPv4.
+"""
+
+LATER = """
+    docker network create --subnet 10.77.8.0/24 late
+    docker network create --subnet 10.77.10.0/24 Zed
+"""
+"""Networks that no listener serves: their containers reach docker0's address by default route.
+
+Of several networks, the first has the default route. Their names sort by bytes: upper case first.
+"""
 
 CLI, BUSYBOX, NONROOT = ({"image": f"wormhole-lab/{name}:1"} for name in ("cli", "busybox", "nonroot"))
 ROOT, NUMBER, NAMED = {"user": "root"}, {"user": "4242"}, {"user": "ci"}
@@ -71,15 +81,18 @@ KINDS: tuple[dict[str, Any], ...] = (
     BUSYBOX,
     {**NONROOT, **NUMBER},
 )
-"""Images and users: a client, which has no user but root, nothing but BusyBox, and one whose user is not root; root, a number
-without a name, a name."""
+"""Images and users.
+
+Images: a client without users except root, BusyBox only, and one with another user. Users: root, an
+ID without a name, a name.
+"""
 
 NETWORKS_OF = {
-    "tls": ("bridge", "ci", "ci+db", "six", "over", "late", "a-macvlan+ci", "host"),
+    "tls": ("bridge", "ci", "ci+db", "six", "over", "late", "a-macvlan+ci", "Zed+a-macvlan", "host"),
     "unix": ("bridge", "ci", "ci+db", "six", "over", "late", "inner", "a-macvlan", "none", "host"),
     "tcp": ("bridge", "ci", "inner+db", "six", "over", "host"),
 }
-"""By transport, what a wormhole may join."""
+"""The networks that a wormhole may join, by transport."""
 
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
 WAYS = {
@@ -88,7 +101,10 @@ WAYS = {
         (transport, where) for transport, places in NETWORKS_OF.items() for where in places
     )
 }
-"""Images and users take turns: eight runs with consecutive seeds show each on each network by each transport."""
+"""Images and users, selected by seed.
+
+Eight runs with consecutive seeds cover each network and transport with each.
+"""
 
 NO_WAY = {
     "inner": "network inner: .*internal network.*Use transport unix",
@@ -97,17 +113,18 @@ NO_WAY = {
 }
 REFUSED = {
     **{(transport, network): text for transport in ("tls", "tcp") for network, text in NO_WAY.items()},
-    # Of both, the network that sorts first has the default route, and it does not lead to the host.
+    # The network whose name sorts first has the default route, which does not lead to the host.
     ("tls", "a-macvlan+late"): "can reach 10.77.8.1: the default route .* through network a-macvlan",
-    ("tcp", "late"): "can reach 10.77.8.1: a plaintext listener takes only what comes from its own bridge",
-    ("unix", "none+testcontainers"): "testcontainers: expected a network with a route to the host",
+    ("tcp", "late"): "can reach 10.77.8.1: a plaintext listener accepts connections from its own bridge only",
+    ("unix", "none+testcontainers"): "testcontainers requires a network with a route to the host",
 }
-"""What has no way, and the reason."""
+"""Networks without a route to the engine, and the reason."""
 
 EXPECTED = {
     "tls-bridge": f"tcp://{GATEWAY}:2376",
     "tls-six": f"tcp://[{SIX}]:2376",
     "tls-late": f"tcp://{GATEWAY}:2376",
+    "tls-Zed-a-macvlan": f"tcp://{GATEWAY}:2376",
     "tls-a-macvlan-ci": "tcp://10.77.2.1:2376",
     "tls-host": "tcp://127.0.0.1:2376",
     "unix-bridge": "unix:///run/wormhole/docker.sock",
@@ -118,7 +135,7 @@ EXPECTED = {
 
 
 def wormhole(transport: str, where: str, **more: Any) -> dict[str, Any]:
-    """Options of a wormhole on these networks, whose names are joined by ``+``."""
+    """Return the options of a wormhole on these networks, whose names are joined by ``+``."""
     names = where.split("+")
     place: dict[str, Any] = (
         {"network_mode": where} if where in ("host", "none") else {"networks": [{"name": n} for n in names]}
@@ -143,30 +160,49 @@ AT_START = [
         ("tcp", "host", NUMBER),
     )
 ]
-"""Those that look the address up themselves, where test_run_time_discovery.py has none."""
+"""Wormholes with run-time discovery, in cases that test_run_time_discovery.py does not cover."""
 
 FOR_TESTCONTAINERS = [
     wormhole(transport, "bridge", name=f"{transport}-testcontainers", testcontainers=True, **how)
     for transport, how in (("tls", {**NONROOT, **NAMED}), ("unix", {**NONROOT, **NAMED}), ("tcp", NUMBER))
 ]
 
+DROPPING = {
+    name: wormhole(
+        "tls",
+        "bridge",
+        name=name,
+        user="root",
+        identity_owner=owner,
+        entrypoint=["/bin/sh", "-c"],
+        command=[f"su {user} -s /bin/sh -c 'docker info >/tmp/said 2>&1; sleep 86400'; true"],
+        **how,
+    )
+    for name, owner, user, how in (
+        ("tls-dropping", "ci", "ci", CLI),
+        ("tls-dropping-number", "1234:1234", "ci", NONROOT),
+    )
+}
+"""Wormholes that start as root and drop their privileges."""
+
 WORMHOLES = [
     *(wormhole(transport, where, **how) for (transport, where), how in WAYS.items()),
     *AT_START,
     *FOR_TESTCONTAINERS,
+    *DROPPING.values(),
 ]
 
 
 @dataclass
 class Ground:
-    """A host with all its wormholes, and what the runs that made it said."""
+    """A host with all wormholes, and the results of the runs that created them."""
 
     host: Host
     controller: Controller
     launched: Run
 
     def play(self, *tags: str, **variables: Any) -> Run:
-        """Runs what a tag of the play stands for."""
+        """Run the tasks of the play with a tag."""
         return self.controller.playbook(
             str(PLAY), self.host, "--tags", ",".join(tags), "-e", json.dumps(variables)
         )
@@ -191,7 +227,7 @@ def ground(
         host.run(LATER)
         launched = controller.playbook("launch", host, "-e", json.dumps({"wormholes_containers": WORMHOLES}))
     except Exception:
-        tell_state(host)
+        print_state(host)
         host.destroy()
         raise
     yield Ground(host, controller, launched)
@@ -199,18 +235,18 @@ def ground(
 
 
 def launches(run: Run) -> dict[str, dict[str, Any]]:
-    """What the module said of each wormhole."""
-    tasks = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_container"]
-    return {item["container"]["Name"].lstrip("/"): dict(item) for task in tasks for item in task.items}
+    """Return the module's result for each wormhole."""
+    tasks = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_containers"]
+    return {item["name"]: dict(item) for task in tasks for item in task.items}
 
 
 def listed(run: Run) -> dict[str, dict[str, Any]]:
-    """What wormhole_container_info said, by name."""
+    """Return the results of wormhole_container_info, by name."""
     (task,) = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_container_info"]
     return {wormhole["name"]: wormhole for wormhole in task.result["wormholes"]}
 
 
-def test_every_way_is_gone_through_from_inside(ground):
+def test_every_wormhole_is_verified_from_inside(ground):
     results = launches(ground.launched)
     assert {name: result["wormhole"]["proved"] for name, result in results.items()} == {
         wanted["name"]: True for wanted in WORMHOLES
@@ -234,7 +270,25 @@ def test_a_client_in_the_image_agrees(ground):
             assert inside(ground.host, f'{found}wget -q -O - "{url}"', container=name).stdout == "OK", name
 
 
-def test_endpoint_info_looks_where_they_look_that_find_it_themselves(ground):
+@pytest.mark.parametrize("name", DROPPING)
+def test_a_program_that_drops_its_privileges_reads_its_identity(ground, name):
+    main = ground.host.run(f"docker exec {name} cat /proc/1/status").stdout
+    assert "Uid:\t0\t" in main, "the main process is still root"
+    assert f"Name: {ground.host.name}" in inside(ground.host, "cat /tmp/said", container=name).stdout
+    key = f"/etc/wormhole/identities/{name}/key.pem"
+    assert ground.host.run(f"stat -c '%u %a' {key}").stdout.split() == ["1234", "400"]
+    # Without the option, the identity belongs to root.
+    wanted = {key: value for key, value in DROPPING[name].items() if key != "identity_owner"}
+    ground.controller.playbook("launch", ground.host, "-e", json.dumps({"wormholes_containers": [wanted]}))
+    refused = ground.host.run(f"docker exec -u ci {name} docker version", check=False)
+    assert "permission denied" in refused.stderr + refused.stdout
+    ground.controller.playbook(
+        "launch", ground.host, "-e", json.dumps({"wormholes_containers": [DROPPING[name]]})
+    )
+    assert "Server" in ground.host.run(f"docker exec -u ci {name} docker version").stdout
+
+
+def test_endpoint_info_probes_what_run_time_discovery_finds(ground):
     names = [wanted["name"] for wanted in AT_START]
     run = ground.controller.playbook(str(ENDPOINTS), ground.host, "-e", json.dumps({"containers": names}))
     seen = {item["item"]: item["endpoint"] for task in run.tasks for item in task.items}
@@ -254,17 +308,17 @@ SIBLING = """
         docker -H unix:///var/run/docker.sock inspect -f '{{.Config.Hostname}}' "$sibling"
     docker rm -f "$sibling" >/dev/null
 """
-"""What Testcontainers does: the port of a container that it has started, and the reaper that is given the engine's socket."""
+"""Do as Testcontainers: use a started container's port, and give the reaper the engine's socket."""
 
 
 @pytest.mark.parametrize("transport", NETWORKS_OF)
-def test_what_testcontainers_needs_is_there(ground, transport):
+def test_testcontainers_works(ground, transport):
     said = inside(ground.host, SIBLING, container=f"{transport}-testcontainers").stdout.split()
     assert len(said) == 2
     assert len(set(said)) == 1
 
 
-def test_what_has_no_way_is_refused_with_the_reason(ground):
+def test_networks_without_a_route_are_rejected_with_the_reason(ground):
     refusals = [
         wormhole(
             transport,
@@ -283,17 +337,96 @@ def test_what_has_no_way_is_refused_with_the_reason(ground):
     assert ground.host.run("docker ps -aq --filter name=refused-").stdout == ""
 
 
-def test_again_nothing_changes_and_everything_is_proved(ground):
+def test_the_default_route_follows_networks_and_priorities(ground):
+    """A running wormhole joins no network that would move its default route away from the host."""
+
+    def launch(*networks, check=True):
+        wanted = wormhole("tls", "late", name="mover", identity="tls-over-at-start", networks=list(networks))
+        return ground.controller.playbook(
+            "launch", ground.host, "-e", json.dumps({"wormholes_containers": [wanted]}), check=check
+        )
+
+    late, macvlan = {"name": "late"}, {"name": "a-macvlan"}
+    assert launches(launch(late))["mover"]["wormhole"]["proved"]
+    said = " ".join(launch(late, macvlan, check=False).stdout.split())
+    assert "the default route of the container leads through network a-macvlan" in said
+    assert launches(launch(late))["mover"]["wormhole"]["proved"]
+    api = ground.host.run("docker version --format '{{.Server.APIVersion}}'").stdout
+    if tuple(map(int, api.split("."))) >= (1, 48):
+        first = {**late, "gw_priority": 5}
+        assert launches(launch(first, macvlan))["mover"]["wormhole"]["proved"]
+        # The engine forgets the priority; an internal network has none.
+        ground.host.run("docker network disconnect late mover && docker network connect late mover")
+        again = launches(launch(first, macvlan))["mover"]
+        assert [reason["code"] for reason in again["reasons"]] == ["networks_differs"]
+        assert again["wormhole"]["proved"]
+        ground.host.run("docker rm -f mover")
+        inner = {"name": "inner", "gw_priority": 9}
+        assert launches(launch(inner, late))["mover"]["wormhole"]["proved"]
+    ground.host.run("docker rm -f mover")
+
+
+def test_a_second_run_changes_nothing_and_verifies_everything(ground):
     again = ground.controller.playbook(
         "launch", ground.host, "-e", json.dumps({"wormholes_containers": WORMHOLES})
     )
     assert {name: result["reasons"] for name, result in launches(again).items() if result["changed"]} == {}
     assert all(result["wormhole"]["proved"] for result in launches(again).values())
-    # Of plaintext every run warns, also one that changes nothing.
+    # Every run warns of plaintext, even if nothing changes.
     assert WARNING in " ".join(again.stdout.split())
 
 
-def test_all_are_listed_with_what_is_known_of_them(ground):
+ONE_EACH = list(
+    {where: wormhole(transport, where, **how) for (transport, where), how in WAYS.items()}.values()
+)
+"""One wormhole on each network."""
+NAMES = " ".join(wanted["name"] for wanted in ONE_EACH)
+
+
+def test_a_wormhole_on_any_network_is_replaced_running_and_stopped(ground):
+    """Without losing it: a running container on an attachable overlay network cannot be renamed."""
+
+    def launch(check=True, **more):
+        wanted = [{**one, **more} for one in ONE_EACH]
+        run = ground.controller.playbook(
+            "launch", ground.host, "-e", json.dumps({"wormholes_containers": wanted}), check=check
+        )
+        return launches(run) if check else {}
+
+    def identifiers():
+        shown = ground.host.run(
+            f"docker inspect -f '{{{{.Id}}}} {{{{.State.Running}}}}' {NAMES}"
+        ).stdout.split()
+        return set(shown[::2]), set(shown[1::2])
+
+    first, running = identifiers()
+    assert running == {"true"}
+    results = launch(env={"ROUND": "2"})
+    second, running = identifiers()
+    assert running == {"true"}
+    assert not first & second
+    assert all(result["wormhole"]["proved"] for result in results.values())
+    # Its name is still known on its network.
+    seek = "docker run --rm --network over wormhole-lab/busybox:1 nslookup"
+    name = next(one["name"] for one in ONE_EACH if one["name"].endswith("-over"))
+    found = ground.host.run(f"{seek} {name}").stdout
+    assert "10.77.5." in found
+
+    # A replacement that fails: the program does not exist.
+    launch(check=False, entrypoint=["/nosuch"], discover="launch")
+    assert identifiers() == (second, {"true"})
+    assert ground.host.run("docker ps -a --format '{{.Names}}' | grep -c 'wormhole-' || true").stdout == "0\n"
+
+    ground.host.run(f"docker stop -t 0 {NAMES}")
+    launch(env={"ROUND": "3"}, state="present")
+    third, running = identifiers()
+    assert running == {"false"}
+    assert not second & third
+    assert all(result["wormhole"]["proved"] for result in launch().values())
+    assert identifiers() == (third, {"true"})
+
+
+def test_all_wormholes_are_listed_with_their_state(ground):
     ground.host.run("docker stop -t 0 tls-ci unix-none")
     found = listed(ground.play("info"))
     stopped = {"tls-ci", "unix-none"}
@@ -309,8 +442,8 @@ def test_all_are_listed_with_what_is_known_of_them(ground):
     assert (found["tls-six"]["address"], found["tls-six"]["port"]) == (SIX, 2376)
 
 
-def test_one_that_cannot_be_gone_through_is_told(ground):
-    """Its identity is somebody else's, as after a slip of the hand."""
+def test_a_wormhole_that_fails_verification_is_reported(ground):
+    """Its identity is that of another wormhole, as after a mistake."""
     identity = "/etc/wormhole/identities/tls-testcontainers"
     ground.host.run(f"chown -R 7:7 {identity}")
     found = listed(ground.play("info"))
@@ -320,8 +453,8 @@ def test_one_that_cannot_be_gone_through_is_told(ground):
     assert "readable for user 1234" in told["tls-testcontainers"]
 
 
-def test_a_container_that_another_tool_makes_is_a_wormhole(ground, lab, collections):
-    """The same wiring by docker run, by Compose and by docker_container, each gone through by the client in the image."""
+def test_a_container_of_another_tool_is_a_wormhole(ground, lab, collections):
+    """The same wiring with docker run, Compose and docker_container, used by the image's client."""
     wirings = [
         {"name": "other-tls", "networks": ["ci", "db"], "identity": "tls-over-at-start"},
         {"name": "other-unix", "transport": "unix", "network_mode": "none", "shared_directory": "/srv"},
@@ -346,9 +479,10 @@ WITHOUT_VARIABLES = "env -u DOCKER_HOST -u DOCKER_TLS_VERIFY -u DOCKER_CERT_PATH
 
 
 def test_a_playbook_inside_a_wormhole_finds_its_engine(ground, collections):
-    """By the wiring's variables; without them by the default route and the certificates, or by the socket.
+    """With the wiring's variables, and without them, by the default route and the certificates, or
+    by the socket.
 
-    The execution environment is the controller's Ansible and the host's Python, mounted.
+    The execution environment consists of the controller's Ansible and the host's Python, mounted.
     """
     host, place = ground.host, "/opt/ansible"
     (packages,) = ansible_directory().parent.glob("lib/python3*/site-packages")
@@ -378,7 +512,7 @@ def test_a_playbook_inside_a_wormhole_finds_its_engine(ground, collections):
     said = inside(host, LOOK_UP % "true", container="jobs-tls").stdout
     for option in (tls, "/certs/ca.pem", "/certs/cert.pem", "/certs/key.pem"):
         assert f'": "{option}"' in said
-    # Seen to fail: what does not listen is not found.
+    # Seen to fail: an engine that does not listen is not found.
     broken = inside(
         host, f"DOCKER_HOST=tcp://10.77.2.1:1 {LOOK_UP % 'false'}", container="jobs-tls", check=False
     )
@@ -394,7 +528,7 @@ def test_a_playbook_inside_a_wormhole_finds_its_engine(ground, collections):
 
 
 def needed_by_ansible(packages):
-    """The distributions that ansible-core takes, with what they tell of themselves."""
+    """Return the distributions that ansible-core requires, with their metadata."""
     wanted = re.compile(
         r"(ansible_core-.*|ansible|jinja2(-.*)?|markupsafe(-.*)?|_?yaml|pyyaml-.*|packaging(-.*)?)"
     )
@@ -402,7 +536,7 @@ def needed_by_ansible(packages):
 
 
 def copy(host, source, target, *names):
-    """Copies directories below ``source`` to a host, without what Python compiled."""
+    """Copy directories below ``source`` to a host, without compiled files."""
     with io.BytesIO() as packed:
         with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as archive:
             for name in names:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A list of wormholes that changes."""
+"""Changes of the list of wormholes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import json
 import pytest
 
 from hosts import BYSTANDER, WORMHOLE, engine, footprint, launch_arguments
+from lab.spec import RELEASES
 
 STOCK = "unix:///var/run/docker.sock"
 SECOND = "unix:///run/second.sock"
@@ -35,7 +36,7 @@ THERE = {
 
 
 def inventory(place, host, *, group, own):
-    """Arguments that put a host into a group, with a list of wormholes each, as the role's page has it."""
+    """Return arguments that add a host to a group, both with wormholes, as in the role's README."""
     for folder in ("group_vars", "host_vars"):
         (place / folder).mkdir()
     (place / "more.json").write_text(json.dumps({"builders": {"hosts": {host.name: {}}}}))
@@ -46,8 +47,8 @@ def inventory(place, host, *, group, own):
     return ["-i", str(place / "more.json")]
 
 
-@pytest.mark.parametrize("release", [12, 13])
-def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, playbook, tmp_path):
+@pytest.mark.parametrize("release", RELEASES)
+def test_wormholes_that_are_no_longer_listed_are_removed_on_request(release, fresh_host, playbook, tmp_path):
     host = fresh_host(release)
     playbook("provision", host, "-e", json.dumps({"listener_transports": ["tls", "unix"]}))
     host.run(BYSTANDER)
@@ -59,9 +60,9 @@ def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, pla
 
     before = footprint(host)
     twice = playbook("launch", host, *launch_arguments(WORMHOLE, WORMHOLE), check=False)
-    assert "lists more than once: agent" in twice.message
+    assert "lists names more than once: agent" in twice.message
     number = playbook("launch", host, *launch_arguments(WORMHOLE, {**WORMHOLE, "name": 7}), check=False)
-    assert "not take for text: 7. Nothing was touched." in number.message
+    assert "not strings in YAML: 7. Nothing was changed." in number.message
     going = [*launch_arguments(), "-e", "wormholes_unlisted=remove"]
     predicted = playbook("launch", host, "--check", "--diff", *going)
     assert footprint(host) == before
@@ -71,11 +72,11 @@ def test_wormholes_that_left_the_list_go_when_asked_for(release, fresh_host, pla
     assert {name.split()[1] for name in engine(host).containers} == {"agent", "bystander"}
     assert host.run("ls -A /etc/wormhole/identities").stdout.split() == ["agent"]
     assert playbook("launch", host, *going).changed == 0
-    those_of_another_engine_go_from_there(host, playbook)
+    check_wormholes_of_another_engine(host, playbook)
 
 
-def those_of_another_engine_go_from_there(host, playbook):
-    """On the same host, which has what is listed and nothing else."""
+def check_wormholes_of_another_engine(host, playbook):
+    """The same host, with exactly the listed wormholes."""
     host.run(SECOND_ENGINE)
     kept, left = ({**THERE, "name": name} for name in ("kept", "left"))
     both, one = launch_arguments(WORMHOLE, kept, left), launch_arguments(WORMHOLE, kept)
@@ -83,14 +84,14 @@ def those_of_another_engine_go_from_there(host, playbook):
     there = f"docker -H {SECOND} ps -a --format '{{{{.Names}}}}'"
     playbook("launch", host, *both)
     assert set(host.run(there).stdout.split()) == {"kept", "left"}
-    # The socket in a directory of its own leads to the engine of docker.service.
+    # The additional unix socket belongs to the engine of docker.service.
     mounted = "docker -H {} inspect kept --format '{{{{range .Mounts}}}}{{{{.Source}}}} {{{{end}}}}'"
     assert host.run(mounted.format(SECOND)).stdout.split() == ["/run/second.sock"]
     playbook("launch", host, *one, *removing)
     assert host.run(there).stdout.split() == ["kept"]
     assert playbook("launch", host, *one, *removing).changed == 0
 
-    # A name counts at the engine that the list has it for.
+    # A name is only listed for the engine of its element.
     playbook("launch", host, *both)
     moved = launch_arguments(WORMHOLE, left, {**THERE, "name": "kept", "docker_host": STOCK})
     playbook("launch", host, *moved)

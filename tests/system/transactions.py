@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What scenarios of interrupted runs do to a run, and what they look at."""
+"""Interrupts runs, and observes what they leave."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ STATE = "/var/lib/wormhole"
 
 
 def everything(host: Any) -> set[str]:
-    """What a change of the listener could touch, also where something is mounted over it.
+    """Return everything that a change of the listener could modify, even below a mount.
 
-    Without the times of links, which are made anew, and of directories, and without what the engine itself keeps of a
-    container that it starts.
+    The times of links and directories are left out, because links are created again, and so is the
+    engine's own data on containers.
     """
     script = rf"""
         find /etc/docker {UNITS} {STATE} -not -name filler -printf '%p %y %m %U %G %s %T@ %l\n' 2>/dev/null |
@@ -40,7 +40,7 @@ def everything(host: Any) -> set[str]:
 
 
 def leftovers(host: Any) -> list[str]:
-    """Files that only a transaction that was not ended may leave."""
+    """Return the files that exist only during a transaction."""
     names = " -o ".join(f"-name '{name}'" for name in ("*.wormhole-former", ".*.new", "journal.json"))
     command = f"find /etc {STATE} /run -xdev '(' {names} -o -name wormhole-docker.interrupted ')' 2>/dev/null"
     found: str = host.run(command, check=False).stdout
@@ -48,12 +48,13 @@ def leftovers(host: Any) -> list[str]:
 
 
 def signal_module(host: Any, name: str, patience: float = 0.0) -> None:
-    """Sends a signal to the module's process on the host: Python with Ansible's payload from standard input.
+    """Send a signal to the module's process on the host, which is Python with Ansible's payload on
+    standard input.
 
     Args:
         host: where it runs.
-        name: of the signal, such as TERM.
-        patience: seconds to wait for one.
+        name: name of the signal, such as TERM.
+        patience: seconds to wait for the process.
     """
     attempts = 1 + round(patience * 20)
     kill = f"pkill -{name} -x 'python3[0-9.]*' && exit 0"
@@ -61,7 +62,7 @@ def signal_module(host: Any, name: str, patience: float = 0.0) -> None:
 
 
 def lose_connection(controller: Controller) -> None:
-    """Ends the SSH clients of a controller, as the loss of its network would."""
+    """Kill the SSH clients of a controller, as the loss of its network would end them."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             mine = f"HOME={controller.home}".encode() in (process / "environ").read_bytes().split(b"\0")
@@ -70,5 +71,5 @@ def lose_connection(controller: Controller) -> None:
 
 
 def wait_for_module(host: Any) -> None:
-    """A module whose controller is gone has not ended for that; its lock tells."""
+    """Wait until the module has ended, by its lock. It may outlive its controller."""
     host.run("flock -w 120 /run/wormhole-docker.lock true")

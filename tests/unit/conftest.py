@@ -4,8 +4,9 @@
 
 """Seed and size of the property tests.
 
-``./dev test`` writes both to ``run.json`` beside this file, since ansible-test hands no environment variable through.
-Without that file (a plain ``pytest`` run) WORMHOLE_SEED and WORMHOLE_THOROUGH are read.
+``./dev test`` writes both to ``run.json`` next to this file, because ansible-test removes
+environment variables. Without that file, as with plain ``pytest``, WORMHOLE_SEED and
+WORMHOLE_THOROUGH are read.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ else:
         "thorough": bool(os.environ.get("WORMHOLE_THOROUGH")),
     }
 
-# Two busy cores say nothing about the code: no deadlines. No database: it would end up in the tree under test.
+# No deadlines, because the machine may be busy. No database, because it would be in the tested
+# tree.
 COMMON = {
     "deadline": None,
     "database": None,
@@ -43,9 +45,10 @@ if RUN["seed"] is not None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Run tests as pytest does, and not each in a fork of its own, in which ansible-test spends most of the time.
+    """Run tests in one process, like pytest. ansible-test would fork for each test, which takes
+    most of the time.
 
-    Tests that need a process of their own start one.
+    Tests that need a separate process start one.
     """
     if config.pluginmanager.has_plugin("ansible_forked"):
         config.pluginmanager.unregister(name="ansible_forked")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the documentation shows to be pasted has options and variables that there are."""
+"""Examples in the documentation use existing modules, options and variables only."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py") i
 
 
 def constants(path):
-    """The texts that a plugin's file assigns to names, at its top or in a class."""
+    """Return the strings that a plugin's file assigns to names, in the module or in a class."""
     return {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -55,7 +55,7 @@ ROLES = tuple(f"{path.name}_" for path in (ROOT / "roles").iterdir())
 
 
 def unknown(value, options):
-    """Names in a value that its options do not have; what is worked out by a template is not looked into."""
+    """Return the names in a value that its options lack. Templates are not evaluated."""
     if not isinstance(value, dict):
         return []
     found = [name for name in value if name not in options]
@@ -67,7 +67,7 @@ def unknown(value, options):
 
 
 def wrong(node):
-    """What an example names that there is not, wherever it is in a document."""
+    """Return the unknown names of the examples in a document."""
     found = []
     for item in node if isinstance(node, list) else ():
         found += wrong(item)
@@ -99,7 +99,7 @@ def test_examples_of_pages(page):
         assert wrong(yaml.safe_load(block)) == [], block
 
 
-def test_what_there_is_not_is_seen():
+def test_unknown_names_are_found():
     task = {NAME + "wormhole_container": {"name": "a", "type": "str", "networks": [{"nam": "ci"}]}}
     assert wrong([task]) == ["wormhole_container: type", "wormhole_container: networks.nam"]
     assert wrong({"vars": {"wormholes_containers": [{"imge": "x"}], "listener_prt": 1}}) == [

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A role's defaults, its argument specification and the table in its README tell the same, or this fails."""
+"""A role's defaults, its argument specification and the table in its README agree."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import jinja2
 import pytest
 import yaml
+from jinja2 import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
@@ -20,7 +22,7 @@ WORD = re.compile(r"(?<![\w.])[A-Za-z_][A-Za-z0-9_]*")  # not the last part of a
 
 
 class Row(NamedTuple):
-    """One line of the README's table, or what it has to be."""
+    """A row of the README's table, found or expected."""
 
     name: str
     type: str
@@ -38,7 +40,7 @@ def options(role):
 
 
 def table(text):
-    """The rows of the table of variables in a README; empty if it has none."""
+    """Return the rows of the table of variables in a README."""
     rows = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -52,7 +54,7 @@ def expected_type(option):
 
 
 def plain(description):
-    """A description as one line; several paragraphs are joined."""
+    """Return a description as one line, with its paragraphs joined."""
     return description if isinstance(description, str) else " ".join(description)
 
 
@@ -67,7 +69,7 @@ def test_defaults_and_argument_specification_agree(role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_table_in_the_readme_tells_the_same(role):
+def test_the_table_in_the_readme_agrees(role):
     rows = table((ROOT / "roles" / role / "README.md").read_text(encoding="utf-8"))
     assert [row.name for row in rows] == list(options(role))
     for row in rows:
@@ -98,10 +100,162 @@ def test_every_variable_of_the_role_that_its_tasks_use_is_specified(role):
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_the_specification_says_who_and_since_when(role):
+def test_the_specification_has_author_and_version(role):
     specification = load(role, "meta/argument_specs.yml")["argument_specs"]["main"]
     assert set(specification) >= {"short_description", "description", "author", "version_added"}
     assert load(role, "meta/main.yml")["galaxy_info"]["description"] == specification["short_description"]
+
+
+CONDITIONS = {"that", "when", "until", "failed_when", "changed_when"}
+FILTERS = {"bool": "bool", "int": "int", "float": "float"}
+"""Filters that read a value which may be text, by the type of the option."""
+
+
+def typed(options):
+    """Return the names and types of truth values and numbers, also inside of lists."""
+    found = {}
+    for name, option in options.items():
+        found.update(typed(option.get("options") or {}))
+        if option["type"] in FILTERS:
+            found[name] = option["type"]
+    return found
+
+
+def expressions(document, key=""):
+    """Return the templates in a document, and its conditions as templates."""
+    if isinstance(document, dict):
+        return [found for name, value in document.items() for found in expressions(value, name)]
+    if isinstance(document, list):
+        return [found for value in document for found in expressions(value, key)]
+    if not isinstance(document, str):
+        return []
+    return [f"{{% if {document} %}}{{% endif %}}" if key in CONDITIONS else document]
+
+
+def read_as_text(template, types):
+    """Return the variables in an expression whose value is used as it is, whatever its type.
+
+    A template that passes a value on unchanged is no use: the module, or the keyword, converts it.
+    """
+
+    def visit(node, parents):
+        name = {nodes.Name: "name", nodes.Getattr: "attr"}.get(type(node))
+        if name and getattr(node, name) in types:
+            used = getattr(node, name)
+            above = [parent for parent in parents if getattr(parent, "name", "") != "default"]
+            outer = above[-1]
+            converted = isinstance(outer, nodes.Filter) and outer.name == FILTERS[types[used]]
+            passed_on = isinstance(outer, nodes.Output) and len(outer.nodes) == 1
+            tested = isinstance(outer, nodes.Test) and outer.name == "defined"
+            if not (converted or passed_on or tested):
+                yield used
+        for child in node.iter_child_nodes():
+            yield from visit(child, [*parents, node])
+
+    return list(visit(jinja2.Environment().parse(template), []))
+
+
+TYPES = {name: type_ for role in ROLES for name, type_ in typed(options(role)).items()}
+PLAYS = sorted([*ROOT.glob("playbooks/*.yml"), *ROOT.glob("roles/*/[dtv]*/*.yml")])
+
+
+@pytest.mark.parametrize("path", PLAYS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_truth_values_and_numbers_may_be_text(path):
+    """Values from -e name=value are text, and the text "false" is true in a condition."""
+    found = expressions(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert [name for template in found for name in read_as_text(template, TYPES)] == []
+
+
+@pytest.mark.parametrize(
+    "document, expected",
+    [
+        ({"when": "a and b | int > 0"}, ["a"]),
+        ({"when": ["not a"]}, ["a"]),
+        ({"x": "{{ b or omit }}"}, ["b"]),
+        ({"x": "{{ c.a | default(true) and d }}"}, ["a"]),
+        ({"x": "{{ a }}", "y": "{{ c.b | default(omit) }}", "when": "not (a | bool) or c.a is defined"}, []),
+        ({"x": "is {{ a }}"}, ["a"]),
+    ],
+)
+def test_a_value_that_is_used_as_text_is_found(document, expected):
+    assert [
+        n for template in expressions(document) for n in read_as_text(template, {"a": "bool", "b": "int"})
+    ] == expected
+
+
+def own_variables(role):
+    """Return the variables that exist only where a role is public: its defaults and its vars."""
+    found = set(load(role, "defaults/main.yml"))
+    return found | set(load(role, "vars/main.yml") if (ROOT / "roles" / role / "vars").is_dir() else ())
+
+
+def needed(template):
+    """Return the variables that a template cannot do without."""
+
+    def visit(node):
+        if isinstance(node, nodes.Filter) and node.name == "default" and isinstance(node.node, nodes.Name):
+            return
+        if isinstance(node, nodes.Name):
+            yield node.name
+        for child in node.iter_child_nodes():
+            yield from visit(child)
+
+    return set(visit(jinja2.Environment().parse(template)))
+
+
+def imports(document, action):
+    """Return the arguments of all tasks with this action."""
+    if isinstance(document, list):
+        return [found for item in document for found in imports(item, action)]
+    if not isinstance(document, dict):
+        return []
+    here = [document[action]] if action in document else []
+    return here + [found for value in document.values() for found in imports(value, action)]
+
+
+def read_by(role, name):
+    """Return the variables that a file of tasks reads, with the role's vars and imported files."""
+    tasks = load(role, f"tasks/{name}")
+    more = load(role, "vars/main.yml") if (ROOT / "roles" / role / "vars").is_dir() else {}
+    read = {found for template in expressions([tasks, more]) for found in needed(template)}
+    given = {variable for task in tasks for variable in task.get("vars", ())}
+    imported = imports(tasks, "ansible.builtin.import_tasks")
+    return read.union(*(read_by(role, other) for other in imported)) - given
+
+
+TASKS = sorted((path.parts[-3], path.name) for path in ROOT.glob("roles/*/tasks/*.yml"))
+
+
+@pytest.mark.parametrize("role, name", TASKS)
+def test_a_role_whose_variables_are_read_is_imported_publicly(role, name):
+    """With private_role_vars = True in ansible.cfg, its variables are otherwise undefined."""
+    imported = imports(load(role, f"tasks/{name}"), "ansible.builtin.import_role")
+    others = {found["name"].rpartition(".")[2] for found in imported} - {role}
+    public = {found["name"].rpartition(".")[2] for found in imported if found.get("public")}
+    read = read_by(role, name)
+    missing = {other: read & own_variables(other) for other in others - public}
+    assert {other: used for other, used in missing.items() if used} == {}
+
+
+@pytest.mark.parametrize("role, name", TASKS)
+def test_what_one_host_does_for_all_is_done_again_if_a_condition_skips_that_host(role, name):
+    """A condition on a role that the first host of the play does not fulfil skips run_once for all."""
+    tasks = load(role, f"tasks/{name}")
+    for task, following in zip(tasks, [*tasks[1:], {}]):
+        if "run_once" not in task or "ansible.builtin.debug" in task:
+            continue
+        (module,) = [key for key in task if key.startswith("wormhole.docker.")]
+        assert task[module] == following.get(module), task["name"]
+        assert task["register"] in following["when"]
+        assert "run_once" not in following
+
+
+def test_the_listener_is_planned_as_its_change_begins():
+    """In check mode, the module would reject what an interrupted run has left, instead of undoing it."""
+    tasks = load("listener", "tasks/plan.yml")
+    (planning,) = [task for task in tasks if task.get("ansible.builtin.import_tasks") == "listen.yml"]
+    assert planning["vars"]["__listener_state"] == "planned"
+    assert "check_mode" not in planning
 
 
 def test_a_row_is_read_with_its_pipe():

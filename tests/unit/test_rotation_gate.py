@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""For whom playbook rotate waits, and whether that holds up a stage; told by the very expressions that it has."""
+"""Which hosts playbook rotate waits for and which block a stage, by the playbook's expressions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HELD_UP = "__rotation_held_up"
 
 
 def judge(stage, hostvars, reached, pattern=None):
-    """Whom a stage waits for, and whether it is held up."""
+    """Return the hosts that a stage waits for, and whether it is blocked."""
     variables = {
         "groups": {"all": list(hostvars), "ungrouped": list(hostvars)},
         "hostvars": hostvars,
@@ -47,32 +47,32 @@ SERVES, SILENT, EMPTY = {"listener_host_addresses": ["192.0.2.1"]}, {}, {"listen
         ({"a": SILENT, "b": EMPTY}, ["a"], (["b"], False)),
         ({"a": SERVES, "b": SILENT}, ["a", "b"], ([], False)),
         ({"a": SERVES, "b": SILENT}, ["a"], (["b"], True)),
-        # Neither does it matter which of them serves clients on other hosts.
+        # The same if the host that was not reached serves clients on other hosts.
         ({"a": SILENT, "b": SERVES}, ["a"], (["b"], True)),
         ({"a": EMPTY, "b": SERVES, "c": SILENT}, ["b"], (["a", "c"], True)),
     ],
 )
-def test_whom_a_stage_waits_for(stage, hostvars, reached, expected):
+def test_the_hosts_that_a_stage_waits_for(stage, hostvars, reached, expected):
     assert judge(stage, hostvars, reached) == expected
 
 
-def test_a_host_beyond_the_pattern_is_not_waited_for():
+def test_a_host_outside_the_pattern_is_not_waited_for():
     assert judge("drop", {"a": SERVES, "b": SILENT, "old": SERVES}, ["a", "b"], "all:!old") == ([], False)
 
 
-def test_tasks_of_a_stage_are_taken_by_all_hosts_one_after_the_other():
-    """Else a client could be issued its certificate before another host's server accepts it."""
+def test_all_hosts_run_a_task_of_a_stage_before_the_next_one():
+    """Otherwise a client could get its certificate before another host's server accepts it."""
     assert [play.get("strategy") for play in PLAYS.values()] == [None, *["ansible.builtin.linear"] * 2]
 
 
 @pytest.mark.parametrize("stage", ["reissue", "drop"])
-def test_no_task_of_a_stage_that_is_held_up_changes_anything(stage):
+def test_no_task_of_a_blocked_stage_changes_anything(stage):
     tasks = yaml.safe_load((ROOT / f"roles/rotation/tasks/{stage}.yml").read_text(encoding="utf-8"))
     assert len(tasks) >= 5
     for task in tasks:
         arguments = task.get("vars", {})
         harmless = (
-            "ansible.builtin.import_tasks" in task  # look into these below
+            "ansible.builtin.import_tasks" in task  # checked below
             or arguments.get("certificates_rotation_step") == "trust"
             or "certificate_authority_waits_for" in arguments
         )

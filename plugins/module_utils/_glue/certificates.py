@@ -2,19 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options of tls_certificates, which its halves on the controller and on the host share with others."""
+"""Arguments that the modules for certificates and their action plugins share."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._core.rotation_plan import STEPS
-from ansible_collections.wormhole.docker.plugins.module_utils._core.x509 import KEY_TYPES, check_directory
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import (
-    authority_arguments,
-    authority_constraints,
-)
+from .._base.errors import InvalidInput
+from .._certificates.checks import check_directory
+from .._certificates.facts import KEY_TYPES
+from .._certificates.rotation import STEPS
+from .authority import REPLACE_ARGUMENT, authority_arguments, authority_constraints
 
 CERTIFICATE_OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -37,6 +35,7 @@ CERTIFICATES_ARGUMENT: dict[str, Any] = {
     "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE_OPTIONS},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     "directories": {"type": "list", "elements": "str", "default": []},
+    **REPLACE_ARGUMENT,
 }
 
 ROTATION_ARGUMENTS: dict[str, Any] = {
@@ -44,37 +43,34 @@ ROTATION_ARGUMENTS: dict[str, Any] = {
     "directories": {"type": "list", "elements": "str", "default": ["/etc/wormhole"]},
 }
 
-# How the half on the host is told about the authority, and what it is answered.
+# Arguments that an action plugin passes to its module on the host.
 HOST_ARGUMENTS: dict[str, Any] = {"authority": {"type": "dict"}, "issued": {"type": "dict"}}
 
-# All that a module has that needs signatures, beside its own options.
+# Arguments of all modules that issue certificates.
 SIGNING_ARGUMENTS: dict[str, Any] = {**authority_arguments(), **HOST_ARGUMENTS}
 SIGNING_CONSTRAINTS: dict[str, Any] = authority_constraints("ca_", "authority")
 
-# The result's key that carries requests from the host to whoever signs.
+# Key of the certificate signing requests in a result.
 REQUESTS = "requests"
 
 
 def check_state(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Checks what goes with option ``state`` of tls_certificates; returns the certificates that are asked for.
+    """Check the options that depend on ``state``, and return the requested certificates.
 
     Raises:
-        InvalidInput: an option is missing, or cannot be meant together with another.
+        InvalidInput: an option is missing, invalid or not allowed with this state.
     """
     certificates, directories = options["certificates"], options["directories"]
     if options["state"] == "present":
         if certificates is None:
-            raise InvalidInput("certificates", expected="a list, with state present", found="nothing")
+            raise InvalidInput("certificates", problem="certificates is required with state: present")
         if directories:
-            raise InvalidInput("directories", expected="to go with state absent", found="it with present")
+            raise InvalidInput("directories", problem="directories is allowed only with state: absent")
         return list(certificates)
     if certificates:
-        raise InvalidInput(
-            "certificates",
-            expected="to be left out with state absent, which is about all that were made",
-            found=", ".join(str(certificate["name"]) for certificate in certificates),
-            remedy="To remove one, give it a state of its own",
-        )
+        problem = "certificates is not allowed with state: absent, which removes all certificates"
+        remedy = "To remove one of them, set state: absent in its element of certificates"
+        raise InvalidInput("certificates", problem=problem, remedy=remedy)
     for directory in directories:
         check_directory("directories", directory)
     return []

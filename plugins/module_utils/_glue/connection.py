@@ -2,18 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options by which modules reach the Docker engine; documented in the fragment wormhole.docker.docker."""
+"""The options of the fragment wormhole.docker.docker, for the connection to the engine."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters.engine import (
-    DEFAULT_DOCKER_HOST,
-    DEFAULT_TIMEOUT,
-    Engine,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
+from .._base.errors import InvalidInput
+from .._engine.io.sdk import DEFAULT_DOCKER_HOST, DEFAULT_TIMEOUT, Engine
 
 
 def connection_arguments() -> dict[str, Any]:
@@ -25,13 +21,14 @@ def connection_arguments() -> dict[str, Any]:
 
 
 def open_engine(params: Mapping[str, Any]) -> Engine:
-    """The engine that a module's parameters name.
+    """Open the engine that a module's parameters name.
 
     Raises:
-        InvalidInput: the parameters are wrong.
+        InvalidInput: a parameter is malformed.
         MissingRequirement: the docker SDK for Python is missing.
-        EngineUnavailable: nothing answers.
+        EngineUnavailable: the engine does not answer.
     """
-    if params["timeout"] <= 0:
-        raise InvalidInput("timeout", expected="a number of seconds above 0", found=str(params["timeout"]))
-    return Engine(params["docker_host"], params["timeout"])
+    timeout = params["timeout"]
+    if timeout <= 0:
+        raise InvalidInput("timeout", problem=f"timeout is {timeout}; it must be a number of seconds above 0")
+    return Engine(params["docker_host"], timeout, params.get("removal_wait_timeout"))

@@ -2,27 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host's half of the modules that need signatures: half-way through its plan it asks for them."""
+"""Execute modules that issue certificates: without signatures, they return the requests."""
 
 from __future__ import annotations
 
 import datetime
 from typing import Any, Callable, Mapping, Optional
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_store
-from ansible_collections.wormhole.docker.plugins.module_utils._core.certificates import (
-    Authority,
-    CertificateAction,
-    HostState,
-    IssueCertificate,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import REQUESTS
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute
+from .._base.plan import Plan
+from .._certificates.io.installing import apply_certificates
+from .._certificates.model import CertificateAction, IssueCertificate
+from .._certificates.trust import Authority
+from .certificates import REQUESTS
+from .execute import execute
 
 
 class SignaturesNeeded(Exception):
-    """Not a failure: the plan goes on once these requests are answered."""
+    """Not a failure: the plan is carried out once these requests are signed."""
 
     def __init__(self, requests: dict[str, Any]) -> None:
         super().__init__(", ".join(requests))
@@ -30,58 +26,47 @@ class SignaturesNeeded(Exception):
 
 
 def execute_issuing(
-    *,
-    check_mode: bool,
-    subject: str,
-    observe: Callable[[], HostState],
-    plan: Callable[[HostState], Plan[CertificateAction]],
-    describe: Callable[[HostState, Plan[CertificateAction]], dict[str, Any]],
-    request: Callable[[IssueCertificate], Any],
-    authority: Authority,
     issued: Optional[Mapping[str, str]],
+    *,
+    authority: Authority,
     now: datetime.datetime,
+    request: Callable[[IssueCertificate], Any],
+    adopts: bool = True,
+    **execution: Any,
 ) -> dict[str, Any]:
-    """As :func:`_glue.execute.execute`; a plan that needs certificates ends in a result with the requests for them.
+    """Like :func:`_glue.execute.execute`, but a plan may return requests for certificates first.
 
     Args:
-        check_mode, subject, observe, plan, describe: see there.
-        request: makes what whoever signs needs to know about one certificate, as JSON.
-        authority: who issues.
-        issued: certificates in PEM form, by name; None as long as nobody was asked.
+        issued: the signed certificates in PEM form by name, once they were requested.
+        authority: the authority that issues.
         now: the host's clock.
+        request: returns the request for one certificate, as JSON.
+        adopts: whether certificates that are not on record are recorded, and later removed.
+        execution: further arguments of execute.
     """
 
-    def apply(decided: Plan[CertificateAction]) -> None:
-        require_signatures(decided, request, issued)
-        certificate_store.apply_certificates(decided, authority, issued or {}, now)
+    def apply(plan: Plan[CertificateAction]) -> None:
+        require_signatures(plan, request, issued)
+        apply_certificates(plan, authority, issued or {}, now, adopts=adopts)
 
-    return with_requests(
-        lambda: execute(
-            check_mode=check_mode,
-            subject=subject,
-            observe=observe,
-            plan=plan,
-            apply=apply,
-            describe=describe,
-        )
-    )
+    return with_requests(lambda: execute(apply=apply, **execution))
 
 
 def require_signatures(
     plan: Plan[Any], request: Callable[[IssueCertificate], Any], issued: Optional[Mapping[str, str]]
 ) -> None:
-    """Makes the requests for what a plan issues, unless they have been answered.
+    """Request the certificates that a plan issues, unless they have been signed.
 
     Raises:
-        SignaturesNeeded: nobody was asked yet.
+        SignaturesNeeded: they have not been requested yet.
     """
-    wanted = [action for action in plan.actions if isinstance(action, IssueCertificate)]
-    if wanted and issued is None:
-        raise SignaturesNeeded({action.spec.name: request(action) for action in wanted})
+    issuing = [action for action in plan.actions if isinstance(action, IssueCertificate)]
+    if issuing and issued is None:
+        raise SignaturesNeeded({action.spec.name: request(action) for action in issuing})
 
 
 def with_requests(execution: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """The result of an execution, or one with the requests that it could not go on without."""
+    """The result of an execution, or the requests that have to be signed first."""
     try:
         return execution()
     except SignaturesNeeded as needed:

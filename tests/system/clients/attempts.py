@@ -1,13 +1,13 @@
 # Copyright: Contributors to the wormhole.docker project
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs every client side by side, inside the container that they share.
+"""Run all clients at the same time, inside the container that they share.
 
-Arguments: the directory with certificates, and the addresses that each client dials. Standard output: what came of it, as
-JSON: a list of client, address, exit status and both streams.
+Arguments: the directory with certificates, and the addresses that each client connects to. Standard
+output: the results as JSON, a list of client, address, exit status and both streams.
 
-A client gets three arguments: the address, the same with the port as URLs have it, and the directory. It prints what
-the engine says about its version.
+A client gets three arguments: the address, the address with the port as in a URL, and the
+directory. It prints the engine's version.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COMMANDS = {
     "docker-cli": [HERE / "docker-cli.sh"],
     "docker-sdk": [sys.executable, HERE / "docker-sdk.py"],
     "gnutls": [HERE / "gnutls.sh"],
-    # A JVM that lives for a moment only starts twice as fast with its simpler compiler and collector.
+    # A short-lived JVM starts twice as fast with its simpler compiler and collector.
     "java": [
         "/usr/lib/jvm/default-java/bin/java",
         "-XX:TieredStopAtLevel=1",

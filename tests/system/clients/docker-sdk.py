@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Docker SDK for Python, with the strict checks that Python 3.13's default context has (VERIFY_X509_STRICT).
+"""The Docker SDK for Python, with the strict checks that Python 3.13's default context has
+(VERIFY_X509_STRICT).
 
-urllib3 makes such contexts since 2.4; the one of Debian 13 is older, so it is handed one.
+urllib3 creates such contexts since 2.4. Debian 13's is older, so it gets one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from requests.adapters import HTTPAdapter
 
 
 class StrictAdapter(HTTPAdapter):
-    """Verifies as ``ssl.create_default_context`` of this Python does."""
+    """Verifies like ``ssl.create_default_context`` of this Python."""
 
     def init_poolmanager(self, *args, **kwargs):
         context = ssl.create_default_context()

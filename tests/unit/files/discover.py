@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running the program ``files/wormhole-discover`` as a container would: real shells, made-up routes and tools."""
+"""Run ``files/wormhole-discover`` as in a container: real shells, made-up routes and tools."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What files/wormhole-discover tries, under every shell that is here, compared with _core/discovery.py."""
+"""What files/wormhole-discover tries in every shell here, compared with _client/settings.py."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.discovery import find_candidates
-from ansible_collections.wormhole.docker.plugins.module_utils._core.routes import (
+from ansible_collections.wormhole.docker.plugins.module_utils._client.settings import find_candidates
+from ansible_collections.wormhole.docker.plugins.module_utils._networks.routes import (
     parse_ipv4_routes,
     parse_ipv6_routes,
 )
@@ -115,6 +115,12 @@ TABLE = {
         "fd00::9\thost.docker.internal\nnonsense host.docker.internal\n",
         ["10.0.0.1", "fd00::9"],
     ),
+    "hosts: an IPv4-mapped address, as Docker 28 writes host-gateway-ip": (
+        "",
+        "",
+        "::ffff:10.0.0.1 host.docker.internal\n",
+        ["10.0.0.1"],
+    ),
     "lines that are no routes": (
         "garbage\n\neth0\tzz\n"
         + DEFAULT[:20]
@@ -197,7 +203,7 @@ def test_it_says_where_each_comes_from(container):
     ]
 
 
-# -- property: the same as in Python ----------------------------------------------------------------------------------
+# -- property: the same as in Python ---------------------------------------------------------------
 
 _interfaces = st.sampled_from(["eth0", "eth1", "lo", "br-0a1b2c"])
 _flags = st.sampled_from([0x1, 0x3, 0x3, 0x5, 0x0, 0x201, 0x203])

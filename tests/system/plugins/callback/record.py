@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes every task result of a run to the file that WORMHOLE_RECORD names, one JSON object a line."""
+"""Writes every task result of a run to the file in WORMHOLE_RECORD, one JSON object per line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ description: Used by the tests of the project only.
 
 
 class CallbackModule(CallbackBase):
-    """One line per result: ``host``, ``task``, ``action``, ``status``, ``ignored``, ``delegated``, ``at`` and ``result``."""
+    """One line per result, with these keys.
+
+    ``host``, ``task``, ``action``, ``status``, ``ignored``, ``delegated``, ``at`` and ``result``.
+    """
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"

@@ -2,22 +2,22 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A controller with one host; only the transport between them is replaced, by a call in this process.
+"""A controller with one host; only the transport is replaced, by a call in this process.
 
 The modules are the real ones, run through AnsibleModule with arguments that went through JSON.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import types
 
-import pytest
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.parameters import PASS_VARS
-from ansible.module_utils.testing import patch_module_args
+
+try:
+    from ansible.module_utils.secrets import mask_secrets
+except ImportError:  # before ansible-core 2.22
+    mask_secrets = str
 
 from ansible_collections.wormhole.docker.plugins.action import (
     certificate_rotation as certificate_rotation_action,
@@ -29,6 +29,7 @@ from ansible_collections.wormhole.docker.plugins.modules import (
     certificate_signature,
     tls_certificates,
 )
+from ansible_collections.wormhole.docker.tests.unit.plugins.modules.running import run_module
 
 MODULES = {
     "wormhole.docker.tls_certificates": tls_certificates,
@@ -37,19 +38,17 @@ MODULES = {
 PASSPHRASE = "sesame-open-thyself"
 
 
-def run_module(module, arguments, check_mode=False):
-    """Runs a module's main() and returns its result, as it would travel."""
-    output = io.StringIO()
-    # From ansible-core 2.21 on, what a module was called with is in its result only on demand.
-    demanded = {"_ansible_inject_invocation": True} if "inject_invocation" in PASS_VARS else {}
-    arguments = json.loads(json.dumps({**arguments, **demanded, "_ansible_check_mode": check_mode}))
-    with patch_module_args(arguments), contextlib.redirect_stdout(output), pytest.raises(SystemExit):
-        module.main()
-    return json.loads(output.getvalue())
+def show(result):
+    """Return a result as a user sees it.
+
+    Until ansible-core 2.21, a module masks its secrets in its result. Since 2.22, it hands them to
+    the controller, which masks them in everything that it displays. Here, both are one process.
+    """
+    return mask_secrets(json.dumps(result))
 
 
 class Fleet:
-    """A controller with one host: runs tasks, and records what went over the wire."""
+    """A controller with one host. Runs tasks, and records what is sent."""
 
     def __init__(self, home):
         self.authority = home / "ca"
@@ -76,12 +75,12 @@ class Fleet:
         return {"name": name, "directory": str(self.etc / name), **options}
 
     def run(self, *certificates, check_mode=False, **options):
-        """Runs tls_certificates; with the authority in its directory, unless the options name another one."""
+        """Run tls_certificates with the authority in its directory, unless options name another."""
         arguments = {"certificates": list(certificates), **self.source(options), **options}
         return self.run_task(tls_certificates_action, arguments, check_mode)
 
     def rotate(self, step, check_mode=False, **options):
-        """Runs certificate_rotation for all that is on the host."""
+        """Run certificate_rotation for all certificates of the host."""
         arguments = {"step": step, "directories": [str(self.etc)], **self.source(options), **options}
         return self.run_task(certificate_rotation_action, arguments, check_mode)
 
@@ -114,7 +113,7 @@ class Fleet:
         return answer
 
     def sign(self, **options):
-        """Runs certificate_signature where the authority is."""
+        """Run certificate_signature where the authority is."""
         given = {"directory": str(self.authority), **options}
         arguments = {name: value for name, value in given.items() if value is not None}
         return run_module(certificate_signature, arguments)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Another authority takes over; and authorities that sign elsewhere, or come by path or by content."""
+"""Rotations, and authorities on another host, by path or by content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import subprocess
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_record, x509
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding, issuing
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
+    record as certificate_record,
+)
 from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import PASSPHRASE, Fleet
 
 
@@ -32,12 +35,12 @@ def provisioned(fleet):
 
 
 def issuer(fleet, name):
-    return x509.read_certificate((fleet.etc / name / "cert.pem").read_bytes()).issuer_common_name
+    return decoding.read_certificate((fleet.etc / name / "cert.pem").read_bytes()).issuer
 
 
 def trusted(fleet, name):
-    bundle = x509.read_bundle((fleet.etc / name / "ca.pem").read_bytes())
-    return [x509.read_certificate(anchor.pem.encode()).common_name for anchor in bundle]
+    bundle = decoding.read_bundle((fleet.etc / name / "ca.pem").read_bytes())
+    return [decoding.read_certificate(anchor.pem.encode()).common_name for anchor in bundle]
 
 
 def pem(fleet, *names):
@@ -45,10 +48,10 @@ def pem(fleet, *names):
 
 
 def shake_hands(fleet):
-    """Server and client meet with what is in their directories, in memory; raises if either does not accept the other."""
+    """Perform a handshake in memory with both parties' files; raise if either rejects the other."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.verify_mode = ssl.CERT_REQUIRED
-    # As Go does: what is in the bundle is trusted, whatever issued it.
+    # Like Go, trust the certificates in the bundle, whoever issued them.
     server.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for context, name in ((server, "dockerd"), (client, "jenkins")):
@@ -74,7 +77,7 @@ def stage(fleet, name, **options):
     return fleet.make_authority(rotation=name, **options)
 
 
-def test_a_host_follows_through_all_stages_and_every_connection_holds(provisioned):
+def test_a_host_completes_all_stages_and_every_connection_is_accepted(provisioned):
     fleet = provisioned
     keys = {name: (fleet.etc / name / "key.pem").read_bytes() for name in ("dockerd", "jenkins")}
     stage(fleet, "trust")
@@ -82,7 +85,7 @@ def test_a_host_follows_through_all_stages_and_every_connection_holds(provisione
     age = bundle.stat().st_mtime
     result = fleet.rotate("trust")
     assert (result["changed"], result["restart_required"], len(fleet.sent)) == (True, False, 1)
-    # An engine compares it with its own start: it need not read a bundle that has only grown.
+    # The file's time shows that the engine need not read a bundle that only grows.
     assert bundle.stat().st_mtime == pytest.approx(age, abs=1e-5, rel=0)
     assert (
         trusted(fleet, "dockerd")
@@ -95,13 +98,13 @@ def test_a_host_follows_through_all_stages_and_every_connection_holds(provisione
     result = fleet.rotate("servers")
     assert (result["restart_required"], len(fleet.sent)) == (True, 2)
     assert (issuer(fleet, "dockerd"), issuer(fleet, "jenkins")) == (
-        "wormhole.docker CA G2",
-        "wormhole.docker CA",
+        "CN=wormhole.docker CA G2",
+        "CN=wormhole.docker CA",
     )
     shake_hands(fleet)
     result = fleet.rotate("clients")
     assert not result["restart_required"]
-    assert issuer(fleet, "jenkins") == "wormhole.docker CA G2"
+    assert issuer(fleet, "jenkins") == "CN=wormhole.docker CA G2"
     shake_hands(fleet)
 
     result = fleet.rotate("drop")
@@ -116,7 +119,7 @@ def test_a_host_follows_through_all_stages_and_every_connection_holds(provisione
     assert not fleet.run(fleet.server(), fleet.client())["changed"]
 
 
-def test_what_the_wire_carries_is_public(provisioned):
+def test_only_public_data_is_sent(provisioned):
     fleet = provisioned
     stage(fleet, "trust")
     stage(fleet, "reissue")
@@ -127,7 +130,7 @@ def test_what_the_wire_carries_is_public(provisioned):
     assert "BEGIN" not in json.dumps(result)
 
 
-def test_check_mode_predicts_a_step_and_touches_nothing(provisioned):
+def test_check_mode_predicts_a_step_and_changes_nothing(provisioned):
     fleet = provisioned
     stage(fleet, "trust")
     stage(fleet, "reissue")
@@ -139,7 +142,7 @@ def test_check_mode_predicts_a_step_and_touches_nothing(provisioned):
         assert done[key] == predicted[key]
 
 
-def test_a_host_that_missed_a_rotation_is_not_cut_off_by_an_ordinary_task_and_catches_up(provisioned):
+def test_a_host_that_missed_a_rotation_is_not_cut_off_and_catches_up(provisioned):
     fleet = provisioned
     for name in ("trust", "reissue", "drop"):
         stage(fleet, name)
@@ -155,16 +158,16 @@ def test_a_host_that_missed_a_rotation_is_not_cut_off_by_an_ordinary_task_and_ca
     assert not fleet.run(fleet.server(), fleet.client())["changed"]
 
 
-def test_the_authority_signs_again_only_what_it_has_signed_before(provisioned, tmp_path):
+def test_the_authority_signs_again_only_certificates_that_it_has_issued(provisioned, tmp_path):
     fleet = provisioned
     mine = (fleet.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
-    key = x509.read_key((fleet.etc / "jenkins" / "key.pem").read_bytes())
-    request = x509.make_request(key, "anything")
+    key = decoding.read_key((fleet.etc / "jenkins" / "key.pem").read_bytes())
+    request = issuing.make_request(key, "anything")
     issued = fleet.sign(requests={"/j": {"certificate": mine, "request": request}})["issued"]["/j"]
-    assert x509.read_certificate(issued.encode()).common_name == "jenkins"
+    assert decoding.read_certificate(issued.encode()).common_name == "jenkins"
 
-    # Somebody else's name is not to be had for a key of one's own.
-    other = x509.make_request(x509.make_key("ecdsa-p256"), "jenkins")
+    # A client's name is not certified for another key.
+    other = issuing.make_request(issuing.make_key("ecdsa-p256"), "jenkins")
     refused = fleet.sign(requests={"/j": {"certificate": mine, "request": other}})
     assert "another key" in refused["msg"]
     stranger = Fleet(tmp_path / "stranger")
@@ -172,13 +175,13 @@ def test_the_authority_signs_again_only_what_it_has_signed_before(provisioned, t
     stranger.make_authority()
     stranger.run(stranger.client())
     theirs = (stranger.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
-    key = x509.read_key((stranger.etc / "jenkins" / "key.pem").read_bytes())
-    foreign = {"certificate": theirs, "request": x509.make_request(key, "jenkins")}
+    key = decoding.read_key((stranger.etc / "jenkins" / "key.pem").read_bytes())
+    foreign = {"certificate": theirs, "request": issuing.make_request(key, "jenkins")}
     refused = fleet.sign(requests={"/j": foreign})
-    assert "has issued" in refused["msg"]
+    assert "was not issued by this authority" in refused["msg"]
 
 
-def test_a_server_whose_key_is_of_no_use_gets_another_one_with_its_names(provisioned):
+def test_a_server_with_an_unusable_key_gets_a_new_one_with_the_same_names(provisioned):
     fleet = provisioned
     assert not fleet.rotate("repair")["changed"]
     key = fleet.etc / "dockerd" / "key.pem"
@@ -193,10 +196,10 @@ def test_a_server_whose_key_is_of_no_use_gets_another_one_with_its_names(provisi
     assert not fleet.run(fleet.server(), fleet.client())["changed"]
 
 
-# --- where the authority comes from -------------------------------------------------------------------------------
+# --- where the authority comes from ---------------------------------------------------------------
 
 
-def test_an_authority_comes_by_content_or_by_path(fleet):
+def test_an_authority_is_read_by_content_or_by_path(fleet):
     fleet.make_authority(passphrase=PASSPHRASE)
     content = {
         "ca_certificate_content": pem(fleet, "ca.pem"),
@@ -218,7 +221,7 @@ def test_an_authority_comes_by_content_or_by_path(fleet):
         assert not fleet.run(fleet.server(), fleet.client(), **source)["changed"]
 
 
-def test_authorities_by_content_take_over_from_each_other(fleet, tmp_path):
+def test_authorities_by_content_replace_each_other(fleet, tmp_path):
     (tmp_path / "next").mkdir()
     successor = Fleet(tmp_path / "next")
     for each, name in ((fleet, "First"), (successor, "Second")):
@@ -253,7 +256,7 @@ def test_without_its_key_an_authority_is_trusted_and_issues_nothing(fleet):
     assert "without ca.key" in refused["msg"]
 
 
-def test_an_authority_elsewhere_signs_what_the_task_asks_for(fleet):
+def test_an_authority_on_another_host_signs_requested_certificates(fleet):
     fleet.make_authority()
     certificates = [fleet.server(), fleet.client()]
     authority = fleet.sign()["authority"]
@@ -269,7 +272,7 @@ def test_an_authority_elsewhere_signs_what_the_task_asks_for(fleet):
     assert "requests" not in again
 
 
-def test_what_comes_back_from_elsewhere_is_verified(fleet, tmp_path):
+def test_certificates_signed_on_another_host_are_verified(fleet, tmp_path):
     fleet.make_authority()
     (tmp_path / "stranger").mkdir()
     stranger = Fleet(tmp_path / "stranger")
@@ -284,8 +287,8 @@ def test_what_comes_back_from_elsewhere_is_verified(fleet, tmp_path):
         assert not (fleet.etc / "dockerd").exists()
 
 
-def test_a_former_authority_does_not_issue_any_more(provisioned, tmp_path):
-    """Whoever restored the authority's directory from a backup signs by a key that has handed over."""
+def test_a_previous_authority_no_longer_issues(provisioned, tmp_path):
+    """An authority that was restored from an old backup signs with the previous key."""
     fleet = provisioned
     former = {
         "certificate_content": pem(fleet, "ca.pem"),
@@ -300,7 +303,7 @@ def test_a_former_authority_does_not_issue_any_more(provisioned, tmp_path):
         directory=None, certificates=[fleet.client("new")], requests=wanted["requests"], **former
     )
     refused = fleet.run(fleet.client("new"), authority=authority, issued=signed["issued"])
-    assert "not issued by the authority that issues now" in refused["msg"]
+    assert "not signed by the issuing authority" in refused["msg"]
     assert not (fleet.etc / "new").exists()
 
 
@@ -315,12 +318,12 @@ def test_a_former_authority_does_not_issue_any_more(provisioned, tmp_path):
         ),
         ({}, "one of the following is required"),
         ({"ca_certificate_content": "no certificate"}, "certificate of the authority"),
-        ({"ca_certificate_path": "/does/not/exist"}, "none at /does/not/exist"),
+        ({"ca_certificate_path": "/does/not/exist"}, "no file at /does/not/exist"),
         ({"authority": {"issuing": "", "key": "x"}}, "authority: expected"),
-        ({"ca_directory": "/ca", "issued": {}}, "issued: expected"),
+        ({"ca_directory": "/ca", "issued": {}}, "issued is allowed only with authority"),
     ],
 )
-def test_sources_that_contradict_each_other_are_refused(fleet, options, said):
+def test_contradicting_sources_are_rejected(fleet, options, said):
     from ansible_collections.wormhole.docker.plugins.action import tls_certificates
 
     result = fleet.run_task(tls_certificates, {"certificates": [fleet.server()], **options})
@@ -346,11 +349,24 @@ def test_a_corporate_intermediate_is_checked_and_not_written_anywhere(fleet, tmp
     checked = fleet.make_authority(directory=None, **source)
     assert (checked["changed"], checked["subject"]) == (False, "CN=Issuing")
     assert checked["trust_bundle"] == chain
-    # Its name constraints do not admit a bridge's gateway: clients would refuse it.
+    # Its name constraints do not permit a bridge's gateway.
     refused = fleet.run(fleet.server(), **{f"ca_{name}": value for name, value in source.items()})
     assert "IP:172.17.0.1" in refused["msg"]
     assert "name constraints" in refused["msg"]
     assert sorted(tmp_path.rglob("*")) == before
     alone = {**source, "certificate_content": (tmp_path / "i.pem").read_text()}
     refused = fleet.make_authority(directory=None, **alone)
-    assert "without its issuer, CN=Root" in refused["msg"]
+    assert "is not followed by its issuer CN=Root" in refused["msg"]
+
+
+def test_certificates_that_are_not_on_record_are_rotated_but_do_not_become_the_collections_own(fleet):
+    fleet.make_authority()
+    fleet.run(fleet.client())
+    record = fleet.state / certificate_record.NAME
+    record.unlink()
+    fleet.make_authority(rotation="trust")
+    assert fleet.rotate("trust")["changed"]
+    assert not record.exists()
+    fleet.make_authority(rotation="reissue")
+    assert fleet.rotate("clients")["changed"]
+    assert not record.exists()

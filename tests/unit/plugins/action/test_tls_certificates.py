@@ -2,16 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Both halves of tls_certificates together."""
+"""The module tls_certificates with its action plugin."""
 
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import certificate_record, x509
-from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import PASSPHRASE, Fleet
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
+    record as certificate_record,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import PASSPHRASE, Fleet, show
 
 
 @pytest.fixture
@@ -37,7 +41,7 @@ def test_two_round_trips_if_something_is_issued_and_one_if_nothing_is(fleet):
     assert len(fleet.sent) == 1
 
 
-def test_one_round_trip_if_drift_is_all_there_is(fleet):
+def test_correcting_drift_takes_one_round_trip(fleet):
     fleet.make_authority()
     fleet.run(fleet.server())
     (fleet.etc / "dockerd" / "key.pem").chmod(0o440)
@@ -48,7 +52,7 @@ def test_one_round_trip_if_drift_is_all_there_is(fleet):
     assert len(fleet.sent) == 1
 
 
-def test_check_mode_on_a_virgin_host_predicts_the_run_and_touches_nothing(fleet):
+def test_check_mode_on_a_new_host_predicts_the_run_and_changes_nothing(fleet):
     fleet.make_authority(check_mode=True)
     predicted = fleet.check(fleet.server(), fleet.client())
     assert len(fleet.sent) == 1
@@ -62,7 +66,7 @@ def test_check_mode_on_a_virgin_host_predicts_the_run_and_touches_nothing(fleet)
         assert done[key] == predicted[key]
 
 
-def test_check_mode_predicts_a_change_and_touches_nothing(fleet):
+def test_check_mode_predicts_a_change_and_changes_nothing(fleet):
     fleet.make_authority()
     fleet.run(fleet.server())
     before = {path: path.read_bytes() for path in (fleet.etc / "dockerd").iterdir()}
@@ -80,7 +84,7 @@ def test_check_mode_predicts_a_change_and_touches_nothing(fleet):
 def test_facts_describe_what_was_installed(fleet):
     fleet.make_authority()
     fact = fleet.run(fleet.server())["certificates"]["dockerd"]
-    made = x509.read_certificate((fleet.etc / "dockerd" / "cert.pem").read_bytes())
+    made = decoding.read_certificate((fleet.etc / "dockerd" / "cert.pem").read_bytes())
     assert fact["serial"] == made.serial
     assert fact["fingerprint_sha256"] == made.fingerprint_sha256
     assert fact["subject_alternative_names"] == ["IP:172.17.0.1", "IP:172.18.0.1"]
@@ -114,7 +118,7 @@ def test_no_result_holds_pem(fleet):
     assert "BEGIN" not in json.dumps(result)
 
 
-def test_a_wrong_passphrase_is_refused_before_the_host_hears_of_it(fleet):
+def test_a_wrong_passphrase_is_rejected_before_the_host_is_contacted(fleet):
     fleet.make_authority(passphrase=PASSPHRASE)
     for wrong in ({}, {"ca_passphrase": "other"}):
         result = fleet.run(fleet.server(), **wrong)
@@ -123,7 +127,7 @@ def test_a_wrong_passphrase_is_refused_before_the_host_hears_of_it(fleet):
         assert fleet.sent == []
 
 
-def test_bad_input_is_refused_before_the_host_hears_of_it(fleet):
+def test_invalid_input_is_rejected_before_the_host_is_contacted(fleet):
     fleet.make_authority()
     result = fleet.run(fleet.entry("x", profile="server", subject_alternative_names=["IP:172.17.0.1:2376"]))
     assert result["failed"]
@@ -131,7 +135,7 @@ def test_bad_input_is_refused_before_the_host_hears_of_it(fleet):
     assert fleet.sent == []
 
 
-def test_a_relative_path_of_the_authority_is_refused(fleet):
+def test_a_relative_path_of_the_authority_is_rejected(fleet):
     result = fleet.run(fleet.server(), ca_directory="pki/ca")
     assert result["failed"]
     assert "ca_directory" in result["msg"]
@@ -145,7 +149,7 @@ def test_without_an_authority_the_module_to_run_is_named(fleet):
     assert fleet.tree() == set()
 
 
-def test_a_lost_key_of_the_authority_stops_only_what_needs_it(fleet):
+def test_a_missing_key_of_the_authority_is_an_error_only_if_it_is_needed(fleet):
     fleet.make_authority()
     fleet.run(fleet.server())
     (fleet.authority / "ca.key").unlink()
@@ -157,7 +161,7 @@ def test_a_lost_key_of_the_authority_stops_only_what_needs_it(fleet):
     assert fleet.tree() == FILES
 
 
-def test_failures_of_the_module_come_through_as_they_are(fleet):
+def test_errors_of_the_module_are_returned_unchanged(fleet):
     fleet.make_authority()
     result = fleet.run(fleet.client(owner="nobody-of-this-name"))
     assert result["failed"]
@@ -165,7 +169,7 @@ def test_failures_of_the_module_come_through_as_they_are(fleet):
     assert len(fleet.sent) == 1
 
 
-def test_an_interruption_between_the_round_trips_is_mended_by_the_next_run(fleet):
+def test_the_next_run_recovers_from_an_interruption_between_the_round_trips(fleet):
     fleet.make_authority()
     fleet.interrupt = True
     assert fleet.run(fleet.server())["unreachable"]
@@ -175,23 +179,84 @@ def test_an_interruption_between_the_round_trips_is_mended_by_the_next_run(fleet
     assert fleet.tree() == FILES
 
 
-def test_another_authority_reissues_everything_at_once(fleet):
-    fleet.make_authority()
-    fleet.run(fleet.server(), fleet.client())
+def use_another_authority(fleet):
     fleet.authority = fleet.authority.with_name("other")
     fleet.make_authority(common_name="Other")
-    result = fleet.run(fleet.server(), fleet.client())
+
+
+def record_of(fleet):
+    return fleet.state / certificate_record.NAME
+
+
+def contents(fleet):
+    return {path: path.read_bytes() for path in fleet.etc.rglob("*") if path.is_file()}
+
+
+def test_an_authority_that_works_is_replaced_only_if_the_task_says_so(fleet, capfd):
+    fleet.make_authority()
+    fleet.run(fleet.server(), fleet.client())
+    before, record = contents(fleet), record_of(fleet).read_bytes()
+    use_another_authority(fleet)
+    for certificates in ([fleet.client()], [fleet.client("new"), fleet.server()]):
+        for check_mode in (True, False):
+            refused = fleet.run(*certificates, check_mode=check_mode)
+            assert "has valid certificates of CN=wormhole.docker CA (SHA-256 " in refused["msg"]
+            assert "which is another authority than that of this task, CN=Other (SHA-256 " in refused["msg"]
+            assert (contents(fleet), record_of(fleet).read_bytes()) == (before, record)
+    result = fleet.run(fleet.server(), fleet.client(), ca_replace=True)
     assert [(reason["subject"], reason["code"]) for reason in result["reasons"]] == [
-        ("dockerd", "wrong_issuer"),
-        ("dockerd", "trust_bundle_outdated"),
-        ("jenkins", "wrong_issuer"),
-        ("jenkins", "trust_bundle_outdated"),
+        (name, code)
+        for name in ("dockerd", "jenkins")
+        for code in ("wrong_issuer", "trust_bundle_outdated", "authority_replaced")
     ]
+    assert capfd.readouterr().err.count("Clients with its certificates cannot connect") == 2
     assert result["restart_required"]
     assert not fleet.run(fleet.server(), fleet.client())["changed"]
 
 
-def test_a_clients_change_restarts_nothing(fleet):
+def test_without_an_authority_that_of_another_controller_stays(fleet):
+    fleet.make_authority()
+    fleet.run(fleet.server())
+    before = contents(fleet)
+    fleet.authority = fleet.authority.with_name("missing")
+    assert "which does not exist yet" in fleet.check(fleet.server())["msg"]
+    assert "which does not exist yet" in fleet.run(fleet.server())["msg"]
+    assert contents(fleet) == before
+    assert fleet.check(fleet.server(), ca_replace=True)["changed"]
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_files_that_this_collection_did_not_create_stay(fleet, replaces):
+    fleet.make_authority()
+    fleet.run(fleet.client())
+    shutil.copytree(fleet.etc / "jenkins", fleet.etc / "dockerd")
+    record_of(fleet).unlink()
+    use_another_authority(fleet)
+    fleet.etc.joinpath("lone").mkdir()
+    fleet.etc.joinpath("lone/key.pem").write_text("a key")
+    before = contents(fleet)
+    for name, files in (("dockerd", "ca.pem, cert.pem, key.pem"), ("lone", "key.pem")):
+        for state in ("present", "absent"):
+            refused = fleet.run(fleet.client(name, state=state), ca_replace=replaces)
+            assert f"{fleet.etc}/{name} holds {files}, which this collection did not create" in refused["msg"]
+            assert contents(fleet) == before
+            assert not record_of(fleet).exists()
+
+
+def test_a_certificate_of_the_same_name_and_authority_is_adopted_and_another_is_not(fleet):
+    fleet.make_authority()
+    fleet.run(fleet.client())
+    record_of(fleet).unlink()
+    before = contents(fleet)
+    refused = fleet.run(fleet.client(common_name="other"))
+    assert "did not create (CN=jenkins, issued by CN=wormhole.docker CA)" in refused["msg"]
+    assert contents(fleet) == before
+    (fleet.etc / "jenkins/key.pem").unlink()
+    assert fleet.run(fleet.client())["changed"]
+    assert not fleet.run(fleet.client())["changed"]
+
+
+def test_a_change_of_a_client_requires_no_restart(fleet):
     fleet.make_authority()
     assert not fleet.run(fleet.client())["restart_required"]
 
@@ -215,10 +280,10 @@ def test_a_hundred_identities_take_two_round_trips_then_one(fleet):
     assert len(keys) == 100
 
 
-# --- certificate_authority through its module ---------------------------------------------------------------------
+# --- certificate_authority through its module -----------------------------------------------------
 
 
-def test_an_authority_is_predicted_made_and_left_alone(fleet):
+def test_an_authority_is_predicted_created_and_then_unchanged(fleet):
     predicted = fleet.make_authority(check_mode=True)
     assert not fleet.authority.exists()
     made = fleet.make_authority()
@@ -231,7 +296,7 @@ def test_an_authority_is_predicted_made_and_left_alone(fleet):
     assert again["subject"] == "CN=wormhole.docker CA"
 
 
-def test_an_empty_passphrase_is_refused(fleet):
+def test_an_empty_passphrase_is_rejected(fleet):
     result = fleet.make_authority(passphrase="")
     assert result["failed"]
     assert "passphrase" in result["msg"]
@@ -239,6 +304,7 @@ def test_an_empty_passphrase_is_refused(fleet):
 
 
 def test_no_result_of_the_authority_holds_its_key_or_passphrase(fleet):
-    result = json.dumps(fleet.make_authority(passphrase=PASSPHRASE))
-    assert "PRIVATE" not in result
-    assert PASSPHRASE not in result
+    result = fleet.make_authority(passphrase=PASSPHRASE)
+    assert result["invocation"]
+    assert "PRIVATE" not in json.dumps(result)
+    assert PASSPHRASE not in show(result)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""tls_certificates with state absent: a host is given back as it was, and what is somebody else's stays."""
+"""Module tls_certificates with state absent: created files are removed, and others stay."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import stat
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.action import tls_certificates as tls_certificates_action
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import (
-    certificate_record,
-    certificate_removal,
-    x509,
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
+    record as certificate_record,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
+    removal as certificate_removal,
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import Fleet
 
@@ -58,7 +60,7 @@ def snapshot(home):
     return found
 
 
-def test_a_host_is_given_back_as_it_was(fleet, tmp_path):
+def test_a_host_is_restored_to_its_original_state(fleet, tmp_path):
     before = snapshot(tmp_path)
     fleet.run(fleet.server(), fleet.client(directory=str(fleet.etc / "deep/er/jenkins")))
     predicted = absent(fleet, check_mode=True)
@@ -74,15 +76,15 @@ def test_a_host_is_given_back_as_it_was(fleet, tmp_path):
     assert snapshot(tmp_path) == before
 
 
-def test_a_host_on_which_nothing_was_made_stays_as_it_is(fleet, tmp_path):
+def test_a_host_without_created_certificates_is_unchanged(fleet, tmp_path):
     before = snapshot(tmp_path)
     assert not absent(fleet)["changed"]
     assert not absent(fleet, check_mode=True)["changed"]
     assert snapshot(tmp_path) == before
 
 
-def test_neither_an_authority_nor_a_library_is_needed(provisioned, monkeypatch):
-    monkeypatch.setattr(x509, "require", lambda: pytest.fail("the library was asked for"))
+def test_removal_requires_neither_an_authority_nor_a_library(provisioned, monkeypatch):
+    monkeypatch.setattr(decoding, "require", lambda: pytest.fail("the library was asked for"))
     for path in provisioned.authority.iterdir():
         path.unlink()
     assert absent(provisioned, ca_directory=str(provisioned.authority))["changed"]
@@ -90,7 +92,7 @@ def test_neither_an_authority_nor_a_library_is_needed(provisioned, monkeypatch):
     assert "ca_directory" not in json.dumps(provisioned.sent)
 
 
-def test_only_what_is_below_the_directories_goes(provisioned):
+def test_only_certificates_below_the_directories_are_removed(provisioned):
     done = absent(provisioned, directories=[str(provisioned.etc / "jenkins") + "/"])
     assert [reason["subject"] for reason in done["reasons"]] == [str(provisioned.etc / "jenkins")] * 2
     assert not any(name.startswith("jenkins") for name in provisioned.tree())
@@ -99,7 +101,7 @@ def test_only_what_is_below_the_directories_goes(provisioned):
     assert provisioned.tree() == set()
 
 
-def test_what_is_somebody_elses_stays_and_is_named(provisioned):
+def test_unmanaged_files_stay_and_are_reported(provisioned):
     etc = provisioned.etc
     (etc / "dockerd/notes.txt").write_text("mine")
     (etc / "theirs").mkdir()
@@ -130,7 +132,7 @@ def test_what_is_somebody_elses_stays_and_is_named(provisioned):
     assert provisioned.tree() == left - {"dockerd", "dockerd/notes.txt"}
 
 
-def test_a_directory_that_was_there_before_stays(fleet):
+def test_an_existing_directory_stays(fleet):
     (fleet.etc / "jenkins").mkdir(parents=True)
     fleet.run(fleet.client(), fleet.server())
     assert absent(fleet)["left"] == {}
@@ -138,7 +140,7 @@ def test_a_directory_that_was_there_before_stays(fleet):
     assert not fleet.state.exists()
 
 
-def test_a_link_that_somebody_put_there_is_not_followed(provisioned, tmp_path):
+def test_a_symbolic_link_is_not_followed(provisioned, tmp_path):
     key = provisioned.etc / "jenkins/key.pem"
     key.rename(tmp_path / "key.pem")
     key.symlink_to(tmp_path / "key.pem")
@@ -148,7 +150,7 @@ def test_a_link_that_somebody_put_there_is_not_followed(provisioned, tmp_path):
 
 
 @pytest.mark.parametrize(("key", "name"), [("tlscert", "cert.pem"), ("tlscacert", "ca.pem")])
-def test_what_the_engine_names_is_refused_before_anything_goes(provisioned, config, key, name):
+def test_files_named_in_daemon_json_are_rejected_before_anything_is_removed(provisioned, config, key, name):
     before = provisioned.tree()
     config.write_text(json.dumps({key: str(provisioned.etc / "dockerd" / name)}))
     refused = absent(provisioned)
@@ -156,7 +158,7 @@ def test_what_the_engine_names_is_refused_before_anything_goes(provisioned, conf
     assert key in refused["msg"]
     assert "would not start" in refused["msg"]
     assert provisioned.tree() == before
-    # An earlier task of a play in check mode has not taken the key out: what is going to be is predicted all the same.
+    # In check mode, an earlier task has only predicted that it removes the key.
     predicted = absent(provisioned, check_mode=True)
     assert predicted["changed"]
     assert key in json.dumps(predicted["reasons"])
@@ -166,7 +168,7 @@ def test_what_the_engine_names_is_refused_before_anything_goes(provisioned, conf
     assert provisioned.tree() == set()
 
 
-def test_what_an_interrupted_run_left_goes_too(fleet):
+def test_leftovers_of_an_interrupted_run_are_removed_too(fleet):
     fleet.interrupt = True
     fleet.run(fleet.server(), fleet.client())
     assert {".dockerd.pending/key.pem", ".jenkins.pending/key.pem"} < fleet.tree()
@@ -185,11 +187,11 @@ def test_a_certificate_without_a_record_is_recorded_by_the_next_run(provisioned)
     assert not mended["restart_required"]
     assert not provisioned.run(*certificates)["changed"]
     absent(provisioned)
-    # Whether the directories were there before, nobody knows any more.
+    # It is unknown whether the directories existed before.
     assert provisioned.tree() == {"dockerd", "jenkins", "backup"}
 
 
-def test_what_is_renewed_reissued_and_removed_by_name_is_recorded_too(provisioned):
+def test_renewed_reissued_and_removed_certificates_are_recorded(provisioned):
     fleet = provisioned
     fleet.run(fleet.server(key_type="ed25519"), fleet.client(common_name="other"))
     fleet.run(fleet.client("backup", state="absent"))
@@ -213,20 +215,20 @@ def test_the_record_is_for_root_and_holds_no_key(provisioned):
     assert "PRIVATE" not in record.read_text()
 
 
-def test_what_others_keep_beside_the_record_stays(provisioned):
+def test_other_files_beside_the_record_stay(provisioned):
     (provisioned.state / "listener").mkdir()
     absent(provisioned)
     assert os.listdir(provisioned.state) == ["listener"]
 
 
-def test_a_record_that_is_something_else_is_named(provisioned):
+def test_an_invalid_record_is_reported(provisioned):
     (provisioned.state / "certificates.json").write_text("oops")
     refused = absent(provisioned)
     assert refused["failed"]
     assert "certificates.json" in refused["msg"]
 
 
-def test_what_another_user_than_root_makes_is_not_recorded(fleet, monkeypatch):
+def test_certificates_of_other_users_are_not_recorded(fleet, monkeypatch):
     monkeypatch.setattr(certificate_record, "is_kept", lambda: False)
     assert fleet.run(fleet.client())["changed"]
     assert not fleet.run(fleet.client())["changed"]
@@ -249,7 +251,7 @@ def test_what_another_user_than_root_makes_is_not_recorded(fleet, monkeypatch):
         ({"state": "gone"}, "state"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused(fleet, options, complaint):
+def test_invalid_options_are_rejected(fleet, options, complaint):
     refused = fleet.run_task(tls_certificates_action, options)
     assert refused["failed"]
     assert complaint in refused["msg"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's half of wormhole_container; the host's half answers what it was called with."""
+"""The action plugin of wormhole_container; a fake module returns its arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TASK = {"name": "agent", "image": "busybox", "transport": "unix"}
 
 
 class Controller:
-    """Runs tasks, and records what went to the host."""
+    """Run tasks, and record what is sent to the host."""
 
     def __init__(self):
         self.sent = []
@@ -41,7 +41,7 @@ def controller():
     return Controller()
 
 
-def test_the_host_gets_the_texts_that_it_needs_and_the_result_does_not_repeat_them(controller, monkeypatch):
+def test_internal_options_are_sent_and_not_returned(controller, monkeypatch):
     monkeypatch.setattr(
         wormhole_container.ActionModule, "TEXTS", {"program": "LICENSES/GPL-3.0-or-later.txt"}
     )
@@ -50,18 +50,18 @@ def test_the_host_gets_the_texts_that_it_needs_and_the_result_does_not_repeat_th
     assert result["invocation"]["module_args"] == TASK
 
 
-def test_a_task_cannot_give_such_a_text(controller, monkeypatch):
+def test_a_task_cannot_set_an_internal_option(controller, monkeypatch):
     monkeypatch.setattr(
         wormhole_container.ActionModule, "TEXTS", {"program": "LICENSES/GPL-3.0-or-later.txt"}
     )
     result = controller.run(program="rm -rf /")
     assert result["failed"]
-    assert result["msg"].startswith("program: expected to be left out")
+    assert result["msg"].startswith("program is internal. Remove it from the task")
     assert controller.sent == []
 
 
 def test_a_task_without_an_image_needs_no_authority(controller):
-    # Neither identity nor authority: the container keeps what it has.
+    # The container keeps its identity.
     result = controller.run(image=None, transport="tls", state="stopped")
     assert not result.get("failed"), result
     assert [set(sent) - {"discover_program"} for sent in controller.sent] == [{*TASK, "state"}]

@@ -2,32 +2,34 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Both halves of wormhole_container together, against the fake engine and real certificates."""
+"""Action plugin and module of wormhole_container, with the fake engine and real certificates."""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import json
 import os
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.action import wormhole_container as action
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import (
-    certificate_record,
-    identity_host,
-    x509,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._adapters import managed_wormhole as managed
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import (
     ApplyFailed,
     EngineUnavailable,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
+    record as certificate_record,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.ownership import Accepted
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import launch
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.io import identity as identity_host
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_container as module
 from ansible_collections.wormhole.docker.tests.unit.plugins.action import fleet as fleets
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._adapters.fake_engine import (
+from ansible_collections.wormhole.docker.tests.unit.plugins.action.wormhole_host import make_host
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.fake import (
     IMAGE,
     NONROOT_IMAGE,
-    FakeEngine,
     make_image,
 )
 
@@ -35,57 +37,9 @@ PASSPHRASE = fleets.PASSPHRASE
 FILES = {"agent", "agent/ca.pem", "agent/cert.pem", "agent/key.pem"}
 
 
-class Host(fleets.Fleet):
-    """A controller, and a host with an engine and a listener. Whose files are is noted, and not done: that needs root."""
-
-    def __init__(self, home, monkeypatch):
-        super().__init__(home)
-        self.engine = FakeEngine()
-        self.owners = {}
-        units = home / "units"
-        units.mkdir()
-        (units / "wormhole-docker-172.17.0.1:2376.socket").write_text(
-            "[Socket]\nListenStream=172.17.0.1:2376\n"
-        )
-        monkeypatch.setitem(fleets.MODULES, action.ActionModule.MODULE, module)
-        monkeypatch.setattr(module, "open_engine", lambda params: self.engine)
-        monkeypatch.setattr(module, "traverse", lambda pid, spec, wiring: None)
-        monkeypatch.setattr(managed.WormholeHost.__init__, "__kwdefaults__", {"unit_directory": str(units)})
-        monkeypatch.setattr(
-            managed.ManagedWormhole.__init__, "__kwdefaults__", {"unit_directory": str(units)}
-        )
-        monkeypatch.setattr(certificate_record, "directory", lambda: str(self.state))
-        monkeypatch.setattr(certificate_record, "is_kept", lambda: True)
-
-    def launch(self, check_mode=False, **options):
-        arguments = {
-            "name": "agent",
-            "image": IMAGE,
-            "user": str(os.geteuid()),
-            "identity_directory": str(self.etc / "agent"),
-            **self.source(options),
-            **options,
-        }
-        arguments = {name: value for name, value in arguments.items() if value is not None}
-        return self.run_task(action, arguments, check_mode)
-
-    def serial(self):
-        return x509.read_certificate((self.etc / "agent" / "cert.pem").read_bytes()).serial
-
-
 @pytest.fixture
 def host(tmp_path, monkeypatch):
-    # The group of an identity's files is root's, which only root can give.
-    monkeypatch.setattr(
-        "ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_identity.GROUP", os.getegid()
-    )
-    monkeypatch.setattr(
-        "ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole_identity.owned.__defaults__",
-        (os.getegid(),),
-    )
-    host = Host(tmp_path, monkeypatch)
-    host.make_authority()
-    return host
+    return make_host(tmp_path, monkeypatch)
 
 
 def test_two_round_trips_if_the_identity_is_issued_and_one_if_nothing_is(host):
@@ -112,7 +66,7 @@ def test_check_mode_on_a_virgin_host_predicts_the_run_and_touches_nothing(host):
     }
 
 
-def test_check_mode_assumes_that_an_authority_is_going_to_be_made(host):
+def test_check_mode_assumes_that_an_authority_will_be_created(host):
     host.authority = host.authority.with_name("later")
     assert host.launch(check_mode=True)["changed"]
     failed = host.launch()
@@ -121,7 +75,7 @@ def test_check_mode_assumes_that_an_authority_is_going_to_be_made(host):
     assert (host.tree(), host.engine.names()) == (set(), {})
 
 
-def test_a_bare_task_uses_the_authority_that_the_role_makes(host, tmp_path, monkeypatch):
+def test_the_default_authority_is_that_of_the_role(host, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".wormhole").mkdir()
     host.authority.rename(tmp_path / ".wormhole" / "ca")
@@ -141,14 +95,14 @@ def test_a_renewal_leaves_the_container_as_it_is_and_keeps_the_key(host):
 
 
 @pytest.mark.parametrize("options", [{"transport": "unix"}, {"state": "absent", "image": None}])
-def test_where_no_identity_is_made_no_authority_is_read(host, options):
+def test_no_authority_is_read_if_no_identity_is_issued(host, options):
     result = host.launch(ca_directory="/nowhere", ca_passphrase=PASSPHRASE, **options)
     assert not result.get("failed"), result
     assert len(host.sent) == 1
     assert "authority" not in host.sent[0]
 
 
-def test_no_key_and_no_passphrase_goes_over_the_wire(host, tmp_path):
+def test_no_key_and_no_passphrase_is_sent_to_the_host(host, tmp_path):
     host.authority = tmp_path / "locked"
     host.make_authority(passphrase=PASSPHRASE)
     content = {
@@ -178,7 +132,7 @@ def test_it_is_signed_where_the_authority_is(host):
     assert not host.launch(authority=public)["changed"]
 
 
-def test_bad_input_is_refused_before_the_host_hears_of_it(host):
+def test_malformed_input_is_rejected_on_the_controller(host):
     for options in (
         {"identity_validity_days": 0},
         {"name": "a b"},
@@ -189,7 +143,7 @@ def test_bad_input_is_refused_before_the_host_hears_of_it(host):
         assert host.sent == []
 
 
-def test_what_is_missing_besides_is_told_before_a_key_is_made(host):
+def test_missing_requirements_are_reported_before_a_key_is_created(host):
     failed = host.launch(networks=[{"name": "later"}])
     assert "there is no network later" in failed["msg"]
     assert "image" in host.launch(image="absent:1", pull="never")["msg"]
@@ -205,7 +159,7 @@ def test_a_container_that_cannot_be_created_leaves_no_identity(host, failing):
     assert not host.launch().get("failed")
 
 
-def test_an_identity_that_was_there_survives_a_container_that_cannot_be_created(host):
+def test_an_existing_identity_survives_a_container_that_cannot_be_created(host):
     host.launch()
     serial = host.serial()
     host.engine.remove_container("agent", force=True)
@@ -232,7 +186,7 @@ ABSENT = {"state": "absent", "image": None, "user": None}
 
 
 @pytest.mark.parametrize("made", [{"transport": "unix"}, {"identity_managed": False}, None])
-def test_an_identity_of_somebody_else_stays_when_a_wormhole_of_its_name_goes(host, made):
+def test_an_unmanaged_identity_is_kept_when_the_wormhole_is_removed(host, made):
     host.run(host.client("agent"))
     if made is not None:
         assert not host.launch(**made).get("failed")
@@ -242,7 +196,7 @@ def test_an_identity_of_somebody_else_stays_when_a_wormhole_of_its_name_goes(hos
     assert host.tree() == FILES
 
 
-def test_an_identity_goes_although_its_container_has_gone_without_it(host):
+def test_an_identity_is_removed_although_its_container_is_already_removed(host):
     host.launch()
     host.engine.remove_container("agent", force=True)
     removed = host.launch(**ABSENT)
@@ -250,7 +204,7 @@ def test_an_identity_goes_although_its_container_has_gone_without_it(host):
     assert (host.tree(), host.state.exists()) == (set(), False)
 
 
-def test_an_identity_that_was_handed_to_somebody_else_is_theirs_once_the_container_says_so(host):
+def test_an_identity_becomes_unmanaged_once_the_container_is_recreated_so(host):
     host.launch()
     host.launch(identity_managed=False, recreate=True)
     host.launch(**ABSENT)
@@ -258,7 +212,7 @@ def test_an_identity_that_was_handed_to_somebody_else_is_theirs_once_the_contain
     assert host.tree() == FILES
 
 
-def test_what_was_not_made_here_stays_and_is_told(host, monkeypatch):
+def test_unmanaged_files_are_kept_and_reported(host, monkeypatch):
     told = []
     monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: told.append(text))
     host.launch()
@@ -266,10 +220,19 @@ def test_what_was_not_made_here_stays_and_is_told(host, monkeypatch):
     removed = host.launch(state="absent", image=None)
     assert host.tree() == {"agent", "agent/notes"}
     assert removed["left"] == {f"{host.etc}/agent": ["notes"]}
-    assert told == [f"{host.etc}/agent stays with what was not made by this module: notes"]
+    assert told == [
+        f"{host.etc}/agent is kept, because it contains files that this collection did not create: notes"
+    ]
 
 
-def test_an_identity_that_somebody_elses_container_mounts_stays(host):
+def test_files_that_a_container_without_its_identity_leaves_are_reported(host, monkeypatch):
+    monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: None)
+    assert host.launch()["left"] == {}
+    (host.etc / "agent" / "notes").write_text("mine")
+    assert host.launch(transport="unix")["left"] == {f"{host.etc}/agent": ["notes"]}
+
+
+def test_an_identity_that_another_container_mounts_is_kept(host):
     host.launch()
     body = {"Image": IMAGE, "HostConfig": {"Binds": [f"{host.etc}/agent:/x:ro"]}}
     host.engine.create_container("theirs", body)
@@ -284,7 +247,7 @@ def test_wormholes_of_different_users_do_not_share_an_identity(host):
     host.launch()
     refused = host.launch(name="second", identity="agent", user="4321")
     assert refused["error"]["kind"] == "Refused"
-    assert f"agent, which runs as user {os.geteuid()}" in refused["msg"]
+    assert f"agent, whose user is {os.geteuid()}" in refused["msg"]
     by_name = host.launch(name="second", identity="agent", user="ci")
     assert by_name["error"]["kind"] == "Refused"
     assert host.engine.names() == {"agent": "running"}
@@ -310,20 +273,20 @@ def test_an_unchanged_wormhole_costs_the_engine_no_more_than_one_without_an_iden
     assert counts["tls"] == counts["unix"]
 
 
-# --- who owns it ---------------------------------------------------------------------------------------------------
+# --- the owner ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def given(host, monkeypatch):
-    """What was given to whom, in order: the user of the directory's key, and what happened in the engine before."""
+    """The owners that were set, in order, each with the engine's actions before it."""
     happened = []
 
-    def give(keeper, identity):
+    def give(identity):
         happened.append((identity.uid, [method for method, _subject in host.engine.calls]))
 
-    monkeypatch.setattr(identity_host.ManagedIdentity, "_give", give)
-    # Nothing is changed in truth, so the run does not find what it has wanted.
-    monkeypatch.setattr(module, "execute", _once)
+    monkeypatch.setattr(identity_host, "give", give)
+    # No owner is really set, so the run does not converge.
+    monkeypatch.setattr(launch, "execute", _once)
     return happened
 
 
@@ -336,21 +299,25 @@ def _once(*, check_mode, subject, observe, plan, apply, describe):
 
 @pytest.mark.parametrize(
     "options, uid",
-    [({"user": "ci"}, 1234), ({"user": "77"}, 77), ({"image": NONROOT_IMAGE, "user": None}, 1234)],
+    [
+        ({"user": "ci"}, 1234),
+        ({"user": "77"}, 77),
+        ({"image": NONROOT_IMAGE, "user": None}, 1234),
+        ({"user": "root", "identity_owner": "ci"}, 1234),
+        ({"user": "root", "identity_owner": "77:0"}, 77),
+    ],
 )
 def test_an_identity_is_handed_over_once_the_container_is_created_and_before_it_is_started(
     host, given, options, uid
 ):
-    # Issued beforehand, for whom this process can issue it.
+    # Issued before, for the user of this process.
     host.run(host.client("agent"))
     result = host.launch(**options)
     assert not result.get("failed"), result
     assert given == [(uid, ["create_container"])]
 
 
-def test_a_container_that_is_replaced_has_its_identity_until_it_is_stopped_and_if_its_successor_fails(
-    host, given
-):
+def test_a_replaced_container_keeps_its_identity_until_it_is_stopped_and_if_the_new_one_fails(host, given):
     host.run(host.client("agent"))
     host.launch()
     given.clear()
@@ -360,31 +327,39 @@ def test_a_container_that_is_replaced_has_its_identity_until_it_is_stopped_and_i
         EngineUnavailable("the engine", found="a failure of this test")
     ]
     failed = host.launch(user="ci", image="next:1")
-    assert "former container runs as before" in failed["msg"]
+    assert "previous container runs as before" in failed["msg"]
     (first, calls), (second, later) = given
     assert (first, second) == (1234, os.geteuid())
-    assert calls == ["rename_container", "create_container", "stop_container"]
-    assert later[-3:] == ["start_container", "remove_container", "rename_container"]
+    assert calls == ["create_container", "stop_container", "rename_container", "rename_container"]
+    assert later[-3:] == ["start_container", "stop_container", "rename_container"]
+    after = [method for method, _subject in host.engine.calls[len(later) :]]
+    assert after == ["rename_container", "start_container", "remove_container"]
 
 
-def test_what_is_handed_over_in_part_is_taken_back(host, given, monkeypatch):
+def test_an_owner_whom_the_image_does_not_know_costs_nothing(host):
+    failed = host.launch(identity_owner="jenkins")
+    assert "jenkins" in failed["msg"]
+    assert (host.engine.names(), host.tree()) == ({}, set())
+
+
+def test_an_incomplete_handover_is_undone(host, given, monkeypatch):
     host.run(host.client("agent"))
     host.launch()
     given.clear()
-    give = identity_host.ManagedIdentity._give
+    give = identity_host.give
 
-    def give_in_part(keeper, identity):
-        give(keeper, identity)
+    def give_in_part(identity):
+        give(identity)
         if identity.uid == 77:
             raise ApplyFailed("key.pem", found="a failure of this test")
 
-    monkeypatch.setattr(identity_host.ManagedIdentity, "_give", give_in_part)
+    monkeypatch.setattr(identity_host, "give", give_in_part)
     failed = host.launch(user="77")
-    assert "former container runs as before" in failed["msg"]
+    assert "previous container runs as before" in failed["msg"]
     assert [uid for uid, _calls in given] == [77, os.geteuid()]
 
 
-def test_a_wormhole_whose_former_container_cannot_be_removed_keeps_its_new_identity(host):
+def test_a_wormhole_whose_previous_container_cannot_be_removed_keeps_its_new_identity(host):
     host.launch(transport="unix")
     host.engine.failures["remove_container"] = [
         EngineUnavailable("the engine", found="a failure of this test")
@@ -397,9 +372,7 @@ def test_a_wormhole_whose_former_container_cannot_be_removed_keeps_its_new_ident
     assert host.engine.names() == {"agent": "running"}
 
 
-def test_a_container_that_is_exempt_from_mapped_users_keeps_its_identity_though_the_task_does_not_say_so_again(
-    host, monkeypatch
-):
+def test_a_container_with_host_users_keeps_its_identity_if_the_task_leaves_the_option_out(host, monkeypatch):
     info = host.engine.info()
     mapped = {"SecurityOptions": ["name=userns"], "DockerRootDir": "/var/lib/docker/100000.100000"}
     monkeypatch.setattr(host.engine, "info", lambda: {**info, **mapped})
@@ -410,7 +383,7 @@ def test_a_container_that_is_exempt_from_mapped_users_keeps_its_identity_though_
     assert (second.get("failed"), second["changed"]) == (None, False), second
 
 
-def test_an_identity_that_cannot_be_discarded_hides_no_failure(host, monkeypatch):
+def test_a_failed_cleanup_does_not_hide_the_first_error(host, monkeypatch):
     def fail(plan):
         raise ApplyFailed("key.pem", found="another failure of this test")
 
@@ -422,3 +395,103 @@ def test_an_identity_that_cannot_be_discarded_hides_no_failure(host, monkeypatch
     assert failed["msg"].startswith("the engine: found a failure of this test")
     assert host.tree() == FILES
     assert not host.launch().get("failed")
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_an_identity_is_given_back_to_a_restored_container_only_if_it_is_recorded(
+    host, given, monkeypatch, recorded
+):
+    host.launch()
+    previous = host.engine.find_container("agent")["Id"]
+    host.engine.rename_container(previous, "agent.wormhole-former")
+    given.clear()
+    if not recorded:
+        certificate_record.update(lambda record: record.without_identity(str(host.etc / "agent")))
+    restored = host.launch(image=None, user=None)
+    assert not restored.get("failed"), restored
+    assert host.engine.names() == {"agent": "running"}
+    assert [uid for uid, _calls in given] == ([os.geteuid()] if recorded else [])
+
+
+def use_another_authority(host):
+    host.authority = host.authority.with_name("other")
+    host.make_authority(common_name="Other")
+
+
+def accept(host):
+    """Make the engine accept the clients of the present authority only."""
+    anchors = decoding.read_bundle((host.authority / "ca.pem").read_bytes())
+    host.accepted = Accepted("/etc/wormhole/server/ca.pem", anchors)
+
+
+def test_an_identity_of_another_authority_that_works_is_kept(host, capfd):
+    host.launch()
+    serial = host.serial()
+    use_another_authority(host)
+    for check_mode in (True, False):
+        refused = host.launch(check_mode=check_mode)
+        assert "has valid certificates of CN=wormhole.docker CA (SHA-256 " in refused["msg"]
+        assert host.serial() == serial
+    result = host.launch(ca_replace=True)
+    assert "identity_authority_replaced" in [reason["code"] for reason in result["reasons"]]
+    assert "Clients with its certificates cannot connect" in capfd.readouterr().err
+    assert host.serial() != serial
+
+
+def test_an_identity_that_its_engine_would_not_accept_is_not_issued(host):
+    accept(host)
+    assert host.launch()["changed"]
+    serial = host.serial()
+    use_another_authority(host)
+    for name in ("agent", "new"):
+        options = {"name": name, "identity_directory": str(host.etc / name)}
+        refused = host.launch(ca_replace=True, **options)
+        assert (
+            "the engine of this host accepts only clients of CN=wormhole.docker CA (SHA-256 "
+            in refused["msg"]
+        )
+        assert (host.serial(), host.tree()) == (serial, FILES)
+    assert (
+        "accepts only clients of"
+        in host.launch(True, name="new", identity_directory=str(host.etc / "new"))["msg"]
+    )
+    # In check mode, an earlier task may be about to change the engine.
+    assert host.launch(True, ca_replace=True)["changed"]
+    accept(host)
+    assert host.launch(ca_replace=True)["changed"]
+
+
+def test_check_mode_expects_an_earlier_task_to_replace_an_expired_authority(host):
+    accept(host)
+    past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
+    expired = tuple(dataclasses.replace(anchor, not_after=past) for anchor in host.accepted.anchors)
+    host.accepted = dataclasses.replace(host.accepted, anchors=expired)
+    use_another_authority(host)
+    assert host.launch(check_mode=True).get("changed")
+    assert "accepts only clients of" in host.launch()["msg"]
+    assert host.tree() == set()
+
+
+def test_check_mode_expects_an_earlier_task_to_replace_adopted_keys(host):
+    accept(host)
+    use_another_authority(host)
+    for unit in host.units.iterdir():
+        unit.unlink()
+    assert host.launch(check_mode=True).get("changed")
+    assert "dockerd listens nowhere" in host.launch()["msg"]
+    assert host.tree() == set()
+
+
+def test_an_identity_directory_with_other_files_is_rejected(host):
+    (host.etc / "agent").mkdir(parents=True)
+    (host.etc / "agent/ca.pem").write_text("of others")
+    assert "which this collection did not create" in host.launch()["msg"]
+    assert (host.etc / "agent/ca.pem").read_text() == "of others"
+
+
+def test_a_name_that_is_too_long_for_an_identity_is_rejected_with_the_option_that_helps(host):
+    long = "a" * 65
+    refused = host.launch(name=long)
+    assert refused["msg"].startswith("identity: expected 1 to 64 printable characters")
+    assert refused["msg"].endswith("Set the option identity to a shorter or simpler one")
+    assert host.launch(name=long, identity="short")["changed"]

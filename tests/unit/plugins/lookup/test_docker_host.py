@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lookup hands over; what it finds is told by test_engine_finder.py."""
+"""The lookup's options and errors; the search itself is tested in _client/io/test_finder.py."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import yaml
 from ansible.errors import AnsibleLookupError
 
 from ansible_collections.wormhole.docker.plugins.lookup import docker_host
-from ansible_collections.wormhole.docker.plugins.module_utils._core.engine_search import Candidate
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import EngineUnavailable
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import EngineUnavailable
+from ansible_collections.wormhole.docker.plugins.module_utils._client.search import Candidate
 
 DEFAULTS = {
     name: option.get("default")
@@ -34,7 +34,7 @@ def lookup(monkeypatch):
 
         monkeypatch.setattr(docker_host, "find_engine", find)
         plugin = docker_host.LookupModule()
-        # Ansible's loader, which is not part of a unit test, reads them from the documentation too.
+        # Ansible's loader reads them from the documentation, which is not part of a unit test.
         monkeypatch.setattr(plugin, "set_options", lambda **_given: None)
         monkeypatch.setattr(plugin, "get_option", {**DEFAULTS, **options}.__getitem__)
         return plugin.run(list(terms), {}, **options), asked
@@ -54,8 +54,8 @@ def test_options_of_community_docker_on_request(lookup):
     assert (asked["port"], asked["certificate_path"]) == (12376, "/mine")
 
 
-def test_what_is_wrong_is_told_as_a_lookup_does(lookup):
+def test_errors_are_lookup_errors(lookup):
     with pytest.raises(AnsibleLookupError, match="wormhole.docker.docker_host: nowhere"):
         lookup(EngineUnavailable("nowhere"))
-    with pytest.raises(AnsibleLookupError, match="expected no terms"):
+    with pytest.raises(AnsibleLookupError, match="takes no terms"):
         lookup(TLS, "tcp://172.17.0.1")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the options of wormhole_container are tested, by the module's own specification; what is not says why."""
+"""Every option of wormhole_container is documented and tested, or gives a reason why not."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.wormhole.docker.plugins.doc_fragments import container
+from ansible_collections.wormhole.docker.plugins.module_utils._container import attachments
+from ansible_collections.wormhole.docker.plugins.module_utils._container.options import arguments
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import WORMHOLE_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole import fixed_options
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_container
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.test_container_options import (
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._container.test_options import (
     MALFORMED,
 )
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.test_wormhole_plan import (
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._wormhole.test_plan import (
     MALFORMED_PARAMETERS,
 )
 
@@ -25,9 +29,7 @@ OPTIONS = {**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS}
 TARGET = Path(wormhole_container.__file__).parents[2] / "tests/integration/targets/wormhole_container"
 LIMITS = TARGET.parents[2] / "system/plays/resource_limits.yml"
 
-ELSEWHERE = (
-    "what they hold is judged where it is read; see test_certificate_specs.py and test_authority_store.py"
-)
+ELSEWHERE = "their content is checked by its reader; see _certificates/test_spec.py and _certificates/io/test_authority.py"
 NO_MALFORMED = {
     **dict.fromkeys(
         (
@@ -42,65 +44,71 @@ NO_MALFORMED = {
         ),
         ELSEWHERE,
     ),
-    **dict.fromkeys(
-        ("cgroup_parent", "runtime", "volume_driver"), "any name; the engine knows which there are"
-    ),
-    **dict.fromkeys(("dns_opts", "dns_search_domains"), "any text; the resolver in the image knows"),
-    "docker_host": "refused by the connection; see test_engine.py",
-    "env_file": "a path; what the file holds is refused by parse_env_file",
-    "healthy_wait_timeout": "any number; those below 0 mean for ever",
-    "timeout": "any number of seconds",
+    **dict.fromkeys(("cgroup_parent", "runtime", "volume_driver"), "any name; the engine decides"),
+    **dict.fromkeys(("dns_opts", "dns_search_domains"), "any text; the resolver in the image decides"),
+    "docker_host": "rejected by the connection; see _engine/io/test_sdk.py",
+    "env_file": "a path; parse_env_file rejects malformed content",
+    "healthy_wait_timeout": "any number; 0 and less mean no limit",
+    **dict.fromkeys(("timeout", "removal_wait_timeout"), "any number of seconds"),
 }
-"""Options without a malformed case. Booleans and choices need none: Ansible itself refuses what is neither."""
+"""Options without a malformed case. Booleans and choices need none, because Ansible checks them."""
 
 NOT_IN_THE_MATRIX = {
     **dict.fromkeys(("adopt", "image", "pull", "port", "docker_host"), "tried in tasks/refusals.yml"),
     **dict.fromkeys(
         ("auto_remove", "cleanup", "detach", "force_kill", "healthy_wait_timeout"), "tried in tasks/jobs.yml"
     ),
-    **dict.fromkeys(("state", "recreate"), "tried in tasks/life.yml"),
+    **dict.fromkeys(("state", "recreate", "restart", "paused"), "tried in tasks/life.yml"),
     **dict.fromkeys(
-        ("name", "identity", "identity_directory", "identity_managed"), "how the target names what it makes"
+        (
+            *("image_name_mismatch", "image_label_mismatch", "output_logs", "removal_wait_timeout"),
+            *("unsupported_limits", "debug"),
+        ),
+        "not in the inspection; see system/test_like_docker_container.py and _wormhole/test_plan.py",
+    ),
+    **dict.fromkeys(set(fixed_options.ARGUMENTS) - {"debug"}, "one value only; see _wormhole/test_plan.py"),
+    **dict.fromkeys(
+        ("name", "identity", "identity_directory", "identity_managed"), "names that the target uses"
     ),
     **dict.fromkeys(
         (
-            *("authority", "issued", "ca_directory", "ca_passphrase", "ca_trusted_content"),
+            *("authority", "issued", "ca_replace", "ca_directory", "ca_passphrase", "ca_trusted_content"),
             *(
                 "ca_certificate_path",
                 "ca_certificate_content",
                 "ca_private_key_path",
                 "ca_private_key_content",
             ),
-            *("identity_key_type", "identity_validity_days", "identity_renew_before_days"),
+            *("identity_key_type", "identity_owner", "identity_validity_days", "identity_renew_before_days"),
         ),
-        "no options of a container; tasks/identity.yml and targets certificate_*",
+        "not options of a container; see tasks/identity.yml and the targets certificate_*",
     ),
-    "blkio_weight": "no kernel of the lab has it; refused in the contract",
-    "device_requests": "the lab has no device that a driver finds; created in the contract",
-    "storage_opts": "the lab's file system has no quota; created or refused in the contract",
-    "volume_driver": "the lab has the local one alone; created in the contract",
-    "certificate_path": "a scenario goes another way; see test_wiring.py for where it is mounted",
-    "discover": "has scenarios of its own",
-    "insecure_plaintext_port": "has scenarios of its own, as transport tcp",
-    "shared_directory": "has scenarios of its own",
-    "testcontainers": "has scenarios of its own",
-    "keep_volumes": "test_wormhole_host.py; no difference that the matrix could see",
-    "kill_signal": "test_wormhole_host.py",
-    "platform": "the lab has images for one alone; test_wormhole_plan.py",
-    "timeout": "no option of a container",
-    "verify": "the matrix wants each of its containers proved; test_wormhole_host.py",
+    "blkio_weight": "not supported by the lab's kernels; rejected in the contract",
+    "device_requests": "no such device in the lab; created in the contract",
+    "storage_opts": "no quota on the lab's file system; created or rejected in the contract",
+    "volume_driver": "only the local driver in the lab; created in the contract",
+    "certificate_path": "the mount is tested in _wiring/test_wire.py",
+    "discover": "has its own scenarios",
+    "insecure_plaintext_port": "has its own scenarios, as transport tcp",
+    "shared_directory": "has its own scenarios",
+    "testcontainers": "has its own scenarios",
+    "keep_volumes": "_wormhole/io/test_container.py; not visible in the inspection",
+    "kill_signal": "_wormhole/io/test_container.py",
+    "platform": "images for one platform in the lab; see _wormhole/test_plan.py",
+    "timeout": "not an option of a container",
+    "verify": "always true in the matrix; see _wormhole/io/test_container.py",
 }
-"""Options that the matrix has no row for."""
+"""Options without a row in the matrix."""
 
 
 def rows():
-    """Those of the target, and those that need an engine which can limit something."""
+    """Return the rows of the target, and those for an engine that supports limits."""
     (play,) = yaml.safe_load(LIMITS.read_text(encoding="utf-8"))
     target = yaml.safe_load((TARGET / "defaults" / "main.yml").read_text(encoding="utf-8"))
     return [*target["options"], *play["vars"]["options"]]
 
 
-def test_every_option_has_a_malformed_case_or_a_reason_for_none():
+def test_every_option_has_a_malformed_case_or_a_reason():
     named = {name for values, _message in (*MALFORMED, *MALFORMED_PARAMETERS) for name in values}
     open_ended = {
         name for name, entry in OPTIONS.items() if entry["type"] != "bool" and "choices" not in entry
@@ -108,14 +116,19 @@ def test_every_option_has_a_malformed_case_or_a_reason_for_none():
     assert open_ended - named == set(NO_MALFORMED)
 
 
-def test_every_option_is_in_the_matrix_or_has_a_reason_not_to_be():
+def test_every_option_is_in_the_matrix_or_has_a_reason():
     tried = {name for row in rows() for step in ("first", "second") for name in row[step]}
     assert tried <= set(OPTIONS)
     assert set(OPTIONS) - tried == set(NOT_IN_THE_MATRIX)
 
 
+def test_the_fragment_documents_exactly_the_options_of_a_container():
+    documented = yaml.safe_load(container.ModuleDocFragment.DOCUMENTATION)["options"]
+    assert set(documented) == {*arguments(), *attachments.ARGUMENTS, "default_host_ip"}
+
+
 @pytest.mark.parametrize("step", ["before", "after"])
-def test_values_are_expected_of_options_that_change(step):
+def test_expected_values_belong_to_changed_options(step):
     for row in rows():
         assert set(row.get(step, ())) <= set(row["second"])
 
@@ -124,7 +137,7 @@ def test_values_are_expected_of_options_that_change(step):
     "name, file",
     [(n, w.rpartition(" ")[2]) for n, w in NOT_IN_THE_MATRIX.items() if w.startswith("tried in")],
 )
-def test_what_is_tried_elsewhere_is(name, file):
+def test_options_outside_of_the_matrix_are_used_in_the_named_file(name, file):
     texts = [TARGET / "defaults" / "main.yml", *(TARGET / "tasks").glob("*.yml")]
     text = "".join(
         path.read_text(encoding="utf-8")
@@ -135,7 +148,7 @@ def test_what_is_tried_elsewhere_is(name, file):
 
 
 @pytest.mark.parametrize("task", yaml.safe_load(wormhole_container.EXAMPLES), ids=lambda task: task["name"])
-def test_examples_name_options_that_there_are(task):
+def test_examples_name_existing_options(task):
     given = task["wormhole.docker.wormhole_container"]
     assert set(given) <= set(OPTIONS)
     for name, value in given.items():
@@ -144,7 +157,7 @@ def test_examples_name_options_that_there_are(task):
             assert not known or set(part) <= known
 
 
-def test_what_a_container_has_written_is_documented_where_it_is_returned():
+def test_output_is_documented_where_it_is_returned():
     returned = yaml.safe_load(wormhole_container.RETURN)
     assert "Output" in returned["container"]["contains"]
     assert "contains" not in returned["certificates"]

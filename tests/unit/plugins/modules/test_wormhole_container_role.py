@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role wormholes knows the options of the module, each and every one."""
+"""The role wormholes passes every option of the module on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.wormhole.docker.plugins.doc_fragments import authority, wiring
+from ansible_collections.wormhole.docker.plugins.doc_fragments import authority, container, wiring
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_container
 
 ROLE = Path(wormhole_container.__file__).parents[2] / "roles" / "wormholes"
@@ -21,13 +21,18 @@ OPTIONS = {
         for name, option in yaml.safe_load(wormhole_container.DOCUMENTATION)["options"].items()
         if name != "ca_directory"
     },
+    **yaml.safe_load(container.ModuleDocFragment.DOCUMENTATION)["options"],
     **yaml.safe_load(wiring.ModuleDocFragment.DOCUMENTATION)["options"],
 }
-# What the action plugin hands over is not for tasks.
+# The action plugin sets it.
 del OPTIONS["discover_program"]
 CONNECTION = {"docker_host", "timeout"}
-AUTHORITY = set(yaml.safe_load(authority.ModuleDocFragment.DOCUMENTATION)["options"])
-"""By these the role tells of the authority, once for all wormholes."""
+AUTHORITY = {
+    name
+    for text in (authority.ModuleDocFragment.DOCUMENTATION, authority.ModuleDocFragment.REPLACE)
+    for name in yaml.safe_load(text)["options"]
+}
+"""Options for the authority, which the role sets once for all wormholes."""
 
 
 def specified(entry_point):
@@ -45,18 +50,15 @@ def shape(options):
     }
 
 
-def test_the_task_hands_every_option_on():
+def test_the_task_passes_the_list_and_the_authority_on():
     (task,) = yaml.safe_load((ROLE / "tasks" / "launch.yml").read_text())
-    handed_on = task["wormhole.docker.wormhole_container"]
-    assert set(handed_on) >= AUTHORITY
-    handed_on = {name: value for name, value in handed_on.items() if name not in AUTHORITY}
-    assert set(handed_on) == set(OPTIONS) | CONNECTION
-    for name, value in handed_on.items():
-        assert value in (f"{{{{ item.{name} | default(omit) }}}}", f"{{{{ item.{name} }}}}")
+    handed_on = task["wormhole.docker.wormhole_containers"]
+    assert set(handed_on) == {"wormholes", "unlisted", *AUTHORITY}
+    assert handed_on["wormholes"] == "{{ wormholes_containers }}"
 
 
 @pytest.mark.parametrize("entry_point", ["main", "validate"])
-def test_the_specification_is_the_modules(entry_point):
+def test_the_specification_is_that_of_the_module(entry_point):
     options = shape(specified(entry_point))
     assert set(options) - set(OPTIONS) == CONNECTION
     assert {name: options[name] for name in OPTIONS} == shape(OPTIONS)

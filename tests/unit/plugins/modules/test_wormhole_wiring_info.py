@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module wires as wormhole_container does. What it comes to is told by test_wiring.py and test_wiring_render.py."""
+"""It wires like wormhole_container; _wiring/test_wire.py and test_render.py test the results."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._core.gateways import Gateway, Topology
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wiring import WiringState
-from ansible_collections.wormhole.docker.plugins.module_utils._core.wormhole import parse_spec
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._networks.gateways import Gateway, Topology
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.wire import WiringState
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.spec import parse_spec
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_wiring_info
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._core.test_wormhole_plan import (
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._wormhole.test_plan import (
     DEFAULTS as CONTAINER_DEFAULTS,
 )
 
@@ -49,7 +49,7 @@ def params(**given):
 
 
 def of_container(found):
-    """The same for wormhole_container."""
+    """Return the wiring of wormhole_container for the same options."""
     networks = [{"name": name} for name in found["networks"]]
     return parse_spec({**CONTAINER_DEFAULTS, **found, "networks": networks}, SOCKET).wiring
 
@@ -85,12 +85,14 @@ def test_the_wiring_is_that_of_wormhole_container(given):
 @pytest.fixture
 def gather(monkeypatch):
     state = WiringState(Topology(GATEWAYS, ()), served=(("172.17.0.1", 2376),), socket_gid=998)
-    monkeypatch.setattr(wormhole_wiring_info, "open_engine", lambda _params: SimpleNamespace(info=dict))
-    monkeypatch.setattr(wormhole_wiring_info, "observe_wiring", lambda *_arguments: state)
+    monkeypatch.setattr(
+        wormhole_wiring_info.connection, "open_engine", lambda _params: SimpleNamespace(info=dict)
+    )
+    monkeypatch.setattr(wormhole_wiring_info.state, "observe_wiring", lambda *_arguments: state)
     return lambda **given: wormhole_wiring_info.gather(SimpleNamespace(params=params(**given)))
 
 
-def test_what_compose_cannot_join_others_can(gather):
+def test_a_wiring_that_compose_does_not_support_works_for_others(gather):
     found = gather(transport="unix", networks=["bridge", "ci"])
     assert (found["compose"], found["compose_yaml"], found["ready"]) == ({}, "", True)
     assert [warning for warning in found["warnings"] if "networks bridge: " in warning]

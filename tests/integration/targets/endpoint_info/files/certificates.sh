@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Makes two authorities and what they issue, by the openssl program: nothing here is made by the code under test.
+# Create two authorities and their certificates with openssl, independently of the code under test.
 # Usage: certificates.sh DIRECTORY SERVER_NAMES
 
 set -eu
@@ -54,7 +54,7 @@ authority ours
 authority foreign
 issue ours server server
 issue ours client client
-# Trusts the right server, and is not trusted by it; and the other way round.
+# A client that trusts the server and is not trusted by it, and the other way round.
 issue foreign client untrusted
 issue ours client distrusting
 cp foreign/cert.pem distrusting/ca.pem

@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# Issues a certificate of certificates.sh again, for the same key, with other dates or names, by the openssl program.
-# Usage: reissue.sh DIRECTORY PROFILE SUBDIRECTORY START END [SERVER_NAMES]    START and END as date(1) takes them
+# Issue a certificate of certificates.sh again with openssl, for the same key, with other dates or names.
+# Usage: reissue.sh DIRECTORY PROFILE SUBDIRECTORY START END [SERVER_NAMES]    START and END in the format of date(1)
 
 set -eu
 umask 077

@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shakes hands over TLS in memory: handshake.py SERVER CLIENT ADDRESS, where the first two are directories as Docker
-has them (or "none"). Prints "accepted: " and the client's common name, or why one side refused.
+"""Run a TLS handshake in memory: handshake.py SERVER CLIENT ADDRESS.
+
+SERVER and CLIENT are directories with Docker's file names (or "none"). Prints "accepted: " and the
+client's common name, or why one side rejected the other.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 
 
 def contexts(server, client):
-    """What either side demands; every Python but the newest has to be told to be strict."""
+    """What both sides require. All Python versions except the newest are not strict by default."""
     listening = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     listening.verify_mode = ssl.CERT_REQUIRED
     listening.load_verify_locations("server/ca.pem")
@@ -27,7 +29,7 @@ def contexts(server, client):
 
 
 def shake_hands(server, client, address):
-    """Returns the certificate that the server sees."""
+    """Return the certificate that the server receives."""
     listening, calling = contexts(server, client)
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     server_side = listening.wrap_bio(to_server, to_client, server_side=True)

@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A registry on 127.0.0.1 that has one image, under any name: what ``docker save`` left, unpacked, in a directory.
+"""A registry on 127.0.0.1 that serves one unpacked ``docker save`` archive under any name.
 
     registry.py PORT DIRECTORY
 
-What is asked for is written to the file ``DIRECTORY.asked``, one path a line. Engines take a registry on 127.0.0.1 without TLS.
+Requested paths are appended to the file ``DIRECTORY.asked``.
+Engines accept a registry on 127.0.0.1 without TLS.
 
-Sources: OCI Distribution Specification, "Pulling manifests", "Pulling blobs"; Image Manifest Version 2, Schema 2.
+Sources: OCI Distribution Specification, "Pulling manifests", "Pulling blobs";
+Image Manifest Version 2, Schema 2.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ import sys
 PORT, DIRECTORY = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 CONFIG = "application/vnd.docker.container.image.v1+json"
-# Whether a layer is compressed is told by its first bytes.
+# The first bytes show whether a layer is compressed.
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
@@ -31,7 +33,7 @@ def digest(content: bytes) -> str:
 
 
 def load() -> tuple[bytes, dict[str, bytes]]:
-    """The manifest of the image that is there now, and its blobs by digest."""
+    """Return the manifest of the current image, and its blobs by digest."""
     (image,) = json.loads((DIRECTORY / "manifest.json").read_text())
     config, *layers = ((DIRECTORY / path).read_bytes() for path in (image["Config"], *image["Layers"]))
 

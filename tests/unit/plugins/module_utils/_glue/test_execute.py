@@ -6,21 +6,22 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._core.errors import (
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import (
     ApplyFailed,
     EngineUnavailable,
     InvalidInput,
     NotConverged,
     WormholeError,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._core.plan import Plan, Reason
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute, run
+from ansible_collections.wormhole.docker.plugins.module_utils._base.plan import Plan, Reason
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import execute
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import finish
 
 REASON = Reason("light_off", "the light is off", "lamp")
 
 
 class Lamp:
-    """Something to switch on, which may be broken."""
+    """An object to switch on, which may be broken."""
 
     def __init__(self, on=False, broken=False):
         self.on = on
@@ -45,7 +46,7 @@ class Lamp:
         )
 
 
-def test_what_is_right_is_left_alone():
+def test_a_correct_state_is_not_changed():
     lamp = Lamp(on=True)
     assert lamp.execute() == {
         "changed": False,
@@ -56,7 +57,7 @@ def test_what_is_right_is_left_alone():
     assert lamp.applied == 0
 
 
-def test_check_mode_tells_what_the_run_then_tells_and_does_nothing():
+def test_check_mode_returns_the_same_result_and_changes_nothing():
     lamp = Lamp()
     predicted = lamp.execute(check_mode=True)
     assert (lamp.applied, lamp.on) == (0, False)
@@ -66,15 +67,13 @@ def test_check_mode_tells_what_the_run_then_tells_and_does_nothing():
     assert done["reasons"] == [{"code": "light_off", "text": "the light is off", "subject": "lamp"}]
 
 
-def test_what_is_still_wrong_afterwards_is_a_failure_with_the_reasons_left():
-    with pytest.raises(
-        NotConverged, match="lamp: expected nothing left to do after the change, found the light is off"
-    ):
+def test_a_state_that_still_differs_is_a_failure_with_the_reasons():
+    with pytest.raises(NotConverged, match="lamp still differs after the change: the light is off"):
         Lamp(broken=True).execute()
 
 
 class Host:
-    """Something that an interrupted run has left behind, with a record of what happens to it."""
+    """The remains of an interrupted run, with a record of the calls."""
 
     def __init__(self, **failures):
         self.failures = failures
@@ -97,8 +96,9 @@ class Host:
         self._do("give_up")
         return self.failures.get("otherwise", error)
 
-    def execute(self, check_mode=False):
+    def execute(self, check_mode=False, **arguments):
         return execute(
+            **arguments,
             check_mode=check_mode,
             subject="host",
             observe=self.observe,
@@ -110,7 +110,7 @@ class Host:
         )
 
 
-def test_what_keeps_the_state_from_being_read_is_put_right_first_and_not_in_check_mode():
+def test_prepare_runs_first_and_not_in_check_mode():
     host = Host()
     host.execute()
     assert host.events == ["prepare", "observe", "plan", "apply", "observe", "plan"]
@@ -119,8 +119,22 @@ def test_what_keeps_the_state_from_being_read_is_put_right_first_and_not_in_chec
     assert host.events == ["observe", "plan"]
 
 
+def test_a_plan_before_a_change_starts_like_the_change():
+    host = Host()
+    assert host.execute(plans_only=True)["reasons"] == [REASON.as_dict()]
+    assert host.events == ["prepare", "observe", "plan"]
+    host = Host()
+    host.execute(check_mode=True, plans_only=True)
+    assert host.events == ["observe", "plan"]
+    error, restored = EngineUnavailable("engine"), ApplyFailed("engine", remedy="The former state is back")
+    host = Host(plan=error, otherwise=restored)
+    with pytest.raises(ApplyFailed) as caught:
+        host.execute(plans_only=True)
+    assert caught.value is restored
+
+
 @pytest.mark.parametrize("where", ["prepare", "observe", "plan"])
-def test_a_run_that_cannot_go_on_cleans_up_and_tells_its_own_error(where):
+def test_a_failed_run_cleans_up_and_raises_its_own_error(where):
     error = EngineUnavailable("engine", found="silence")
     host = Host(**{where: error})
     with pytest.raises(EngineUnavailable) as caught:
@@ -130,7 +144,7 @@ def test_a_run_that_cannot_go_on_cleans_up_and_tells_its_own_error(where):
     assert "apply" not in host.events
 
 
-def test_what_came_of_cleaning_up_is_told_with_the_cause():
+def test_give_up_may_replace_the_error():
     error, otherwise = EngineUnavailable("engine"), ApplyFailed("engine", remedy="The former state is back")
     host = Host(plan=error, otherwise=otherwise)
     with pytest.raises(ApplyFailed) as caught:
@@ -147,14 +161,14 @@ def test_check_mode_cleans_up_nothing(where):
     assert "give_up" not in host.events
 
 
-def test_a_change_that_fails_is_put_back_by_who_makes_it():
+def test_a_failed_change_is_not_cleaned_up():
     host = Host(apply=ApplyFailed("host"))
     with pytest.raises(ApplyFailed):
         host.execute()
     assert host.events[-1] == "apply"
 
 
-def test_what_is_no_error_of_ours_is_not_taken_for_one_that_is_cleaned_up_after():
+def test_other_exceptions_are_not_cleaned_up():
     host = Host(observe=KeyError("defect"))
     with pytest.raises(KeyError):
         host.execute()
@@ -169,7 +183,7 @@ def test_a_plan_has_reasons_exactly_if_it_has_actions():
 
 
 class Module:
-    """The two ends that a module can come to."""
+    """The two exits of a module."""
 
     def __init__(self):
         self.ended = None
@@ -181,18 +195,18 @@ class Module:
         self.ended = ("fail", result)
 
 
-def test_a_result_ends_a_module_well():
+def test_a_result_exits_the_module():
     module = Module()
-    run(module, lambda module: {"changed": False})
+    finish(module, lambda module: {"changed": False})
     assert module.ended == ("exit", {"changed": False})
 
 
-def test_an_error_of_ours_ends_it_with_one_sentence_and_the_same_as_data():
+def test_an_error_fails_the_module_with_its_message_and_data():
     def fail(_module):
         raise InvalidInput("option port", expected="a number", found="'x'", remedy="Give a number")
 
     module = Module()
-    run(module, fail)
+    finish(module, fail)
     how, result = module.ended
     assert how == "fail"
     assert result["msg"] == "option port: expected a number, found 'x'. Give a number"
@@ -205,12 +219,12 @@ def test_an_error_of_ours_ends_it_with_one_sentence_and_the_same_as_data():
     }
 
 
-def test_what_is_no_error_of_ours_is_not_hidden():
+def test_other_exceptions_are_not_hidden():
     def fail(_module):
         raise KeyError("defect")
 
     with pytest.raises(KeyError):
-        run(Module(), fail)
+        finish(Module(), fail)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The part of wormhole_host that runs on the controller."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any, Mapping, Optional
+
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates, wormhole
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import host_options as host
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import (
+    CREATION_ARGUMENTS,
+    ensure_authority,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import (
+    authority_arguments,
+    pack_authority,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
+
+LONG = {"packages": ("installing", "package"), "pulls": ("pulling", "image")}
+"""What is announced before it begins, by its name in the answer."""
+
+
+class ActionModule(WormholeAction):
+    """Runs the module of the same name on the host, until it needs nothing more."""
+
+    MODULE = "wormhole.docker.wormhole_host"
+    ARGUMENTS = host.HOST_ARGUMENTS
+    INTERNAL = ("announced", "identities")
+
+    def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        arguments = super().host_arguments(options)
+        arguments.pop("certificate_authority", None)
+        return arguments
+
+    def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
+        options = self.validate(certificates.SIGNING_CONSTRAINTS)
+        listener = host.validate_part("listener", host.LISTENER_ARGUMENTS, options["listener"])
+        identities = wormhole.parse_list(options["wormholes"], {})
+        arguments = self.host_arguments(options)
+        arguments["identities"] = [listed for listed, _spec in identities.values()]
+        elsewhere = options["authority"] is not None
+        authority: dict[str, Any] = {}
+        if elsewhere:
+            given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
+            arguments.update(given)
+        else:
+            authority = self._ensure_authority(options, check_mode=True)
+            arguments["authority"] = pack_authority(self._offer(options, may_be_missing=bool(authority))[0])
+        announced: list[str] = []
+        done: list[dict[str, Any]] = []
+        goes_on = True
+        while goes_on:
+            answer = self._run_module({**arguments, "announced": list(announced)}, task_vars)
+            done += answer.pop("done", ())
+            found = {name: answer.pop(name, None) for name in LONG}
+            told = {name: names for name, names in found.items() if names and name not in announced}
+            for name, names in told.items():
+                self.announce(*LONG[name], names, task_vars)
+            announced += told
+            requests = answer.pop(certificates.REQUESTS, None)
+            if "issued" in arguments:
+                # A host asks once.
+                requests = None
+            goes_on = bool(told or requests)
+            if requests:
+                wanted = self._wanted(listener, identities, requests, answer.pop("gateways", ()))
+                if elsewhere:
+                    return {"changed": True, certificates.REQUESTS: requests, "certificates": wanted}
+                authority = self._ensure_authority(options, check_mode=False)
+                offer, material = self._offer(options)
+                arguments["authority"] = pack_authority(offer)
+                now = datetime.datetime.now(datetime.timezone.utc)
+                arguments["issued"] = sign_requests(_parse(wanted), requests, material, now)
+                announced = list(LONG)
+        if "sections" in answer:
+            if authority.get("changed") and "issued" not in arguments:
+                # So far it was only planned.
+                authority = self._ensure_authority(options, check_mode=False)
+            self._add([{"section": "authority", **authority}] if authority else [], done, answer)
+        for section in answer.get("sections", ()):
+            self.show_wormholes(section.get("wormholes", ()), task_vars)
+        return answer
+
+    def _ensure_authority(self, options: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
+        """Create or check the authority; return the result of certificate_authority."""
+        if options["certificate_authority"] is None:
+            return {}
+        named = {name: options[f"ca_{name}"] for name in authority_arguments("")}
+        created = host.validate_part(
+            "certificate_authority", CREATION_ARGUMENTS, options["certificate_authority"]
+        )
+        return ensure_authority({**named, **created}, check_mode=check_mode or bool(self._task.check_mode))
+
+    def _offer(self, options: Mapping[str, Any], *, may_be_missing: bool = False) -> tuple[Any, Any]:
+        place, material = load_material(options)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        missing = may_be_missing or bool(self._task.check_mode)
+        return store.offer_authority(place, material, now, may_be_missing=missing), material
+
+    def _wanted(
+        self,
+        listener: Mapping[str, Any],
+        identities: Mapping[str, Any],
+        requests: Mapping[str, Any],
+        gateways: Any,
+    ) -> list[dict[str, Any]]:
+        """Return the requested certificates. Only the gateways are taken from the host's answer."""
+        server = host.server_certificate(listener, gateways)
+        known = {host.SERVER: server, **{name: listed for name, (listed, _spec) in identities.items()}}
+        return [known[name] for name in requests if name in known]
+
+    def _add(
+        self, controller: list[dict[str, Any]], done: list[dict[str, Any]], answer: dict[str, Any]
+    ) -> None:
+        """Add the sections of the controller, and of the host's earlier answers, to the last one."""
+        added = [*controller, *done]
+        for section in reversed(added):
+            answer["warnings"] = [*section.pop("warnings", ()), *answer.get("warnings", ())]
+            if section["changed"]:
+                answer["changed"] = True
+                answer["reasons"] = [*section["reasons"], *answer["reasons"]]
+                headers = dict.fromkeys(("before_header", "after_header"), section["section"])
+                answer["diff"] = [{**section["diff"], **headers}, *answer["diff"]]
+        if not answer.get("warnings"):
+            answer.pop("warnings", None)
+        answer["sections"] = [*added, *answer["sections"]]
+
+
+def _parse(wanted: list[dict[str, Any]]) -> Any:
+    defaults: dict[str, Optional[Any]] = {
+        name: argument.get("default") for name, argument in certificates.CERTIFICATE_OPTIONS.items()
+    }
+    return parse_certificates([{**defaults, **certificate} for certificate in wanted])

@@ -1,0 +1,203 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carry out the plan for the certificates of a host: verify, install, correct, remove."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import functools
+import os
+from typing import Any, Mapping, Union
+
+from ..._base.errors import ApplyFailed, VerificationFailed
+from ..._base.io import files
+from ..._base.plan import Plan
+from .. import model
+from ..deviations import find_deviations
+from ..facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, FILES, KEY_FILE
+from ..spec import CertificateSpec
+from ..trust import ISSUING, Authority
+from . import record as certificate_record
+from .store import decode, pending_key, remove_leftovers
+
+
+def apply_certificates(
+    plan: Plan[model.CertificateAction],
+    authority: Authority,
+    issued: Mapping[str, str],
+    now: datetime.datetime,
+    *,
+    adopts: bool = True,
+) -> None:
+    """Carry out a plan. All new certificates are verified before the first file is written.
+
+    Args:
+        issued: new certificates in PEM form, by name.
+        now: the host's clock.
+        adopts: whether directories that are not on record are recorded.
+
+    Raises:
+        VerificationFailed: a new certificate is not the requested one, or not valid on this host.
+        ApplyFailed: a file could not be written, or another process removed the key.
+    """
+    written: dict[str, dict[str, bytes]] = {}
+    for action in plan.actions:
+        contents = _contents(action, issued, authority, now)
+        if contents:
+            # The first action on a file counts: a new trust bundle precedes the present one.
+            written[action.spec.directory] = {**contents, **written.get(action.spec.directory, {})}
+    certificate_record.note(written, adopts=adopts)
+    for action in plan.actions:
+        _apply(action, written.get(action.spec.directory, {}))
+
+
+_WithBundle = Union[model.IssueCertificate, model.InstallTrustBundle]
+
+
+@functools.singledispatch
+def _contents(_action: Any, *_context: Any) -> dict[str, bytes]:
+    """The contents to record before an action is carried out, by file name."""
+    return {}
+
+
+@_contents.register(model.IssueCertificate)
+def _verified(
+    action: model.IssueCertificate, issued: Mapping[str, str], authority: Authority, now: datetime.datetime
+) -> dict[str, bytes]:
+    """Verify a new certificate like an installed one."""
+    spec = action.spec
+    certificate, key = issued.get(spec.name), files.read_file(pending_key(spec))
+    if not certificate:
+        subject = f"certificate {spec.name!r}"
+        raise ApplyFailed(subject, problem=f"{subject}: the signed certificate is missing")
+    if key is None:
+        raise _interfered(spec, "removed")
+    contents = {CERTIFICATE_FILE: certificate.encode(), KEY_FILE: key.content, **_bundle(action)}
+    state = decode(model.CertificateState(entries=model.expected_entries(spec)), contents, authority)
+    deviations = list(find_deviations(spec, state, authority, now))
+    if any(reason.code == "key_mismatch" for reason in deviations):
+        raise _interfered(spec, "replaced")
+    wrong = [reason.text for reason in deviations]
+    wrong += [] if state.issued_by == ISSUING else ["not signed by the issuing authority"]
+    if wrong:
+        raise VerificationFailed(
+            f"new certificate {spec.name!r}",
+            problem=f"the new certificate {spec.name!r} is not the requested one: {'; '.join(wrong)}",
+            remedy="It was not installed. The previous one, if any, was not changed",
+        )
+    return contents
+
+
+def _interfered(spec: CertificateSpec, verb: str) -> ApplyFailed:
+    """The error of a run whose key is not the one that it has made any more."""
+    subject = f"certificate {spec.name!r}"
+    return ApplyFailed(
+        subject,
+        problem=f"Another run is at work on this host: it {verb} the new key of {subject} while this run had the "
+        "certificate signed. This run has not changed the installed certificate",
+        remedy="Wait until the other run has ended, then run the playbook again",
+    )
+
+
+@_contents.register(model.InstallTrustBundle)
+def _bundle(action: _WithBundle, *_context: Any) -> dict[str, bytes]:
+    return {CA_FILE: action.bundle.text.encode()}
+
+
+@_contents.register(model.RecordCertificate)
+def _present(action: model.RecordCertificate, *_context: Any) -> dict[str, bytes]:
+    found = {name: files.read_file(os.path.join(action.spec.directory, name)) for name in FILES}
+    return {name: file.content for name, file in found.items() if file is not None}
+
+
+@functools.singledispatch
+def _apply(action: Any, _files: Mapping[str, bytes]) -> None:
+    """Carry out one action."""
+    raise TypeError(f"not an action on a certificate: {action!r}")
+
+
+@_apply.register(model.IssueCertificate)
+def _install(action: model.IssueCertificate, contents: Mapping[str, bytes]) -> None:
+    spec = action.spec
+    attributes = model.expected_entries(spec)[DIRECTORY]
+    files.make_directory(spec.directory, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
+    # The trust bundle first, so that the issuer is trusted before the certificate exists. Key and
+    # certificate last and together, because they do not match in between.
+    _write_bundle(action, contents)
+    _write(spec, KEY_FILE, contents[KEY_FILE])
+    _write(spec, CERTIFICATE_FILE, contents[CERTIFICATE_FILE])
+    remove_leftovers(spec.directory)
+
+
+@_apply.register(model.SetAttributes)
+def _set_attributes(action: model.SetAttributes, _files: Mapping[str, bytes]) -> None:
+    set_attributes(action.spec, action.name)
+
+
+@_apply.register(model.RemoveLeftovers)
+def _remove_leftovers(action: model.RemoveLeftovers, _files: Mapping[str, bytes]) -> None:
+    remove_leftovers(action.spec.directory)
+
+
+@_apply.register(model.RecordCertificate)
+def _recorded(_action: model.RecordCertificate, _files: Mapping[str, bytes]) -> None:
+    """Nothing to do: :func:`apply_certificates` has recorded the files."""
+
+
+@_apply.register(model.InstallTrustBundle)
+def _write_bundle(action: _WithBundle, contents: Mapping[str, bytes]) -> None:
+    """Write ``ca.pem``; keep its time if it only grows, so that the server need not reload it."""
+    path = os.path.join(action.spec.directory, CA_FILE)
+    present = files.read_file(path)
+    _write(action.spec, CA_FILE, contents[CA_FILE])
+    if present is not None and action.bundle.only_grows:
+        os.utime(path, (present.mtime, present.mtime))
+
+
+def _write(spec: CertificateSpec, name: str, content: bytes) -> None:
+    """Write a file if its content differs. Its time tells whether the server has read it."""
+    attributes = model.expected_entries(spec)[name]
+    path = os.path.join(spec.directory, name)
+    found = files.read_file(path)
+    if found is not None and found.content == content:
+        if model.Entry(found.mode, found.uid, found.gid) != attributes:
+            set_attributes(spec, name)
+        return
+    files.write_file(path, content, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
+
+
+def set_attributes(spec: CertificateSpec, name: str) -> None:
+    """Set owner, group and mode of a certificate's file, or of its directory (the empty name).
+
+    Raises:
+        ApplyFailed: they cannot be set, or the path is a symbolic link.
+    """
+    attributes = model.expected_entries(spec)[name]
+    path = os.path.join(spec.directory, name) if name else spec.directory
+    try:
+        # Do not follow a symbolic link: the owner of the directory could point it anywhere.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fchown(handle, attributes.uid, attributes.gid)
+            os.fchmod(handle, attributes.mode)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise files.failure("set owner and mode of", path, error) from error
+
+
+@_apply.register(model.RemoveCertificate)
+def _remove(action: model.RemoveCertificate, _files: Mapping[str, bytes]) -> None:
+    place = action.spec.directory
+    # The key first: the other files are useless without it.
+    for name in reversed(FILES):
+        files.remove_file(os.path.join(place, name))
+    remove_leftovers(place)
+    # Other files may be left in it.
+    with contextlib.suppress(OSError):
+        os.rmdir(place)
+    gone = [] if os.path.lexists(place) else [place]
+    certificate_record.update(lambda record: record.without_certificate(place).without_directories(gone))

@@ -1,0 +1,217 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Set up a whole host in one run: packages, server certificate, listener, wormholes.
+
+The run is made of the same steps as the modules for each of them. It returns early, before it
+changes what depends on it, if something has to come from the controller: signatures, or the
+announcement of what takes long.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Optional, Sequence
+
+from .._base.errors import MissingRequirement, Refused
+from .._certificates.io import decoding, issuing
+from .._engine.io import packages
+from .._engine.io.sdk import DEFAULT_DOCKER_HOST, DEFAULT_TIMEOUT
+from .certificates import CERTIFICATE_OPTIONS, REQUESTS
+from .engine import describe_engine
+from .execute import collect
+from .gateways import describe_gateways
+from .host_options import server_certificate
+from .launch import Log, Signing
+from .launch_list import WormholeList
+from .listener import ensure_listener
+from .tls_certificates import manage_certificates, request_certificates
+from .unlisted import with_unlisted
+
+PACKAGES, IMAGES = "packages", "pulls"
+"""What is announced before a run installs or pulls it, by the name in the result."""
+LIBRARIES = (decoding, issuing)
+"""Files that import what may have to be installed, and go on without it."""
+CONNECTION = {"docker_host": DEFAULT_DOCKER_HOST, "timeout": DEFAULT_TIMEOUT}
+
+
+class HostRun:
+    """One run on one host.
+
+    Args:
+        params: options of wormhole_host, with defaults, those of the listener and of each wormhole
+            included.
+        check_mode: whether to change nothing.
+        log: called with the output of containers that are waited for.
+    """
+
+    def __init__(self, params: Mapping[str, Any], *, check_mode: bool, log: Log) -> None:
+        self._params = params
+        self._check_mode = check_mode
+        self._log = log
+        self._signing = Signing.of(params)
+        self._sections: list[dict[str, Any]] = []
+        self._gateways: Sequence[Mapping[str, str]] = ()
+
+    def run(self) -> dict[str, Any]:
+        """Set up the host; return the result of the module, or what the controller has to provide.
+
+        Raises:
+            WormholeError: a part was rejected or failed. The message names it.
+        """
+        needed = self._prepare_engine()
+        if needed is not None:
+            return needed
+        listener = self._params["listener"]
+        server = self._server_certificate(listener)
+        planned = self._manage(server, check_mode=True)
+        if planned["reasons"] and self._signing.issued is None:
+            # Nothing is issued unless all of it can be.
+            self._manage([*server, *self._params["identities"]], check_mode=True)
+            restarts = bool(planned["restart_required"])
+            found = collect(self._check_mode, lambda: self._ensure_listener(listener, "planned", restarts))
+            if found.get("changed"):
+                # What an interrupted run has left is undone.
+                self._report("listener", found)
+        wormholes = self._wormholes()
+        if self._signing.issued is None:
+            issuing = server if planned["reasons"] else []
+            needed = collect(self._check_mode, lambda: self._find_needed(issuing, wormholes))
+            if needed:
+                return {"changed": True, **needed, "done": self._sections}
+        if planned["reasons"]:
+            planned = self._manage(server, check_mode=self._check_mode)
+        self._report("certificates", planned)
+        done = self._ensure_listener(listener, "present", bool(planned["restart_required"]))
+        self._report("listener", done)
+        if not wormholes.is_empty:
+            # What they were planned with may have changed.
+            changed = planned["changed"] or done["changed"]
+            self._report("wormholes", (self._wormholes() if changed else wormholes).run())
+        return self._summarize()
+
+    # -- the engine --
+
+    def _prepare_engine(self) -> Optional[dict[str, Any]]:
+        """Install what is missing; return what to do before, or None to go on.
+
+        Raises:
+            Refused: something prevents the host from being prepared.
+            MissingRequirement: packages are missing, and the task installs none.
+        """
+        found = describe_engine()
+        if found["obstacles"]:
+            raise Refused(
+                "the host", problem=" ".join(found["obstacles"]).rstrip("."), remedy="Nothing was changed"
+            )
+        missing = found["missing_packages"]
+        if missing and not self._params["engine_install"]:
+            lacking = ", ".join(missing)
+            problem = f"The host lacks {lacking}, which the collection needs"
+            raise MissingRequirement(
+                lacking, problem=problem, remedy="Install these packages, or set engine_install to true"
+            )
+        if missing:
+            names = [str(name) for name in missing]
+            reasons = [
+                {"code": "package_missing", "subject": name, "text": f"the package {name} is not installed"}
+                for name in missing
+            ]
+            section = {
+                "changed": True,
+                "reasons": reasons,
+                "diff": {"before": {"packages": []}, "after": {"packages": names}},
+            }
+            if PACKAGES not in self._params["announced"]:
+                told = collect(self._check_mode, lambda: {PACKAGES: names})
+                if told:
+                    return {"changed": True, **told}
+                # In check mode, all further steps need these packages.
+                self._report(
+                    "engine",
+                    {
+                        **section,
+                        "warnings": [f"check mode ends here: a run would install {', '.join(names)}"],
+                    },
+                )
+                return self._summarize()
+            packages.install(names, LIBRARIES)
+            self._report("engine", section)
+            found = describe_engine()
+        if not found["running"]:
+            return {"changed": False, "engine_stopped": True}
+        return None
+
+    # -- certificates and listener --
+
+    def _server_certificate(self, listener: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if "tls" not in listener["transports"]:
+            return []
+        self._gateways = describe_gateways(CONNECTION)["subject_alternative_names"]
+        return [server_certificate(listener, self._gateways)]
+
+    def _manage(self, certificates: Sequence[Mapping[str, Any]], *, check_mode: bool) -> dict[str, Any]:
+        if not certificates:
+            return {"changed": False, "reasons": [], "restart_required": False}
+        return manage_certificates(self._options(certificates), check_mode=check_mode)
+
+    def _options(self, certificates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the options of tls_certificates."""
+        defaults = {name: argument.get("default") for name, argument in CERTIFICATE_OPTIONS.items()}
+        return {
+            "certificates": [{**defaults, **certificate} for certificate in certificates],
+            "state": "present",
+            "directories": [],
+            **{name: self._params[name] for name in ("authority", "issued", "ca_replace")},
+        }
+
+    def _ensure_listener(
+        self, listener: Mapping[str, Any], state: str, material_changed: bool
+    ) -> dict[str, Any]:
+        params = {**CONNECTION, **listener, "state": state, "material_changed": material_changed}
+        return ensure_listener(params, check_mode=self._check_mode)
+
+    # -- wormholes --
+
+    def _wormholes(self) -> WormholeList:
+        params = self._params
+        wanted = with_unlisted(params["wormholes"], params["unlisted"], CONNECTION)
+        return WormholeList(wanted, self._signing, check_mode=self._check_mode, log=self._log)
+
+    def _find_needed(self, issuing: Sequence[Mapping[str, Any]], wormholes: WormholeList) -> dict[str, Any]:
+        """Return what is needed before the first change: requests, and images to announce."""
+        requests: dict[str, Any] = request_certificates(self._options(issuing)) if issuing else {}
+        names = {"gateways": self._gateways} if requests else {}
+        told = IMAGES in self._params["announced"]
+        # The run ensures the listener before it starts a wormhole.
+        needed = wormholes.find_needed(told, listener_comes=True)
+        requests.update(needed.pop(REQUESTS, {}))
+        return {**({REQUESTS: requests} if requests else {}), **names, **needed}
+
+    # -- the result --
+
+    def _report(self, name: str, result: Mapping[str, Any]) -> None:
+        self._sections.append({"section": name, **result})
+
+    def _summarize(self) -> dict[str, Any]:
+        sections = self._sections
+        diffs: list[Mapping[str, Any]] = []
+        for section in sections:
+            found = section.get("diff") or []
+            for diff in found if isinstance(found, list) else [found] if section["changed"] else []:
+                header = f"{section['section']} {diff.get('before_header', '')}".strip()
+                diffs.append({**diff, "before_header": header, "after_header": header})
+        failed = [section for section in sections if section.get("failed")]
+        return {
+            "changed": any(section["changed"] for section in sections),
+            "reasons": [reason for section in sections for reason in section.get("reasons", ())],
+            "diff": diffs,
+            "warnings": [text for section in sections for text in section.pop("warnings", ())],
+            "sections": sections,
+            **({"failed": True, "msg": " ".join(section["msg"] for section in failed)} if failed else {}),
+        }
+
+
+def set_up_host(params: Mapping[str, Any], *, check_mode: bool, log: Log) -> dict[str, Any]:
+    """Set up a host; see :class:`HostRun`."""
+    return HostRun(params, check_mode=check_mode, log=log).run()

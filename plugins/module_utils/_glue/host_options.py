@@ -1,0 +1,75 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of wormhole_host, for the action plugin and the module."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+from .._base.errors import InvalidInput
+from .._certificates.facts import KEY_TYPES
+from .._certificates.facts import SERVER as SERVER_PROFILE
+from .authority import REPLACE_ARGUMENT
+from .listener import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
+from .wormhole import LIST_ARGUMENTS, validate
+
+SERVER = "dockerd"
+"""Name of the server's certificate."""
+
+_OF_THE_RUN = ("state", "material_changed", "wormholes_removed")
+
+LISTENER_ARGUMENTS: dict[str, Any] = {
+    **{name: argument for name, argument in LISTENER_MODULE_ARGUMENTS.items() if name not in _OF_THE_RUN},
+    "subject_alternative_names": {"type": "list", "elements": "str", "default": []},
+    "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256", "no_log": False},
+}
+"""Options of dockerd_listener, and of the server's certificate."""
+
+HOST_ARGUMENTS: dict[str, Any] = {
+    "engine_install": {"type": "bool", "default": True},
+    "listener": {"type": "dict", "default": {}},
+    "wormholes": {"type": "list", "elements": "dict", "default": []},
+    "unlisted": LIST_ARGUMENTS["unlisted"],
+    # For the action plugin, which keeps it.
+    "certificate_authority": {"type": "dict"},
+    **REPLACE_ARGUMENT,
+}
+"""All options of wormhole_host except those of the authority."""
+
+
+def validate_part(name: str, arguments: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a part of the host, with types and defaults.
+
+    Args:
+        name: the option that holds them.
+
+    Raises:
+        InvalidInput: an option is unknown or has the wrong type.
+    """
+    try:
+        return validate(arguments, options)
+    except InvalidInput as error:
+        error.put_in(name)
+        raise
+
+
+def server_certificate(listener: Mapping[str, Any], gateways: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the server's certificate as an element of the option ``certificates``.
+
+    Args:
+        listener: the options of the listener, with defaults.
+        gateways: names of the gateways; see ``subject_alternative_names`` of gateway_info.
+    """
+    return {
+        "name": SERVER,
+        "profile": SERVER_PROFILE,
+        "directory": listener["directory"],
+        "key_type": listener["key_type"],
+        "subject_alternative_names": [
+            *gateways,
+            *(f"IP:{address}" for address in listener["host_addresses"]),
+            *listener["subject_alternative_names"],
+        ],
+    }

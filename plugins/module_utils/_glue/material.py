@@ -1,0 +1,68 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reads the authority that options name, with its key, from a directory, other files or content.
+
+Modules that only need its public part do not import this.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Mapping, Optional
+
+from .._base.errors import InvalidInput
+from .._base.io import files
+from .._certificates.checks import check_directory
+from .._certificates.io import authority as authority_store
+from .._certificates.io import decoding
+from .authority import authority_arguments
+
+
+def load_material(options: Mapping[str, Any], prefix: str = "ca_") -> tuple[str, authority_store.Material]:
+    """Read an authority; return its directory, path or option, for messages, and the authority.
+
+    Raises:
+        InvalidInput: an option is invalid, or the passphrase is wrong.
+        WormholeError: a file cannot be read.
+    """
+    decoding.require()
+    given = {name: options.get(prefix + name) for name in authority_arguments("")}
+    passphrase = given["passphrase"]
+    if passphrase == "":
+        name = prefix + "passphrase"
+        raise InvalidInput(name, problem=f"{name} is empty", remedy="Remove the option instead")
+    if given["directory"] is not None:
+        directory = _expand(prefix + "directory", given["directory"]).rstrip("/")
+        check_directory(prefix + "directory", directory)
+        return directory, authority_store.read_material(directory, passphrase)
+    certificate = _content(prefix, "certificate", given["certificate_path"], given["certificate_content"])
+    key = _content(prefix, "private_key", given["private_key_path"], given["private_key_content"])
+    trusted = (given["trusted_content"] or "").encode()
+    place = given["certificate_path"] or f"option {prefix}certificate_content"
+    return place, authority_store.parse_material(certificate or b"", key, passphrase, trusted)
+
+
+def _content(prefix: str, name: str, path: Optional[str], content: Optional[str]) -> Optional[bytes]:
+    if content is not None:
+        return content.encode()
+    if path is None:
+        return None
+    option = f"{prefix}{name}_path"
+    path = _expand(option, path)
+    with authority_store.naming_user(path):
+        found = files.read_file(path)
+    if found is None:
+        problem = f"{option}: there is no file at {path} where certificates are signed"
+        raise InvalidInput(option, problem=problem)
+    return found.content
+
+
+def _expand(option: str, path: str) -> str:
+    """Replace ``~`` by the home directory of the user who signs certificates."""
+    expanded = os.path.expanduser(path)
+    if expanded.startswith("~"):
+        problem = f"{option} is {path!r}, but where certificates are signed, the home directory is unknown"
+        raise InvalidInput(option, problem=problem, remedy="Set it to an absolute path, or set HOME there")
+    return expanded

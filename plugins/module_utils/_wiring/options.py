@@ -1,0 +1,159 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parses the options of how a wormhole reaches its engine, which several modules share.
+
+The fragment wormhole.docker.wiring documents them. :func:`_wiring.wire.wire` turns the result into
+options of a container.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any, Iterable, Mapping, Optional
+
+from .._base.errors import InvalidInput
+from .._container.attachments import Attachment
+from .._container.names import parse_user, reject_nul
+from .._engine.security import is_unlabelled
+from . import spec as wiring_spec
+from .spec import DISCOVERIES, LAUNCH, RUNTIME, TCP, TLS, TRANSPORTS, UNIX, WiringSpec
+
+IDENTITIES = "/etc/wormhole/identities"
+"""The default parent directory of identities."""
+
+ARGUMENTS: Mapping[str, Any] = {
+    "transport": {"type": "str", "choices": list(TRANSPORTS), "default": TLS},
+    "identity": {"type": "str"},
+    "identity_directory": {"type": "path"},
+    "certificate_path": {"type": "str", "default": "/certs"},
+    "port": {"type": "int", "default": 2376},
+    "insecure_plaintext_port": {"type": "int"},
+    "testcontainers": {"type": "bool", "default": False},
+    "shared_directory": {"type": "path"},
+}
+
+
+def parse_wiring(
+    params: Mapping[str, Any],
+    socket_path: str,
+    options: Mapping[str, Any],
+    attachments: Iterable[Attachment],
+    *,
+    isolated: bool = False,
+) -> WiringSpec:
+    """Parse the options of the wiring.
+
+    Args:
+        params: parameters of a module with these options.
+        socket_path: the engine's socket on the host.
+        options: canonical values of the container's options, see :mod:`_container.options`.
+        attachments: networks that the container joins.
+        isolated: whether it joins no network at all.
+
+    Raises:
+        InvalidInput: a parameter is malformed, or some contradict each other.
+    """
+    transport = params["transport"]
+    if transport not in TRANSPORTS:
+        raise InvalidInput("transport", expected=" or ".join(TRANSPORTS), found=transport)
+    plaintext = params.get("insecure_plaintext_port")
+    _check_port("port", params["port"])
+    _check_plaintext(transport, plaintext)
+    discover: wiring_spec.Discovery = params.get("discover") or LAUNCH
+    _check_discovery(discover, transport, bool(params.get("testcontainers")))
+    identity = params.get("identity") or params["name"]
+    if "/" in identity or identity in (".", ".."):
+        subject, remedy = f"identity {identity}", "Set identity_directory to choose the directory"
+        raise InvalidInput(subject, problem=f"{subject} is not a plain name", remedy=remedy)
+    directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
+    attachments, working_dir = tuple(attachments), options.get("working_dir", "")
+    security, privileged = options.get("security_opts", ()), bool(options.get("privileged"))
+    return WiringSpec(
+        transport=transport,
+        identity=identity,
+        identity_directory=_parse_directory("identity_directory", directory),
+        identity_managed=transport == TLS and bool(params.get("identity_managed")),
+        identity_owner=_parse_owner(params, transport),
+        certificate_path=_parse_directory("certificate_path", params["certificate_path"]),
+        port=params["port"],
+        insecure_plaintext_port=plaintext,
+        socket_path=_normal(socket_path),
+        networks=tuple(item.network for item in attachments),
+        network_mode="none" if isolated else options.get("network_mode", ""),
+        gateway_priorities={item.network: item.gw_priority for item in attachments if item.gw_priority},
+        testcontainers=bool(params.get("testcontainers")),
+        discover=discover,
+        shared_directory=_parse_shared(params.get("shared_directory") or "", working_dir),
+        working_dir=working_dir,
+        host_users=options.get("userns_mode") == "host",
+        unlabelled=is_unlabelled(security, privileged=privileged),
+    )
+
+
+def _check_port(option: str, port: int) -> None:
+    if not 1 <= port <= 65535:
+        raise InvalidInput(option, expected="a number from 1 to 65535", found=str(port))
+
+
+def _check_plaintext(transport: str, port: Optional[int]) -> None:
+    if transport == TCP and port is None:
+        problem = "transport tcp requires the option insecure_plaintext_port"
+        remedy = "Set it to the port that dockerd_listener serves in plaintext, or use transport tls or unix"
+        raise InvalidInput("transport tcp", problem=problem, remedy=remedy)
+    if port is None:
+        return
+    if transport != TCP:
+        subject = "insecure_plaintext_port"
+        problem = f"{subject} requires transport tcp, and the task has transport {transport}"
+        raise InvalidInput(subject, problem=problem, remedy="Remove it from the task")
+    _check_port("insecure_plaintext_port", port)
+
+
+def _check_discovery(discover: str, transport: str, testcontainers: bool) -> None:
+    if discover not in DISCOVERIES:
+        raise InvalidInput("discover", expected=" or ".join(DISCOVERIES), found=discover)
+    if discover == RUNTIME and transport == UNIX:
+        problem = "discover runtime requires transport tls or tcp: with transport unix, no address can change"
+        raise InvalidInput("discover runtime", problem=problem, remedy="Remove discover from the task")
+    if discover == RUNTIME and testcontainers:
+        problem = "testcontainers requires discover launch, because it sets the host's address at launch"
+        raise InvalidInput("testcontainers", problem=problem, remedy="Remove one of both from the task")
+
+
+def _parse_owner(params: Mapping[str, Any], transport: str) -> str:
+    owner = params.get("identity_owner") or ""
+    if owner and (transport != TLS or not params.get("identity_managed")):
+        problem = "identity_owner requires transport tls and identity_managed: true"
+        raise InvalidInput("identity_owner", problem=problem, remedy="Remove it from the task")
+    if owner and not owner.partition(":")[0]:
+        expected = "a user ID, or a name in /etc/passwd of the image"
+        raise InvalidInput("identity_owner", expected=expected, found=repr(owner))
+    reject_nul("identity_owner", owner)
+    return parse_user("identity_owner", owner)
+
+
+def _parse_shared(path: str, working_dir: str) -> str:
+    if not path:
+        return ""
+    directory = _parse_directory("shared_directory", path)
+    if working_dir and working_dir != directory and not working_dir.startswith(directory + "/"):
+        subject = f"working_dir {working_dir}"
+        problem = f"{subject} is not in the shared_directory {directory}"
+        remedy = "Remove it from the task, or replace shared_directory by a volume"
+        raise InvalidInput(subject, problem=problem, remedy=remedy)
+    return directory
+
+
+def _parse_directory(option: str, path: str) -> str:
+    """Return a directory in its normal form, by which volumes are compared."""
+    directory = _normal(path)
+    if not path.startswith("/") or ":" in path or directory == "/":
+        raise InvalidInput(option, expected="an absolute path below /, without a colon", found=path)
+    return directory
+
+
+def _normal(path: str) -> str:
+    # normpath keeps two leading slashes, which POSIX permits to mean something else.
+    return "/" + posixpath.normpath(path).lstrip("/")

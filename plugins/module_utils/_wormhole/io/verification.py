@@ -1,0 +1,251 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Verifies from inside a container that its client can use the engine.
+
+This requires nothing of the container's image: this process forks, joins the container's network
+namespace, changes its root to the container's, and takes the numbers of the container's user and
+groups. The identity is the one that is mounted in the container, which may differ from the host's
+if that was replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import Any, Callable, Iterable, Mapping, Optional
+
+from ..._base.errors import VerificationFailed, WormholeError
+from ..._certificates.facts import FILES
+from ..._client.io.discovery import find_wiring
+from ..._container.inspection import health_of, is_paused, is_running, name_of, pid_of, state_of
+from ..._container.users import IdMap, host_uid, resolve_user
+from ..._endpoint.diagnosis import diagnose
+from ..._endpoint.io.client import ping_socket
+from ..._endpoint.io.probe import observe_endpoint
+from ..._endpoint.layers import first_failure
+from ..._endpoint.model import EndpointSpec
+from ..._engine.port import EnginePort
+from ..._networks.io.namespaces import call_in_network_namespace
+from ..._wiring.spec import LAUNCH, RUNTIME, TLS, UNIX, WiringSpec
+from ..._wiring.wire import Wiring
+
+Connect = Callable[[int, WiringSpec, Wiring], None]
+
+_CHILD_TIMEOUT = 10.0
+"""Seconds for a look from inside the container: at the socket (half of it waits for the engine), or
+at the identity. An endpoint's steps have their own, see :class:`_endpoint.model.EndpointSpec`."""
+_SEARCH = 35.0
+"""Seconds for a container that finds its engine to be ready. Its program gives up after 30."""
+_LOG_LINES = 10
+
+
+@dataclass(frozen=True)
+class WormholeVerifier:
+    """Verifies wormholes, and waits until they are ready.
+
+    Args:
+        engine: the engine that runs the container.
+        connect: see :func:`connect_from_inside`.
+        patience: seconds until a just started container has to be ready, unless it finds its
+            engine when it starts.
+        settling: seconds that a container which was just started has to keep running.
+        pause: seconds between two attempts.
+    """
+
+    engine: EnginePort
+    connect: Connect
+    patience: float = 5.0
+    settling: float = 0.5
+    pause: float = 0.2
+
+    def verify(self, container: str, spec: WiringSpec, wiring: Wiring, just_started: bool) -> None:
+        """Verify one wormhole.
+
+        Args:
+            container: ID of a container that should be running.
+            spec, wiring: its wiring.
+            just_started: whether to wait until it is ready, and to check that it keeps running.
+
+        Raises:
+            VerificationFailed: its client cannot use the engine, or it does not keep running.
+            WormholeError: this could not be verified, for example because the engine stopped.
+        """
+        begin = time.monotonic()
+        while True:
+            found = self._running(container, just_started)
+            try:
+                self.connect(pid_of(found), spec, wiring)
+                break
+            except WormholeError as error:
+                patience = _SEARCH if spec.discover == RUNTIME else self.patience
+                if not just_started or time.monotonic() - begin > patience:
+                    error.put_in(f"container {name_of(found)}")
+                    raise
+            time.sleep(self.pause)
+        while just_started and time.monotonic() - begin < self.settling:
+            time.sleep(self.pause)
+            self._running(container, just_started)
+
+    def await_health(self, container: str, timeout: float) -> None:
+        """Wait until a container is healthy.
+
+        Args:
+            container: ID of a container that should be running.
+            timeout: seconds; 0 waits forever.
+
+        Raises:
+            VerificationFailed: it is not healthy by then, has no healthcheck, or stops running.
+        """
+        begin = time.monotonic()
+        while True:
+            found = self._running(container, False)
+            health = health_of(found)
+            status = str(health.get("Status") or "none")
+            if status == "healthy":
+                return
+            if is_paused(found):
+                subject = f"container {name_of(found)}"
+                problem = f"The {subject} is paused, and its healthcheck does not run"
+                raise VerificationFailed(subject, problem=problem, remedy="Set paused: false")
+            if status == "none" or (timeout and time.monotonic() - begin > timeout):
+                last = next((str(check.get("Output", "")) for check in reversed(health.get("Log") or ())), "")
+                within = f" within {timeout:g} seconds" if timeout else ""
+                output = f"; its check printed: {last.strip()}" if last.strip() else ""
+                subject = f"container {name_of(found)}"
+                problem = f"The {subject} did not become healthy{within}: its health is {status}{output}"
+                remedy = "Correct its healthcheck, or set healthy_wait_timeout"
+                raise VerificationFailed(subject, problem=problem, remedy=remedy)
+            time.sleep(self.pause)
+
+    def _running(self, container: str, just_started: bool) -> Mapping[str, Any]:
+        found = self.engine.find_container(container)
+        if found is not None and is_running(found) and not (just_started and found.get("RestartCount")):
+            return found
+        name, state = name_of(found) or container, state_of(found)
+        log = self.engine.container_logs(container, tail=_LOG_LINES).strip() if found else ""
+        reason = f" ({state['Error']})" if state.get("Error") else ""
+        output = f"its log ends with: {log}" if log else "its log is empty"
+        text = f"it exited with exit code {state.get('ExitCode')}{reason}; {output}"
+        problem = f"The container {name} did not keep running: {text}"
+        remedy = "Correct its command, or set verify: false for a container that is meant to exit"
+        raise VerificationFailed(f"container {name}", problem=problem, remedy=remedy)
+
+
+def connect_from_inside(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
+    """Connect to the engine once, from inside a container.
+
+    Args:
+        pid: the container's main process.
+        spec, wiring: its wiring.
+
+    Raises:
+        WormholeError: the first failure.
+    """
+    if spec.transport == UNIX:
+        path = wiring.docker_host.partition("://")[2]
+        call_in_network_namespace(pid, as_process(pid, lambda: _ping_socket(path)), timeout=_CHILD_TIMEOUT)
+        return
+    if spec.discover == RUNTIME:
+        launched = replace(spec, discover=LAUNCH)
+        found = find_wiring(pid, wiring, lambda candidate: connect_from_inside(pid, launched, candidate))
+        connect_from_inside(pid, launched, found)
+        return
+    tls = spec.transport == TLS
+    if tls:
+        read = as_process(pid, lambda: _read_identity(spec.certificate_path), spec.identity_owner)
+        call_in_network_namespace(pid, read, timeout=_CHILD_TIMEOUT)
+    endpoint = EndpointSpec(
+        wiring.address,
+        port=wiring.port,
+        transport=spec.transport,
+        directory=spec.certificate_path if tls else "",
+        container_pid=pid,
+        contained=tls,
+    )
+    failure = first_failure(diagnose(endpoint, observe_endpoint(endpoint), datetime.now(timezone.utc)))
+    if failure is not None:
+        remedies = [failure.remedy] if failure.remedy else []
+        if tls and failure.name in ("chain", "client_auth"):
+            replaced = f"If the directory at {spec.certificate_path} was replaced on the host"
+            remedies.append(f"{replaced}, recreate the container")
+        subject = f"{wiring.docker_host} ({failure.name})"
+        raise VerificationFailed(subject, problem=f"{subject}: {failure.text}", remedy=". ".join(remedies))
+
+
+def as_process(pid: int, function: Callable[[], Any], user: str = "") -> Callable[[], Any]:
+    """Return a function with another process's root directory, user and groups, for a forked child.
+
+    Args:
+        user: another user, for a process that drops its privileges; a name or ID in the container,
+            optionally with a group after a colon.
+
+    Sources: proc(5) (``/proc/pid/root``, ``Uid``, ``Gid`` and ``Groups`` in ``/proc/pid/status``),
+    chroot(2), user_namespaces(7).
+    """
+
+    def call() -> Any:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
+            status = dict(line.split(":", 1) for line in stream if ":" in line)
+        # The second of the four numbers is the effective one.
+        uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
+        groups = [int(number) for number in status["Groups"].split()]
+        maps = [_read_id_map(f"/proc/{pid}/{kind}_map") for kind in ("uid", "gid")]
+        os.chroot(f"/proc/{pid}/root")
+        os.chdir("/")
+        if user:
+            uid, (gid, *groups) = _find_user(user, *maps)
+        os.setgroups(groups)
+        os.setgid(gid)
+        os.setuid(uid)
+        return function()
+
+    return call
+
+
+def _read_id_map(path: str) -> tuple[IdMap, ...]:
+    with open(path, encoding="ascii") as lines:
+        return tuple(IdMap(*map(int, line.split())) for line in lines)
+
+
+def _find_user(user: str, uid_maps: Iterable[IdMap], gid_maps: Iterable[IdMap]) -> tuple[int, list[int]]:
+    """Return a user of the root directory and his groups, as numbers on the host."""
+    found = resolve_user(user, (), _read_file("/etc/passwd"), _read_file("/etc/group"))
+    uid, gids = host_uid(found.uid, uid_maps), [host_uid(gid, gid_maps) for gid in found.gids]
+    if uid is None or gids[0] is None:
+        subject = f"user {user}"
+        raise VerificationFailed(subject, problem=f"The engine maps {subject} to no user of the host")
+    return uid, [gid for gid in gids if gid is not None]
+
+
+def _read_file(path: str) -> Optional[bytes]:
+    with contextlib.suppress(OSError), open(path, "rb") as stream:
+        return stream.read()
+    return None
+
+
+def _read_identity(directory: str) -> None:
+    for name in FILES:
+        path = f"{directory}/{name}"
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as error:
+            subject, user = f"{path} in the container", f"user {os.getuid()}"
+            problem = f"{subject} is not readable for {user}: {error.strerror or error}"
+            remedy = f"Give it to {user}, or let wormhole_container manage the identity"
+            raise VerificationFailed(subject, problem=problem, remedy=remedy) from error
+
+
+def _ping_socket(path: str) -> None:
+    found = ping_socket(path, _CHILD_TIMEOUT / 2)
+    if found:
+        subject = f"{path} in the container"
+        user = f"user {os.getuid()} with groups {sorted({os.getgid(), *os.getgroups()})}"
+        remedy = "If the socket was replaced on the host, the container still has the old one: "
+        remedy += "recreate the container"
+        raise VerificationFailed(subject, problem=f"{subject} does not answer {user}: {found}", remedy=remedy)

@@ -1,0 +1,105 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the wormholes of one list share: what they must not, and what makes them wait."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Iterator, Optional, Sequence, Tuple
+
+from .._base.errors import InvalidInput
+from .._base.plan import Plan
+from .._certificates.spec import CertificateSpec
+from .._container.checks import named_containers
+from .._container.ports import split_port
+from .._wiring.program import InstallProgram, RemoveProgram
+from .._wiring.spec import TLS
+from .spec import ABSENT, WormholeSpec
+
+Wanted = Tuple[WormholeSpec, Optional[CertificateSpec]]
+"""A wormhole, and the identity that is managed with it; None if there is none."""
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})
+
+
+def reject_contradictions(wormholes: Sequence[Wanted]) -> None:
+    """Reject a list whose wormholes cannot exist together.
+
+    Raises:
+        InvalidInput: two have the same name, publish the same port of the host, or want different
+            identities in the same directory.
+    """
+    for number, (spec, identity) in enumerate(wormholes):
+        for other, others in wormholes[:number]:
+            if (other.name, other.wiring.socket_path) == (spec.name, spec.wiring.socket_path):
+                subject = f"wormhole {spec.name}"
+                problem = f"The {subject} is listed more than once"
+                raise InvalidInput(subject, problem=problem, remedy="List it once")
+            names = f"The wormholes {other.name} and {spec.name}"
+            if identity and others and identity.directory == others.directory and identity != others:
+                subject = f"identity directory {identity.directory}"
+                problem = f"{names} want different identities in {identity.directory}"
+                remedy = "Give them the same identity options, or another identity_directory"
+                raise InvalidInput(subject, problem=problem, remedy=remedy)
+    published = [(spec.name, port) for spec, _identity in wormholes for port in _published(spec)]
+    for number, (name, (address, port)) in enumerate(published):
+        for other_name, (other_address, other_port) in published[:number]:
+            same = address == other_address or {address, other_address} & _EVERYWHERE
+            if port == other_port and same and name != other_name:
+                subject = f"port {port}"
+                problem = f"The wormholes {other_name} and {name} publish the same {subject} of the host"
+                raise InvalidInput(subject, problem=problem, remedy="Give one of them another port")
+
+
+def find_dependent(specs: Sequence[WormholeSpec], plans: Sequence[Optional[Plan[Any]]]) -> list[int]:
+    """Return the numbers of the wormholes that must not be changed at the same time as the others.
+
+    These are wormholes to be changed that refer to another one of the list, share its identity, or
+    change the program for ``discover: runtime``.
+
+    Args:
+        plans: the plan of each; None if there is none.
+    """
+    names = [spec.name for spec in specs]
+    directories = [spec.wiring.identity_directory for spec in specs if _has_identity(spec)]
+    found = []
+    for number, (spec, plan) in enumerate(zip(specs, plans)):
+        if plan is None or plan.is_empty:
+            continue
+        refers = set(_referred(spec)) & {name for name in names if name != spec.name}
+        shares = _has_identity(spec) and directories.count(spec.wiring.identity_directory) > 1
+        program = any(isinstance(action, (InstallProgram, RemoveProgram)) for action in plan.actions)
+        if refers or shares or program:
+            found.append(number)
+    return found
+
+
+def _published(spec: WormholeSpec) -> Iterator[tuple[str, str]]:
+    """Return the ports of the host that a wormhole publishes: address, and port with protocol."""
+    for item in (spec.options.get("published_ports") or ()) if spec.state != ABSENT else ():
+        address, host, port = split_port(item)
+        if host and "-" not in host:
+            protocol = port.partition("/")[2] or "tcp"
+            yield _canonical(address or spec.default_host_ip or "0.0.0.0"), f"{host}/{protocol}"
+
+
+def _canonical(address: str) -> str:
+    try:
+        return str(ipaddress.ip_address(address.strip("[]")))
+    except ValueError:
+        return address
+
+
+def _has_identity(spec: WormholeSpec) -> bool:
+    return spec.wiring.transport == TLS and spec.state != ABSENT
+
+
+def _referred(spec: WormholeSpec) -> Iterator[str]:
+    """Return the names of the containers that a wormhole refers to."""
+    options = spec.options
+    yield from named_containers(options).values()
+    yield from (item.partition(":")[0] for item in options.get("volumes_from") or ())
+    links = [*(options.get("links") or ()), *(link for item in spec.attachments for link in item.links)]
+    yield from (link.partition(":")[0] for link in links)

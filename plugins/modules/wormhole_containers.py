@@ -1,0 +1,169 @@
+#!/usr/bin/python
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wormhole_containers
+short_description: Run containers with access to their Docker engine
+version_added: 0.1.0
+author: Contributors to the wormhole.docker project (@wormhole-docker)
+description:
+  - Does for a list what M(wormhole.docker.wormhole_container) does for one container, in the same
+    number of round trips.
+  - The whole list is checked first. A malformed option, a name or an identity that is listed twice
+    in different ways, or a port of the host that two containers publish fails the task before
+    anything is changed.
+  - All containers are then observed, with one list of containers for each engine, and planned.
+    Several are changed and verified at the same time. A container that refers to another one of
+    the list, or shares its identity, is changed after the others, in the order of the list.
+  - A container that fails does not keep the others from being changed. The task then fails, and
+    names each one that failed.
+  - A task takes one round trip to the host, or two if it issues certificates or pulls images. The
+    images are named before the pull begins.
+options:
+  wormholes:
+    description:
+      - Containers, each with the options of M(wormhole.docker.wormhole_container), except those
+        that name the authority. One that does not set C(docker_host) or C(timeout) has
+        O(docker_host) and O(timeout) of the task.
+    type: list
+    elements: dict
+    required: true
+  unlisted:
+    description:
+      - What to do with wormholes of the host that O(wormholes) does not list.
+      - V(keep) leaves them alone. V(remove) removes them and their identities, before the listed
+        ones are started. Containers that are not wormholes are never removed.
+      - They are searched on the default engine, and on every engine that O(wormholes) names.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  discover_program:
+    description: Internal. The action plugin sets it to the text of the program for containers with
+      C(discover=runtime).
+    type: str
+  announced:
+    description: Internal. The action plugin sets it once it has named the images to pull.
+    type: bool
+extends_documentation_fragment:
+  - wormhole.docker.authority
+  - wormhole.docker.authority.replace
+  - wormhole.docker.docker
+  - wormhole.docker.attributes
+seealso:
+  - module: wormhole.docker.wormhole_container
+  - module: wormhole.docker.wormhole_container_info
+"""
+
+EXAMPLES = r"""
+- name: Run two agents, each with an identity of its own
+  wormhole.docker.wormhole_containers:
+    wormholes:
+      - name: agent-1
+        image: registry.example.com/ci/agent:7
+      - name: agent-2
+        image: registry.example.com/ci/agent:7
+
+- name: Remove the second agent and its identity
+  wormhole.docker.wormhole_containers:
+    wormholes:
+      - name: agent-1
+        image: registry.example.com/ci/agent:7
+      - name: agent-2
+        state: absent
+"""
+
+RETURN = r"""
+reasons:
+  description: Reasons for each change, of all containers.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - code: image_differs
+      subject: agent-1
+      text: "image: expected registry.example.com/ci/agent:7, found registry.example.com/ci/agent:6"
+wormholes:
+  description: The result of each container, in the order of O(wormholes), after those that
+    O(unlisted) removes. The further keys are the
+    return values of M(wormhole.docker.wormhole_container).
+  returned: unless RV(requests) are returned
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the container.
+      type: str
+      sample: agent-1
+    changed:
+      description: Whether the container or its identity was changed.
+      type: bool
+    failed:
+      description: Whether the container failed. RV(ignore:msg) then says why.
+      type: bool
+    reasons:
+      description: Reasons for each change.
+      type: list
+      elements: dict
+    diff:
+      description: What was changed.
+      type: dict
+requests:
+  description: Certificate signing requests in PEM form, by the directory of the identity. The
+    private keys stay on the host. The result then only contains C(changed) and RV(certificates).
+  returned: with O(authority), if a certificate has to be issued and O(issued) is not set
+  type: dict
+  sample:
+    /etc/wormhole/identities/agent-1: "-----BEGIN CERTIFICATE REQUEST-----\nMIHuMIGV..."
+certificates:
+  description: Certificates to sign for RV(requests), in the form of
+    O(wormhole.docker.certificate_signature#module:certificates). They are derived from the task on
+    the controller, not from the host's answer.
+  returned: with RV(requests)
+  type: list
+  elements: dict
+  sample:
+    - name: /etc/wormhole/identities/agent-1
+      common_name: agent-1
+      profile: client
+      directory: /etc/wormhole/identities/agent-1
+      key_type: ecdsa-p256
+      validity_days: 365
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.launch import Signing
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.launch_list import launch_list
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.unlisted import with_unlisted
+
+
+def ensure(module: AnsibleModule) -> dict[str, Any]:
+    program = {"discover_program": module.params["discover_program"]}
+    connection = wormhole.connection_of(module.params)
+    listed = wormhole.validate_list(module.params["wormholes"], connection)
+    wanted = with_unlisted(listed, module.params["unlisted"], connection)
+    return launch_list(
+        [{**params, **program} for params in wanted],
+        Signing.of(module.params),
+        check_mode=module.check_mode,
+        announced=bool(module.params["announced"]),
+        log=module.log,
+    )
+
+
+def main() -> None:
+    internal = {"discover_program": {"type": "str"}, "announced": {"type": "bool"}}
+    run(ensure, {**SIGNING_ARGUMENTS, **wormhole.LIST_ARGUMENTS, **internal})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: wormhole_host
+short_description: Set up a host and its wormholes
+version_added: 0.1.0
+author: Contributors to the wormhole.docker project (@wormhole-docker)
+description:
+  - Sets up a host in one task, up to a verified connection from each wormhole. It does what
+    M(wormhole.docker.engine_info), M(wormhole.docker.gateway_info),
+    M(wormhole.docker.certificate_authority), M(wormhole.docker.tls_certificates),
+    M(wormhole.docker.dockerd_listener) and M(wormhole.docker.wormhole_containers) do one after the
+    other. The role P(wormhole.docker.host#role) uses it.
+  - Everything is checked before the first change. A change that is rejected leaves the host and the
+    authority as they were.
+  - A task takes one round trip to the host if nothing changes, two if it issues certificates or
+    pulls images, and one more if it installs packages. Packages and images are named before that
+    begins.
+  - If the engine is installed and does not run, the task changes nothing, and
+    RV(engine_stopped) is returned. The role P(wormhole.docker.engine#role) repairs and starts it.
+options:
+  engine_install:
+    description: Whether to install the Docker engine and the Python libraries that are missing. If
+      V(false), the task fails if something is missing.
+    type: bool
+    default: true
+  listener:
+    description:
+      - Options of M(wormhole.docker.dockerd_listener) for the listener, except C(state),
+        C(material_changed) and C(wormholes_removed).
+      - C(subject_alternative_names) adds names to the server's certificate, in addition to the
+        gateways and C(host_addresses). C(key_type) is the type of its key.
+    type: dict
+    default: {}
+  wormholes:
+    description: Wormholes, as in O(wormhole.docker.wormhole_containers#module:wormholes).
+    type: list
+    elements: dict
+    default: []
+  unlisted:
+    description:
+      - What to do with wormholes of the host that O(wormholes) does not list.
+      - V(keep) leaves them alone. V(remove) removes them and their identities, before the listed
+        ones are started. Containers that are not wormholes are never removed.
+      - They are searched on the default engine, and on every engine that O(wormholes) names.
+    type: str
+    choices: [keep, remove]
+    default: keep
+  certificate_authority:
+    description: Options of M(wormhole.docker.certificate_authority) for an authority in
+      O(ca_directory) that does not exist yet. It is created on the controller, after the host has
+      been checked.
+    type: dict
+  discover_program:
+    description: Internal. The action plugin sets it to the text of the program for containers with
+      C(discover=runtime).
+    type: str
+  identities:
+    description: Internal. The action plugin sets it to the identities of the wormholes.
+    type: list
+    elements: dict
+    default: []
+  announced:
+    description: Internal. The action plugin names what it has announced.
+    type: list
+    elements: str
+    default: []
+extends_documentation_fragment:
+  - wormhole.docker.authority
+  - wormhole.docker.authority.replace
+  - wormhole.docker.attributes
+seealso:
+  - module: wormhole.docker.wormhole_containers
+  - module: wormhole.docker.dockerd_listener
+"""
+
+EXAMPLES = r"""
+- name: Set up a host with one agent
+  wormhole.docker.wormhole_host:
+    ca_directory: ~/.wormhole/ca
+    certificate_authority:
+      common_name: wormhole CA
+    listener:
+      port: 2376
+    wormholes:
+      - name: agent
+        image: registry.example.com/ci/agent:7
+"""
+
+RETURN = r"""
+reasons:
+  description: Reasons for each change, of all sections.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - code: san_missing
+      subject: dockerd
+      text: "SAN missing: IP 172.18.0.1 (gateway of network ci)"
+sections:
+  description: The result of each part of the run, in order. The further keys are the return values
+    of the module that does the same for this part only.
+  returned: unless RV(engine_stopped)
+  type: list
+  elements: dict
+  contains:
+    section:
+      description: Name of the part, one of C(engine), C(authority), C(certificates), C(listener) and
+        C(wormholes). A part that was not necessary is missing.
+      type: str
+      sample: listener
+    changed:
+      description: Whether the part was changed.
+      type: bool
+engine_stopped:
+  description: Whether the engine is installed and does not run. Nothing was changed then.
+  returned: if the engine does not run
+  type: bool
+"""
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.host import set_up_host
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
+    HOST_ARGUMENTS,
+    LISTENER_ARGUMENTS,
+    validate_part,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
+
+INTERNAL: dict[str, Any] = {
+    "discover_program": {"type": "str"},
+    "identities": {"type": "list", "elements": "dict", "default": []},
+    "announced": {"type": "list", "elements": "str", "default": []},
+}
+
+
+def ensure(module: AnsibleModule) -> dict[str, Any]:
+    program = {"discover_program": module.params["discover_program"]}
+    listed = wormhole.validate_list(module.params["wormholes"], {})
+    params = {
+        **module.params,
+        "listener": validate_part("listener", LISTENER_ARGUMENTS, module.params["listener"]),
+        "wormholes": [{**params, **program} for params in listed],
+    }
+    return set_up_host(params, check_mode=module.check_mode, log=module.log)
+
+
+def main() -> None:
+    run(ensure, {**SIGNING_ARGUMENTS, **HOST_ARGUMENTS, **INTERNAL})
+
+
+if __name__ == "__main__":
+    main()

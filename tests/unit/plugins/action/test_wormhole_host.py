@@ -1,0 +1,204 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Action plugin of wormhole_host, with a module that answers as told. System tests run the real one."""
+
+from __future__ import annotations
+
+import re
+import types
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ansible_collections.wormhole.docker.plugins.action import wormhole_host as action
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import LISTENER_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.plugin_utils import wormholes
+from ansible_collections.wormhole.docker.tests.unit.plugins.action import fleet as fleets
+
+AGENT = {"name": "agent", "image": "busybox"}
+IDENTITY = "/etc/wormhole/identities/agent"
+GATEWAYS = [{"name": "IP:172.17.0.1", "origin": "gateway of network bridge"}]
+SECTIONS = [{"section": "listener", "changed": False, "reasons": [], "diff": {"before": {}, "after": {}}}]
+DONE = {"changed": False, "reasons": [], "diff": [], "sections": SECTIONS}
+
+
+def request():
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
+
+
+class Setup:
+    """A controller and a host whose module gives the answers of a list, one after the other."""
+
+    def __init__(self, home, monkeypatch):
+        self.fleet = fleets.Fleet(home)
+        self.fleet.execute_module = self.answer
+        self.answers, self.sent, self.said, self.existed = [], [], [], []
+        display = types.SimpleNamespace(display=lambda text, **_options: self.said.append(text))
+        monkeypatch.setattr(wormholes, "display", display)
+
+    def answer(self, module_name, module_args, task_vars):
+        assert module_name == "wormhole.docker.wormhole_host"
+        self.sent.append(module_args)
+        self.existed.append(self.fleet.authority.exists())
+        return dict(self.answers[len(self.sent) - 1])
+
+    def run(self, *answers, check_mode=False, **options):
+        self.answers, self.sent, self.said, self.existed = list(answers), [], [], []
+        arguments = {
+            "wormholes": [AGENT],
+            "certificate_authority": {},
+            **self.fleet.source(options),
+            **options,
+        }
+        arguments = {name: value for name, value in arguments.items() if value is not None}
+        result = self.fleet.run_task(action, arguments, check_mode)
+        assert len(self.sent) == len(answers), result
+        return result
+
+
+@pytest.fixture
+def setup(tmp_path, monkeypatch):
+    return Setup(tmp_path, monkeypatch)
+
+
+def needed(*names):
+    return {
+        "changed": True,
+        "requests": {name: request() for name in names},
+        "gateways": GATEWAYS,
+        "done": [],
+    }
+
+
+def test_what_the_host_requests_is_signed_once_it_has_been_checked(setup):
+    result = setup.run(needed("dockerd", IDENTITY), DONE)
+    assert not result.get("failed"), result
+    # The authority is created after the host's first answer.
+    assert setup.existed == [False, True]
+    first, second = setup.sent
+    assert first["authority"]["issuing"] == ""
+    assert first["identities"][0]["common_name"] == "agent"
+    assert not {"ca_directory", "certificate_authority"} & {*first, *second}
+    issued = {name: decoding.read_certificate(pem.encode()) for name, pem in second["issued"].items()}
+    assert list(issued) == ["dockerd", IDENTITY]
+    assert issued[IDENTITY].subject == "CN=agent"
+    assert "IP:172.17.0.1" in [str(name) for name in issued["dockerd"].subject_alternative_names]
+    assert [section["section"] for section in result["sections"]] == ["authority", "listener"]
+    assert result["changed"]
+    assert result["diff"][0]["before_header"] == "authority"
+
+
+def test_a_host_that_rejects_its_task_creates_no_authority(setup):
+    rejected = setup.run({"failed": True, "msg": "another engine answers"})
+    assert rejected["msg"] == "another engine answers"
+    assert not setup.fleet.authority.exists()
+
+
+def test_nothing_is_signed_for_a_name_that_the_task_does_not_have(setup):
+    failed = setup.run(needed("dockerd", "/etc/other"))
+    assert failed["failed"]
+    assert "/etc/other" in failed["msg"]
+
+
+def test_nothing_is_created_in_check_mode(setup):
+    result = setup.run(DONE, check_mode=True)
+    assert result["sections"][0]["section"] == "authority"
+    assert result["sections"][0]["changed"]
+    assert not setup.fleet.authority.exists()
+
+
+def test_an_existing_authority_costs_one_round_trip(setup):
+    setup.fleet.make_authority()
+    result = setup.run(DONE)
+    assert (result["changed"], result["reasons"], result["diff"]) == (False, [], [])
+    assert [section["changed"] for section in result["sections"]] == [False, False]
+
+
+def test_an_authority_that_differs_is_changed_although_nothing_is_signed(setup):
+    setup.fleet.make_authority()
+    key = setup.fleet.authority / "ca.key"
+    key.chmod(0o644)
+    assert setup.run(DONE, check_mode=True)["changed"]
+    assert key.stat().st_mode & 0o777 == 0o644
+    assert setup.run(DONE)["changed"]
+    assert key.stat().st_mode & 0o777 == 0o400
+    assert not setup.run(DONE)["changed"]
+
+
+def test_a_host_is_signed_for_once(setup):
+    result = setup.run(needed("dockerd"), {**needed("dockerd"), **DONE, "pulls": ["busybox"]})
+    assert not result.get("failed"), result
+    assert "requests" not in result
+
+
+def test_what_takes_long_is_announced_before_it_begins(setup):
+    engine = {
+        "section": "engine",
+        "changed": True,
+        "reasons": [{"code": "package_missing", "subject": "docker.io", "text": "not installed"}],
+        "diff": {"before": {}, "after": {}},
+        "warnings": ["it was old"],
+    }
+    result = setup.run(
+        {"changed": True, "packages": ["docker.io", "python3-docker"]},
+        {**needed("dockerd"), "pulls": ["busybox"], "done": [engine]},
+        DONE,
+    )
+    assert setup.said == [
+        "[] installing 2 packages: docker.io, python3-docker",
+        "[] pulling 1 image: busybox",
+    ]
+    assert [arguments["announced"] for arguments in setup.sent] == [[], ["packages"], ["packages", "pulls"]]
+    assert [section["section"] for section in result["sections"]] == ["authority", "engine", "listener"]
+    assert result["warnings"] == ["it was old"]
+    assert "package_missing" in {reason["code"] for reason in result["reasons"]}
+    only_pulls = setup.run({"changed": True, "pulls": ["busybox"], "done": []}, DONE)
+    assert not only_pulls.get("failed")
+
+
+def test_an_authority_elsewhere_gets_the_requests(setup):
+    setup.fleet.make_authority()
+    authority = setup.fleet.sign()["authority"]
+    given = {"authority": authority, "certificate_authority": None}
+    asked = setup.run(needed("dockerd", IDENTITY), **given)
+    assert [certificate["name"] for certificate in asked["certificates"]] == ["dockerd", IDENTITY]
+    signed = setup.fleet.sign(certificates=asked["certificates"], requests=asked["requests"])
+    done = setup.run(DONE, issued=signed["issued"], **given)
+    assert setup.sent[0]["issued"] == signed["issued"]
+    assert done["sections"] == SECTIONS
+
+
+def test_a_stopped_engine_is_reported(setup):
+    assert setup.run({"changed": False, "engine_stopped": True})["engine_stopped"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"listener": {"prot": 1}}, "listener: unknown options prot"),
+        ({"listener": {"port": "many"}}, "listener: .*port"),
+        ({"listener": {"state": "absent"}}, "listener: unknown options state"),
+        ({"certificate_authority": {"directory": "/x"}}, "certificate_authority: unknown options directory"),
+        ({"wormholes": [{"name": "agent", "memory": "much"}]}, "agent: memory"),
+        ({"wormholes": [AGENT, AGENT]}, "agent is listed more than once"),
+        ({"announced": ["pulls"]}, "announced is internal"),
+        ({"identities": []}, "identities is internal"),
+    ],
+)
+def test_malformed_options_are_rejected_before_anything_is_sent(setup, options, message):
+    rejected = setup.run(**options)
+    assert rejected["failed"]
+    assert re.search(message, rejected["msg"]), rejected["msg"]
+    assert not setup.fleet.authority.exists()
+
+
+def test_the_options_of_the_listener_are_those_of_its_module():
+    assert {"state", "material_changed", "wormholes_removed"}.isdisjoint(LISTENER_ARGUMENTS)
+    assert {"port", "firewall", "key_type", "subject_alternative_names"} <= set(LISTENER_ARGUMENTS)

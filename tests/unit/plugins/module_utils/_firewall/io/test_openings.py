@@ -1,0 +1,199 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import ApplyFailed, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall import ufw as firewall_ufw
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall import unit as firewall_unit
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.io import ufw as adapter
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import (
+    COMMENT,
+    Hook,
+    Opening,
+    Placement,
+)
+
+OPENING = Opening("docker0", "172.17.0.1", 2376)
+OTHER = Opening("br-0", "172.18.0.1", 2376)
+SSH = (
+    "### tuple ### allow tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\n-A ufw-user-input -p tcp --dport 22 -j ACCEPT\n\n"
+)
+
+
+class Ufw:
+    """ufw reduced to its files: any change rewrites the file with its tuples and nothing else."""
+
+    def __init__(self, path):
+        self.path = path
+        self.commands = []
+        self.fails = False
+
+    def __call__(self, argv, timeout):
+        self.commands.append(argv)
+        if self.fails:
+            return subprocess.CompletedProcess(argv, 1, "", "ERROR: no")
+        assert argv[0] == "ufw"
+        words = dict(zip(argv[argv.index("on") :: 2], argv[argv.index("on") + 1 :: 2]))
+        opening = Opening(words["on"], words["to"], int(words["port"]))
+        stanzas = re.findall(r"### tuple ###.*\n-A.*\n\n", self.path.read_text())
+        if argv[1] == "delete":
+            stanzas = [text for text in stanzas if opening not in firewall_ufw.our_openings(text)]
+        else:
+            comment = f"comment={COMMENT.encode().hex()}"
+            line = f"### tuple ### allow tcp {opening.port} {opening.address} any 0.0.0.0/0 in_{opening.interface}"
+            stanzas.insert(0, f"{line} {comment}\n-A ufw-user-input …\n\n")
+        self.path.write_text("### RULES ###\n\n" + "".join(stanzas) + "### END RULES ###\n")
+        return subprocess.CompletedProcess(argv, 0, "", "")
+
+
+@pytest.fixture
+def rules(tmp_path, monkeypatch):
+    path = tmp_path / "user.rules"
+    monkeypatch.setattr(firewall_ufw, "RULES_PATHS", {"ip": str(path), "ip6": str(tmp_path / "user6.rules")})
+    monkeypatch.setattr(adapter, "SAVED_PATH", str(tmp_path / "state/firewall/ufw.json"))
+    monkeypatch.setattr(adapter, "make_directory", lambda name, mode: os.makedirs(name, mode=mode))
+    # Tests need not run as root.
+    written = adapter.write_file
+    owner = {"uid": os.geteuid(), "gid": os.getegid()}
+    monkeypatch.setattr(
+        adapter,
+        "write_file",
+        lambda name, content, mode, **_owner: written(name, content, mode=mode, **owner),
+    )
+    return path
+
+
+@pytest.fixture
+def ufw(rules, monkeypatch):
+    fake = Ufw(rules)
+    monkeypatch.setattr(adapter, "run", fake)
+    return fake
+
+
+CANONICAL = f"### RULES ###\n\n{SSH}### END RULES ###\n"
+
+
+@pytest.mark.parametrize("text", [CANONICAL, "# by hand\n" + CANONICAL, "### RULES ###\n", ""])
+def test_ufw_has_its_file_back_byte_for_byte(text, rules, ufw, tmp_path):
+    rules.write_text(text)
+    rules.chmod(0o640)
+    adapter.set_ufw_openings([OPENING])
+    assert firewall_ufw.our_openings(rules.read_text()) == (OPENING,)
+    adapter.set_ufw_openings([OPENING, OTHER])
+    adapter.set_ufw_openings([OTHER])
+    assert firewall_ufw.our_openings(rules.read_text()) == (OTHER,)
+    adapter.set_ufw_openings([])
+    assert rules.read_text() == text
+    assert stat.S_IMODE(rules.stat().st_mode) == 0o640
+    assert [path.name for path in tmp_path.iterdir()] == ["user.rules"]
+
+
+def test_what_somebody_has_changed_in_the_meantime_is_kept(rules, ufw, tmp_path):
+    rules.write_text("# by hand\n" + CANONICAL)
+    adapter.set_ufw_openings([OPENING])
+    changed = rules.read_text().replace(" 22 ", " 2222 ")
+    rules.write_text(changed)
+    adapter.set_ufw_openings([])
+    assert rules.read_text() == firewall_ufw.without_ours(changed)
+    assert not adapter.has_saved()
+
+
+def test_ufw_is_not_called_for_what_it_has(rules, ufw):
+    rules.write_text(CANONICAL)
+    adapter.set_ufw_openings([OPENING])
+    before = len(ufw.commands)
+    adapter.set_ufw_openings([OPENING])
+    assert len(ufw.commands) == before == 1
+
+
+def test_a_decision_of_the_administrators_is_not_replaced(rules, ufw):
+    rules.write_text("### tuple ### deny tcp 2376 172.17.0.1 any 0.0.0.0/0 in_docker0\n")
+    with pytest.raises(Refused, match="deny"):
+        adapter.set_ufw_openings([OPENING])
+    assert ufw.commands == []
+
+
+def test_what_ufw_says_is_told(rules, ufw):
+    rules.write_text(CANONICAL)
+    ufw.fails = True
+    with pytest.raises(ApplyFailed, match="ERROR: no"):
+        adapter.set_ufw_openings([OPENING])
+
+
+# ---- the script, with programs that remember
+
+NFT = """\
+#!/bin/sh
+case "$*" in
+    "-a list chain inet filter input") cat "$STATE/chain" ;;
+    "-f -") cat >>"$STATE/calls" ;;
+    *) exit 1 ;;
+esac
+"""
+IPTABLES = """\
+#!/bin/sh
+echo "$*" >>"$STATE/calls"
+case "$*" in
+    *" -C "*) test -e "$STATE/there" ;;
+    *" -D "*) rm "$STATE/there" ;;
+    *" -I "*) touch "$STATE/there" ;;
+esac
+"""
+NATIVE = Placement(Hook("nft", "inet", "filter", "input"), OPENING)
+ABSENT = Placement(Hook("nft", "inet", "gone", "input"), OPENING)
+OLD = Placement(Hook("iptables-nft", "ip", "filter", "INPUT"), OPENING)
+CHAIN = """\
+table inet filter {
+\tchain input { # handle 1
+\t\ttype filter hook input priority filter; policy drop;
+\t\ttcp dport 22 accept comment "wormhole.docker is a nice thing" # handle 4
+\t\tiifname "docker0" ip daddr 172.17.0.9 tcp dport 2376 accept comment "wormhole.docker" # handle 12
+\t}
+}
+"""
+RULE = 'iifname "docker0" ip daddr 172.17.0.1 tcp dport 2376 accept comment "wormhole.docker"'
+
+
+@pytest.fixture
+def script(tmp_path):
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in (("nft", NFT), ("iptables-nft", IPTABLES)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    (tmp_path / "chain").write_text(CHAIN)
+    path = tmp_path / "script"
+
+    def call(action, *placements):
+        (tmp_path / "calls").write_text("")
+        path.write_text(firewall_unit.render_script(placements))
+        env = {"PATH": f"{programs}:{os.environ['PATH']}", "STATE": str(tmp_path)}
+        done = subprocess.run(["sh", str(path), action], env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        return (tmp_path / "calls").read_text().splitlines()
+
+    return call
+
+
+def test_the_script_replaces_ours_in_one_step_and_nobody_elses(script):
+    assert script("start", NATIVE, ABSENT) == [
+        "delete rule inet filter input handle 12",
+        f"insert rule inet filter input {RULE}",
+    ]
+    assert script("stop", NATIVE, ABSENT) == ["delete rule inet filter input handle 12"]
+
+
+def test_the_script_puts_a_rule_of_iptables_in_once(script):
+    words = "-i docker0 -d 172.17.0.1 -p tcp --dport 2376 -m comment --comment wormhole.docker -j ACCEPT"
+    assert script("start", OLD) == [f"-w -t filter -C INPUT {words}", f"-w -t filter -I INPUT {words}"]
+    assert script("start", OLD) == [f"-w -t filter -C INPUT {words}"]
+    assert script("stop", OLD) == [f"-w -t filter -D INPUT {words}"] * 2

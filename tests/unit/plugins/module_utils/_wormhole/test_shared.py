@@ -1,0 +1,119 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the wormholes of one list share."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._base.plan import Plan, Reason
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import (
+    parse_wormhole,
+    validate_wormhole,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.program import (
+    InstallProgram,
+    RemoveProgram,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.model import StartContainer
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.shared import (
+    find_dependent,
+    reject_contradictions,
+)
+
+SOCKET = "/var/run/docker.sock"
+SAME = Plan()
+
+
+def wanted(name, socket=SOCKET, **options):
+    return parse_wormhole(validate_wormhole({"name": name, "image": "busybox", **options}), socket)
+
+
+def plan(action=None):
+    return Plan({}, {}, (Reason("missing", "missing"),), (action or StartContainer("x"),))
+
+
+@pytest.mark.parametrize(
+    ("ports", "others", "rejected"),
+    [
+        (["80:80"], ["80:90"], True),
+        (["80:80"], ["127.0.0.1:80:90"], True),
+        (["[::]:80:80"], ["[::1]:80:80"], True),
+        (["127.0.0.1:80:80"], ["127.0.0.1:80:90"], True),
+        (["80-82:80-82"], ["81:1"], True),
+        (["127.0.0.1:80:80"], ["127.0.0.2:80:80"], False),
+        (["80:80"], ["80:80/udp"], False),
+        (["80:80"], ["81:80"], False),
+        # The engine chooses a port of the host.
+        (["80"], ["80"], False),
+        (["8000-8010:80"], ["8000-8010:80"], False),
+        ([], ["80:80"], False),
+    ],
+)
+def test_a_port_of_the_host_is_published_once(ports, others, rejected):
+    first, second = wanted("aa", published_ports=ports), wanted("bb", published_ports=others)
+    if rejected:
+        with pytest.raises(InvalidInput, match="The wormholes aa and bb publish the same port"):
+            reject_contradictions([first, second])
+        # One that is absent publishes nothing.
+        absent = dataclasses.replace(second[0], state="absent")
+        reject_contradictions([first, (absent, None)])
+    else:
+        reject_contradictions([first, second])
+
+
+def test_one_container_may_publish_a_port_for_several_addresses():
+    reject_contradictions([wanted("aa", published_ports=["127.0.0.1:80:80", "127.0.0.2:80:80"])])
+
+
+def test_a_name_is_listed_once_for_each_engine():
+    reject_contradictions([wanted("aa"), wanted("aa", "/run/second.sock", transport="unix")])
+    with pytest.raises(InvalidInput, match="The wormhole aa is listed more than once. List it once"):
+        reject_contradictions([wanted("aa"), wanted("bb"), wanted("aa")])
+
+
+def test_a_directory_has_one_identity():
+    shared = {"identity": "both", "identity_directory": "/etc/wormhole/identities/both"}
+    reject_contradictions([wanted("aa", **shared), wanted("bb", **shared)])
+    for other in ({"identity": "other"}, {"identity_key_type": "rsa-3072"}, {"identity_validity_days": 3}):
+        with pytest.raises(InvalidInput, match="want different identities in /etc/wormhole/identities/both"):
+            reject_contradictions([wanted("aa", **shared), wanted("bb", **{**shared, **other})])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"network_mode": "container:bb"},
+        {"pid_mode": "container:bb"},
+        {"ipc_mode": "container:bb"},
+        {"volumes_from": ["bb"]},
+        {"volumes_from": ["bb:ro"]},
+        {"links": ["bb:alias"]},
+        {"networks": [{"name": "ci", "links": ["bb:alias"]}]},
+    ],
+)
+def test_a_wormhole_waits_for_those_that_it_refers_to(options):
+    specs = [wanted(name, transport="unix", **given)[0] for name, given in (("aa", options), ("bb", {}))]
+    assert find_dependent(specs, [plan(), plan()]) == [0]
+    # What is not changed waits for nobody, and neither does what refers to a container elsewhere.
+    assert find_dependent(specs, [SAME, plan()]) == []
+    assert find_dependent(specs, [None, plan()]) == []
+    assert find_dependent(specs[:1], [plan()]) == []
+
+
+def test_wormholes_with_one_identity_are_changed_one_after_the_other():
+    shared = {"identity": "both", "identity_directory": "/etc/wormhole/identities/both"}
+    specs = [wanted("aa", **shared)[0], wanted("bb")[0], wanted("cc", **shared)[0]]
+    assert find_dependent(specs, [plan(), plan(), plan()]) == [0, 2]
+    assert find_dependent(specs, [plan(), plan(), SAME]) == [0]
+
+
+@pytest.mark.parametrize("action", [InstallProgram("x", ()), RemoveProgram()])
+def test_the_program_is_changed_by_one_at_a_time(action):
+    specs = [wanted(name)[0] for name in ("aa", "bb", "cc")]
+    assert find_dependent(specs, [plan(action), plan(), plan(action)]) == [0, 2]

@@ -1,0 +1,70 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role host passes the variables of the single roles on, with their defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import CREATION_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import authority_arguments
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
+    HOST_ARGUMENTS,
+    LISTENER_ARGUMENTS,
+)
+from ansible_collections.wormhole.docker.plugins.modules import wormhole_host
+
+ROLES = Path(wormhole_host.__file__).parents[2] / "roles"
+LATER = {"listener_material_changed", "listener_wormholes_removed"}
+"""Variables of role listener for tasks that follow others."""
+
+
+def read(role, path):
+    return yaml.safe_load((ROLES / role / path).read_text())
+
+
+VARIABLES = read("host", "vars/main.yml")
+(TASK, _roles) = read("host", "tasks/main.yml")
+
+
+def test_every_variable_of_the_listener_is_passed_on():
+    passed = VARIABLES["__host_listener"]
+    assert set(passed) == set(LISTENER_ARGUMENTS)
+    for name, value in passed.items():
+        assert value.startswith(f"{{{{ listener_{name} | default("), value
+    assert {f"listener_{name}" for name in passed} >= set(read("listener", "defaults/main.yml")) - LATER
+
+
+def test_the_defaults_of_the_listener_are_those_of_its_role():
+    defaults = {
+        name: value for name, value in read("listener", "defaults/main.yml").items() if name not in LATER
+    }
+    for name, value in defaults.items():
+        expected = LISTENER_ARGUMENTS[name.partition("_")[2]].get("default")
+        assert (value or None) == (expected or None), name
+
+
+def test_the_defaults_of_the_authority_are_those_of_its_role():
+    defaults = read("certificate_authority", "defaults/main.yml")
+    passed = VARIABLES["__host_authority"]
+    # During a rotation, the role runs the single roles.
+    assert set(passed) == set(CREATION_ARGUMENTS) - {"rotation", "rotation_waits_for"}
+    for name, value in passed.items():
+        default = defaults[f"certificate_authority_{name}"]
+        assert f"certificate_authority_{name} | default(" in value
+        assert CREATION_ARGUMENTS[name]["default"] == default or f"default('{default}')" in value
+
+
+def test_the_task_has_all_options():
+    options = set(TASK["wormhole.docker.wormhole_host"])
+    assert options == {*HOST_ARGUMENTS, *authority_arguments()}
+
+
+def test_the_engines_variable_is_passed_on():
+    assert read("engine", "defaults/main.yml") == {
+        "engine_install": HOST_ARGUMENTS["engine_install"]["default"]
+    }

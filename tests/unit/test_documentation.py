@@ -1,0 +1,92 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files, functions and headings in the documentation exist. Its prose fits 100 columns."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SLICES = ROOT / "plugins/module_utils"
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/*/README.md")])
+DEVELOPERS = [ROOT / "CONTRIBUTING.md", ROOT / "docs/development.md"]
+WIDTH = 100
+
+FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"`([^`\n]+)`")
+PATH = re.compile(r"(?:[\w.*-]+/)+[\w.*-]*|[\w-]+\.py")
+CALL = re.compile(r"(\w+)\(\)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+DEFINITIONS = frozenset(
+    name
+    for path in (ROOT / "plugins").rglob("*.py")
+    for name in re.findall(r"^ *def (\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
+)
+BELOW_IO = ("io/",)
+"""Directories that every slice may have, files that several have: named without their slice."""
+IN_SLICES = ("spec.py", "model.py", "plan.py", "test_plan.py")
+
+
+def prose(text):
+    """A page without its fenced blocks."""
+    return FENCED.sub("", text)
+
+
+def missing(text):
+    """Paths and functions in backticks that do not exist."""
+    found = []
+    for code in CODE.findall(prose(text)):
+        call = CALL.fullmatch(code)
+        if call and call[1] not in DEFINITIONS:
+            found.append(code)
+        elif PATH.fullmatch(code) and code not in (*BELOW_IO, *IN_SLICES) and code != "./dev":
+            below = SLICES if code.startswith("_") else ROOT
+            if not any(below.glob(code.rstrip("/"))):
+                found.append(code)
+    return found
+
+
+def anchor(heading):
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower().strip()).replace(" ", "-")
+
+
+def anchors(page):
+    return {anchor(heading) for heading in HEADING.findall(prose(page.read_text(encoding="utf-8")))}
+
+
+def long_lines(text):
+    """Lines of prose that are too long; not those of tables, which cannot be wrapped."""
+    lines = re.sub(r"<!--.*?-->", "", prose(text), flags=re.DOTALL).splitlines()
+    return [line for line in lines if len(line) > WIDTH and not line.lstrip().startswith(("|", "#"))]
+
+
+@pytest.mark.parametrize("page", DEVELOPERS, ids=lambda page: page.name)
+def test_files_and_functions_exist(page):
+    assert missing(page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_headings(page):
+    for target, name in LINK.findall(page.read_text(encoding="utf-8")):
+        assert name in anchors(page.parent / target if target else page), f"{target}#{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_fits_its_width(page):
+    assert long_lines(page.read_text(encoding="utf-8")) == []
+
+
+def test_what_is_wrong_is_found():
+    text = "`_listener/nothing.py`, `tests/nowhere/`, `no_such_function()`, `roles/*/tasks/none.yml`, `nothing.py`"
+    assert missing(text) == CODE.findall(text)
+    assert missing("`_listener/plan.py`, `roles/*/defaults/main.yml`, `execute()`, `/etc/docker`") == []
+    assert anchor("Add a `container` option, in six steps") == "add-a-container-option-in-six-steps"
+    assert long_lines("x" * 101) == ["x" * 101]
+    assert long_lines("```\n" + "x" * 101 + "\n```\n| " + "x" * 101) == []
