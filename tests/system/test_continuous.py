@@ -57,7 +57,11 @@ def test_the_continuous_client_distinguishes_failures(release, fresh_host, playb
         host.run(f"cat {SERVER}/key.pem >{IDENTITIES}/agent/key.pem")
 
     def listener_is_gone():
-        host.run("systemctl stop docker.service docker.socket 'wormhole-docker-*.socket'; sleep 1")
+        # The socket first: while systemd stops both, a request to the socket starts the service again, and cancels the
+        # stop of docker.socket (seen with systemd 252 on a busy machine).
+        host.run(
+            "systemctl stop 'wormhole-docker-*.socket'; systemctl stop docker.service docker.socket; sleep 1"
+        )
         # docker.service requires docker.socket. With docker.socket first, a client could start the
         # service before the other socket is bound, and systemd then refuses to bind it.
         host.run("systemctl start wormhole-docker-172.17.0.1:2376.socket docker.service")
