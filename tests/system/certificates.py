@@ -97,10 +97,10 @@ def reasons(run: Any, action: str = "wormhole.docker.tls_certificates") -> list[
 
     The reasons of tls_certificates include those of wormholes on identities.
     """
-    done = [task for task in run.tasks if task.name != _PLAN]
+    done = [task for task in run.parts if task.name != _PLAN]
     found = [reason for task in done if task.action == action for reason in told(task)]
     if action == "wormhole.docker.tls_certificates":
-        launched = [task for task in run.tasks if task.action in LAUNCHING]
+        launched = [task for task in done if task.action in LAUNCHING]
         of_identities = [reason for task in launched for reason in told(task)]
         found += [
             {**reason, "code": reason["code"].partition("_")[2]}

@@ -25,6 +25,13 @@ from lab import Host, Lab, netns
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 TIMEOUT = 600.0
 """Timeout of a playbook in seconds."""
+SECTIONS = {
+    "authority": "wormhole.docker.certificate_authority",
+    "certificates": "wormhole.docker.tls_certificates",
+    "listener": "wormhole.docker.dockerd_listener",
+    "wormholes": "wormhole.docker.wormhole_containers",
+}
+"""For each section in the result of wormhole_host, the module that does the same."""
 NOTHING = dict.fromkeys(("ok", "changed", "unreachable", "failures", "skipped", "rescued", "ignored"), 0)
 """The recap of a host without any task."""
 
@@ -120,6 +127,11 @@ class Run:
         return [name for name, line in self.recap.items() if line["unreachable"]]
 
     @property
+    def parts(self) -> list[Task]:
+        """The tasks, with a task for each section of wormhole_host in place of the task itself."""
+        return [part for task in self.tasks for part in parts_of(task)]
+
+    @property
     def round_trips(self) -> int:
         return sum(self.trips.values())
 
@@ -133,6 +145,22 @@ class Run:
                 said += [task.result.get("msg", "")]
                 said += [item["msg"] for item in task.items if "msg" in item]
         return "\n".join(map(str, said))
+
+
+def parts_of(task: Task) -> list[Task]:
+    """Return the sections of wormhole_host as tasks of their modules; of all others, the task itself."""
+    sections = task.result.get("sections")
+    if task.action != "wormhole.docker.wormhole_host" or not sections:
+        return [task]
+    return [
+        replace(
+            task,
+            action=SECTIONS.get(section["section"], task.action),
+            delegated=section["section"] == "authority",
+            result=section,
+        )
+        for section in sections
+    ]
 
 
 class Started:

@@ -266,7 +266,7 @@ def test_controllers_that_create_one_authority_at_the_same_time_agree(
     told = [
         task.result["fingerprint_sha256"]
         for run in made
-        for task in run.tasks
+        for task in run.parts
         if task.action == "wormhole.docker.certificate_authority" and task.status == "ok"
     ]
     assert len(told) == 2

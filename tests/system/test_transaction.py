@@ -34,7 +34,7 @@ def reasons(run):
     """Return the module's reason codes, with those of a prior repair if the engine did not run."""
     return [
         reason["code"]
-        for task in run.tasks
+        for task in run.parts
         if task.action == "wormhole.docker.dockerd_listener" and not task.delegated
         for reason in task.result.get("reasons", ())
     ]
