@@ -81,6 +81,9 @@ class ActionModule(WormholeAction):
                 now = datetime.datetime.now(datetime.timezone.utc)
                 arguments["issued"] = sign_requests(_parse(wanted), requests, material, now)
                 announced = list(LONG)
+        if answer.get("engine_stopped"):
+            # Nothing else was planned, the authority included.
+            authority = {}
         if "sections" in answer:
             if authority.get("changed") and "issued" not in arguments:
                 # So far it was only planned.
@@ -132,7 +135,10 @@ class ActionModule(WormholeAction):
                 answer["diff"] = [{**section["diff"], **headers}, *answer["diff"]]
         if not answer.get("warnings"):
             answer.pop("warnings", None)
-        answer["sections"] = [*added, *answer["sections"]]
+        # A part that an earlier answer has changed has nothing to do in the last one.
+        names = {section["section"] for section in added}
+        last = [s for s in answer["sections"] if s["changed"] or s["section"] not in names]
+        answer["sections"] = [*added, *last]
 
 
 def _parse(wanted: list[dict[str, Any]]) -> Any:

@@ -21,7 +21,7 @@ description:
   - A task takes one round trip to the host if nothing changes, two if it issues certificates or
     pulls images, and one more if it installs packages. Packages and images are named before that
     begins.
-  - If the engine is installed and does not run, the task changes nothing, and
+  - If the engine is installed and does not run, the task changes nothing more, and
     RV(engine_stopped) is returned. The role P(wormhole.docker.engine#role) repairs and starts it.
 options:
   engine_install:
@@ -105,20 +105,22 @@ reasons:
 sections:
   description: The result of each part of the run, in order. The further keys are the return values
     of the module that does the same for this part only.
-  returned: unless RV(engine_stopped)
+  returned: success
   type: list
   elements: dict
   contains:
     section:
       description: Name of the part, one of C(engine), C(authority), C(certificates), C(listener) and
-        C(wormholes). A part that was not necessary is missing.
+        C(wormholes). A part that was not necessary is missing. The section C(engine) is always
+        there, as the return values of M(wormhole.docker.engine_info).
       type: str
       sample: listener
     changed:
       description: Whether the part was changed.
       type: bool
 engine_stopped:
-  description: Whether the engine is installed and does not run. Nothing was changed then.
+  description: Whether the engine is installed and does not run. Nothing but the section C(engine)
+    was done then.
   returned: if the engine does not run
   type: bool
 """

@@ -26,6 +26,7 @@ PLUGINS = Path(__file__).resolve().parent / "plugins"
 TIMEOUT = 600.0
 """Timeout of a playbook in seconds."""
 SECTIONS = {
+    "engine": "wormhole.docker.engine_info",
     "authority": "wormhole.docker.certificate_authority",
     "certificates": "wormhole.docker.tls_certificates",
     "listener": "wormhole.docker.dockerd_listener",

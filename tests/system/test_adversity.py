@@ -40,7 +40,7 @@ def test_running_containers_refuse_changes_nothing(release, fresh_host, playbook
     assert failed.failures == 1
     assert "bystander, once. It would remove those that were created with --rm: once" in failed.message
     predicted = playbook("provision", host, "--check")
-    result = next(task.result for task in predicted.tasks if "interrupted" in task.result)
+    result = next(task.result for task in predicted.parts if "interrupted" in task.result)
     assert (result["interrupted"], result["removed"]) == (["bystander"], ["once"])
     assert engine(host) == before
     assert (

@@ -78,7 +78,7 @@ def names(host):
 
 def listener(run):
     """Return the result of the listener's task."""
-    return next(task.result for task in run.tasks if "unreachable_networks" in task.result)
+    return next(task.result for task in run.parts if "unreachable_networks" in task.result)
 
 
 def texts(run):

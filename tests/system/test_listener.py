@@ -25,7 +25,7 @@ def options(**variables):
 
 def listener_result(run):
     """Return the result of the module that configures dockerd."""
-    return next(task.result for task in run.tasks if "interrupted" in task.result)
+    return next(task.result for task in run.parts if "interrupted" in task.result)
 
 
 def process(host, container):

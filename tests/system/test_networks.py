@@ -27,7 +27,7 @@ def reasons(run):
 
 
 def restarted(run):
-    return [task.result["restarted"] for task in run.tasks if "restarted" in task.result]
+    return [task.result["restarted"] for task in run.parts if "restarted" in task.result]
 
 
 def verified(host, network, address):

@@ -112,7 +112,7 @@ def engines_beside(playbook, host):
     """Run provision, which changes nothing; return the other engines that it reports."""
     run = playbook("provision", host)
     assert run.changed == 0
-    return next(task.result["other_engines"] for task in run.tasks if "other_engines" in task.result)
+    return next(task.result["other_engines"] for task in run.parts if "other_engines" in task.result)
 
 
 @pytest.mark.parametrize("release", RELEASES)

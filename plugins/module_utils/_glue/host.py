@@ -78,7 +78,8 @@ class HostRun:
             issuing = server if planned["reasons"] else []
             needed = collect(self._check_mode, lambda: self._find_needed(issuing, wormholes))
             if needed:
-                return {"changed": True, **needed, "done": self._sections}
+                changed = [section for section in self._sections if section["changed"]]
+                return {"changed": True, **needed, "done": changed}
         if planned["reasons"]:
             planned = self._manage(server, check_mode=self._check_mode)
         self._report("certificates", planned)
@@ -111,6 +112,7 @@ class HostRun:
             raise MissingRequirement(
                 lacking, problem=problem, remedy="Install these packages, or set engine_install to true"
             )
+        section: dict[str, Any] = {"changed": False, "reasons": []}
         if missing:
             names = [str(name) for name in missing]
             reasons = [
@@ -130,17 +132,16 @@ class HostRun:
                 self._report(
                     "engine",
                     {
+                        **found,
                         **section,
                         "warnings": [f"check mode ends here: a run would install {', '.join(names)}"],
                     },
                 )
                 return self._summarize()
             packages.install(names, LIBRARIES)
-            self._report("engine", section)
             found = describe_engine()
-        if not found["running"]:
-            return {"changed": False, "engine_stopped": True}
-        return None
+        self._report("engine", {**found, **section})
+        return None if found["running"] else {**self._summarize(), "engine_stopped": True}
 
     # -- certificates and listener --
 

@@ -24,6 +24,7 @@ AGENT = {"name": "agent", "image": "busybox"}
 IDENTITY = "/etc/wormhole/identities/agent"
 GATEWAYS = [{"name": "IP:172.17.0.1", "origin": "gateway of network bridge"}]
 SECTIONS = [{"section": "listener", "changed": False, "reasons": [], "diff": {"before": {}, "after": {}}}]
+ENGINE = {"section": "engine", "changed": False, "reasons": []}
 DONE = {"changed": False, "reasons": [], "diff": [], "sections": SECTIONS}
 
 
@@ -140,7 +141,7 @@ def test_a_host_is_signed_for_once(setup):
 
 def test_what_takes_long_is_announced_before_it_begins(setup):
     engine = {
-        "section": "engine",
+        **ENGINE,
         "changed": True,
         "reasons": [{"code": "package_missing", "subject": "docker.io", "text": "not installed"}],
         "diff": {"before": {}, "after": {}},
@@ -149,7 +150,7 @@ def test_what_takes_long_is_announced_before_it_begins(setup):
     result = setup.run(
         {"changed": True, "packages": ["docker.io", "python3-docker"]},
         {**needed("dockerd"), "pulls": ["busybox"], "done": [engine]},
-        DONE,
+        {**DONE, "sections": [ENGINE, *SECTIONS]},
     )
     assert setup.said == [
         "[] installing 2 packages: docker.io, python3-docker",
@@ -176,7 +177,11 @@ def test_an_authority_elsewhere_gets_the_requests(setup):
 
 
 def test_a_stopped_engine_is_reported(setup):
-    assert setup.run({"changed": False, "engine_stopped": True})["engine_stopped"]
+    result = setup.run({**DONE, "sections": [ENGINE], "engine_stopped": True})
+    assert result["engine_stopped"]
+    # Only this part was planned.
+    assert result["sections"] == [ENGINE]
+    assert not setup.fleet.authority.exists()
 
 
 @pytest.mark.parametrize(

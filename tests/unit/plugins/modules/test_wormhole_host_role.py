@@ -28,7 +28,7 @@ def read(role, path):
 
 
 VARIABLES = read("host", "vars/main.yml")
-(TASK, _roles) = read("host", "tasks/main.yml")
+(TASK, _roles) = read("host", "tasks/set_up.yml")
 
 
 def test_every_variable_of_the_listener_is_passed_on():
