@@ -42,7 +42,7 @@ _FOLDER = "/tmp/continuous"
 # Writes one line for each request: start and end (seconds since boot), program, exit status,
 # output. `read` and `set` are built in, so no process is started between two requests.
 _SCRIPT = f"""
-program=$1
+program=$1 pause=$2
 set -f
 ask() {{
     case $program in
@@ -58,6 +58,7 @@ while [ ! -e {_FOLDER}/stop ]; do
     read -r ended _ </proc/uptime
     set -- $said
     echo "$began $ended $program $code $*" >>{_FOLDER}/$program.log
+    [ "$pause" = 0 ] || sleep "$pause"
 done
 touch {_FOLDER}/$program.ended
 """
@@ -160,9 +161,11 @@ class ContinuousClient:
     Args:
         host: where the container runs, with live-restore.
         container: a running wormhole with the transport tls, and a writable /tmp.
+        pause: seconds between two requests. Without one, the clients of several hosts would take
+            the whole machine.
     """
 
-    def __init__(self, host: Any, container: str = "agent") -> None:
+    def __init__(self, host: Any, container: str = "agent", *, pause: float = 0) -> None:
         self._host = host
         self._container = container
         self._address = host.run(
@@ -171,7 +174,7 @@ class ContinuousClient:
         self._cursor = host.run("journalctl -n 0 --show-cursor -q").stdout.strip().removeprefix("-- cursor: ")
         self._inside(f"rm -rf {_FOLDER}; mkdir {_FOLDER}; cat >{_FOLDER}/ask", _SCRIPT)
         for program in PROGRAMS:
-            host.run(f"docker exec -d {container} sh {_FOLDER}/ask {program}")
+            host.run(f"docker exec -d {container} sh {_FOLDER}/ask {program} {pause}")
         self.wait_for_requests()
 
     def wait_for_requests(self, number: int = 5) -> None:

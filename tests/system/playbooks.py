@@ -149,16 +149,20 @@ class Run:
 
 
 def parts_of(task: Task) -> list[Task]:
-    """Return the sections of wormhole_host as tasks of their modules; of all others, the task itself."""
+    """Return the sections of wormhole_host as tasks of their modules; of all others, the task itself.
+
+    The warnings of the whole task are those of each section.
+    """
     sections = task.result.get("sections")
     if task.action != "wormhole.docker.wormhole_host" or not sections:
         return [task]
+    warnings = {name: task.result[name] for name in ("warnings",) if name in task.result}
     return [
         replace(
             task,
             action=SECTIONS.get(section["section"], task.action),
             delegated=section["section"] == "authority",
-            result=section,
+            result={**section, **warnings},
         )
         for section in sections
     ]

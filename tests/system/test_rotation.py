@@ -66,7 +66,7 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
     keys = {host.name: host.run(f"sha256sum {SERVER}/key.pem {AGENT}/key.pem").stdout for host in hosts}
     for host in hosts:
         host.run(f"cp -a {AGENT} /root/former")
-    clients = [ContinuousClient(host) for host in hosts]
+    clients = [ContinuousClient(host, pause=0.2) for host in hosts]
     before = {host.name: engine(host) for host in hosts}
 
     with late.cut_off():
