@@ -153,7 +153,12 @@ def test_unit_tests_run_on_one_python_selected_by_seed_or_on_all(
     runs = [replace(settings, seed=seed) for seed in (1, 2)]
     assert {unit.targets(older, run) for run in runs} == {("3.9",), ("3.11",)}
     assert {unit.targets(core, run) for core in (newer, next_one) for run in runs} == {("3.13",)}
+    # Each run tests the oldest version and one of the others.
+    cores = (older, newer, next_one)
+    assert {unit.chosen(cores, run) for run in runs} == {(older, newer), (older, next_one)}
+    assert unit.chosen((newer,), runs[0]) == (newer,)
     thorough = replace(settings, thorough=True)
+    assert unit.chosen(cores, thorough) == cores
     assert unit.targets(older, thorough) + unit.targets(newer, thorough) == found
 
 

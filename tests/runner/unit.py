@@ -34,8 +34,8 @@ def test_fails():
 _EMPTY = '"""A test module without a test."""\n'
 
 
-def lanes(_settings: Settings) -> list[Lane]:
-    cores, _remarks = ansible_test.cores()
+def lanes(settings: Settings) -> list[Lane]:
+    cores = chosen(tuple(ansible_test.cores()[0]), settings)
     lanes: list[list[Step]] = [[Step("unit", str(core), _all(core))] for core in cores]
     if cores:
         lanes[0] += [
@@ -44,6 +44,16 @@ def lanes(_settings: Settings) -> list[Lane]:
             Step("unit", "control: a run without tests is reported", _missing(cores[0])),
         ]
     return [*lanes, [Step("unit", "the runner itself", _runner)]]
+
+
+def chosen(cores: tuple[Core, ...], settings: Settings) -> tuple[Core, ...]:
+    """Return the versions to run the unit tests with: the oldest one, and of the newer ones, which
+    run on the same Python, one selected by seed.
+
+    A thorough run uses all of them.
+    """
+    oldest, newer = cores[:1], cores[1:]
+    return cores if settings.thorough or not newer else (*oldest, take_turn("unit core", newer, settings.seed))
 
 
 def remarks() -> list[str]:
