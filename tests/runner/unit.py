@@ -53,7 +53,9 @@ def chosen(cores: tuple[Core, ...], settings: Settings) -> tuple[Core, ...]:
     A thorough run uses all of them.
     """
     oldest, newer = cores[:1], cores[1:]
-    return cores if settings.thorough or not newer else (*oldest, take_turn("unit core", newer, settings.seed))
+    return (
+        cores if settings.thorough or not newer else (*oldest, take_turn("unit core", newer, settings.seed))
+    )
 
 
 def remarks() -> list[str]:
