@@ -32,15 +32,6 @@ options:
     type: list
     elements: dict
     required: true
-  unlisted:
-    description:
-      - What to do with wormholes of the host that O(wormholes) does not list.
-      - V(keep) leaves them alone. V(remove) removes them and their identities, before the listed
-        ones are started. Containers that are not wormholes are never removed.
-      - They are searched on the default engine, and on every engine that O(wormholes) names.
-    type: str
-    choices: [keep, remove]
-    default: keep
   discover_program:
     description: Internal. The action plugin sets it to the text of the program for containers with
       C(discover=runtime).
@@ -52,6 +43,7 @@ extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
   - wormhole.docker.docker
+  - wormhole.docker.unlisted
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_container

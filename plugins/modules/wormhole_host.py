@@ -42,15 +42,6 @@ options:
     type: list
     elements: dict
     default: []
-  unlisted:
-    description:
-      - What to do with wormholes of the host that O(wormholes) does not list.
-      - V(keep) leaves them alone. V(remove) removes them and their identities, before the listed
-        ones are started. Containers that are not wormholes are never removed.
-      - They are searched on the default engine, and on every engine that O(wormholes) names.
-    type: str
-    choices: [keep, remove]
-    default: keep
   certificate_authority:
     description: Options of M(wormhole.docker.certificate_authority) for an authority in
       O(ca_directory) that does not exist yet. It is created on the controller, after the host has
@@ -73,6 +64,7 @@ options:
 extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
+  - wormhole.docker.unlisted
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_containers
