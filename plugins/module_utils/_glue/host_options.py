@@ -12,7 +12,7 @@ from .._base.errors import InvalidInput
 from .._certificates.facts import KEY_TYPES
 from .._certificates.facts import SERVER as SERVER_PROFILE
 from .authority_options import REPLACE_ARGUMENT
-from .listener import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
+from .listener_options import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
 from .wormhole import LIST_ARGUMENTS, validate
 
 SERVER = "dockerd"
