@@ -71,7 +71,8 @@ _ABOUT_CERTIFICATES = re.compile(
 # The last one: the Docker CLI asks for the engine's version first. If that request is cut and the
 # next one is not, it has not learnt that the engine is older.
 _CUT = re.compile(
-    r"reset by peer|\bEOF\b|unexpected eof|broken pipe|Empty reply|client version \S+ is too new", re.IGNORECASE
+    r"reset by peer|\bEOF\b|unexpected eof|broken pipe|Empty reply|client version \S+ is too new",
+    re.IGNORECASE,
 )
 _REFUSED = re.compile(r"refused|Couldn't connect|Could not connect|Cannot connect", re.IGNORECASE)
 
