@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.checks import check_directory
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_again
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import ROTATION_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import ROTATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 

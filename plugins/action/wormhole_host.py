@@ -18,9 +18,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities 
     CREATION_ARGUMENTS,
     ensure_authority,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import (
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
-    pack_authority,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction

@@ -226,7 +226,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities 
     CREATION_ARGUMENTS,
     ensure_authority,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import (
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
     authority_constraints,
 )

@@ -127,9 +127,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.plan import 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates import model, plan, rotation
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.facts import SERVER
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding, store
-from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import unpack_authority
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.issue import execute_issuing
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import ROTATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
@@ -174,7 +175,7 @@ def rotate(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(rotate, {**certificates.SIGNING_ARGUMENTS, **certificates.ROTATION_ARGUMENTS})
+    run(rotate, {**SIGNING_ARGUMENTS, **ROTATION_ARGUMENTS})
 
 
 if __name__ == "__main__":

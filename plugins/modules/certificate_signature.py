@@ -109,7 +109,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import signing
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
-from ansible_collections.wormhole.docker.plugins.module_utils._glue import authority as authority_options
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import authority_options
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import CERTIFICATE_OPTIONS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
@@ -131,7 +132,7 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
             issued = signing.sign_again(requests, material, now)
         else:
             issued = signing.sign_requests(specs, requests, material, now)
-    return {"changed": False, "authority": authority_options.pack_authority(authority), "issued": issued}
+    return {"changed": False, "authority": pack_authority(authority), "issued": issued}
 
 
 def main() -> None:

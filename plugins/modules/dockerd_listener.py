@@ -307,7 +307,8 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import connection
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.listener import ARGUMENTS, ensure_listener
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.listener import ensure_listener
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.listener_options import ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 

@@ -16,7 +16,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import SOURCES
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import SOURCES
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 COLLECTION = Path(__file__).resolve().parents[2]

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
-from typing import Final, Literal, Mapping, Optional, get_args
+from typing import Final, Literal, Mapping, get_args
 
 from .._base.errors import Refused
 from .._base.plan import Plan
 from . import facts
 from .deviations import make_reason, outdated_bundle
-from .model import CertificateAction, CertificateState, Entry, InstallTrustBundle, IssueCertificate, is_usable
+from .model import CertificateAction, CertificateState, InstallTrustBundle, IssueCertificate, is_usable
 from .plan import Decision, assemble, check_can_issue
+from .reissue import reissue_spec
 from .spec import CertificateSpec
 from .trust import ISSUING, Authority
 
@@ -33,43 +34,6 @@ CLIENTS: Final = "clients"
 DROP: Final = "drop"
 REPAIR: Final = "repair"
 STEPS: tuple[Step, ...] = get_args(Step)
-
-
-def reissue_spec(
-    directory: str, certificate: facts.CertificateFacts, entries: Optional[Mapping[str, Entry]] = None
-) -> Optional[CertificateSpec]:
-    """The specification of the same certificate; None if it is no server or client certificate.
-
-    The authority needs no ``entries``, which are owner and mode of the directory and its files.
-    """
-    usages = facts.EXTENDED_KEY_USAGE.items()
-    profiles = [profile for profile, usage in usages if certificate.extended_key_usage == (usage,)]
-    if not profiles or certificate.is_ca:
-        return None
-    fallback = Entry(0o444, 0, 0)
-    found = entries or {}
-    place, key = found.get(facts.DIRECTORY, fallback), found.get(facts.KEY_FILE, fallback)
-    shown = found.get(facts.CERTIFICATE_FILE, found.get(facts.CA_FILE, fallback))
-    validity = max(certificate.not_after - certificate.not_before - facts.BACKDATE, facts.ONE_DAY)
-    return CertificateSpec(
-        name=directory,
-        profile=profiles[0],
-        present=True,
-        common_name=certificate.common_name,
-        subject_alternative_names=certificate.subject_alternative_names,
-        origins={},
-        directory=directory,
-        owner=None,
-        group=None,
-        directory_mode=place.mode,
-        key_mode=key.mode,
-        certificate_mode=shown.mode,
-        key_type=certificate.key_type,
-        validity=validity,
-        renew_before=facts.default_renewal_window(validity),
-        uid=key.uid,
-        gid=key.gid,
-    )
 
 
 def select_certificates(

@@ -11,8 +11,7 @@ from typing import Any, Mapping
 from .._base.errors import InvalidInput
 from .._certificates.checks import check_directory
 from .._certificates.facts import KEY_TYPES
-from .._certificates.rotation import STEPS
-from .authority import REPLACE_ARGUMENT, authority_arguments, authority_constraints
+from .authority_options import REPLACE_ARGUMENT, authority_arguments, authority_constraints
 
 CERTIFICATE_OPTIONS: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -36,11 +35,6 @@ CERTIFICATES_ARGUMENT: dict[str, Any] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
     "directories": {"type": "list", "elements": "str", "default": []},
     **REPLACE_ARGUMENT,
-}
-
-ROTATION_ARGUMENTS: dict[str, Any] = {
-    "step": {"type": "str", "required": True, "choices": list(STEPS)},
-    "directories": {"type": "list", "elements": "str", "default": ["/etc/wormhole"]},
 }
 
 # Arguments that an action plugin passes to its module on the host.

@@ -11,8 +11,8 @@ from typing import Any, Mapping, Sequence
 from .._base.errors import InvalidInput
 from .._certificates.facts import KEY_TYPES
 from .._certificates.facts import SERVER as SERVER_PROFILE
-from .authority import REPLACE_ARGUMENT
-from .listener import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
+from .authority_options import REPLACE_ARGUMENT
+from .listener_options import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
 from .wormhole import LIST_ARGUMENTS, validate
 
 SERVER = "dockerd"

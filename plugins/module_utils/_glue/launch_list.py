@@ -137,6 +137,9 @@ class WormholeList:
         launches = [self._launches[number] for number in numbers]
         if len(launches) == 1:
             return [self._run(launches[0])]
+        for launch in launches:
+            # Here, and not in each child: it closes the previous connections.
+            launch.engine.reconnect()
         functions = [partial(self._run, launch) for launch in launches]
         found = call_side_by_side(functions, limit=SIDE_BY_SIDE, subject="the process of the wormhole")
         return [failure_of(result) if isinstance(result, WormholeError) else result for result in found]

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, get_args
+from typing import Any, Mapping
 
 from .._base.plan import Plan
 from .._listener import model, removal
@@ -17,35 +17,6 @@ from .._listener.parts import render_opening
 from .._listener.plan import plan_listener
 from . import connection
 from .execute import execute
-
-DEFAULTS = listener_spec.ListenerSpec()
-
-
-def _choice(values: Any, default: str) -> dict[str, Any]:
-    return {"type": "str", "choices": list(get_args(values)), "default": default}
-
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "state": _choice(listener_spec.State, DEFAULTS.state),
-    "transports": {
-        "type": "list",
-        "elements": "str",
-        "choices": list(get_args(listener_spec.Transport)),
-        "default": list(DEFAULTS.transports),
-    },
-    "addresses": {"type": "list", "elements": "str"},
-    "host_addresses": {"type": "list", "elements": "str", "default": list(DEFAULTS.host_addresses)},
-    "port": {"type": "int", "default": DEFAULTS.port},
-    "directory": {"type": "path", "default": DEFAULTS.directory},
-    "unix_directory": {"type": "path", "default": DEFAULTS.unix_directory},
-    "insecure_plaintext_port": {"type": "int"},
-    "existing_listeners": _choice(listener_spec.ExistingListeners, DEFAULTS.existing_listeners),
-    "live_restore": {"type": "bool"},
-    "firewall": _choice(listener_spec.Firewall, DEFAULTS.firewall),
-    "material_changed": {"type": "bool", "default": DEFAULTS.material_changed},
-    "running_containers": _choice(listener_spec.RunningContainers, DEFAULTS.running_containers),
-    "wormholes_removed": {"type": "list", "elements": "str", "default": list(DEFAULTS.wormholes_removed)},
-}
 
 
 def ensure_listener(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:

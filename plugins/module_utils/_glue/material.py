@@ -17,7 +17,7 @@ from .._base.io import files
 from .._certificates.checks import check_directory
 from .._certificates.io import authority as authority_store
 from .._certificates.io import decoding
-from .authority import authority_arguments
+from .authority_options import authority_arguments
 
 
 def load_material(options: Mapping[str, Any], prefix: str = "ca_") -> tuple[str, authority_store.Material]:

@@ -34,7 +34,7 @@ from .._wormhole.spec import (
     WormholeSpec,
     parse_spec,
 )
-from .authority import REPLACE_ARGUMENT
+from .authority_options import REPLACE_ARGUMENT
 from .connection import connection_arguments
 
 WORMHOLE_ARGUMENTS: dict[str, Any] = {

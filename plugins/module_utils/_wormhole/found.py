@@ -22,11 +22,7 @@ from .._container.inspection import environment_of, health_of, host_config_of, i
 from .._endpoint.model import DEFAULT_PORTS
 from .._wiring.spec import LAUNCH, RUNTIME, TLS, TRANSPORTS, WiringSpec
 from .._wiring.wire import Wiring
-
-PREVIOUS_SUFFIX = ".wormhole-former"
-"""Appended to the name of the previous container until the new one is verified."""
-SUCCESSOR_SUFFIX = ".wormhole-next"
-"""Appended to the name of the new container until the previous one is stopped."""
+from .spec import PREVIOUS_SUFFIX, SUCCESSOR_SUFFIX
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,11 @@ from .._container.process import parse_signal
 from .._wiring.options import parse_wiring
 from .._wiring.spec import WiringSpec
 from .fixed_options import reject_other_values
-from .found import PREVIOUS_SUFFIX, SUCCESSOR_SUFFIX
+
+PREVIOUS_SUFFIX = ".wormhole-former"
+"""Appended to the name of the previous container until the new one is verified."""
+SUCCESSOR_SUFFIX = ".wormhole-next"
+"""Appended to the name of the new container until the previous one is stopped."""
 
 State = Literal["absent", "present", "stopped", "started", "healthy"]
 ABSENT: Final = "absent"

@@ -10,6 +10,7 @@ Works with cryptography 38 (Debian 12) and newer.
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import ipaddress
 import re
@@ -61,6 +62,7 @@ def require() -> None:
         )
 
 
+@functools.lru_cache(maxsize=64)
 def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     """Decode a certificate, the first one of several in PEM form.
 
@@ -72,6 +74,7 @@ def read_certificate(pem_or_der: bytes) -> CertificateFacts:
     return facts_of(load_certificate(pem_or_der))
 
 
+@functools.lru_cache(maxsize=64)
 def read_bundle(pem: bytes) -> tuple[Anchor, ...]:
     """The certificates in a PEM file, in order and in normal form.
 

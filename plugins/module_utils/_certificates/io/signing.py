@@ -12,7 +12,7 @@ from typing import Any, Iterable, Mapping
 from ..._base.errors import InvalidInput, VerificationFailed
 from ..facts import CLIENT
 from ..model import leaf_certificate
-from ..rotation import reissue_spec
+from ..reissue import reissue_spec
 from ..spec import CertificateSpec
 from . import decoding, issuing
 from .authority import Material

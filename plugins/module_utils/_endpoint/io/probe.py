@@ -28,7 +28,7 @@ import ssl
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 from ..._base.errors import VerificationFailed
 from ..._base.io.files import read_text
@@ -50,15 +50,19 @@ _OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXP
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h); Python's ssl does not name it
 
 
-def observe_endpoint(spec: EndpointSpec) -> EndpointState:
+def observe_endpoint(spec: EndpointSpec, finish: Callable[[], None] = lambda: None) -> EndpointState:
     """Observe an endpoint. Its problems are in the state returned and never raise an exception.
+
+    Args:
+        finish: called where the endpoint was observed, at the end; its error is raised. In the
+            network namespace of a container, that is a forked child, which it may change.
 
     Raises:
         WormholeError: the network namespace could not be entered or made.
         MissingRequirement: the library that decodes certificates is missing, or the program that
             makes a namespace.
     """
-    seen = _observe_from_place(spec)
+    seen = _observe_from_place(spec, finish)
     failed = bool(seen.reached.peer) and seen.reached.outcome != "open"
     listened = is_listened(spec, seen.reached.peer) if failed else None
     served = _decode(seen.anonymous.certificate or seen.verified.certificate)
@@ -76,20 +80,22 @@ def observe_endpoint(spec: EndpointSpec) -> EndpointState:
     )
 
 
-def _observe_from_place(spec: EndpointSpec) -> Observation:
+def _observe_from_place(spec: EndpointSpec, finish: Callable[[], None]) -> Observation:
     """Observe from the network namespace that the spec names."""
     if spec.obstacle:
         return Observation(presented=read_presented(spec).hex())
     timeout = _STEPS * spec.timeout
 
     def observe() -> dict[str, Any]:
-        return _observe(spec).as_json()
+        seen = _observe(spec).as_json()
+        finish()
+        return seen
 
     if spec.guest:
         return parse_observation(call_as_guest(spec.guest, observe, timeout=timeout))
     if spec.container_pid:
         return parse_observation(call_in_network_namespace(spec.container_pid, observe, timeout=timeout))
-    return _observe(spec)
+    return parse_observation(observe())
 
 
 def _observe(spec: EndpointSpec) -> Observation:

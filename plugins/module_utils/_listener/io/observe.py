@@ -66,9 +66,10 @@ def observe_listener(
     probe.promised = engine_networks.promised_names(network_config, config_file)
     after_restart = _after_restart(spec, topology, network_config, info)
     systemd, dockerd = interfaces.sockets_of(1), interfaces.sockets_of(units.pid)
-    listening = interfaces.tcp_listeners(systemd & dockerd)
-    plaintext = interfaces.tcp_listeners(systemd - dockerd)
-    lingering = _lingering(spec, units, interfaces.tcp_listeners(dockerd - systemd))
+    listening, plaintext, remaining = interfaces.tcp_listeners(
+        systemd & dockerd, systemd - dockerd, dockerd - systemd
+    )
+    lingering = _lingering(spec, units, remaining)
     candidates = candidate_addresses(spec, topology, after_restart) if spec.present else ()
     ours = [address for address, port in listening if port == spec.port]
     desired = [SocketAddress(address, spec.port) for address in candidates]

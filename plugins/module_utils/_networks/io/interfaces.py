@@ -126,9 +126,13 @@ def sockets_of(pid: int) -> set[str]:
     return found
 
 
-def tcp_listeners(inodes: set[str]) -> tuple[SocketAddress, ...]:
-    """The bound TCP endpoints of the listening sockets among these."""
-    return tuple(sorted(endpoint for inode, endpoint in _listening_sockets().items() if inode in inodes))
+def tcp_listeners(*groups: set[str]) -> list[tuple[SocketAddress, ...]]:
+    """The bound TCP endpoints of the listening sockets in each group of inodes.
+
+    The kernel takes some milliseconds to list its sockets.
+    """
+    sockets = _listening_sockets()
+    return [tuple(sorted(sockets[inode] for inode in inodes & sockets.keys())) for inodes in groups]
 
 
 def unix_listeners(inodes: set[str]) -> tuple[str, ...]:

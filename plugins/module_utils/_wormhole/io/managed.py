@@ -76,6 +76,7 @@ class ManagedWormhole:
             look=look,
         )
         self._first: Optional[ManagedState] = None
+        self._planned: Optional[tuple[ManagedState, Plan[ManagedAction]]] = None
 
     def observe(self) -> ManagedState:
         """Read everything that the plan depends on.
@@ -92,8 +93,11 @@ class ManagedWormhole:
         return state
 
     def plan(self, state: ManagedState) -> Plan[ManagedAction]:
-        """See :func:`_wormhole.identity.plan_managed`."""
-        return planning.plan_managed(self._spec, self._identity, state, self._authority, self._now)
+        """See :func:`_wormhole.identity.plan_managed`. A run asks several times about one state."""
+        if self._planned is None or self._planned[0] is not state:
+            plan = planning.plan_managed(self._spec, self._identity, state, self._authority, self._now)
+            self._planned = state, plan
+        return self._planned[1]
 
     def require(
         self, plan: Plan[ManagedAction], ask: Callable[[Plan[Any]], None], *, listener_comes: bool = False

@@ -37,8 +37,8 @@ from ..._wiring.wire import Wiring
 Connect = Callable[[int, WiringSpec, Wiring], None]
 
 _CHILD_TIMEOUT = 10.0
-"""Seconds for a look from inside the container: at the socket (half of it waits for the engine), or
-at the identity. An endpoint's steps have their own, see :class:`_endpoint.model.EndpointSpec`."""
+"""Seconds for a look at the socket from inside the container; half of it waits for the engine. An
+endpoint's steps have their own, see :class:`_endpoint.model.EndpointSpec`."""
 _SEARCH = 35.0
 """Seconds for a container that finds its engine to be ready. Its program gives up after 30."""
 _LOG_LINES = 10
@@ -156,9 +156,9 @@ def connect_from_inside(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
         connect_from_inside(pid, launched, found)
         return
     tls = spec.transport == TLS
-    if tls:
-        read = as_process(pid, lambda: _read_identity(spec.certificate_path), spec.identity_owner)
-        call_in_network_namespace(pid, read, timeout=_CHILD_TIMEOUT)
+    # The container's user has to be able to read the identity. The process that connects becomes this
+    # user afterwards: one fork less, which would take most of the time.
+    identity = as_process(pid, lambda: _read_identity(spec.certificate_path), spec.identity_owner)
     endpoint = EndpointSpec(
         wiring.address,
         port=wiring.port,
@@ -167,7 +167,8 @@ def connect_from_inside(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
         container_pid=pid,
         contained=tls,
     )
-    failure = first_failure(diagnose(endpoint, observe_endpoint(endpoint), datetime.now(timezone.utc)))
+    state = observe_endpoint(endpoint, identity) if tls else observe_endpoint(endpoint)
+    failure = first_failure(diagnose(endpoint, state, datetime.now(timezone.utc)))
     if failure is not None:
         remedies = [failure.remedy] if failure.remedy else []
         if tls and failure.name in ("chain", "client_auth"):

@@ -11,7 +11,7 @@ import dataclasses
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import ApplyFailed, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import listener
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.listener import ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.listener_options import ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.spec import ListenerSpec, parse_spec
 from ansible_collections.wormhole.docker.plugins.modules import dockerd_listener
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._listener.facts import VIRGIN

@@ -26,10 +26,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.mode
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.names import parse_san
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.plan import restart_required
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.reissue import reissue_spec
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.rotation import (
     STEPS,
     plan_rotation,
-    reissue_spec,
     select_certificates,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.trust import (

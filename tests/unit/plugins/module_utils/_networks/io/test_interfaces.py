@@ -80,16 +80,14 @@ def test_what_two_processes_listen_on_by_one_socket_is_told_as_it_is_bound(famil
             with socket.socket(family) as own:
                 own.bind((address, 0))
                 own.listen(1)
-                assert tcp_listeners(sockets_of(os.getpid()) & sockets_of(child)) == (
-                    (address, shared.getsockname()[1]),
+                parents, childs = sockets_of(os.getpid()), sockets_of(child)
+                of_both, of_parent, of_child = tcp_listeners(
+                    parents & childs, parents - childs, childs - parents
                 )
-                assert (address, own.getsockname()[1]) in tcp_listeners(
-                    sockets_of(os.getpid()) - sockets_of(child)
-                )
-                assert (address, shared.getsockname()[1]) not in tcp_listeners(
-                    sockets_of(os.getpid()) - sockets_of(child)
-                )
-                assert tcp_listeners(sockets_of(child) - sockets_of(os.getpid())) == ()
+                assert of_both == ((address, shared.getsockname()[1]),)
+                assert (address, own.getsockname()[1]) in of_parent
+                assert (address, shared.getsockname()[1]) not in of_parent
+                assert of_child == ()
         finally:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
