@@ -168,7 +168,7 @@ def test_a_stopped_wormhole_follows_a_network_that_was_created_again(release, fr
     anew = "networks ci: expected attached, found attached to a removed network of that name"
     for more in (["--check"], []):
         launched = playbook("launch", host, *more, *arguments)
-        of_wormholes = (item for task in launched.tasks for item in task.result.get("results", []))
+        of_wormholes = (item for task in launched.tasks for item in task.items)
         assert anew in [reason["text"] for item in of_wormholes for reason in item.get("reasons", [])]
     shown = (
         '{{.State.Running}} {{with index .NetworkSettings.Networks "ci"}}{{.IPAddress}} {{.Aliases}}{{end}}'
