@@ -31,7 +31,7 @@ from .._wormhole.identity import ManagedState
 from .._wormhole.io import verification
 from .._wormhole.io.container import WormholeHost
 from .._wormhole.io.managed import ManagedWormhole
-from .._wormhole.shared import Wanted
+from .._wormhole.shared import Wanted, holdings_of
 from .._wormhole.spec import ABSENT, WormholeSpec
 from . import issue
 from .authority import unpack_authority
@@ -82,6 +82,11 @@ class Launch:
         """
         self._observed = self._wormhole.observe()
         return self._wormhole.plan(self._observed)
+
+    @property
+    def holdings(self) -> frozenset[str]:
+        """What its container has, and others may have as well; empty before :meth:`prepare`."""
+        return frozenset() if self._observed is None else holdings_of(self.spec, self._observed.wormhole)
 
     def request(self, plan: Plan[Any], *, listener_comes: bool = False) -> str:
         """Return the request for the identity's certificate; "" if the plan issues none.

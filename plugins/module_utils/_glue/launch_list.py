@@ -5,8 +5,9 @@
 """Bring all wormholes of a list to their desired states, in one run.
 
 All are observed and planned before the first one is changed: with one list of containers for each
-engine. Then they are changed and verified side by side, each in a process of its own. A wormhole
-that shares something with another one of the list has its turn afterwards, in the list's order.
+engine. Then those that go are removed, and the others are changed and verified: side by side, each
+in a process of its own. In both groups, a wormhole that shares something with another one of the
+list has its turn afterwards, in the list's order.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from .._base.io.children import call_side_by_side
 from .._base.plan import Plan
 from .._engine.io.snapshot import Snapshot
 from .._wormhole.model import PullImage
-from .._wormhole.shared import find_dependent, reject_contradictions
+from .._wormhole.shared import find_companions, find_dependent, reject_contradictions
 from .._wormhole.spec import ABSENT
 from . import issue
 from .certificates import REQUESTS
@@ -96,16 +97,19 @@ class WormholeList:
         A wormhole that has failed has a result with ``failed``.
         """
         results, plans = list(self._results()), self._plans()
-        later = find_dependent([launch.spec for launch in self._launches], plans)
-        now = [number for number, plan in enumerate(plans) if plan is not None and number not in later]
+        specs = [launch.spec for launch in self._launches]
+        numbers = [number for number, plan in enumerate(plans) if plan is not None]
+        leaving = [number for number in numbers if specs[number].state == ABSENT]
+        companions = find_companions({number: self._launches[number].holdings for number in leaving})
+        dependent = {*find_dependent(specs, plans), *companions}
         # First what goes: it may have a port or an address that another one gets.
-        leaving = [number for number in now if self._launches[number].spec.state == ABSENT]
-        for turn in (leaving, [number for number in now if number not in leaving]):
+        for group in (leaving, [number for number in numbers if number not in leaving]):
+            turn = [number for number in group if number not in dependent]
             for number, result in zip(turn, self._run_side_by_side(turn)):
                 results[number] = result
-        for number in later:
-            # The previous ones may have changed what it depends on.
-            results[number] = self._run(self._launch(number, _Engines()))
+            for number in (number for number in group if number in dependent):
+                # The previous ones may have changed what it depends on.
+                results[number] = self._run(self._launch(number, _Engines()))
         return _summarize([launch.spec.name for launch in self._launches], results)
 
     def _launch(self, number: int, engines: _Engines) -> Launch:

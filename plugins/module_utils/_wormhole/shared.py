@@ -7,15 +7,20 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Iterator, Optional, Sequence, Tuple
+from collections import Counter
+from typing import AbstractSet, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import InvalidInput
+from .._base.labels import LABEL_DISCOVER
 from .._base.plan import Plan
 from .._certificates.spec import CertificateSpec
 from .._container.checks import named_containers
+from .._container.inspection import labels_of
 from .._container.ports import split_port
-from .._wiring.program import InstallProgram, RemoveProgram
-from .._wiring.spec import TLS
+from .._wiring.program import PROGRAM, InstallProgram, RemoveProgram
+from .._wiring.spec import RUNTIME, TLS
+from .identity import made_for
+from .model import WormholeState
 from .spec import ABSENT, WormholeSpec
 
 Wanted = Tuple[WormholeSpec, Optional[CertificateSpec]]
@@ -74,6 +79,31 @@ def find_dependent(specs: Sequence[WormholeSpec], plans: Sequence[Optional[Plan[
         if refers or shares or program:
             found.append(number)
     return found
+
+
+def holdings_of(spec: WormholeSpec, state: WormholeState) -> frozenset[str]:
+    """Return what the containers of a wormhole have, and those of others may have as well.
+
+    These are directories of identities, and the path of the program for ``discover: runtime``. The
+    last one that goes takes them along.
+    """
+    found = {made_for(container) for container in state.existing}
+    found.add(spec.wiring.identity_directory if spec.wiring.transport == TLS else "")
+    if any(labels_of(container).get(LABEL_DISCOVER) == RUNTIME for container in state.existing):
+        found.add(PROGRAM)
+    return frozenset(found - {""})
+
+
+def find_companions(holdings: Mapping[int, AbstractSet[str]]) -> list[int]:
+    """Return the numbers of those that go and share something with another one that goes.
+
+    Side by side, each would leave it to the other.
+
+    Args:
+        holdings: what each of them has; see :func:`holdings_of`.
+    """
+    owners = Counter(thing for things in holdings.values() for thing in things)
+    return [number for number, things in holdings.items() if any(owners[thing] > 1 for thing in things)]
 
 
 def _published(spec: WormholeSpec) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.wormhole.docker.plugins.action import wormhole_containers as action
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import EngineUnavailable
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import launch, launch_list, unlisted
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.io import program as program_host
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_containers as module
 from ansible_collections.wormhole.docker.plugins.plugin_utils import wormholes
 from ansible_collections.wormhole.docker.tests.unit.plugins.action import fleet as fleets
@@ -212,6 +213,30 @@ def test_two_wormholes_share_an_identity_only_if_it_is_the_same(lists):
     assert not done.get("failed"), done
     assert lists.engine.names() == {"aa": "running", "bb": "running"}
     assert not lists.run({"name": "aa", **shared}, {"name": "bb", **shared})["changed"]
+
+
+@pytest.mark.parametrize("how", ["absent", "unlisted"])
+@pytest.mark.parametrize("kind", ["identity", "program"])
+def test_what_several_share_goes_with_the_last_of_them(lists, monkeypatch, tmp_path, kind, how):
+    programs = tmp_path / "programs"
+    for name, value in (("DIRECTORY", ""), ("PROGRAM", "program"), ("NAMES", "names")):
+        monkeypatch.setattr(program_host, name, str(programs / value))
+    shared = {
+        "identity": {"identity": "both", "identity_directory": str(lists.host.etc / "both")},
+        "program": {"discover": "runtime"},
+    }[kind]
+    wanted = [{"name": "aa", **shared}, {"name": "bb", **shared}, {"name": "cc"}]
+    made = lists.run(*wanted)
+    assert not made.get("failed"), made
+    assert programs.exists() == (kind == "program")
+    if how == "absent":
+        gone = lists.run(*({**item, "state": "absent"} for item in wanted))
+    else:
+        gone = lists.run(unlisted="remove")
+    assert not gone.get("failed"), gone
+    assert lists.engine.names() == {}
+    assert lists.host.tree() == set()
+    assert not programs.exists()
 
 
 def test_a_wormhole_that_refers_to_another_one_comes_after_it(lists):

@@ -22,6 +22,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._wiring.program im
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.model import StartContainer
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.shared import (
+    find_companions,
     find_dependent,
     reject_contradictions,
 )
@@ -117,3 +118,10 @@ def test_wormholes_with_one_identity_are_changed_one_after_the_other():
 def test_the_program_is_changed_by_one_at_a_time(action):
     specs = [wanted(name)[0] for name in ("aa", "bb", "cc")]
     assert find_dependent(specs, [plan(action), plan(), plan(action)]) == [0, 2]
+
+
+def test_those_that_go_and_share_something_are_companions():
+    directory, program = "/etc/wormhole/identities/both", "/usr/local/lib/program"
+    holdings = {3: {directory}, 5: {program, "/etc/wormhole/identities/own"}, 7: {directory, program}, 8: set()}
+    assert find_companions(holdings) == [3, 5, 7]
+    assert find_companions({3: {directory}, 5: {program}}) == []
