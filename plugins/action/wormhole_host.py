@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
@@ -29,6 +31,21 @@ LONG = {"packages": ("installing", "package"), "pulls": ("pulling", "image")}
 """What is announced before it begins, by its name in the answer."""
 
 
+@dataclass
+class _Run:
+    """What a task has done so far.
+
+    Attributes:
+        authority: the result of certificate_authority; empty without one.
+        is_ensured: whether the authority was created or checked, and not only planned.
+        done: sections that the host has changed before its last answer.
+    """
+
+    authority: dict[str, Any]
+    is_ensured: bool = False
+    done: list[dict[str, Any]] = field(default_factory=list)
+
+
 class ActionModule(WormholeAction):
     """Runs the module of the same name on the host, until it needs nothing more."""
 
@@ -44,7 +61,7 @@ class ActionModule(WormholeAction):
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = self.validate(certificates.SIGNING_CONSTRAINTS)
         listener = host.validate_part("listener", host.LISTENER_ARGUMENTS, options["listener"])
-        identities = wormhole.parse_list(options["wormholes"], {})
+        identities = wormhole.parse_list(options["wormholes"], wormhole.connection_of(options))
         arguments = self.host_arguments(options)
         arguments["identities"] = [listed for listed, _spec in identities.values()]
         elsewhere = options["authority"] is not None
@@ -55,43 +72,63 @@ class ActionModule(WormholeAction):
         else:
             authority = self._ensure_authority(options, check_mode=True)
             arguments["authority"] = pack_authority(self._offer(options, may_be_missing=bool(authority))[0])
+        run = _Run(authority)
+        try:
+            answer = self._exchange(run, options, arguments, listener, identities, task_vars)
+        except WormholeError as error:
+            # A part of the controller has failed. What was done before is in the result all the same.
+            answer = {"failed": True, "msg": str(error), "error": error.as_dict()}
+        if certificates.REQUESTS not in answer:
+            self._conclude(run, options, answer)
+        for section in answer.get("sections", ()):
+            self.show_wormholes(section.get("wormholes", ()), task_vars)
+        return answer
+
+    def _exchange(
+        self,
+        run: _Run,
+        options: dict[str, Any],
+        arguments: dict[str, Any],
+        listener: Mapping[str, Any],
+        identities: Mapping[str, Any],
+        task_vars: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Run the module until it needs nothing more; return its last answer."""
         announced: list[str] = []
-        done: list[dict[str, Any]] = []
-        goes_on = True
-        while goes_on:
+        while True:
             answer = self._run_module({**arguments, "announced": list(announced)}, task_vars)
-            done += answer.pop("done", ())
+            run.done += answer.pop("done", ())
             found = {name: answer.pop(name, None) for name in LONG}
             told = {name: names for name, names in found.items() if names and name not in announced}
             for name, names in told.items():
                 self.announce(*LONG[name], names, task_vars)
             announced += told
             requests = answer.pop(certificates.REQUESTS, None)
-            if "issued" in arguments:
-                # A host asks once.
-                requests = None
-            goes_on = bool(told or requests)
-            if requests:
+            # A host asks once.
+            if requests and "issued" not in arguments:
                 wanted = self._wanted(listener, identities, requests, answer.pop("gateways", ()))
-                if elsewhere:
+                if options["authority"] is not None:
                     return {"changed": True, certificates.REQUESTS: requests, "certificates": wanted}
-                authority = self._ensure_authority(options, check_mode=False)
+                run.authority, run.is_ensured = self._ensure_authority(options, check_mode=False), True
                 offer, material = self._offer(options)
                 arguments["authority"] = pack_authority(offer)
                 now = datetime.datetime.now(datetime.timezone.utc)
                 arguments["issued"] = sign_requests(_parse(wanted), requests, material, now)
                 announced = list(LONG)
-        if answer.get("engine_stopped"):
-            # Nothing else was planned, the authority included.
-            authority = {}
-        if "sections" in answer:
-            if authority.get("changed") and "issued" not in arguments:
-                # So far it was only planned.
-                authority = self._ensure_authority(options, check_mode=False)
-            self._add([{"section": "authority", **authority}] if authority else [], done, answer)
-        for section in answer.get("sections", ()):
-            self.show_wormholes(section.get("wormholes", ()), task_vars)
-        return answer
+            elif not told:
+                return answer
+
+    def _conclude(self, run: _Run, options: Mapping[str, Any], answer: dict[str, Any]) -> None:
+        """Add to the last answer what the controller and earlier answers have changed."""
+        if not run.is_ensured:
+            # So far, the authority was only planned. It stays so if the rest of the plan does.
+            stopped = "error" in answer or "sections" not in answer or answer.get("engine_stopped")
+            run.authority = {} if stopped else self._create_authority(run.authority, options, answer)
+        parts = [{"section": "authority", **run.authority}] if run.authority else []
+        if "sections" in answer or any(part["changed"] for part in (*parts, *run.done)):
+            self._add(parts, run.done, answer)
+        if "error" in answer:
+            _name_changes(answer)
 
     def _ensure_authority(self, options: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any]:
         """Create or check the authority; return the result of certificate_authority."""
@@ -102,6 +139,18 @@ class ActionModule(WormholeAction):
             "certificate_authority", CREATION_ARGUMENTS, options["certificate_authority"]
         )
         return ensure_authority({**named, **created}, check_mode=check_mode or bool(self._task.check_mode))
+
+    def _create_authority(
+        self, planned: dict[str, Any], options: Mapping[str, Any], answer: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Create the authority for a host that needed no signature. A failure is put into its answer."""
+        if not planned.get("changed"):
+            return planned
+        try:
+            return self._ensure_authority(options, check_mode=False)
+        except WormholeError as error:
+            answer.update(failed=True, msg=str(error), error=error.as_dict())
+            return {}
 
     def _offer(self, options: Mapping[str, Any], *, may_be_missing: bool = False) -> tuple[Any, Any]:
         place, material = load_material(options)
@@ -125,6 +174,9 @@ class ActionModule(WormholeAction):
         self, controller: list[dict[str, Any]], done: list[dict[str, Any]], answer: dict[str, Any]
     ) -> None:
         """Add the sections of the controller, and of the host's earlier answers, to the last one."""
+        for name in ("reasons", "diff", "sections"):
+            # A host that has failed before its first change has none.
+            answer.setdefault(name, [])
         added = [*controller, *done]
         for section in reversed(added):
             answer["warnings"] = [*section.pop("warnings", ()), *answer.get("warnings", ())]
@@ -139,6 +191,14 @@ class ActionModule(WormholeAction):
         names = {section["section"] for section in added}
         last = [s for s in answer["sections"] if s["changed"] or s["section"] not in names]
         answer["sections"] = [*added, *last]
+
+
+def _name_changes(answer: dict[str, Any]) -> None:
+    """Name the changed parts in the message of a failure."""
+    changed = [section["section"] for section in answer.get("sections", ()) if section["changed"]]
+    if changed:
+        said = answer["msg"].replace("Nothing was changed", "Nothing else was changed").rstrip(".")
+        answer["msg"] = f"{said}. Before that, the task has changed: {', '.join(changed)}"
 
 
 def _parse(wanted: list[dict[str, Any]]) -> Any:

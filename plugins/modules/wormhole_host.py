@@ -16,8 +16,12 @@ description:
     M(wormhole.docker.certificate_authority), M(wormhole.docker.tls_certificates),
     M(wormhole.docker.dockerd_listener) and M(wormhole.docker.wormhole_containers) do one after the
     other. The role P(wormhole.docker.host#role) uses it.
-  - Everything is checked before the first change. A change that is rejected leaves the host and the
-    authority as they were.
+  - Everything but the wormholes is checked before the first change, apart from missing packages,
+    which the checks need. A change that is rejected leaves the host and the authority as they were.
+    Of the wormholes, the options are checked before; one that fails does not keep the rest of the
+    host from being set up.
+  - If a task fails after it has changed something, the message names the parts that were changed,
+    and RV(sections) has them.
   - A task takes one round trip to the host if nothing changes, two if it issues certificates or
     pulls images, and one more if it installs packages. Packages and images are named before that
     begins.
@@ -64,6 +68,7 @@ options:
 extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
+  - wormhole.docker.docker
   - wormhole.docker.unlisted
   - wormhole.docker.attributes
 seealso:
@@ -97,7 +102,7 @@ reasons:
 sections:
   description: The result of each part of the run, in order. The further keys are the return values
     of the module that does the same for this part only.
-  returned: success
+  returned: success, or failure after a change
   type: list
   elements: dict
   contains:
@@ -115,6 +120,26 @@ engine_stopped:
     was done then.
   returned: if the engine does not run
   type: bool
+requests:
+  description: Certificate signing requests in PEM form, by their names. The private keys stay on
+    the host. The result then only contains C(changed) and RV(certificates).
+  returned: with O(authority), if a certificate has to be issued and O(issued) is not set
+  type: dict
+  sample:
+    dockerd: "-----BEGIN CERTIFICATE REQUEST-----\nMIHuMIGV..."
+certificates:
+  description: Certificates to sign for RV(requests), in the form of
+    O(wormhole.docker.certificate_signature#module:certificates). All but the names of the gateways
+    is derived from the task on the controller, not from the host's answer.
+  returned: with RV(requests)
+  type: list
+  elements: dict
+  sample:
+    - name: dockerd
+      profile: server
+      directory: /etc/wormhole/server
+      key_type: ecdsa-p256
+      subject_alternative_names: ["IP:172.17.0.1"]
 """
 
 from typing import Any
@@ -140,7 +165,7 @@ INTERNAL: dict[str, Any] = {
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
     program = {"discover_program": module.params["discover_program"]}
-    listed = wormhole.validate_list(module.params["wormholes"], {})
+    listed = wormhole.validate_list(module.params["wormholes"], wormhole.connection_of(module.params))
     params = {
         **module.params,
         "listener": validate_part("listener", LISTENER_ARGUMENTS, module.params["listener"]),

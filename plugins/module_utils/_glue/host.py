@@ -11,15 +11,15 @@ announcement of what takes long.
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence, Union
 
-from .._base.errors import MissingRequirement, Refused
+from .._base.errors import MissingRequirement, Refused, WormholeError
 from .._certificates.io import decoding, issuing
 from .._engine.io import packages
-from .._engine.io.sdk import DEFAULT_DOCKER_HOST, DEFAULT_TIMEOUT
 from .certificates import CERTIFICATE_OPTIONS, REQUESTS
 from .engine import describe_engine
 from .execute import collect
+from .failure import failure_of
 from .gateways import describe_gateways
 from .host_options import server_certificate
 from .launch import Log, Signing
@@ -27,12 +27,12 @@ from .launch_list import WormholeList
 from .listener import ensure_listener
 from .tls_certificates import manage_certificates, request_certificates
 from .unlisted import with_unlisted
+from .wormhole import connection_of
 
 PACKAGES, IMAGES = "packages", "pulls"
 """What is announced before a run installs or pulls it, by the name in the result."""
 LIBRARIES = (decoding, issuing)
 """Files that import what may have to be installed, and go on without it."""
-CONNECTION = {"docker_host": DEFAULT_DOCKER_HOST, "timeout": DEFAULT_TIMEOUT}
 
 
 class HostRun:
@@ -49,6 +49,7 @@ class HostRun:
         self._params = params
         self._check_mode = check_mode
         self._log = log
+        self._connection = connection_of(params)
         self._signing = Signing.of(params)
         self._sections: list[dict[str, Any]] = []
         self._gateways: Sequence[Mapping[str, str]] = ()
@@ -65,15 +66,17 @@ class HostRun:
         listener = self._params["listener"]
         server = self._server_certificate(listener)
         planned = self._manage(server, check_mode=True)
-        if planned["reasons"] and self._signing.issued is None:
+        wormholes = self._wormholes()
+        if self._signing.issued is None and (planned["reasons"] or wormholes.is_changing):
             # Nothing is issued unless all of it can be.
-            self._manage([*server, *self._params["identities"]], check_mode=True)
+            if planned["reasons"]:
+                self._manage([*server, *self._params["identities"]], check_mode=True)
             restarts = bool(planned["restart_required"])
             found = collect(self._check_mode, lambda: self._ensure_listener(listener, "planned", restarts))
             if found.get("changed"):
                 # What an interrupted run has left is undone.
                 self._report("listener", found)
-        wormholes = self._wormholes()
+                wormholes = self._wormholes()
         if self._signing.issued is None:
             issuing = server if planned["reasons"] else []
             needed = collect(self._check_mode, lambda: self._find_needed(issuing, wormholes))
@@ -148,7 +151,7 @@ class HostRun:
     def _server_certificate(self, listener: Mapping[str, Any]) -> list[dict[str, Any]]:
         if "tls" not in listener["transports"]:
             return []
-        self._gateways = describe_gateways(CONNECTION)["subject_alternative_names"]
+        self._gateways = describe_gateways(self._connection)["subject_alternative_names"]
         return [server_certificate(listener, self._gateways)]
 
     def _manage(self, certificates: Sequence[Mapping[str, Any]], *, check_mode: bool) -> dict[str, Any]:
@@ -169,14 +172,14 @@ class HostRun:
     def _ensure_listener(
         self, listener: Mapping[str, Any], state: str, material_changed: bool
     ) -> dict[str, Any]:
-        params = {**CONNECTION, **listener, "state": state, "material_changed": material_changed}
+        params = {**self._connection, **listener, "state": state, "material_changed": material_changed}
         return ensure_listener(params, check_mode=self._check_mode)
 
     # -- wormholes --
 
     def _wormholes(self) -> WormholeList:
         params = self._params
-        wanted = with_unlisted(params["wormholes"], params["unlisted"], CONNECTION)
+        wanted = with_unlisted(params["wormholes"], params["unlisted"], self._connection)
         return WormholeList(wanted, self._signing, check_mode=self._check_mode, log=self._log)
 
     def _find_needed(self, issuing: Sequence[Mapping[str, Any]], wormholes: WormholeList) -> dict[str, Any]:
@@ -190,6 +193,16 @@ class HostRun:
         return {**({REQUESTS: requests} if requests else {}), **names, **needed}
 
     # -- the result --
+
+    def fail(self, error: Union[WormholeError, OSError]) -> dict[str, Any]:
+        """Return a failure with the parts that were changed before it, if there are any.
+
+        Raises:
+            WormholeError, OSError: nothing was changed.
+        """
+        if not any(section["changed"] for section in self._sections):
+            raise error
+        return {**self._summarize(), **failure_of(error)}
 
     def _report(self, name: str, result: Mapping[str, Any]) -> None:
         self._sections.append({"section": name, **result})
@@ -215,4 +228,8 @@ class HostRun:
 
 def set_up_host(params: Mapping[str, Any], *, check_mode: bool, log: Log) -> dict[str, Any]:
     """Set up a host; see :class:`HostRun`."""
-    return HostRun(params, check_mode=check_mode, log=log).run()
+    run = HostRun(params, check_mode=check_mode, log=log)
+    try:
+        return run.run()
+    except (WormholeError, OSError) as error:
+        return run.fail(error)

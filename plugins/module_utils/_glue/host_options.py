@@ -12,6 +12,7 @@ from .._base.errors import InvalidInput
 from .._certificates.facts import KEY_TYPES
 from .._certificates.facts import SERVER as SERVER_PROFILE
 from .authority_options import REPLACE_ARGUMENT
+from .connection import connection_arguments
 from .listener_options import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
 from .wormhole import LIST_ARGUMENTS, validate
 
@@ -35,6 +36,7 @@ HOST_ARGUMENTS: dict[str, Any] = {
     # For the action plugin, which keeps it.
     "certificate_authority": {"type": "dict"},
     **REPLACE_ARGUMENT,
+    **connection_arguments(),
 }
 """All options of wormhole_host except those of the authority."""
 
@@ -70,6 +72,7 @@ def server_certificate(listener: Mapping[str, Any], gateways: Sequence[Mapping[s
         "subject_alternative_names": [
             *gateways,
             *(f"IP:{address}" for address in listener["host_addresses"]),
-            *listener["subject_alternative_names"],
+            # Role listener takes several names in one text, too.
+            *(name for item in listener["subject_alternative_names"] for name in item.split(",")),
         ],
     }

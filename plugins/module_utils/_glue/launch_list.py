@@ -70,6 +70,11 @@ class WormholeList:
     def is_empty(self) -> bool:
         return not self._wormholes
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether anything has to be changed that can be."""
+        return any(plan is not None and not plan.is_empty for plan in self._plans())
+
     def find_needed(self, announced: bool, *, listener_comes: bool = False) -> dict[str, Any]:
         """Return what is needed before the first change; empty if nothing is.
 

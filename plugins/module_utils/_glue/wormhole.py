@@ -112,7 +112,14 @@ def validate_list(
 
     Args:
         defaults: options for wormholes that do not set them.
+
+    Raises:
+        InvalidInput: an option is malformed, or a name is no text: YAML reads 0123 as 83.
     """
+    unquoted = [str(options["name"]) for options in wormholes if not isinstance(options.get("name", ""), str)]
+    if unquoted:
+        problem = f"The list has names that are not strings in YAML: {', '.join(unquoted)}"
+        raise InvalidInput("name", problem=problem, remedy="Put them in quotes")
     validated = []
     for number, options in enumerate(wormholes, 1):
         try:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.wormhole.docker.plugins.action import wormhole_host as action
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import LISTENER_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.plugin_utils import wormholes
@@ -164,6 +165,58 @@ def test_what_takes_long_is_announced_before_it_begins(setup):
     assert not only_pulls.get("failed")
 
 
+INSTALLED = {
+    **ENGINE,
+    "changed": True,
+    "reasons": [{"code": "package_missing", "subject": "docker.io", "text": "not installed"}],
+    "diff": {"before": {}, "after": {}},
+}
+PORT_IN_USE = {"failed": True, "msg": "port 2376 is in use. Nothing was changed", "error": {"subject": "x"}}
+
+
+def test_a_failure_says_what_was_changed_before_it(setup):
+    # The host itself reports what it has changed in the same run,
+    found = {"reasons": INSTALLED["reasons"], "diff": [], "sections": [INSTALLED]}
+    failed = setup.run({"changed": True, "packages": ["docker.io"]}, {**PORT_IN_USE, **found})
+    assert failed["msg"] == (
+        "port 2376 is in use. Nothing else was changed. Before that, the task has changed: engine"
+    )
+    assert not setup.fleet.authority.exists()
+    # and the controller what earlier runs have changed.
+    failed = setup.run({**needed("dockerd"), "done": [INSTALLED]}, PORT_IN_USE)
+    assert failed["msg"].endswith("Before that, the task has changed: authority, engine")
+    assert [section["section"] for section in failed["sections"]] == ["authority", "engine"]
+    assert failed["changed"]
+
+
+def test_a_failure_before_any_change_is_as_the_host_says(setup):
+    setup.fleet.make_authority()
+    assert setup.run(PORT_IN_USE)["msg"] == PORT_IN_USE["msg"]
+
+
+def test_an_authority_that_cannot_be_created_in_the_end_leaves_the_rest_in_the_result(setup, monkeypatch):
+    def ensure_authority(options, *, check_mode):
+        if check_mode:
+            return {"changed": True, "reasons": [], "diff": {}}
+        raise WormholeError("the authority", problem="its directory is read-only")
+
+    monkeypatch.setattr(action, "ensure_authority", ensure_authority)
+    done = {**DONE, "changed": True, "sections": [{**SECTIONS[0], "changed": True}]}
+    failed = setup.run(done)
+    assert failed["failed"]
+    assert "its directory is read-only. Before that, the task has changed: listener" in failed["msg"]
+
+
+def test_an_authority_by_path_is_checked_and_never_created(setup):
+    setup.fleet.make_authority()
+    brought = {"ca_certificate_path": str(setup.fleet.authority / "ca.pem"), "ca_directory": None}
+    result = setup.run(ca_private_key_path=str(setup.fleet.authority / "absent.key"), **brought)
+    assert "absent.key" in result["msg"]
+    result = setup.run(DONE, ca_private_key_path=str(setup.fleet.authority / "ca.key"), **brought)
+    assert [section["section"] for section in result["sections"]] == ["authority", "listener"]
+    assert not result["changed"]
+
+
 def test_an_authority_elsewhere_gets_the_requests(setup):
     setup.fleet.make_authority()
     authority = setup.fleet.sign()["authority"]
@@ -188,6 +241,11 @@ def test_a_stopped_engine_is_reported(setup):
     ("options", "message"),
     [
         ({"listener": {"prot": 1}}, "listener: unknown options prot"),
+        (
+            {"wormholes": [{**AGENT, "name": 83}]},
+            "names that are not strings in YAML: 83. Put them in quotes",
+        ),
+        ({"wormholes": [{**AGENT, "name": True}]}, "names that are not strings in YAML: True"),
         ({"listener": {"port": "many"}}, "listener: .*port"),
         ({"listener": {"state": "absent"}}, "listener: unknown options state"),
         ({"certificate_authority": {"directory": "/x"}}, "certificate_authority: unknown options directory"),

@@ -122,6 +122,11 @@ def test_the_program_is_changed_by_one_at_a_time(action):
 
 def test_those_that_go_and_share_something_are_companions():
     directory, program = "/etc/wormhole/identities/both", "/usr/local/lib/program"
-    holdings = {3: {directory}, 5: {program, "/etc/wormhole/identities/own"}, 7: {directory, program}, 8: set()}
+    holdings = {
+        3: {directory},
+        5: {program, "/etc/wormhole/identities/own"},
+        7: {directory, program},
+        8: set(),
+    }
     assert find_companions(holdings) == [3, 5, 7]
     assert find_companions({3: {directory}, 5: {program}}) == []

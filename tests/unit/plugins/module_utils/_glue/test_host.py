@@ -1,0 +1,123 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The order of the steps that set up a host, each of which says what it was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import host
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
+    HOST_ARGUMENTS,
+    LISTENER_ARGUMENTS,
+)
+
+REASON = {"code": "x", "subject": "x", "text": "x"}
+FOUND = {"obstacles": [], "missing_packages": [], "running": True}
+
+
+def defaults(arguments):
+    return {name: argument.get("default") for name, argument in arguments.items()}
+
+
+class Steps:
+    """Steps that change nothing, unless a test says otherwise.
+
+    Attributes:
+        taken: what was asked for, in order.
+        missing: the missing packages.
+        reissued: whether the server's certificate has to be issued.
+        changing: whether a wormhole has to be changed.
+        rejects: whether the listener's options are rejected.
+    """
+
+    is_empty = False
+
+    def __init__(self, monkeypatch):
+        self.taken = []
+        self.missing = []
+        self.reissued = self.changing = self.rejects = False
+        monkeypatch.setattr(host, "describe_engine", self.describe_engine)
+        monkeypatch.setattr(host.packages, "install", self.install)
+        monkeypatch.setattr(host, "describe_gateways", lambda params: {"subject_alternative_names": []})
+        monkeypatch.setattr(host, "manage_certificates", self.manage_certificates)
+        monkeypatch.setattr(host, "request_certificates", lambda options: {"dockerd": "request"})
+        monkeypatch.setattr(host, "ensure_listener", self.ensure_listener)
+        monkeypatch.setattr(host, "WormholeList", lambda *arguments, **options: self)
+
+    def describe_engine(self):
+        return {**FOUND, "missing_packages": self.missing}
+
+    def install(self, names, libraries):
+        self.taken.append("install")
+        self.missing = []
+
+    def manage_certificates(self, options, *, check_mode):
+        reasons = [REASON] if self.reissued else []
+        if not check_mode:
+            self.taken.append("issue")
+        return {"changed": bool(reasons), "reasons": reasons, "restart_required": False, "diff": {}}
+
+    def ensure_listener(self, params, *, check_mode):
+        self.taken.append(f"listener {params['state']}")
+        if self.rejects:
+            raise Refused("port 2376", problem="port 2376 is in use", remedy="Nothing was changed")
+        return {"changed": False, "reasons": [], "diff": {}}
+
+    @property
+    def is_changing(self):
+        return self.changing
+
+    def find_needed(self, announced, *, listener_comes):
+        self.taken.append("request")
+        return {"requests": {"agent": "request"}} if self.changing else {}
+
+    def run(self):
+        self.taken.append("wormholes")
+        return {"changed": self.changing, "reasons": [], "diff": []}
+
+    def set_up(self, **options):
+        self.taken.clear()
+        params = {**defaults(HOST_ARGUMENTS), "listener": defaults(LISTENER_ARGUMENTS), "identities": []}
+        given = {"authority": {}, "issued": None, "announced": [], **options}
+        return host.set_up_host({**params, **given}, check_mode=False, log=print)
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    return Steps(monkeypatch)
+
+
+def test_nothing_is_requested_before_the_listener_is_planned(steps):
+    steps.changing = True
+    assert steps.set_up()["requests"] == {"agent": "request"}
+    assert steps.taken == ["listener planned", "request"]
+    steps.rejects = True
+    with pytest.raises(Refused):
+        steps.set_up()
+    assert steps.taken == ["listener planned"]
+    steps.changing, steps.reissued = False, True
+    with pytest.raises(Refused):
+        steps.set_up()
+    assert steps.taken == ["listener planned"]
+
+
+def test_a_listener_that_has_nothing_to_do_is_observed_once(steps):
+    assert not steps.set_up()["changed"]
+    assert steps.taken == ["request", "listener present", "wormholes"]
+
+
+def test_a_failure_after_a_change_has_the_parts_that_were_changed(steps):
+    steps.rejects, steps.missing = True, ["docker.io"]
+    failed = steps.set_up(announced=["packages"])
+    assert steps.taken == ["install", "request", "listener present"]
+    assert failed["failed"]
+    assert failed["msg"].startswith("port 2376 is in use")
+    assert [(section["section"], section["changed"]) for section in failed["sections"]] == [
+        ("engine", True),
+        ("certificates", False),
+    ]
+    assert [reason["subject"] for reason in failed["reasons"]] == ["docker.io"]
