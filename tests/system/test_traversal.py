@@ -274,7 +274,9 @@ def test_a_client_in_the_image_agrees(ground):
 def test_a_program_that_drops_its_privileges_reads_its_identity(ground, name):
     main = ground.host.run(f"docker exec {name} cat /proc/1/status").stdout
     assert "Uid:\t0\t" in main, "the main process is still root"
-    assert f"Name: {ground.host.name}" in inside(ground.host, "cat /tmp/said", container=name).stdout
+    # The program may have been started a moment ago.
+    answered = "for i in $(seq 200); do grep -qs Name: /tmp/said && break; sleep 0.1; done; cat /tmp/said"
+    assert f"Name: {ground.host.name}" in inside(ground.host, answered, container=name).stdout
     key = f"/etc/wormhole/identities/{name}/key.pem"
     assert ground.host.run(f"stat -c '%u %a' {key}").stdout.split() == ["1234", "400"]
     # Without the option, the identity belongs to root.
