@@ -261,3 +261,33 @@ def test_the_listener_is_planned_as_its_change_begins():
 def test_a_row_is_read_with_its_pipe():
     line = "| `a_b` | list of str | `\"{{ x \\| d('') }}\"` | Some *words*. |"
     assert table(line) == [Row("a_b", "list of str", "\"{{ x | d('') }}\"", "Some *words*.")]
+
+
+def runs_single_roles(**variables):
+    """Evaluate the condition of role host, with variables that are text, as from the command line."""
+    found = load("host", "vars/main.yml")
+    environment = jinja2.Environment()
+    environment.filters["bool"] = lambda value: str(value).lower() in ("true", "yes", "1")
+    another = environment.from_string(found["__host_reads_another_authority"])
+    variables = {**variables, "__host_reads_another_authority": another.render(variables).strip() == "True"}
+    return environment.from_string(found["__host_by_roles"]).render(variables).strip() == "True"
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, False),
+        ({"certificate_authority_directory": "/srv/ca"}, False),
+        ({"certificate_authority_become": "false"}, False),
+        ({"certificate_authority_become": "true"}, True),
+        ({"certificate_authority_host": "vault"}, True),
+        ({"certificate_authority_rotation": "trust"}, True),
+        ({"certificates_ca_host": "vault"}, True),
+        # The other way round, role certificates reads an authority that nobody creates.
+        ({"certificates_ca_host": "localhost", "certificate_authority_host": "vault"}, True),
+        ({"certificates_ca_directory": "/srv/ca"}, True),
+        ({"certificates_ca_directory": "/srv/ca", "certificate_authority_directory": "/srv/ca"}, False),
+    ],
+)
+def test_an_authority_that_the_controller_does_not_keep_is_left_to_the_roles(variables, expected):
+    assert runs_single_roles(**variables) == expected

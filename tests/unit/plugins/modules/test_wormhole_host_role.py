@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import jinja2
-import pytest
 import yaml
 
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import CREATION_ARGUMENTS
@@ -74,32 +72,3 @@ def test_the_engines_variable_is_passed_on():
     assert read("engine", "defaults/main.yml") == {
         "engine_install": HOST_ARGUMENTS["engine_install"]["default"]
     }
-
-
-def runs_single_roles(**variables):
-    """Evaluate the condition of the role's tasks, with variables that are text, as from the command line."""
-    environment = jinja2.Environment()
-    environment.filters["bool"] = lambda value: str(value).lower() in ("true", "yes", "1")
-    another = environment.from_string(VARIABLES["__host_reads_another_authority"])
-    found = {**variables, "__host_reads_another_authority": another.render(variables).strip() == "True"}
-    return environment.from_string(VARIABLES["__host_by_roles"]).render(found).strip() == "True"
-
-
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, False),
-        ({"certificate_authority_directory": "/srv/ca"}, False),
-        ({"certificate_authority_become": "false"}, False),
-        ({"certificate_authority_become": "true"}, True),
-        ({"certificate_authority_host": "vault"}, True),
-        ({"certificate_authority_rotation": "trust"}, True),
-        ({"certificates_ca_host": "vault"}, True),
-        # The other way round, role certificates reads an authority that nobody creates.
-        ({"certificates_ca_host": "localhost", "certificate_authority_host": "vault"}, True),
-        ({"certificates_ca_directory": "/srv/ca"}, True),
-        ({"certificates_ca_directory": "/srv/ca", "certificate_authority_directory": "/srv/ca"}, False),
-    ],
-)
-def test_an_authority_that_the_controller_does_not_keep_is_left_to_the_roles(variables, expected):
-    assert runs_single_roles(**variables) == expected
