@@ -198,9 +198,9 @@ class HostRun:
         """Return a failure with the parts that were changed before it, if there are any.
 
         Raises:
-            WormholeError, OSError: nothing was changed.
+            WormholeError, OSError: nothing was changed, or the changes were only predicted.
         """
-        if not any(section["changed"] for section in self._sections):
+        if self._check_mode or not any(section["changed"] for section in self._sections):
             raise error
         return {**self._summarize(), **failure_of(error)}
 

@@ -79,11 +79,11 @@ class Steps:
         self.taken.append("wormholes")
         return {"changed": self.changing, "reasons": [], "diff": []}
 
-    def set_up(self, **options):
+    def set_up(self, *, check_mode=False, **options):
         self.taken.clear()
         params = {**defaults(HOST_ARGUMENTS), "listener": defaults(LISTENER_ARGUMENTS), "identities": []}
         given = {"authority": {}, "issued": None, "announced": [], **options}
-        return host.set_up_host({**params, **given}, check_mode=False, log=print)
+        return host.set_up_host({**params, **given}, check_mode=check_mode, log=print)
 
 
 @pytest.fixture
@@ -108,6 +108,13 @@ def test_nothing_is_requested_before_the_listener_is_planned(steps):
 def test_a_listener_that_has_nothing_to_do_is_observed_once(steps):
     assert not steps.set_up()["changed"]
     assert steps.taken == ["request", "listener present", "wormholes"]
+
+
+def test_in_check_mode_a_failure_claims_no_change(steps):
+    steps.reissued = steps.rejects = True
+    with pytest.raises(Refused):
+        steps.set_up(check_mode=True)
+    assert steps.taken == ["listener present"]
 
 
 def test_a_failure_after_a_change_has_the_parts_that_were_changed(steps):
