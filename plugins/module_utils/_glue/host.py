@@ -67,7 +67,7 @@ class HostRun:
         server = self._server_certificate(listener)
         planned = self._manage(server, check_mode=True)
         wormholes = self._wormholes()
-        if self._signing.issued is None and (planned["reasons"] or wormholes.is_changing):
+        if self._signing.issued is None and (planned["reasons"] or wormholes.issues):
             # Nothing is issued unless all of it can be.
             if planned["reasons"]:
                 self._manage([*server, *self._params["identities"]], check_mode=True)

@@ -19,6 +19,7 @@ from typing import Any, Callable, Iterable, Mapping, Optional, Sequence
 from .._base.errors import WormholeError
 from .._base.io.children import call_side_by_side
 from .._base.plan import Plan
+from .._certificates.model import IssueCertificate
 from .._engine.io.snapshot import Snapshot
 from .._wormhole.model import PullImage
 from .._wormhole.shared import find_companions, find_dependent, reject_contradictions
@@ -71,9 +72,10 @@ class WormholeList:
         return not self._wormholes
 
     @property
-    def is_changing(self) -> bool:
-        """Whether anything has to be changed that can be."""
-        return any(plan is not None and not plan.is_empty for plan in self._plans())
+    def issues(self) -> bool:
+        """Whether the identity of any wormhole has to be issued."""
+        planned = (action for plan in self._plans() if plan is not None for action in plan.actions)
+        return any(isinstance(action, IssueCertificate) for action in planned)
 
     def find_needed(self, announced: bool, *, listener_comes: bool = False) -> dict[str, Any]:
         """Return what is needed before the first change; empty if nothing is.

@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.wormhole.docker.plugins.action import wormhole_containers as action
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import EngineUnavailable
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import launch, launch_list, unlisted
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import validate_list
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.io import program as program_host
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_containers as module
 from ansible_collections.wormhole.docker.plugins.plugin_utils import wormholes
@@ -104,6 +105,19 @@ def test_a_list_takes_the_round_trips_of_one_wormhole(lists):
     again = lists.run(*NAMES)
     assert (again["changed"], again["reasons"], again["diff"], len(lists.host.sent)) == (False, [], [], 1)
     assert [item["changed"] for item in again["wormholes"]] == [False] * len(NAMES)
+
+
+def test_a_list_knows_whether_it_issues_an_identity(lists):
+    def issues(wanted):
+        given = [lists.wormhole(**item) for item in wanted]
+        params = [{**item, "discover_program": ""} for item in validate_list(given, {})]
+        signing = launch.Signing(lists.host.sent[0]["authority"])
+        return launch_list.WormholeList(params, signing, check_mode=True).issues
+
+    lists.run(*NAMES[:1])
+    assert not issues(NAMES[:1])
+    assert not issues([{**NAMES[0], "labels": {"a": "b"}}])
+    assert issues(NAMES[:2])
 
 
 def test_nothing_is_asked_twice_if_nothing_changes(lists):

@@ -30,7 +30,7 @@ class Steps:
         taken: what was asked for, in order.
         missing: the missing packages.
         reissued: whether the server's certificate has to be issued.
-        changing: whether a wormhole has to be changed.
+        issuing: whether a wormhole's identity has to be issued.
         rejects: whether the listener's options are rejected.
     """
 
@@ -39,7 +39,7 @@ class Steps:
     def __init__(self, monkeypatch):
         self.taken = []
         self.missing = []
-        self.reissued = self.changing = self.rejects = False
+        self.reissued = self.issuing = self.rejects = False
         monkeypatch.setattr(host, "describe_engine", self.describe_engine)
         monkeypatch.setattr(host.packages, "install", self.install)
         monkeypatch.setattr(host, "describe_gateways", lambda params: {"subject_alternative_names": []})
@@ -68,16 +68,16 @@ class Steps:
         return {"changed": False, "reasons": [], "diff": {}}
 
     @property
-    def is_changing(self):
-        return self.changing
+    def issues(self):
+        return self.issuing
 
     def find_needed(self, announced, *, listener_comes):
         self.taken.append("request")
-        return {"requests": {"agent": "request"}} if self.changing else {}
+        return {"requests": {"agent": "request"}} if self.issuing else {}
 
     def run(self):
         self.taken.append("wormholes")
-        return {"changed": self.changing, "reasons": [], "diff": []}
+        return {"changed": False, "reasons": [], "diff": []}
 
     def set_up(self, *, check_mode=False, **options):
         self.taken.clear()
@@ -92,14 +92,14 @@ def steps(monkeypatch):
 
 
 def test_nothing_is_requested_before_the_listener_is_planned(steps):
-    steps.changing = True
+    steps.issuing = True
     assert steps.set_up()["requests"] == {"agent": "request"}
     assert steps.taken == ["listener planned", "request"]
     steps.rejects = True
     with pytest.raises(Refused):
         steps.set_up()
     assert steps.taken == ["listener planned"]
-    steps.changing, steps.reissued = False, True
+    steps.issuing, steps.reissued = False, True
     with pytest.raises(Refused):
         steps.set_up()
     assert steps.taken == ["listener planned"]
