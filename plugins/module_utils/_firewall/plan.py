@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping, Optional, Sequence
+from typing import Iterable, Literal, Mapping, Optional, Sequence
 
 from . import firewalld as firewall_firewalld
 from . import iptables as firewall_iptables
@@ -317,11 +317,11 @@ def is_persistent(observed: Observed, placements: Iterable[Placement]) -> bool:
     )
 
 
-def _manager(observed: Observed, places: Places) -> str:
+def _manager(observed: Observed, places: Places) -> Literal[Manager, ""]:
     """The manager of the chains that block, otherwise of those that filter; empty without any."""
-    blocks = {manager_of(placement.hook, observed) for placement in places.chains}
+    blocks: set[Manager] = {manager_of(placement.hook, observed) for placement in places.chains}
     blocks |= {"ufw"} if places.ufw else set()
     blocks |= {FIREWALLD} if places.firewalld else set()
     filters = {manager_of(hook, observed) for hook in input_hooks(observed)}
-    by_rank = (FIREWALLD, "ufw", "nftables", "iptables")
+    by_rank: tuple[Manager, ...] = (FIREWALLD, "ufw", "nftables", "iptables")
     return next((manager for managers in (blocks, filters) for manager in by_rank if manager in managers), "")
