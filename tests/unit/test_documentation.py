@@ -17,6 +17,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("*/*/REA
 DEVELOPERS = [ROOT / "CONTRIBUTING.md", ROOT / "docs/development.md"]
 WIDTH = 100
 
+EXAMPLE = re.compile(r"^ *```python\n *(.*?)\n *```", re.MULTILINE | re.DOTALL)
 FENCED = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"(?:[\w.*-]+/)+[\w.*-]*|[\w-]+\.py")
@@ -70,6 +71,12 @@ def long_lines(text):
 @pytest.mark.parametrize("page", DEVELOPERS, ids=lambda page: page.name)
 def test_files_and_functions_exist(page):
     assert missing(page.read_text(encoding="utf-8")) == []
+
+
+def test_examples_of_code_are_lines_of_the_code():
+    (row,) = EXAMPLE.findall(DEVELOPERS[1].read_text(encoding="utf-8"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (SLICES / "_container").glob("*.py"))
+    assert f"    {row}\n" in code
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
