@@ -76,7 +76,7 @@ def test_files_and_functions_exist(page):
 def test_examples_of_code_are_lines_of_the_code():
     (row,) = EXAMPLE.findall(DEVELOPERS[1].read_text(encoding="utf-8"))
     code = "".join(path.read_text(encoding="utf-8") for path in (SLICES / "_container").glob("*.py"))
-    assert f"    {row}\n" in code
+    assert f"    {row},\n" in code
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -330,4 +330,6 @@ def _manager(observed: Observed, places: Places) -> str:
     blocks |= {"ufw"} if places.ufw else set()
     blocks |= {FIREWALLD} if places.firewalld else set()
     filters = {manager_of(hook, observed) for hook in input_hooks(observed)}
-    return next((manager for managers in (blocks, filters) for manager in MANAGERS if manager in managers), "")
+    return next(
+        (manager for managers in (blocks, filters) for manager in MANAGERS if manager in managers), ""
+    )
