@@ -107,6 +107,16 @@ def test_examples_of_code_are_lines_of_the_code():
     assert f"    {row},\n" in code
 
 
+@pytest.mark.parametrize("client, package", [("Docker SDK for Python", "docker"), ("aiodocker", "aiodocker")])
+def test_the_pinned_clients_are_in_the_table(client, package):
+    pinned = (ROOT / "tests/requirements/clients.txt").read_text(encoding="utf-8")
+    (version,) = re.findall(rf"^{package}==(.*)$", pinned, re.MULTILINE)
+    page = (ROOT / "docs/clients.md").read_text(encoding="utf-8")
+    (row,) = re.findall(rf"^\| {client} \| (.*?) \| (scenario.*?) \|", page, re.MULTILINE)
+    assert version in row[0]
+    assert version in row[1] or row[1] == "scenario"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_headings(page):
     for target, name in LINK.findall(page.read_text(encoding="utf-8")):
