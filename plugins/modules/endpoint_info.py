@@ -74,8 +74,8 @@ options:
     type: str
   network:
     description:
-      - Name or full ID of a Docker network of the managed node to connect from, even if no container
-        is on it. Requires root and the program C(ip) (Debian package iproute2).
+      - Name or full ID of a Docker network of the managed node to connect from, even if no
+        container is on it. Requires root and the program C(ip) (Debian package iproute2).
       - Attaches a temporary network namespace to the network's bridge, with a free address of the
         network and the default route of its containers. The host's firewall treats the namespace as
         a container. The namespace is removed at the end, even if the task is killed.
@@ -90,8 +90,8 @@ options:
       - Whether to compare the names in the served certificate with those that
         M(wormhole.docker.gateway_info) returns for the Docker networks of the managed node.
       - By default, they are compared if the managed node itself connects to one of its own
-        addresses, and if the engine at O(docker_host) is the one that answers there. Otherwise layer
-        V(networks) states the reason.
+        addresses, and if the engine at O(docker_host) is the one that answers there. Otherwise
+        layer V(networks) states the reason.
       - With V(true), the module fails if they cannot be compared. With O(container) or O(network),
         V(true) is required to compare them.
     type: bool
@@ -100,7 +100,8 @@ options:
       - Absolute path of the directory with the server's installed C(cert.pem), to compare it with
         the served certificate.
       - Defaults to the C(tlscert) in C(/etc/docker/daemon.json), or in the file that
-        C(--config-file) of docker.service names, under the same conditions as O(networks) and unless O(docker_host) is another engine's socket.
+        C(--config-file) of docker.service names, under the same conditions as O(networks) and
+        unless O(docker_host) is another engine's socket.
       - If set, the module fails if that certificate does not exist, or if the address does not
         belong to the managed node.
     type: path
@@ -119,15 +120,15 @@ extends_documentation_fragment:
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
 notes:
-  - O(docker_host), O(timeout) and the Python library C(docker) are used only with O(container), with
-    O(network), and to compare the networks. Without the library, the networks are not
+  - O(docker_host), O(timeout) and the Python library C(docker) are used only with O(container),
+    with O(network), and to compare the networks. Without the library, the networks are not
     compared, and O(networks=true) fails.
   - The module assumes that the engine at O(docker_host) is the one at the address. It verifies this
     only with a client certificate that the endpoint accepts.
   - A renewal is due in the last third of a certificate's validity. The module does not know a
     different renewal window of M(wormhole.docker.tls_certificates).
-  - Each run opens up to four connections, one of them without a certificate. dockerd logs those that
-    it rejects.
+  - Each run opens up to four connections, one of them without a certificate. dockerd logs those
+    that it rejects.
 seealso:
   - module: wormhole.docker.gateway_info
   - module: wormhole.docker.dockerd_listener
@@ -155,12 +156,9 @@ EXAMPLES = r"""
     directory: /etc/wormhole/identities/ci-runner
     require: true
 
-- name: Fail if a client cannot connect, or if the served certificate lacks an address that containers use
-  wormhole.docker.endpoint_info:
-    address: 172.17.0.1
-    directory: /etc/wormhole/identities/ci-runner
-    networks: true
-    require: true
+- name: Fail if a client cannot connect, or if the served certificate lacks an address that
+  containers use wormhole.docker.endpoint_info: address: 172.17.0.1 directory:
+  /etc/wormhole/identities/ci-runner networks: true require: true
 
 # The same on the host itself, without a controller. It exits with 0 if no layer fails, otherwise 2.
 #
@@ -289,7 +287,8 @@ tls_version:
   type: str
   sample: TLSv1.3
 matched_name:
-  description: The subject alternative name of the server's certificate that matches; empty if none does.
+  description: The subject alternative name of the server's certificate that matches; empty if none
+    does.
   returned: success
   type: str
   sample: IP:172.17.0.1
@@ -327,7 +326,8 @@ certificate:
       type: str
       sample: "2027-11-23T21:00:00Z"
     days_left:
-      description: Whole days until the end, by the managed node's clock; negative once it has passed.
+      description: Whole days until the end, by the managed node's clock; negative once it has
+        passed.
       type: int
     renewal_time:
       description: Start of the last third of the validity, when a renewal is due, ISO 8601 in UTC.
@@ -376,7 +376,8 @@ server_time:
   type: str
   sample: "2026-11-23T21:00:00Z"
 clock_difference:
-  description: Seconds by which the server's clock is ahead of the managed node's; null if it is not known.
+  description: Seconds by which the server's clock is ahead of the managed node's; null if it is not
+    known.
   returned: success
   type: int
 missing_names:
@@ -406,8 +407,8 @@ installed_certificate:
   type: dict
   contains: *certificate
 loaded:
-  description: Whether the engine serves the installed certificate; null if either certificate is not
-    known.
+  description: Whether the engine serves the installed certificate; null if either certificate is
+    not known.
   returned: success
   type: bool
 """

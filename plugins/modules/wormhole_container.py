@@ -34,7 +34,8 @@ description:
     otherwise. The reasons and the diff name each option. The new container is created as
     C(NAME.wormhole-next) first. The previous container is then stopped, and kept as
     C(NAME.wormhole-former) until the new one is started and verified. If that fails, the previous
-    container is restored. Volumes are kept, except the anonymous volumes of a new container that failed.
+    container is restored. Volumes are kept, except the anonymous volumes of a new container that
+    failed.
   - A task takes one round trip to the host, or two if it issues a certificate.
 options:
   name:
@@ -198,9 +199,9 @@ options:
         board without the memory controller.
       - V(fail) fails before anything is changed.
       - V(warn) creates the container without these limits, and warns on every run. Once the kernel
-        supports them, the next run sets them. The support is that of C(docker info). Limits that the
-        engine discards although it does not report that beforehand fail with V(warn), too, such as
-        O(blkio_weight) on some hosts with cgroup v1.
+        supports them, the next run sets them. The support is that of C(docker info). Limits that
+        the engine discards although it does not report that beforehand fail with V(warn), too, such
+        as O(blkio_weight) on some hosts with cgroup v1.
     type: str
     choices: [fail, warn]
     default: fail

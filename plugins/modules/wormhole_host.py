@@ -107,8 +107,8 @@ sections:
   elements: dict
   contains:
     section:
-      description: Name of the part, one of C(engine), C(authority), C(certificates), C(listener) and
-        C(wormholes). A part that was not necessary is missing. The section C(engine) is always
+      description: Name of the part, one of C(engine), C(authority), C(certificates), C(listener)
+        and C(wormholes). A part that was not necessary is missing. The section C(engine) is always
         there, as the return values of M(wormhole.docker.engine_info).
       type: str
       sample: listener
