@@ -156,9 +156,12 @@ EXAMPLES = r"""
     directory: /etc/wormhole/identities/ci-runner
     require: true
 
-- name: Fail if a client cannot connect, or if the served certificate lacks an address that
-  containers use wormhole.docker.endpoint_info: address: 172.17.0.1 directory:
-  /etc/wormhole/identities/ci-runner networks: true require: true
+- name: Fail if a client cannot connect, or if the served certificate lacks an address that containers use
+  wormhole.docker.endpoint_info:
+    address: 172.17.0.1
+    directory: /etc/wormhole/identities/ci-runner
+    networks: true
+    require: true
 
 # The same on the host itself, without a controller. It exits with 0 if no layer fails, otherwise 2.
 #

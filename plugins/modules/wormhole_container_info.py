@@ -42,13 +42,13 @@ EXAMPLES = r"""
   register: verified
   failed_when: verified.wormholes | selectattr('proved', 'eq', false) | length > 0
 
-- name: Show the wormholes whose certificate expires within a month ansible.builtin.debug: msg: "{{
-  found.wormholes | rejectattr('certificate_days_left', 'none') |
-  selectattr('certificate_days_left', 'lt', 30) }}"
+- name: Show the wormholes whose certificate expires within a month
+  ansible.builtin.debug:
+    msg: "{{ found.wormholes | rejectattr('certificate_days_left', 'none') | selectattr('certificate_days_left', 'lt', 30) }}"
 
-- name: Show the wormholes that the inventory does not list ansible.builtin.debug: msg: "{{
-  found.wormholes | map(attribute='name') | difference(wormholes_containers | map(attribute='name'))
-  }}"
+- name: Show the wormholes that the inventory does not list
+  ansible.builtin.debug:
+    msg: "{{ found.wormholes | map(attribute='name') | difference(wormholes_containers | map(attribute='name')) }}"
 """
 
 RETURN = r"""

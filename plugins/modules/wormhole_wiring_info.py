@@ -57,9 +57,14 @@ EXAMPLES = r"""
   become: true
   register: wiring
 
-- name: Create the container with docker_container community.docker.docker_container: "{{
-  wiring.docker_container | combine(ours, recursive=true, list_merge='append') }}" vars: ours: name:
-  agent image: registry.example.com/ci/agent:7 env: LANG: C.UTF-8
+- name: Create the container with docker_container
+  community.docker.docker_container: "{{ wiring.docker_container | combine(ours, recursive=true, list_merge='append') }}"
+  vars:
+    ours:
+      name: agent
+      image: registry.example.com/ci/agent:7
+      env:
+        LANG: C.UTF-8
 
 - name: Write a second Compose file, for -f compose.yaml -f compose.wormhole.yaml
   ansible.builtin.copy:
