@@ -18,7 +18,8 @@ description:
     they are.
   - Installs a guard, a drop-in of docker.service that runs before each start of dockerd. It closes
     the listener unless dockerd is going to require client certificates, so that the API is never
-    served in plaintext if somebody else rewrites C(daemon.json). The engine itself starts.
+    served in plaintext if another tool rewrites C(daemon.json). The engine itself starts in any
+    case.
   - Plans all changes first, then applies them as one transaction. If a step fails, or if the new
     listener does not pass its verification, files and service are restored. The error names the
     failure and says whether the previous state is restored. SIGTERM and a lost SSH connection count
@@ -36,17 +37,17 @@ options:
       - Whether the listener exists.
       - V(present) makes dockerd listen as the other options describe.
       - V(absent) removes the listener and restores the host. C(daemon.json) gets the content,
-        owner, mode and date that it had before this module first changed it. If others have changed
-        it since, their changes stay, and only the changes of this module are removed.
+        owner, mode and modification time that it had before this module first changed it. If others
+        have changed it since, their changes stay, and only the changes of this module are removed.
       - V(absent) fails while wormholes that use TLS are running.
       - V(recovered) undoes the change of an interrupted run if the engine does not answer, and does
         nothing otherwise. V(present) and V(absent) do this as well. Use V(recovered) first if
         tasks before V(present) or V(absent) need a running engine.
-      - V(planned) fails if V(present) would fail before it changes anything, and changes nothing
-        otherwise. Use it before tasks that only V(present) gives a purpose, such as issuing the
-        certificate. It does not require the certificate to exist. Except in check mode, it undoes
-        the change of an interrupted run like V(present). Unless it undoes one, it returns only
-        C(changed).
+      - V(planned) makes the checks that V(present) makes before its first change. It fails if one
+        of them fails, and changes nothing otherwise. Use it before tasks that are only useful if
+        V(present) succeeds, such as issuing the certificate. It does not require the certificate to
+        exist. Like V(present), it undoes the change of an interrupted run, except in check mode. If
+        there is none to undo, it returns only C(changed).
     type: str
     choices: [present, absent, planned, recovered]
     default: present
@@ -110,10 +111,10 @@ options:
       - V(refuse) fails and names the configuration.
       - V(adopt) serves the same addresses by units of this module. It removes C(hosts) from
         C(daemon.json). It adds a drop-in that starts dockerd with the existing command line, but
-        with C(-H fd://) for all TCP listeners. The existing drop-in stays as it is. dockerd keeps
-        its own unix sockets, so that this also works on a host without docker.socket. Keys such as
-        C(tlscacert) that name other files are replaced in C(daemon.json). These files stay as they
-        are, and O(state=absent) restores the keys.
+        with one C(-H fd://) instead of all TCP listeners. The existing drop-in stays as it is.
+        dockerd keeps its own unix sockets, so that this also works on a host without docker.socket.
+        Keys such as C(tlscacert) that name other files are replaced in C(daemon.json). These files
+        stay as they are, and O(state=absent) restores the keys.
       - V(adopt) fails unless this task covers all of the existing listeners. O(state=absent)
         restores them.
     type: str
@@ -122,8 +123,8 @@ options:
   live_restore:
     description:
       - Whether containers keep running while the engine restarts. Sets C(live-restore) in
-        C(daemon.json), which dockerd reads without a restart. It takes effect before a restart by
-        the same run.
+        C(daemon.json), which dockerd reads without a restart. It takes effect before the same run
+        restarts dockerd.
       - If not set, the current setting stays.
       - V(true) fails in Swarm mode, because dockerd does not start with C(live-restore) there.
     type: bool
@@ -145,7 +146,7 @@ options:
     default: false
   running_containers:
     description:
-      - What to do if the engine has to be restarted and that would stop running containers.
+      - What to do if a required restart of the engine would stop running containers.
       - V(interrupt) restarts the engine. The containers run again afterwards, except for those that
         were created with C(docker run --rm), which the engine removes when they stop.
       - V(refuse) fails and changes nothing.
@@ -212,7 +213,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reasons:
-  description: Why the run changed something, or would in check mode.
+  description: Reasons for the changes. In check mode, reasons for the changes that a run would
+    make.
   returned: success, unless O(state=planned)
   type: list
   elements: dict

@@ -34,7 +34,8 @@ options:
       - IP address or name to connect to, without scheme and port.
       - With O(container), defaults to the address in the container's C(DOCKER_HOST), or to its
         default gateway if that is not set. If the container discovers its engine at each start,
-        defaults to the discovered address; while it is still searching, to the first candidate.
+        defaults to the discovered address, or to the first candidate while the search is not
+        finished.
       - With O(network), defaults to the network's gateway, preferably the IPv4 one, and to
         V(127.0.0.1) for the host's own network.
       - Required without O(container) and O(network).
@@ -209,7 +210,7 @@ ok:
   returned: success
   type: bool
 text:
-  description: The layers, one a line, and the remedies of the first failure and of all warnings.
+  description: The layers, one per line, and the remedies of the first failure and of all warnings.
   returned: success
   type: str
   sample: |-
@@ -399,9 +400,9 @@ missing_names:
       type: str
       sample: gateway of network ci
     urgent:
-      description: Whether containers may need the name now. This is so if
-        RV(wormhole.docker.gateway_info#module:subject_alternative_names) marks it as urgent, or if
-        something listens on that address. Only urgent names cause a failure.
+      description: Whether containers may need the name now, because
+        RV(wormhole.docker.gateway_info#module:subject_alternative_names) marks it as urgent or
+        because something listens on that address. Only urgent names cause a failure.
       type: bool
 installed_certificate:
   description:

@@ -25,8 +25,8 @@ description:
     gateway of a network outside these subnets is included once the network exists.
 notes:
   - With C(default-address-pools) and without C(bip), the engine gives docker0 the first free subnet
-    of the pools whenever it starts, so docker0 can move after a network was removed. Set C(bip) to
-    keep its address.
+    of the pools whenever it starts, so docker0's address can change after a network was removed.
+    Set C(bip) to keep its address.
   - This allocation was observed with Docker 20.10 and 26.1. C(bip6) requires a later version.
 extends_documentation_fragment:
   - wormhole.docker.docker
