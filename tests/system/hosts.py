@@ -99,6 +99,6 @@ FLEET = ("-e", "certificate_authority_scope=fleet")
 """Arguments of a playbook whose hosts share an authority."""
 
 
-def own_name(host: Host, generation: int = 1) -> str:
+def own_name(host: Any, generation: int = 1) -> str:
     """Return the common name of a host's own authority, after as many rotations less one."""
     return f"wormhole CA {host.name}" + (f" G{generation}" if generation > 1 else "")
