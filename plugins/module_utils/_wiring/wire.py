@@ -157,6 +157,8 @@ def _wire_address(wiring: Wiring, spec: WiringSpec, state: WiringState) -> Wirin
         if spec.identity_managed:
             # By it, later runs recognize what was created for the container.
             labels[label_names.LABEL_IDENTITY_DIRECTORY] = spec.identity_directory
+        if spec.engine:
+            labels[label_names.LABEL_ENGINE] = spec.engine
         if spec.identity_owner:
             labels[label_names.LABEL_IDENTITY_OWNER] = spec.identity_owner
     if spec.discover == RUNTIME:
@@ -173,6 +175,8 @@ def _wire_address(wiring: Wiring, spec: WiringSpec, state: WiringState) -> Wirin
 
 def _choose(spec: WiringSpec, state: WiringState, served: tuple[SocketAddress, ...]) -> Choice:
     """Choose the address at launch; with ``discover: runtime``, one that the container can find."""
+    if spec.engine:
+        return Choice(spec.engine_address)
     choice = choose_address(spec, state.topology, served)
     if state.served_is_another:
         text = "the listener serves the engine of docker.service, and docker_host names another one"
@@ -207,7 +211,7 @@ def reject_unsupported(spec: WiringSpec, security: EngineSecurity) -> None:
     Raises:
         Refused: with the confinement, and what works.
     """
-    if security.rootless and spec.transport != UNIX:
+    if security.rootless and spec.transport != UNIX and not spec.engine:
         problem = f"transport {spec.transport} requires bridges in the host's network namespace, "
         problem += "which a rootless engine does not have"
         raise Refused("the engine", problem=problem, remedy="Use transport unix")
@@ -269,7 +273,7 @@ def _testcontainers(spec: WiringSpec, state: WiringState, address: str) -> dict[
         return {}
     host = address or host_address(spec, state.topology)
     published = state.topology.host_bindings.get(DEFAULT_BRIDGE, "")
-    if host and published and not ipaddress.ip_address(published).is_unspecified:
+    if not spec.engine and host and published and not ipaddress.ip_address(published).is_unspecified:
         host = _published_address(spec, state, published)
     if not host:
         problem = "testcontainers requires a network with a route to the host, where published ports are, "
