@@ -198,7 +198,7 @@ def configured(line, running=None, **fields):
         (configured("dockerd -H fd://", missing=("/etc/x",)), "environment files that do not exist: /etc/x"),
         (
             configured("/bin/sh -c 'exec dockerd -H fd://'", "dockerd -H fd://"),
-            "admin.conf starts /bin/sh, which decides by itself how dockerd runs",
+            "admin.conf starts /bin/sh instead of dockerd, so the options of dockerd are unknown",
         ),
         (
             configured("dockerd -H fd:// --config-file="),
@@ -214,7 +214,7 @@ def configured(line, running=None, **fields):
         ),
         (
             configured("dockerd -H fd:// --config-file=/a.json", "dockerd -H fd://"),
-            "from /etc/docker/daemon.json, but from /a.json when it starts the next time. Restart docker.service",
+            "from /etc/docker/daemon.json, but will read /a.json at its next start. Restart docker.service",
         ),
         (
             dataclasses.replace(configured("dockerd -H fd:// --config-file=/a.json"), config_missing=True),

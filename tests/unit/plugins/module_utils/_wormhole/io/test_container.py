@@ -255,8 +255,8 @@ def no_identity(bench):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (no_listener, "dockerd listens nowhere for wormholes on port 2376.*role wormhole.docker.listener"),
-        (other_port, "dockerd listens nowhere for wormholes on port 2376"),
+        (no_listener, "dockerd does not listen for wormholes on port 2376.*role wormhole.docker.listener"),
+        (other_port, "dockerd does not listen for wormholes on port 2376"),
         (no_key, "identity directory .* has no key.pem.*tls_certificates"),
         (no_identity, "identity directory .* has no ca.pem"),
     ],
@@ -809,7 +809,7 @@ def test_what_serves_another_engine_is_nothing_for_this_one(bench, monkeypatch, 
     wired = docker_host_of(bench.engine.find_container("agent"))
     assert wired == ("unix:///var/run/docker.sock" if another else f"unix://{own}")
     for params in ({}, {"network_mode": "host"}) if another else ():
-        with pytest.raises(MissingRequirement, match="docker_host names another one. Use transport unix"):
+        with pytest.raises(MissingRequirement, match="docker_host names another engine. Use transport unix"):
             bench.run(**params)
     listener.close()
 
