@@ -193,8 +193,8 @@ waiting:
   type: str
   returned: with O(directory)
 obstacle:
-  description: Why the existing authority cannot issue certificates, which is a missing key. Empty
-    if it can. Later tasks fail only if they have to issue a certificate.
+  description: What keeps an existing authority from issuing certificates, namely a missing key.
+    Empty if nothing does. Tasks fail for this reason only when they have to issue a certificate.
   type: str
   returned: with O(directory)
 reasons:

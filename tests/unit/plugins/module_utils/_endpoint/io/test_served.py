@@ -218,7 +218,7 @@ def test_a_server_directory_is_read(look, config, server, values):
 @pytest.mark.parametrize(
     ("values", "error", "words"),
     [
-        ({"address": ELSEWHERE}, InvalidInput, "option server_directory: expected an endpoint of this host"),
+        ({"address": ELSEWHERE}, InvalidInput, "option server_directory requires an endpoint of this host"),
         ({"server_directory": "/nonexistent"}, WormholeError, "found no file"),
         ({"content": "no certificate"}, VerificationFailed, "cert.pem: not an X.509 certificate"),
     ],

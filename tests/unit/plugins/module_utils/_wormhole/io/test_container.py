@@ -687,7 +687,7 @@ def test_a_job_that_fails_tells_its_output_and_leaves_what_was_there(bench):
     kept = bench.identifier()
     bench.engine.exit_code, bench.engine.log = 3, "no Dockerfile\n"
     with pytest.raises(
-        CommandFailed, match="found exit code 3; its output ends with: no Dockerfile.*previous"
+        CommandFailed, match="ended with exit code 3; its output ends with: no Dockerfile.*previous"
     ):
         bench.run(detach=False, user="0")
     assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "running"})
@@ -979,7 +979,7 @@ def test_an_image_for_another_platform_is_pulled(bench):
     assert bench.run(platform="amd64").is_empty
     plan = bench.run(platform="linux/aarch64")
     assert plan.texts() == [
-        "platform: expected linux/arm64/v8, found an image for another; requires a new container"
+        "platform: expected linux/arm64/v8, found an image for another platform; requires a new container"
     ]
     assert bench.run(platform="linux/arm64").is_empty
 
