@@ -52,7 +52,9 @@ def find_unclear_start(state: ListenerState) -> Iterator[Refused]:
         and not command.starts_dockerd
         and not (_is_dockerd(running) and running[1:] == command.words[1:])
     ):
-        problem = f"{command.source} starts {program} instead of dockerd, so the options of dockerd are unknown"
+        problem = (
+            f"{command.source} starts {program} instead of dockerd, so the options of dockerd are unknown"
+        )
         remedy = f"Start dockerd itself in ExecStart= of {ENGINE_UNIT}, with all of its options"
         yield Refused(command.source, problem=f"{problem}: {command.running}", remedy=remedy)
         return

@@ -153,7 +153,9 @@ def plan_firewall(state: ListenerState, openings: Collection[Opening]) -> Part:
         text = f"{manager} has {rule}, which is not required"
         reasons.append(Reason("firewall_opened", text, opening.interface))
     if not reasons:
-        reasons.append(Reason("firewall_leftover", f"{manager} has incomplete rules of this collection", "firewall"))
+        reasons.append(
+            Reason("firewall_leftover", f"{manager} has incomplete rules of this collection", "firewall")
+        )
     return Part(reasons, [SetFirewall(tuple(sorted(desired)))])
 
 
