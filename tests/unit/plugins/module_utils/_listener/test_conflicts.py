@@ -62,7 +62,7 @@ def started(line, running=None):
         (
             ListenerSpec(addresses=("192.0.2.1",)),
             VIRGIN,
-            "neither loopback nor a gateway.*beyond the bridges.*172.18.0.1 .gateway of network ci",
+            "neither loopback nor a gateway.*another address of the host.*172.18.0.1 .gateway of network ci",
         ),
         (SPEC, virgin(topology=NO_NETWORKS), "no default bridge"),
         (
