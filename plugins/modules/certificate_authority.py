@@ -117,6 +117,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+authority:
+  description: Public part of the authority, for option C(authority) of other modules. It does not
+    hold the key.
+  type: dict
+  returned: success
+  sample:
+    issuing: "-----BEGIN CERTIFICATE-----\nMIIB..."
+    successor: ""
+    former: ""
+    retired: ""
+    obstacle: ""
+    clock: "2026-11-24T00:40:00+00:00"
 certificate:
   description: Certificate of the issuing authority and its chain, in PEM form.
   type: str
