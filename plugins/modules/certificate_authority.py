@@ -79,6 +79,11 @@ options:
     type: list
     elements: str
     default: []
+  previous_directory:
+    description: Directory of an authority that this one replaces. If it holds one,
+      O(rotation=trust) also creates a missing authority in O(directory). The directory is only
+      read.
+    type: str
 requirements:
   - Python library cryptography 38 or newer (Debian package python3-cryptography)
 notes:
@@ -240,6 +245,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities 
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
     authority_constraints,
+    previous_argument,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
@@ -249,7 +255,7 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(manage, {**authority_arguments(""), **CREATION_ARGUMENTS}, **authority_constraints(""))
+    run(manage, {**authority_arguments(""), **previous_argument(""), **CREATION_ARGUMENTS}, **authority_constraints(""))
 
 
 if __name__ == "__main__":

@@ -45,6 +45,10 @@ options:
     type: list
     elements: str
     default: [/etc/wormhole]
+  ca_previous_directory:
+    description: Directory B(on the controller) of an authority that the one in O(ca_directory)
+      replaces. The rotation also covers its certificates. The directory is only read.
+    type: str
 requirements:
   - Python library cryptography 38 or newer, on the host and on the controller (Debian package
     python3-cryptography)

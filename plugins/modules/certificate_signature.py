@@ -33,6 +33,10 @@ options:
   passphrase:
     description: Passphrase of the authority's private key.
     type: str
+  previous_directory:
+    description: Directory of an authority that this one replaces. Its certificates are known to
+      RV(authority), and are reissued. Set it during a rotation only. The directory is only read.
+    type: str
   requests:
     description: Requests to sign, as returned in C(requests) by M(wormhole.docker.tls_certificates)
       or M(wormhole.docker.certificate_rotation). If it is empty, nothing is signed.
@@ -138,6 +142,7 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
 def main() -> None:
     arguments = {
         **authority_options.authority_arguments(""),
+        **authority_options.previous_argument(""),
         "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE_OPTIONS},
         "requests": {"type": "dict", "default": {}},
     }

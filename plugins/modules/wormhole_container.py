@@ -113,8 +113,10 @@ options:
     description:
       - Absolute path of the authority's directory B(on the controller). C(~) is the home directory
         of the user who runs Ansible. See M(wormhole.docker.certificate_authority).
-      - By default C(~/.wormhole/ca), as in role P(wormhole.docker.certificate_authority#role),
-        unless O(ca_certificate_path), O(ca_certificate_content) or O(authority) is set.
+      - By default, the authority of this host in role
+        P(wormhole.docker.certificate_authority#role), by the variables
+        C(certificate_authority_directory) and C(certificate_authority_scope), unless
+        O(ca_certificate_path), O(ca_certificate_content) or O(authority) is set.
       - An authority is only read with O(transport=tls) and O(identity_managed=true), and not for
         O(state=absent).
     type: str

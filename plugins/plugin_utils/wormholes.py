@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Mapping, Optional, Sequence
 from ansible.utils.display import Display
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates import scope as scopes
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import SOURCES
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
@@ -22,8 +23,11 @@ from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import Sig
 COLLECTION = Path(__file__).resolve().parents[2]
 display = Display()
 AUTHORITY_OPTIONAL = {"mutually_exclusive": certificates.SIGNING_CONSTRAINTS["mutually_exclusive"]}
-DEFAULT_AUTHORITY = "~/.wormhole/ca"
-"""Default directory of the role certificate_authority."""
+AUTHORITY_VARIABLES = {
+    "certificate_authority_directory": "~/.wormhole/ca",
+    "certificate_authority_scope": scopes.HOST,
+}
+"""Variables of role certificate_authority that name the default authority, with their defaults."""
 
 
 class WormholeAction(SigningAction):
@@ -64,6 +68,18 @@ class WormholeAction(SigningAction):
         validated: dict[str, Any] = options
         return validated
 
+    def _default_authority(self, task_vars: Mapping[str, Any]) -> str:
+        """The directory of the authority that the roles use for this host.
+
+        Raises:
+            InvalidInput: a variable of role certificate_authority is invalid.
+        """
+        base, scope = (
+            str(self._templar.template(task_vars.get(name, default)))
+            for name, default in AUTHORITY_VARIABLES.items()
+        )
+        return scopes.authority_directory(base, str(task_vars.get("inventory_hostname", "")), scope)
+
     def launch(
         self, options: dict[str, Any], identities: list[dict[str, Any]], task_vars: dict[str, Any]
     ) -> dict[str, Any]:
@@ -75,7 +91,7 @@ class WormholeAction(SigningAction):
                 answer.pop(name, None)
             return answer
         if options["authority"] is None and not any(options[f"ca_{source}"] for source in SOURCES):
-            options["ca_directory"] = DEFAULT_AUTHORITY
+            options["ca_directory"] = self._default_authority(task_vars)
         answer = self._issue(options, task_vars)
         if certificates.REQUESTS in answer:
             requested = answer[certificates.REQUESTS]

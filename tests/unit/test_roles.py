@@ -15,6 +15,8 @@ import pytest
 import yaml
 from jinja2 import nodes
 
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.scope import authority_directory
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 NAME = re.compile(r"`([a-z_]+)`")
@@ -268,11 +270,14 @@ def path_of(**variables):
     found = load("host", "vars/main.yml")
     environment = jinja2.Environment()
     environment.filters["bool"] = lambda value: str(value).lower() in ("true", "yes", "1")
+    environment.filters["wormhole.docker.authority_directory"] = authority_directory
+    variables["inventory_hostname"] = "ci1"
 
     def holds(name):
         return environment.from_string(found[name]).render(variables).strip() == "True"
 
-    for name in ("__host_certificate_path", "__host_certificate_content"):
+    texts = ("__host_own_directory", "__host_directory", "__host_certificate_path", "__host_certificate_content")
+    for name in texts:
         variables[name] = environment.from_string(found[name]).render(variables)
     for name in ("__host_signed_elsewhere", "__host_reads_another_authority"):
         variables[name] = holds(name)
@@ -303,7 +308,20 @@ def path_of(**variables):
         # The other way round, role certificates reads an authority that nobody creates.
         ({"certificates_ca_host": "localhost", "certificate_authority_host": "vault"}, "roles"),
         ({"certificates_ca_directory": "/srv/ca"}, "roles"),
-        ({"certificates_ca_directory": "/srv/ca", "certificate_authority_directory": "/srv/ca"}, "one task"),
+        # The directory of the shared authority is not that of the host's own one.
+        ({"certificates_ca_directory": "/srv/ca", "certificate_authority_directory": "/srv/ca"}, "roles"),
+        (
+            {"certificates_ca_directory": "/srv/ca/hosts/ci1", "certificate_authority_directory": "/srv/ca"},
+            "one task",
+        ),
+        (
+            {
+                "certificates_ca_directory": "/srv/ca",
+                "certificate_authority_directory": "/srv/ca",
+                "certificate_authority_scope": "fleet",
+            },
+            "one task",
+        ),
     ],
 )
 def test_role_host_chooses_its_path_by_where_the_authority_is(variables, expected):

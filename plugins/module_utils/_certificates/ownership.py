@@ -26,8 +26,8 @@ from .spec import CertificateSpec
 from .trust import Anchor, Authority
 
 _BRING = (
-    "Use the authority of this host: copy its directory to where certificates are signed, or set certificate_authority_directory "
-    "or certificate_authority_host"
+    "Use the authority of this host: copy its directory to where certificates are signed, or set certificate_authority_directory, "
+    "certificate_authority_host or certificate_authority_scope"
 )
 REPLACED = "authority_replaced"
 """Code of the reason that another authority, which still works, is replaced."""

@@ -61,8 +61,11 @@ def plan_rotation(
     """
     if step == REPAIR:
         return _plan_repair(found, authority, now)
+    if authority.certificate is None and not authority.obstacle:
+        # In check mode, an earlier task has only predicted that it creates the authority.
+        return assemble((), authority)
     if authority.certificate is None:
-        raise Refused("rotation", problem=f"rotation: {authority.obstacle or 'the authority does not exist'}")
+        raise Refused("rotation", problem=f"rotation: {authority.obstacle}")
     specs = select_certificates(found, authority, now)
     _check_order(step, specs, found)
     pairs = ((spec, found[directory]) for directory, spec in specs.items())

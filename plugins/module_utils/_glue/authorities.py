@@ -14,7 +14,7 @@ from .._certificates.facts import CLIENT, KEY_TYPES
 from .._certificates.io import authority as store
 from .authority import pack_authority
 from .execute import execute
-from .material import load_material
+from .material import load_material, load_previous
 
 CREATION_ARGUMENTS: dict[str, Any] = {
     "common_name": {"type": "str", "default": "wormhole.docker CA"},
@@ -44,7 +44,8 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
         authority.check_authority(place, material.state, now, is_replaced=is_replaced)
         return {"changed": False, "reasons": [], **_describe(place, material, now)}
     passphrase = params["passphrase"]
-    spec = authority.parse_authority(place, params)
+    previous = load_previous(params, "")
+    spec = authority.parse_authority(place, params, replaces=bool(previous.issuing))
     result = execute(
         check_mode=check_mode,
         subject=spec.directory,

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._certificates.rotation import STEPS
+from .authority_options import previous_argument
 
 ROTATION_ARGUMENTS: dict[str, Any] = {
     "step": {"type": "str", "required": True, "choices": list(STEPS)},
     "directories": {"type": "list", "elements": "str", "default": ["/etc/wormhole"]},
+    **previous_argument(),
 }
