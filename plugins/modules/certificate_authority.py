@@ -80,9 +80,9 @@ options:
     elements: str
     default: []
   previous_directory:
-    description: Directory of an authority that this one replaces. If it holds one,
-      O(rotation=trust) also creates a missing authority in O(directory). The directory is only
-      read.
+    description: Directory of an authority that this one replaces. If it contains an authority,
+      O(rotation=trust) also creates a missing authority in O(directory). The module does not write
+      to it.
     type: str
 requirements:
   - Python library cryptography 38 or newer (Debian package python3-cryptography)
