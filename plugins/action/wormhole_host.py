@@ -201,7 +201,7 @@ def _name_changes(answer: dict[str, Any]) -> None:
     changed = [section["section"] for section in answer.get("sections", ()) if section["changed"]]
     if changed:
         said = answer["msg"].replace("Nothing was changed", "Nothing else was changed").rstrip(".")
-        answer["msg"] = f"{said}. Before that, the task has changed: {', '.join(changed)}"
+        answer["msg"] = f"{said}. Before that, the task changed: {', '.join(changed)}"
 
 
 def _parse(wanted: list[dict[str, Any]]) -> Any:

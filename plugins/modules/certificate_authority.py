@@ -80,9 +80,9 @@ options:
     elements: str
     default: []
   previous_directory:
-    description: Directory of an authority that this one replaces. If it holds one,
-      O(rotation=trust) also creates a missing authority in O(directory). The directory is only
-      read.
+    description: Directory of an authority that this one replaces. If it contains an authority,
+      O(rotation=trust) also creates a missing authority in O(directory). The module does not write
+      to it.
     type: str
 requirements:
   - Python library cryptography 38 or newer (Debian package python3-cryptography)
@@ -210,8 +210,8 @@ waiting:
   type: str
   returned: with O(directory)
 obstacle:
-  description: Why the existing authority cannot issue certificates, which is a missing key. Empty
-    if it can. Later tasks fail only if they have to issue a certificate.
+  description: What keeps an existing authority from issuing certificates, namely a missing key.
+    Empty if nothing does. Tasks fail for this reason only when they have to issue a certificate.
   type: str
   returned: with O(directory)
 reasons:

@@ -47,7 +47,8 @@ options:
     default: [/etc/wormhole]
   ca_previous_directory:
     description: Directory B(on the controller) of an authority that the one in O(ca_directory)
-      replaces. The rotation also covers its certificates. The directory is only read.
+      replaces. The rotation also covers the certificates of that authority. The module does not
+      write to the directory.
     type: str
 requirements:
   - Python library cryptography 38 or newer, on the host and on the controller (Debian package

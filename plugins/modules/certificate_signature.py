@@ -34,8 +34,9 @@ options:
     description: Passphrase of the authority's private key.
     type: str
   previous_directory:
-    description: Directory of an authority that this one replaces. Its certificates are known to
-      RV(authority), and are reissued. Set it during a rotation only. The directory is only read.
+    description: Directory of an authority that this one replaces. The certificates of that
+      authority are reissued. Set this option only during a rotation. The module does not write to
+      the directory.
     type: str
   requests:
     description: Requests to sign, as returned in C(requests) by M(wormhole.docker.tls_certificates)

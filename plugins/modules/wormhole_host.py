@@ -123,8 +123,8 @@ engine_stopped:
   type: bool
 requests:
   description: Certificate signing requests in PEM form, by their names. The private keys stay on
-    the host. The result then also contains RV(certificates) and, of the other keys, what the task has
-    changed before it requests certificates, which are missing packages.
+    the host. The result then also contains RV(certificates). The other keys describe only what the
+    task has already changed, namely missing packages that it has installed.
   returned: with O(authority), if a certificate has to be issued and O(issued) is not set
   type: dict
   sample:

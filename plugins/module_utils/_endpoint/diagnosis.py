@@ -329,7 +329,7 @@ def _rejected_client(state: EndpointState, now: datetime) -> Verdict:
     usage = presented.extended_key_usage if presented else ()
     if usage and "clientAuth" not in usage:
         return fails(
-            f"{rejected}: it is no client certificate (extendedKeyUsage {', '.join(usage)})",
+            f"{rejected}: it is not a client certificate (extendedKeyUsage {', '.join(usage)})",
             "Let wormhole.docker.tls_certificates issue a certificate with the profile client",
         )
     issuer = f", issued by {presented.issuer}" if presented else ""

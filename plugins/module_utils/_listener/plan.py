@@ -128,7 +128,7 @@ def _plan_guard(state: ListenerState, desired: DesiredFiles) -> Part:
     files = (*program, *_replaced(command.guard_path, desired.guard))
     code, text = "guard_missing", f"{ENGINE_UNIT} lacks the guard of the listener"
     if not any(desired.guard):
-        code, text = "guard_surplus", f"{ENGINE_UNIT} has a guard without a listener by TLS"
+        code, text = "guard_surplus", f"{ENGINE_UNIT} has the guard of the listener, but no TLS listener"
     elif command.guard_path or state.guard_program is not None:
         code, text = "guard_changed", f"the guard of the listener in {ENGINE_UNIT} differs"
     return Part([Reason(code, text, ENGINE_UNIT)], [WriteUnits(files)])

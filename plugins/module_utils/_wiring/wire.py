@@ -179,7 +179,7 @@ def _choose(spec: WiringSpec, state: WiringState, served: tuple[SocketAddress, .
         return Choice(spec.engine_address)
     choice = choose_address(spec, state.topology, served)
     if state.served_is_another:
-        text = "the listener serves the engine of docker.service, and docker_host names another one"
+        text = "the listener serves the engine of docker.service, but docker_host names another engine"
         return Choice(choice.address, text, "Use transport unix")
     if spec.discover != RUNTIME or choice.obstacle or spec.joined[0] == "host":
         return choice
@@ -194,12 +194,12 @@ def _choose(spec: WiringSpec, state: WiringState, served: tuple[SocketAddress, .
         if (address, served_port(spec)) in served and (":" in address) == (":" in choice.address):
             return Choice(address)
     where = bracket(choice.address)
-    text = f"dockerd listens at {where}, an address that the container cannot find by itself"
+    text = f"dockerd listens at {where}, an address that the container cannot find at run time"
     if not state.host_gateways:
         remedy = "Let it listen at the address of docker0 or at a gateway of the container's networks, "
         return Choice(choice.address, text, remedy + "or use discover launch")
     leads = ", ".join(state.host_gateways)
-    text += f": host-gateway-ip in the configuration of dockerd leads {HOST_NAME} to {leads}"
+    text += f": host-gateway-ip in the configuration of dockerd makes {HOST_NAME} resolve to {leads}"
     remedy = f"List {leads} in the option host_addresses of the listener, if it is an address of this host, "
     remedy += "let dockerd listen at a gateway of the container's networks, or use discover launch"
     return Choice(choice.address, text, remedy)
@@ -223,7 +223,7 @@ def reject_unsupported(spec: WiringSpec, security: EngineSecurity) -> None:
             raise Refused("the engine", problem=problem, remedy=remedy)
         if spec.transport == TLS and not security.uid_maps:
             problem = "The engine uses userns-remap, and the name of its data directory "
-            problem += "does not tell to which numbers it maps root"
+            problem += "does not contain the IDs to which it maps root"
             raise Refused("the engine", problem=problem, remedy="Set userns_mode: host for this container")
     if not security.selinux or spec.unlabelled:
         return

@@ -95,7 +95,7 @@ def reject_unsupported(spec: WormholeSpec, state: WormholeState) -> None:
         needed.update({part: since for part, since in needs.items() if state.api_version < since})
     for part, since in needed.items():
         problem = f"{part} requires an engine with API {_dotted(since)} or later, "
-        problem += f"and this one has API {_dotted(state.api_version)}"
+        problem += f"but this one has API {_dotted(state.api_version)}"
         raise InvalidInput(part, problem=problem, remedy="Remove it from the task for this host")
     _reject_missing_healthcheck(spec, state)
 

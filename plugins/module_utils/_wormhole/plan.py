@@ -75,7 +75,7 @@ def _with_program(spec: WormholeSpec, state: WormholeState, plan: Plan[Action]) 
     """Add the installation or the removal of the program for ``discover: runtime``."""
     wanted = spec.state != ABSENT and spec.wiring.discover == RUNTIME
     if wanted and not spec.program:
-        expected = "the program's text, which the action plugin hands over"
+        expected = "the program's text, which the action plugin sets"
         raise InvalidInput("discover runtime", expected=expected)
     part = plan_program(wanted, spec.program, spec.name, state.program)
     actions = (*part.actions, *plan.actions) if wanted else (*plan.actions, *part.actions)

@@ -79,7 +79,7 @@ def find_engine(
         remedy="Set DOCKER_HOST, or run this in a container that wormhole.docker.wormhole_container created"
         if named is None
         else "Correct DOCKER_HOST, or unset it to search for the engine",
-        problem=f"no engine gives this container an answer that can be trusted: {attempts}",
+        problem=f"no engine could be verified from this container: {attempts}",
     )
 
 

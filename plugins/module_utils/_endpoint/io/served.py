@@ -54,10 +54,15 @@ def observe_engine_host(
     if state.served is None:
         return EngineHost()
     peer = state.reached.peer
-    elsewhere = "" if is_local(spec, peer) else f"{peer} is no address of this host"
+    elsewhere = "" if is_local(spec, peer) else f"{peer} is not an address of this host"
     if elsewhere and (questions.networks or questions.server_directory):
         option = "networks" if questions.networks else "server_directory"
-        raise InvalidInput(f"option {option}", expected="an endpoint of this host", found=elsewhere)
+        raise InvalidInput(
+            f"option {option}",
+            expected="an endpoint of this host",
+            found=elsewhere,
+            problem=f"option {option} requires an endpoint of this host, but {elsewhere}",
+        )
     obstacle = elsewhere or ("observed from a container" if spec.container_pid else "")
     topology: Optional[Topology] = None
     names: tuple[NamedAddress, ...] = ()

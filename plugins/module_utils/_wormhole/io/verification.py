@@ -238,7 +238,7 @@ def _read_identity(directory: str) -> None:
         except OSError as error:
             subject, user = f"{path} in the container", f"user {os.getuid()}"
             problem = f"{subject} is not readable for {user}: {error.strerror or error}"
-            remedy = f"Give it to {user}, or let wormhole_container manage the identity"
+            remedy = f"Make {user} its owner, or let wormhole_container manage the identity"
             raise VerificationFailed(subject, problem=problem, remedy=remedy) from error
 
 

@@ -113,9 +113,9 @@ def test_the_hosts_own_endpoint_is_compared_with_its_networks(look, config, want
 @pytest.mark.parametrize(
     ("values", "reason", "error"),
     [
-        ({"address": ELSEWHERE}, "198.51.100.1 is no address of this host", InvalidInput),
+        ({"address": ELSEWHERE}, "198.51.100.1 is not an address of this host", InvalidInput),
         ({"container": 1}, "observed from a container", None),
-        ({"container": 1, "address": ELSEWHERE}, "198.51.100.1 is no address of this host", InvalidInput),
+        ({"container": 1, "address": ELSEWHERE}, "198.51.100.1 is not an address of this host", InvalidInput),
         ({"engine_id": "another engine"}, "another one", InvalidInput),
         (
             {"engine_id": "this engine", "engine_root": "/srv/docker"},
@@ -218,7 +218,7 @@ def test_a_server_directory_is_read(look, config, server, values):
 @pytest.mark.parametrize(
     ("values", "error", "words"),
     [
-        ({"address": ELSEWHERE}, InvalidInput, "option server_directory: expected an endpoint of this host"),
+        ({"address": ELSEWHERE}, InvalidInput, "option server_directory requires an endpoint of this host"),
         ({"server_directory": "/nonexistent"}, WormholeError, "found no file"),
         ({"content": "no certificate"}, VerificationFailed, "cert.pem: not an X.509 certificate"),
     ],
