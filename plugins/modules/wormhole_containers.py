@@ -32,10 +32,6 @@ options:
     type: list
     elements: dict
     required: true
-  discover_program:
-    description: Internal. The action plugin sets it to the text of the program for containers with
-      C(discover=runtime).
-    type: str
   announced:
     description: Internal. The action plugin sets it once it has named the images to pull.
     type: bool
@@ -43,7 +39,7 @@ extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
   - wormhole.docker.docker
-  - wormhole.docker.unlisted
+  - wormhole.docker.wormholes
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_container
