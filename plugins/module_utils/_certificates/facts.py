@@ -118,14 +118,20 @@ def default_renewal_window(validity: timedelta) -> timedelta:
     return validity / 3
 
 
-def renewal_time(certificate: CertificateFacts) -> datetime:
-    """When the default renewal window begins; a certificate does not say what its task set."""
+def default_renewal_time(certificate: CertificateFacts) -> datetime:
+    """When the default renewal window begins, for a certificate whose task is not known.
+
+    Whether a task renews a certificate is decided in :mod:`_certificates.deviations`.
+    """
     return certificate.not_after - default_renewal_window(certificate.not_after - certificate.not_before)
 
 
-def is_renewal_due(certificate: CertificateFacts, now: datetime) -> bool:
-    """Whether the default renewal window has begun, or the certificate has expired."""
-    return now >= renewal_time(certificate)
+def is_default_renewal_due(certificate: CertificateFacts, now: datetime) -> bool:
+    """Whether the default renewal window has begun, or the certificate has expired.
+
+    Whether a task renews a certificate is decided in :mod:`_certificates.deviations`.
+    """
+    return now >= default_renewal_time(certificate)
 
 
 def timestamp(moment: datetime) -> str:

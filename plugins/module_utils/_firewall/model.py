@@ -6,8 +6,8 @@
 
 A packet that a container sends to a gateway is input of the host. It has to pass every base chain
 of the hook *input*: an accept in one chain does not overrule a drop in another. An opening
-therefore is a rule at the head of each chain that drops. To support another firewall, begin with
-the steps in :mod:`_firewall.plan`.
+therefore is a rule at the head of each chain that drops. To support another firewall, follow the
+steps in :mod:`_firewall.plan`.
 
 A rule matches a packet, does not match it, or is undecidable. **An undecidable rule counts as no
 match, whether it accepts or drops.** An accept that is not understood must not be relied on. A drop
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, TypeVar, get_args
 
 COMMENT = "wormhole.docker"
 """The comment of our rules."""
@@ -30,6 +30,8 @@ COMMENT = "wormhole.docker"
 Verdict = Literal["accept", "drop", "continue", "return", "jump", "goto"]
 
 Manager = Literal["firewalld", "ufw", "nftables", "iptables"]
+MANAGERS: tuple[Manager, ...] = get_args(Manager)
+"""By rank: of several on one host, the first is reported."""
 FIREWALLD: Manager = "firewalld"
 """Also the name of firewalld's table in nftables."""
 

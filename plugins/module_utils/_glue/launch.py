@@ -24,7 +24,8 @@ from .._engine.io.sdk import parse_socket_path
 from .._engine.io.snapshot import Snapshot
 from .._engine.port import EnginePort
 from .._wiring.io.state import observe_wiring
-from .._wiring.spec import TLS, plaintext_warnings
+from .._wiring.spec import TLS
+from .._wiring.warnings import plaintext_warnings
 from .._wiring.wire import WiringState
 from .._wormhole import checks, resolve
 from .._wormhole.identity import ManagedState

@@ -84,10 +84,3 @@ class WiringSpec:
         mode = DEFAULT_BRIDGE if self.network_mode in ("", "default") else self.network_mode
         first = (mode,) if self.network_mode or not self.networks else ()
         return tuple(dict.fromkeys((*first, *self.networks)))
-
-
-def plaintext_warnings(spec: WiringSpec) -> list[str]:
-    """Return the warnings about plaintext, which every run gives."""
-    where = f"the wormhole reaches its engine without TLS, at port {spec.insecure_plaintext_port}"
-    text = f"transport tcp: {where}; everyone who can connect to that port is root on the host"
-    return [text] if spec.transport == TCP else []

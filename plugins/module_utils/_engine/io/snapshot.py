@@ -17,6 +17,26 @@ from ..port import EnginePort, Json
 
 ValueT = TypeVar("ValueT")
 
+CHANGES = frozenset(
+    {
+        "pull_image",
+        "create_container",
+        "update_container",
+        "start_container",
+        "stop_container",
+        "restart_container",
+        "pause_container",
+        "unpause_container",
+        "rename_container",
+        "remove_container",
+        "connect_network",
+        "disconnect_network",
+        "kill_container",
+        "wait_container",
+    }
+)
+"""The methods of an engine after which its answers may differ; all others are methods of a snapshot."""
+
 
 class Snapshot:
     """An engine whose answers are remembered; see :class:`_engine.port.EnginePort`.
@@ -98,6 +118,8 @@ class Snapshot:
 
     def __getattr__(self, name: str) -> Any:
         """Return a method that changes something, and end the snapshot when it is called."""
+        if name not in CHANGES:
+            raise AttributeError(f"{name} is neither a method of Snapshot nor one of CHANGES")
         method = getattr(self._engine, name)
 
         def change(*arguments: Any, **options: Any) -> Any:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -72,3 +73,22 @@ def test_the_engines_variable_is_passed_on():
     assert read("engine", "defaults/main.yml") == {
         "engine_install": HOST_ARGUMENTS["engine_install"]["default"]
     }
+
+
+def test_the_sections_are_documented_and_known_to_the_scenarios():
+    root = ROLES.parent
+    code = (root / "plugins/module_utils/_glue/host.py").read_text(encoding="utf-8")
+    controller = (root / "plugins/action/wormhole_host.py").read_text(encoding="utf-8")
+    names = {
+        *re.findall(r'_report\(\s*"(\w+)"', code),
+        *re.findall(r'"section": "(\w+)"', controller),
+    }
+    assert {"engine", "authority"} <= names
+    described = yaml.safe_load(wormhole_host.RETURN)["sections"]["contains"]["section"]["description"]
+    assert set(re.findall(r"C\((\w+)\)", described)) == names
+    scenarios = (root / "tests/system/playbooks.py").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^SECTIONS = \{(.*?)^\}", scenarios, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r'"(\w+)": ', table)) == names
+    page = " ".join((root / "roles/host/README.md").read_text(encoding="utf-8").split())
+    (listed,) = re.findall(r"one section for each part: ([^.]*)\.", page)
+    assert set(re.split(r", | and ", listed)) == names

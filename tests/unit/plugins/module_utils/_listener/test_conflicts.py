@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,14 @@ def started(line, running=None):
     return virgin(
         command=EngineCommand(line if running is None else running, line, ADMINS_DROP_IN, (ADMINS_DROP_IN,))
     )
+
+
+def test_the_message_for_a_port_in_use_is_a_heading_of_the_troubleshooting_page():
+    page = Path(__file__).resolve().parents[5] / "docs/troubleshooting.md"
+    with pytest.raises(Refused) as caught:
+        plan_listener(SPEC, virgin(occupied={SocketAddress("172.17.0.1", 2376): "…"}))
+    message = str(caught.value).partition(". ")[0]
+    assert f"## {message}" in page.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.mark.parametrize(
