@@ -84,8 +84,6 @@ options:
       O(rotation=trust) also creates a missing authority in O(directory). The module does not write
       to it.
     type: str
-requirements:
-  - Python library cryptography 38 or newer (Debian package python3-cryptography)
 notes:
   - Several processes can run this module for the same directory at once. They create only one
     authority, because they lock a file in the directory (flock). On a network file system, this

@@ -50,9 +50,6 @@ options:
       replaces. The rotation also covers the certificates of that authority. The module does not
       write to the directory.
     type: str
-requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
-    python3-cryptography)
 notes:
   - Between the steps V(trust) and V(servers), restart the clients that read their files only at
     start.

@@ -37,10 +37,10 @@ def host_addresses() -> tuple[str, ...]:
 def find_engine(
     environment: Mapping[str, str],
     *,
-    certificate_path: str = "",
-    port: int = 2376,
-    insecure_plaintext_port: Optional[int] = None,
-    timeout: float = 3.0,
+    certificate_path: str,
+    port: int,
+    insecure_plaintext_port: Optional[int],
+    timeout: float,
     sockets: tuple[str, ...] = SOCKETS,
     addresses: Addresses = host_addresses,
 ) -> Candidate:

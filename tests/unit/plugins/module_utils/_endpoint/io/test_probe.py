@@ -682,7 +682,7 @@ def test_the_same_is_seen_through_a_process_in_the_same_namespace(lab):
 
 @needs_root
 def test_gateways_of_the_same_namespace():
-    assert observe_gateways(os.getpid()) == default_gateways(read_routes())
+    assert observe_gateways(os.getpid(), 5.0) == default_gateways(read_routes())
 
 
 @pytest.mark.parametrize(
