@@ -16,6 +16,7 @@ from hosts import RESTART, configure, launch_arguments
 from lab.spec import RELEASES
 
 
+# Long because it is one table: each kind of failure, and what the client reports.
 @pytest.mark.parametrize("release", RELEASES)
 def test_the_continuous_client_distinguishes_failures(release, fresh_host, playbook, controller_ca):
     host = fresh_host(release)

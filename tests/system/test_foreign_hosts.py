@@ -329,6 +329,7 @@ def ask(host, *, directory=CLIENT, check=True):
     return host.run(f"DOCKER_CERT_PATH={directory} {command}", check=check)
 
 
+# Long because it is the story of one host: each step starts from the state that the last one left.
 @pytest.mark.parametrize("release", RELEASES)
 def test_tls_by_dockers_manual_is_rejected_unchanged_or_adopted_while_its_clients_can_connect(
     release, fresh_host, playbook, controller_ca

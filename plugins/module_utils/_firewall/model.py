@@ -38,6 +38,9 @@ FIREWALLD: Manager = "firewalld"
 Backend = Literal["nft", "iptables-nft", "iptables-legacy"]
 """The program that changes a chain."""
 
+Family = Literal["ip", "ip6"]
+"""The family of an address, as nft calls it."""
+
 _DEEPEST = 64
 """The limit of nested jumps; the kernel allows 16."""
 
@@ -59,8 +62,7 @@ class Opening:
     port: int
 
     @property
-    def family(self) -> str:
-        """``ip`` or ``ip6``, as nft calls it."""
+    def family(self) -> Family:
         return "ip6" if ":" in self.address else "ip"
 
 
@@ -69,7 +71,7 @@ class FirewallState:
     """The host's packet filter, as far as openings are concerned.
 
     Attributes:
-        manager: what manages the rules, one of Manager; empty if nothing filters input.
+        manager: what manages the rules; empty if nothing filters input.
         needed: the desired openings that the host's own rules drop.
         opened: the openings that our rules make, in force and persistent.
         leftover: there are other traces of ours: an incomplete opening, a file without its rule, a
@@ -77,7 +79,7 @@ class FirewallState:
         at_boot: those of needed that are dropped only if the engine starts before firewalld answers.
     """
 
-    manager: str = ""
+    manager: Literal[Manager, ""] = ""
     needed: tuple[Opening, ...] = ()
     opened: tuple[Opening, ...] = ()
     leftover: bool = False
@@ -90,7 +92,7 @@ class Hook:
 
     Attributes:
         backend: the program that changes it.
-        family: ``ip``, ``ip6`` or ``inet``.
+        family: ``ip``, ``ip6``, ``inet`` or another one of nftables.
         table, chain: their names.
     """
 

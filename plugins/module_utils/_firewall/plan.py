@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping, Optional, Sequence
+from typing import Iterable, Literal, Mapping, Optional, Sequence
 
 from . import firewalld as firewall_firewalld
 from . import iptables as firewall_iptables
@@ -324,9 +324,9 @@ def is_persistent(observed: Observed, placements: Iterable[Placement]) -> bool:
     )
 
 
-def _manager(observed: Observed, places: Places) -> str:
+def _manager(observed: Observed, places: Places) -> Literal[Manager, ""]:
     """The manager of the chains that block, otherwise of those that filter; empty without any."""
-    blocks = {manager_of(placement.hook, observed) for placement in places.chains}
+    blocks: set[Manager] = {manager_of(placement.hook, observed) for placement in places.chains}
     blocks |= {"ufw"} if places.ufw else set()
     blocks |= {FIREWALLD} if places.firewalld else set()
     filters = {manager_of(hook, observed) for hook in input_hooks(observed)}

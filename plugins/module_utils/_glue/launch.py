@@ -139,12 +139,9 @@ class Launch:
             if self._wormhole.host.ended is not None:
                 self._log(self._wormhole.host.ended.output)
 
-    def _look(
-        self, engine: EnginePort, info: Mapping[str, Any], socket_path: str, unit_directory: str
-    ) -> WiringState:
-        question = ("wiring", socket_path, unit_directory)
+    def _look(self, engine: EnginePort, info: Mapping[str, Any], socket_path: str) -> WiringState:
         return self.engine.remember(
-            question, lambda: observe_wiring(engine, info, socket_path, unit_directory)
+            ("wiring", socket_path), lambda: observe_wiring(engine, info, socket_path)
         )
 
     def _observe(self) -> ManagedState:

@@ -55,7 +55,7 @@ def parse_wiring(
     Raises:
         InvalidInput: a parameter is malformed, or some contradict each other.
     """
-    transport = params["transport"]
+    transport: wiring_spec.Transport = params["transport"]
     if transport not in TRANSPORTS:
         raise InvalidInput("transport", expected=" or ".join(TRANSPORTS), found=transport)
     plaintext = params.get("insecure_plaintext_port")
@@ -97,7 +97,7 @@ def _check_port(option: str, port: int) -> None:
         raise InvalidInput(option, expected="a number from 1 to 65535", found=str(port))
 
 
-def _check_plaintext(transport: str, port: Optional[int]) -> None:
+def _check_plaintext(transport: wiring_spec.Transport, port: Optional[int]) -> None:
     if transport == TCP and port is None:
         problem = "transport tcp requires the option insecure_plaintext_port"
         remedy = "Set it to the port that dockerd_listener serves in plaintext, or use transport tls or unix"
@@ -111,7 +111,9 @@ def _check_plaintext(transport: str, port: Optional[int]) -> None:
     _check_port("insecure_plaintext_port", port)
 
 
-def _check_discovery(discover: str, transport: str, testcontainers: bool) -> None:
+def _check_discovery(
+    discover: wiring_spec.Discovery, transport: wiring_spec.Transport, testcontainers: bool
+) -> None:
     if discover not in DISCOVERIES:
         raise InvalidInput("discover", expected=" or ".join(DISCOVERIES), found=discover)
     if discover == RUNTIME and transport == UNIX:
@@ -122,7 +124,7 @@ def _check_discovery(discover: str, transport: str, testcontainers: bool) -> Non
         raise InvalidInput("testcontainers", problem=problem, remedy="Remove one of both from the task")
 
 
-def _parse_owner(params: Mapping[str, Any], transport: str) -> str:
+def _parse_owner(params: Mapping[str, Any], transport: wiring_spec.Transport) -> str:
     owner = params.get("identity_owner") or ""
     if owner and (transport != TLS or not params.get("identity_managed")):
         problem = "identity_owner requires transport tls and identity_managed: true"

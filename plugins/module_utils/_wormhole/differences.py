@@ -173,7 +173,7 @@ def _image_differences(
 def _own_image_config(state: WormholeState, container: Mapping[str, Any]) -> Optional[Mapping[str, Any]]:
     """Return ``Config`` of the image that a container was created from; None if it is unknown."""
     images = (image for image in (state.image, state.own_image) if image is not None)
-    return next((image.get("Config") for image in images if image["Id"] == container.get("Image")), None)
+    return next((config_of(image) for image in images if image["Id"] == container.get("Image")), None)
 
 
 def _with_expected_variables(

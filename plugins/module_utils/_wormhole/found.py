@@ -18,7 +18,15 @@ from .._base.labels import (
     LABEL_TRANSPORT,
 )
 from .._client.settings import mounted_directory, parse_docker_host
-from .._container.inspection import environment_of, health_of, host_config_of, is_running, labels_of, name_of
+from .._container.inspection import (
+    environment_of,
+    health_of,
+    host_config_of,
+    is_running,
+    labels_of,
+    name_of,
+    names_of,
+)
 from .._endpoint.model import DEFAULT_PORTS
 from .._wiring.spec import LAUNCH, RUNTIME, TLS, TRANSPORTS, WiringSpec
 from .._wiring.wire import Wiring
@@ -114,8 +122,7 @@ def _read_summary(summary: Mapping[str, Any]) -> FoundWormhole:
 
 def _container_name(summary: Mapping[str, Any]) -> str:
     # A legacy link adds names below that of the linking container, such as /web/agent.
-    names = (str(name).lstrip("/") for name in summary.get("Names") or ())
-    return next((name for name in names if "/" not in name), str(summary["Id"]))
+    return next((name for name in names_of(summary) if "/" not in name), str(summary["Id"]))
 
 
 def _split_name(container: str) -> tuple[str, str]:

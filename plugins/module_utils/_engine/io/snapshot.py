@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional, TypeVar
 
+from ..._container.inspection import names_of
 from ..port import EnginePort, Json
 
 ValueT = TypeVar("ValueT")
@@ -139,5 +140,5 @@ class Snapshot:
 
 
 def _names(containers: list[Json]) -> frozenset[str]:
-    names = {name.lstrip("/") for container in containers for name in container.get("Names") or ()}
+    names = {name for container in containers for name in names_of(container)}
     return frozenset({*names, *(str(container["Id"]) for container in containers)})

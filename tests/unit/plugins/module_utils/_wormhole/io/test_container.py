@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -95,8 +96,8 @@ class Bench:
         spec = parse_spec(params, str(self.socket))
         given = spec.wiring.transport == "tls"
         keeper = UnmanagedIdentity(spec, self.engine) if given else NoIdentity(self.engine)
-        directory = str(self.unit.parent)
-        health = {"await_health": self.await_health, "unit_directory": directory}
+        look = functools.partial(wiring.observe_wiring, unit_directory=str(self.unit.parent))
+        health = {"await_health": self.await_health, "look": look}
         return spec, WormholeHost(spec, self.engine, self.prove, keeper, **health)
 
     def plan(self, **params):
