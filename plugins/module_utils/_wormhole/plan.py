@@ -23,7 +23,7 @@ from .._base.plan import Plan, Reason
 from .._container.inspection import is_alive, is_paused, name_of, status_of
 from .._container.options import merge_options, render_body, show_values
 from .._networks.gateways import DEFAULT_BRIDGE
-from .._wiring.conflicts import reject_conflicts
+from .._wiring.option_conflicts import reject_conflicts
 from .._wiring.program import plan_program
 from .._wiring.spec import RUNTIME
 from . import checks, model
