@@ -94,7 +94,8 @@ class ActionModule(WormholeAction):
         task_vars: dict[str, Any],
     ) -> dict[str, Any]:
         """Run the module until it needs nothing more; return its last answer."""
-        announced: list[str] = []
+        # With signatures, this task goes on with what another one has announced.
+        announced = list(LONG) if "issued" in arguments else []
         while True:
             answer = self._run_module({**arguments, "announced": list(announced)}, task_vars)
             run.done += answer.pop("done", ())
@@ -108,7 +109,9 @@ class ActionModule(WormholeAction):
             if requests and "issued" not in arguments:
                 wanted = self._wanted(listener, identities, requests, answer.pop("gateways", ()))
                 if options["authority"] is not None:
-                    return {"changed": True, certificates.REQUESTS: requests, "certificates": wanted}
+                    pending = {certificates.REQUESTS: requests, "certificates": wanted}
+                    self._add([], run.done, pending)
+                    return {**pending, "changed": True}
                 run.authority, run.is_ensured = self._ensure_authority(options, check_mode=False), True
                 offer, material = self._offer(options)
                 arguments["authority"] = pack_authority(offer)

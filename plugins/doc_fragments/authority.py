@@ -49,7 +49,7 @@ options:
       the result to a second task as O(issued).
     type: dict
   issued:
-    description: Certificates that answer the C(requests) of an earlier task, as returned in
+    description: Certificates for the C(requests) of an earlier task, as returned in
       RV(wormhole.docker.certificate_signature#module:issued). They are verified before they are
       installed. Requires O(authority).
     type: dict

@@ -13,9 +13,9 @@ options:
   unlisted:
     description:
       - What to do with wormholes of the host that O(wormholes) does not list.
-      - V(keep) leaves them alone. V(remove) removes them and their identities, before the listed
+      - V(keep) does not change them. V(remove) removes them and their identities, before the listed
         ones are started. Containers that are not wormholes are never removed.
-      - They are searched on the default engine, and on every engine that O(wormholes) names.
+      - The module searches the default engine and every engine that O(wormholes) names.
     type: str
     choices: [keep, remove]
     default: keep

@@ -12,9 +12,9 @@ version_added: 0.1.0
 description:
   - Creates a certificate authority in O(directory) if there is none. An existing authority is never
     overwritten. The options for its name, key type and validity do not change it.
-  - Checks an existing authority and fails if it cannot issue certificates. Reasons are a missing
-    certificate, a key that is unreadable or belongs to another certificate, a certificate that has
-    expired or is not an authority's, and a chain that does not end in a root. If only the key is
+  - Checks an existing authority and fails if it cannot issue certificates. This is so if its
+    certificate is missing, has expired or is not that of an authority, if its key is unreadable or
+    belongs to another certificate, or if its chain does not end in a root. If only the key is
     missing, the module warns.
   - Also checks an authority of your own, such as a corporate intermediate. Put its key and its
     certificate with the chain into O(directory), or pass them by path or by content. The module
@@ -117,6 +117,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+authority:
+  description: Public part of the authority, for option C(authority) of other modules. It does not
+    hold the key.
+  type: dict
+  returned: success
+  sample:
+    issuing: "-----BEGIN CERTIFICATE-----\nMIIB..."
+    successor: ""
+    former: ""
+    retired: ""
+    obstacle: ""
+    clock: "2026-11-24T00:40:00+00:00"
 certificate:
   description: Certificate of the issuing authority and its chain, in PEM form.
   type: str
@@ -193,9 +205,8 @@ waiting:
   type: str
   returned: with O(directory)
 obstacle:
-  description: Reason why an existing authority cannot issue certificates. The only such reason is a
-    missing key. Empty if it can issue. Tasks fail for this reason only when they have to issue a
-    certificate.
+  description: Why the existing authority cannot issue certificates, which is a missing key. Empty
+    if it can. Later tasks fail only if they have to issue a certificate.
   type: str
   returned: with O(directory)
 reasons:

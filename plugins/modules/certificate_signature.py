@@ -34,8 +34,8 @@ options:
     description: Passphrase of the authority's private key.
     type: str
   requests:
-    description: Requests to sign, as returned in C(requests) by one of these modules. If it is
-      empty, nothing is signed.
+    description: Requests to sign, as returned in C(requests) by M(wormhole.docker.tls_certificates)
+      or M(wormhole.docker.certificate_rotation). If it is empty, nothing is signed.
     type: dict
     default: {}
 requirements:
@@ -93,7 +93,7 @@ authority:
     obstacle: ""
     clock: "2026-11-24T00:40:00+00:00"
 issued:
-  description: Signed certificates in PEM form, by the keys of O(requests).
+  description: Signed certificates in PEM form. The dictionary has the same keys as O(requests).
   type: dict
   returned: success
   sample:

@@ -31,8 +31,8 @@ description:
   - Files that this collection did not create are never replaced or removed. A valid certificate
     that the authority of the task has issued is adopted. If the directory holds other files, the
     task fails before anything is changed.
-  - Certificates of another authority that still works are not replaced, unless O(ca_replace) is
-    set. The task fails before anything is changed.
+  - Valid certificates of another authority are not replaced, unless O(ca_replace) is set. The task
+    fails before anything is changed.
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
   - wormhole.docker.attributes
@@ -190,11 +190,11 @@ reasons:
         - V(missing), V(unreadable), V(key_mismatch), V(wrong_issuer), V(wrong_common_name),
           V(san_missing), V(san_surplus), V(wrong_key_type), V(wrong_key_usage), V(not_yet_valid),
           V(expires_soon) and V(expired) require a new certificate.
-        - V(authority_replaced) says that these were certificates of another authority that still
-          works, see O(ca_replace).
+        - V(authority_replaced) says that the replaced certificates were of another authority and
+          still valid, see O(ca_replace).
         - V(trust_bundle_outdated), V(owner_drift), V(mode_drift), V(leftover) and V(not_recorded)
-          do not.
-        - V(not_wanted) stands for a certificate or a directory that is removed.
+          require no new certificate.
+        - V(not_wanted) says that a certificate or a directory is removed.
       type: str
     text:
       description: The reason as a sentence.

@@ -16,8 +16,9 @@ description:
   - With O(transport=tls), the container connects to the engine by mutual TLS at the gateway of its
     network, with an identity of its own. With O(transport=unix), the engine's socket is mounted.
   - The identity is a client certificate. It is issued, renewed and removed with the container. Its
-    private key is created on the host and stays there; only the user of the container's main
-    process can read it, or O(identity_owner). A renewal does not restart the container.
+    private key is generated on the host and stays there. Only the user of the container's main
+    process can read it, or O(identity_owner) if that is set. A renewal does not restart the
+    container.
   - The module sets everything that a Docker client in the container needs. This includes the
     variables E(DOCKER_HOST), E(DOCKER_CERT_PATH), E(DOCKER_TLS_VERIFY) and E(DOCKER_CONTEXT), the
     mount of the identity or the socket, the group of the socket, and the host name
@@ -30,12 +31,13 @@ description:
   - Options have the names and meanings of M(community.docker.docker_container). Only options that
     are set are compared with an existing container, so values from the image or the engine are
     never differences.
-  - Changing a container option recreates the container, unless the description of the option says
-    otherwise. The reasons and the diff name each option. The new container is created as
-    C(NAME.wormhole-next) first. The previous container is then stopped, and kept as
+  - Changing an option of the container recreates the container, unless the description of the
+    option says otherwise. The reasons and the diff name each option. The new container is created
+    as C(NAME.wormhole-next) first. The previous container is then stopped, and kept as
     C(NAME.wormhole-former) until the new one is started and verified. If that fails, the previous
-    container is restored. Volumes are kept, except the anonymous volumes of a new container that failed.
-  - A task takes one round trip to the host, or two if it issues a certificate.
+    container is restored. Volumes are kept, except the anonymous volumes of a new container that
+    failed.
+  - A task makes one round trip to the host, or two if it issues a certificate.
 options:
   name:
     description: Name of the container.
@@ -171,8 +173,8 @@ options:
       - A new or changed container is verified before it is paused. A paused container is verified
         like others, because the verification runs no program in the container.
       - By default, a paused container stays paused until it is restarted or recreated.
-      - V(true) cannot be combined with O(state=healthy) or O(detach=false). The healthcheck of a
-        paused container does not run.
+      - V(true) cannot be combined with O(state=healthy), because the healthcheck of a paused
+        container does not run, or with O(detach=false).
     type: bool
   image_name_mismatch:
     description: Whether to recreate a container that was created from the same image by another
@@ -198,9 +200,9 @@ options:
         board without the memory controller.
       - V(fail) fails before anything is changed.
       - V(warn) creates the container without these limits, and warns on every run. Once the kernel
-        supports them, the next run sets them. The support is that of C(docker info). Limits that the
-        engine discards although it does not report that beforehand fail with V(warn), too, such as
-        O(blkio_weight) on some hosts with cgroup v1.
+        supports them, the next run sets them. The module learns from C(docker info) which limits
+        the kernel supports. If the engine discards another limit, such as O(blkio_weight) on some
+        hosts with cgroup v1, the task fails also with V(warn).
     type: str
     choices: [fail, warn]
     default: fail
@@ -211,8 +213,8 @@ options:
     choices: [compatibility, correct]
     default: correct
   container_default_behavior:
-    description: Default of options that are not set. They have none, so V(compatibility) is
-      rejected.
+    description: Which defaults apply to options that are not set. There are none, so
+      V(compatibility) is rejected.
     type: str
     choices: [compatibility, no_defaults]
     default: no_defaults
@@ -250,7 +252,8 @@ options:
         options that are set are compared. Settings for the access to the engine are always
         compared.
       - V(strict) requires the same value. Sets and dictionaries, such as O(labels) or O(volumes),
-        can additionally contain values from the image and from the access to the engine.
+        can additionally contain values of the image and values that the module sets for the access
+        to the engine.
       - V(allow_more_present) requires all values that are set, and is the default for sets and
         dictionaries.
       - V(ignore) does not compare the option.

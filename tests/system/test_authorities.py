@@ -222,6 +222,7 @@ def test_a_separate_host_signs_and_keeps_the_key(release, fresh_hosts, playbook,
     checked = run("provision", "--check")
     made = run("provision")
     assert checked.of(host).changed == made.of(host).changed
+    assert made.trips[host.name] == 2
     run("launch", *launch_arguments())
     assert inside(host, ASK).stdout.strip() == "linux"
     assert issuer(host, SERVER) == issuer(host, AGENT) == "wormhole CA"
@@ -231,6 +232,8 @@ def test_a_separate_host_signs_and_keeps_the_key(release, fresh_hosts, playbook,
     assert shown.splitlines() == ["/srv/pki/engines/ca.key 400", "/srv/pki/engines/ca.pem 444"]
     again = [run("provision"), run("launch", *launch_arguments())]
     assert [each.changed for each in again] == [0, 0]
+    # Each host is asked once.
+    assert [again[0].trips[each.name] for each in (host, signer)] == [1, 1]
 
     # The controller has an authority, too. Under a condition that the first host of the play does not fulfil, run_once
     # does not read the authority for the other hosts.

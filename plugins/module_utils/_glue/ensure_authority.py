@@ -12,6 +12,7 @@ from typing import Any, Mapping
 from .._certificates import authority, authority_plan
 from .._certificates.facts import CLIENT, KEY_TYPES
 from .._certificates.io import authority as store
+from .authority import pack_authority
 from .execute import execute
 from .material import load_material
 
@@ -62,6 +63,9 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
 
 def _describe(place: str, material: store.Material, now: datetime.datetime) -> dict[str, Any]:
     facts: dict[str, Any] = authority_plan.describe_authority(place, material.state, now)
+    # The task creates a missing authority.
+    offered = store.offer_authority(place, material, now, may_be_missing=True)
+    facts["authority"] = pack_authority(offered)
     if material.trust.issuing:
         facts["certificate"] = "".join(anchor.pem for anchor in material.trust.issuing)
         facts["trust_bundle"] = material.trust.renewed(CLIENT, None).text

@@ -227,6 +227,12 @@ def test_an_authority_elsewhere_gets_the_requests(setup):
     done = setup.run(DONE, issued=signed["issued"], **given)
     assert setup.sent[0]["issued"] == signed["issued"]
     assert done["sections"] == SECTIONS
+    # The task that requests has announced what takes long, and reports what it has changed before.
+    asked = setup.run({**needed("dockerd"), "pulls": ["busybox"], "done": [INSTALLED]}, **given)
+    assert setup.said == ["[] pulling 1 image: busybox"]
+    assert (asked["sections"], asked["reasons"]) == ([INSTALLED], INSTALLED["reasons"])
+    setup.run(DONE, issued=signed["issued"], **given)
+    assert setup.sent[0]["announced"] == ["packages", "pulls"]
 
 
 def test_a_stopped_engine_is_reported(setup):
