@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
@@ -116,7 +116,8 @@ class ActionModule(WormholeAction):
                 offer, material = self._offer(options)
                 arguments["authority"] = pack_authority(offer)
                 now = datetime.datetime.now(datetime.timezone.utc)
-                arguments["issued"] = sign_requests(_parse(wanted), requests, material, now)
+                specs = parse_certificates(certificates.with_defaults(wanted))
+                arguments["issued"] = sign_requests(specs, requests, material, now)
                 announced = list(LONG)
             elif not told:
                 return answer
@@ -202,10 +203,3 @@ def _name_changes(answer: dict[str, Any]) -> None:
     if changed:
         said = answer["msg"].replace("Nothing was changed", "Nothing else was changed").rstrip(".")
         answer["msg"] = f"{said}. Before that, the task has changed: {', '.join(changed)}"
-
-
-def _parse(wanted: list[dict[str, Any]]) -> Any:
-    defaults: dict[str, Optional[Any]] = {
-        name: argument.get("default") for name, argument in certificates.CERTIFICATE_OPTIONS.items()
-    }
-    return parse_certificates([{**defaults, **certificate} for certificate in wanted])

@@ -79,8 +79,6 @@ options:
     type: list
     elements: str
     default: []
-requirements:
-  - Python library cryptography 38 or newer (Debian package python3-cryptography)
 notes:
   - Several processes can run this module for the same directory at once. They create only one
     authority, because they lock a file in the directory (flock). On a network file system, this

@@ -45,9 +45,6 @@ options:
     type: list
     elements: str
     default: [/etc/wormhole]
-requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
-    python3-cryptography)
 notes:
   - Between the steps V(trust) and V(servers), restart the clients that read their files only at
     start.

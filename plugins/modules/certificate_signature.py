@@ -38,8 +38,6 @@ options:
       or M(wormhole.docker.certificate_rotation). If it is empty, nothing is signed.
     type: dict
     default: {}
-requirements:
-  - Python library cryptography 38 or newer (Debian package python3-cryptography)
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.certificate_authority

@@ -61,9 +61,6 @@ options:
     type: list
     elements: str
     default: []
-requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
-    python3-cryptography)
 notes:
   - Certificates that root creates are recorded on the host in
     C(/var/lib/wormhole/certificates.json), as paths and digests. The file is removed with the last

@@ -51,10 +51,6 @@ options:
       O(ca_directory) that does not exist yet. It is created on the controller, after the host has
       been checked.
     type: dict
-  discover_program:
-    description: Internal. The action plugin sets it to the text of the program for containers with
-      C(discover=runtime).
-    type: str
   identities:
     description: Internal. The action plugin sets it to the identities of the wormholes.
     type: list
@@ -70,7 +66,7 @@ extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
   - wormhole.docker.docker
-  - wormhole.docker.unlisted
+  - wormhole.docker.wormholes
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_containers

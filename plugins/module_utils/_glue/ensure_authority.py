@@ -10,7 +10,7 @@ import datetime
 from typing import Any, Mapping
 
 from .._certificates import authority, authority_plan
-from .._certificates.facts import CLIENT, KEY_TYPES
+from .._certificates.facts import CLIENT, KEY_TYPE_ARGUMENT
 from .._certificates.io import authority as store
 from .authority import pack_authority
 from .execute import execute
@@ -18,7 +18,7 @@ from .material import load_material
 
 CREATION_ARGUMENTS: dict[str, Any] = {
     "common_name": {"type": "str", "default": "wormhole.docker CA"},
-    "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
+    "key_type": KEY_TYPE_ARGUMENT,
     "validity_days": {"type": "int", "default": 3650},
     "rotation": {"type": "str", "choices": [authority.TRUST, authority.REISSUE, authority.DROP]},
     "rotation_waits_for": {"type": "list", "elements": "str", "default": []},

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from .._base.errors import InvalidInput
-from .._certificates.facts import KEY_TYPES
+from .._certificates.facts import KEY_TYPE_ARGUMENT
 from .._certificates.facts import SERVER as SERVER_PROFILE
 from .authority_options import REPLACE_ARGUMENT
 from .connection import connection_arguments
@@ -24,7 +24,7 @@ _OF_THE_RUN = ("state", "material_changed", "wormholes_removed")
 LISTENER_ARGUMENTS: dict[str, Any] = {
     **{name: argument for name, argument in LISTENER_MODULE_ARGUMENTS.items() if name not in _OF_THE_RUN},
     "subject_alternative_names": {"type": "list", "elements": "str", "default": []},
-    "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256", "no_log": False},
+    "key_type": KEY_TYPE_ARGUMENT,
 }
 """Options of dockerd_listener, and of the server's certificate."""
 
