@@ -11,9 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
-    authority_arguments,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import connection_arguments
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import CREATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
@@ -32,7 +30,7 @@ def read(role, path):
 
 
 VARIABLES = read("host", "vars/main.yml")
-(TASK, *_others) = read("host", "tasks/set_up.yml")
+(TASK,) = read("host", "tasks/run.yml")
 
 
 def test_every_variable_of_the_listener_is_passed_on():
@@ -66,7 +64,7 @@ def test_the_defaults_of_the_authority_are_those_of_its_role():
 def test_the_task_has_all_options():
     options = set(TASK["wormhole.docker.wormhole_host"])
     # The engine of a host that is set up is that of its docker.service. A module default may say otherwise.
-    assert options == {*HOST_ARGUMENTS, *authority_arguments()} - set(connection_arguments())
+    assert options == {*HOST_ARGUMENTS, *SIGNING_ARGUMENTS} - set(connection_arguments())
 
 
 def test_the_engines_variable_is_passed_on():
