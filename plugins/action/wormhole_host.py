@@ -16,13 +16,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.s
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates, wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import host_options as host
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import (
-    CREATION_ARGUMENTS,
-    ensure_authority,
-)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import (
+    CREATION_ARGUMENTS,
+    ensure_authority,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction

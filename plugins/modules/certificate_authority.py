@@ -236,14 +236,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import (
-    CREATION_ARGUMENTS,
-    ensure_authority,
-)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
     authority_constraints,
     previous_argument,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import (
+    CREATION_ARGUMENTS,
+    ensure_authority,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 

@@ -13,7 +13,7 @@ from typing import Any, Mapping, Optional, Sequence
 from .._base.plan import Plan, Reason
 from .._engine import daemon_json
 from . import guard, model, parts
-from .conflicts import refuse_conflicts, refuse_interruption
+from .host_conflicts import refuse_conflicts, refuse_interruption
 from .model import SERVED_CURRENT, Action, ListenerState, WriteUnits
 from .outlook import DesiredFiles, Outlook, compute_files, compute_outlook
 from .parts import Entries, Part

@@ -15,7 +15,7 @@ from typing import Callable, Mapping, Optional
 from ..._base.errors import EngineUnavailable
 from ..._certificates.facts import FILES
 from ..._endpoint.diagnosis import diagnose
-from ..._endpoint.io.client import ping_socket
+from ..._endpoint.io.https_client import ping_socket
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.layers import first_failure
 from ..._endpoint.model import TCP, TLS, EndpointSpec, check_timeout

@@ -25,7 +25,7 @@ from ..._client.io.discovery import find_wiring
 from ..._container.inspection import health_of, is_paused, is_running, name_of, pid_of, state_of
 from ..._container.users import IdMap, host_uid, resolve_user
 from ..._endpoint.diagnosis import diagnose
-from ..._endpoint.io.client import ping_socket
+from ..._endpoint.io.https_client import ping_socket
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.layers import first_failure
 from ..._endpoint.model import EndpointSpec
