@@ -23,7 +23,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.diagnosis import diagnose
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.probe import observe_endpoint
@@ -80,7 +80,10 @@ class Authority:
         if strict:
             identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
             builder = builder.add_extension(identifier, critical=False)
-        if sans:
+        if isinstance(sans, bytes):
+            odd = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, sans)
+            builder = builder.add_extension(odd, critical=False)
+        elif sans:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_san(san) for san in sans]), critical=False
             )
@@ -317,6 +320,19 @@ def test_a_rejection_under_tls_1_3_is_always_recognized(lab):
     with engine(lab.context()) as port:
         seen = {look(port)[0].anonymous.verdict for _attempt in range(50)}
     assert seen == {"refused"}
+
+
+@pytest.mark.parametrize(
+    "sans",
+    [b"\x30\x02\xa3\x00", b"\x30\x07\x87\x05\x7f\x00\x00\x00\x01", b"\x30\x03\x82\x01\xff"],
+    ids=["of an X.400 address", "of 5 bytes", "that is not ASCII"],
+)
+def test_a_certificate_with_a_name_that_cannot_be_decoded_is_reported(lab, sans):
+    with engine(lab.context(lab.authority.issue("dockerd", sans))) as port:
+        state, layers = look(port, directory=lab.identity)
+    assert (state.served, state.anonymous.protocol) == (None, "tls")
+    assert layers["validity"].ok is None
+    assert "certificate cannot be decoded" in layers["validity"].text
 
 
 def test_without_an_identity_the_certificate_is_seen_and_nothing_is_verified(lab):
