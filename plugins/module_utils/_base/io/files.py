@@ -4,8 +4,8 @@
 
 """Read files with metadata; write them atomically, with owner and mode from the first byte on.
 
-Functions that read raise WormholeError if a path cannot be read, or is of another kind. Functions
-that write raise ApplyFailed if they cannot; an existing file is then unchanged.
+Functions that read raise WormholeError if a path cannot be read, is of another kind, or is larger
+than LARGEST. Functions that write raise ApplyFailed if they cannot; an existing file is then unchanged.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from typing import Iterator, Optional
 from ..errors import ApplyFailed, WormholeError
 from . import locks
 
+LARGEST = 16 << 20
+"""Bytes that are read from a file at most; no file that this collection reads is nearly as large."""
 _KINDS = {
     stat.S_IFREG: "a regular file",
     stat.S_IFDIR: "a directory",
@@ -75,7 +77,10 @@ def read_file(path: str) -> Optional[FileState]:
             if not stat.S_ISREG(info.st_mode):
                 raise _other_kind(path, "a regular file", info.st_mode)
             mode = stat.S_IMODE(info.st_mode)
-            return FileState(stream.read(), mode, info.st_uid, info.st_gid, info.st_mtime_ns)
+            content = stream.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise _too_large(path)
+            return FileState(content, mode, info.st_uid, info.st_gid, info.st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -279,6 +284,12 @@ def failure(verb: str, path: str, error: OSError, *, target: str = "") -> ApplyF
     }
     remedy = remedies.get(error.errno or 0, "")
     return ApplyFailed(path, found=found, problem=f"Cannot {verb} {path}: {found}", remedy=remedy)
+
+
+def _too_large(path: str) -> WormholeError:
+    expected, found = f"at most {LARGEST >> 20} MiB", "a larger file"
+    problem = f"{path} is larger than {LARGEST >> 20} MiB, and is not read"
+    return WormholeError(path, expected=expected, found=found, problem=problem)
 
 
 def _other_kind(path: str, expected: str, mode: int) -> WormholeError:

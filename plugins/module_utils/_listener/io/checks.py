@@ -13,6 +13,7 @@ import tempfile
 from typing import Iterator
 
 from ..._base.errors import Refused, VerificationFailed
+from ..._base.io import files
 from ..._base.io.commands import run
 from ..._certificates.io.decoding import read_certificate
 from ..._engine.command import EngineCommand
@@ -41,7 +42,7 @@ def check_material(directory: str, addresses: list[str]) -> None:
         ) from error
     try:
         with open(f"{directory}/cert.pem", "rb") as stream:
-            names = read_certificate(stream.read()).subject_alternative_names
+            names = read_certificate(stream.read(files.LARGEST)).subject_alternative_names
     except VerificationFailed as error:
         error.put_in(f"{directory}/cert.pem")
         raise
