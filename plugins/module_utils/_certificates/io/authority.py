@@ -36,11 +36,13 @@ class Material:
         state: the observed authority.
         trust: its certificate and those of the others in a rotation, in PEM form.
         key: private key, as an object of the cryptography library; None if there is none.
+        warning: a fault of the key's file that does not prevent anything, as a sentence.
     """
 
     state: ca.AuthorityState
     trust: Trust = Trust()
     key: Any = None
+    warning: str = ""
 
     @property
     def issuer_pem(self) -> bytes:
