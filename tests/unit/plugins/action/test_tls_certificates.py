@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 
 import pytest
 
@@ -330,3 +331,24 @@ def test_a_private_key_by_path_that_others_can_read_is_reported(fleet, mode, cap
     assert not fleet.sign(directory=None, **local).get("failed")
     # A module's own warnings are no part of its result here.
     assert (f"{key} has mode" in capsys.readouterr().err) == bool(mode & 0o077)
+
+
+STRONGER = {"more iterations": ["-v2", "aes-256-cbc", "-iter", "600000"], "scrypt": ["-scrypt"]}
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+@pytest.mark.parametrize("encryption", STRONGER.values(), ids=STRONGER)
+def test_a_key_that_was_encrypted_again_is_used_and_not_changed(fleet, encryption):
+    """As docs/certificates.md shows."""
+    fleet.make_authority(passphrase=PASSPHRASE)
+    key = fleet.authority / "ca.key"
+    argv = ["openssl", "pkcs8", "-topk8", "-in", str(key), "-out", f"{key}.new", *encryption]
+    words = ["-passin", f"pass:{PASSPHRASE}", "-passout", f"pass:{PASSPHRASE}"]
+    subprocess.run([*argv, *words], check=True)
+    content = (fleet.authority / "ca.key.new").read_bytes()
+    (fleet.authority / "ca.key.new").replace(key)
+    key.chmod(0o400)
+    again = fleet.make_authority(passphrase=PASSPHRASE)
+    assert (again.get("failed"), again["changed"]) == (None, False)
+    assert fleet.run(fleet.server(), ca_passphrase=PASSPHRASE)["changed"]
+    assert key.read_bytes() == content
