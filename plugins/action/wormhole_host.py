@@ -24,7 +24,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_autho
     CREATION_ARGUMENTS,
     ensure_authority,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
 LONG = {"packages": ("installing", "package"), "pulls": ("pulling", "image")}
@@ -156,8 +155,8 @@ class ActionModule(WormholeAction):
             answer.update(failed=True, msg=str(error), error=error.as_dict())
             return {}
 
-    def _offer(self, options: Mapping[str, Any], *, may_be_missing: bool = False) -> tuple[Any, Any]:
-        place, material = load_material(options)
+    def _offer(self, options: dict[str, Any], *, may_be_missing: bool = False) -> tuple[Any, Any]:
+        place, material = self.load_authority(options)
         now = datetime.datetime.now(datetime.timezone.utc)
         missing = may_be_missing or bool(self._task.check_mode)
         return store.offer_authority(place, material, now, may_be_missing=missing), material

@@ -29,7 +29,8 @@ options:
     type: str
   ca_private_key_path:
     description: Path of the authority's private key on the controller, in PEM form. Without a key,
-      the task fails if it has to issue a certificate. Everything else works.
+      the task fails if it has to issue a certificate. Everything else works. If other users can read
+      or write the file, the task warns.
     type: str
   ca_private_key_content:
     description: The authority's private key as text. Replaces O(ca_private_key_path). The key stays
@@ -86,7 +87,8 @@ options:
       O(certificate_path).
     type: str
   private_key_path:
-    description: Path of the authority's private key, in PEM form.
+    description: Path of the authority's private key, in PEM form. If other users can read or write
+      the file, the task warns.
     type: str
   private_key_content:
     description: The authority's private key as text. Replaces O(private_key_path).

@@ -56,9 +56,14 @@ options:
     type: int
     default: 3650
   passphrase:
-    description: Passphrase that encrypts the private key (PKCS#8). Set the same value as
-      O(wormhole.docker.tls_certificates#module:ca_passphrase). It must match an existing authority.
-      The module does not change it.
+    description:
+      - Passphrase that encrypts the private key. Set the same value as
+        O(wormhole.docker.tls_certificates#module:ca_passphrase). It must match an existing
+        authority. The module does not change it.
+      - The key is written in PKCS#8 form with AES-256-CBC, and with PBKDF2 (HMAC-SHA-256, 2048
+        iterations), the strongest that the library cryptography offers. This does not protect a
+        passphrase that a person can remember. Use a random one, or encrypt the key again with
+        C(openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000). The module reads such keys, too.
     type: str
   rotation:
     description:

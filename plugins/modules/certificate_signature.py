@@ -135,7 +135,8 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
             issued = signing.sign_again(requests, material, now)
         else:
             issued = signing.sign_requests(specs, requests, material, now)
-    return {"changed": False, "authority": pack_authority(authority), "issued": issued}
+    warnings = [material.warning] if material.warning else []
+    return {"changed": False, "authority": pack_authority(authority), "issued": issued, "warnings": warnings}
 
 
 def main() -> None:

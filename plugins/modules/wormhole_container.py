@@ -489,7 +489,8 @@ status:
   returned: if the task has waited for the container
   type: int
 output:
-  description: Output of a container that exited with a non-zero code, with O(detach=false).
+  description: Output of a container that exited with a non-zero code, with O(detach=false). Only
+    the end of an output of more than 4 MiB.
   returned: on failure, if the task has waited for the container
   type: str
   sample: "cannot open Dockerfile"

@@ -37,6 +37,7 @@ class SigningAction(ActionBase):
 
     MODULE: ClassVar[str]
     ARGUMENTS: ClassVar[dict[str, Any]]
+    _warning = ""
 
     def sign(
         self,
@@ -61,7 +62,16 @@ class SigningAction(ActionBase):
             result.update(self._manage(task_vars or {}))
         except WormholeError as error:
             result.update(failed=True, msg=str(error), error=error.as_dict())
+        warnings = [self._warning, *result.get("warnings", ())] if self._warning else ()
+        if warnings:
+            result["warnings"] = list(dict.fromkeys(warnings))
         return result
+
+    def load_authority(self, options: dict[str, Any]) -> tuple[str, store.Material]:
+        """Read the authority as load_material() does; the task warns about a fault of its key's file."""
+        place, material = load_material(options)
+        self._warning = material.warning
+        return place, material
 
     def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
         """The arguments to send to the host, without the authority's key and passphrase."""
@@ -84,7 +94,7 @@ class SigningAction(ActionBase):
             raise InvalidInput(
                 "issued", problem="issued is allowed only with authority", remedy="Remove the option issued"
             )
-        place, material = load_material(options)
+        place, material = self.load_authority(options)
         now = datetime.datetime.now(datetime.timezone.utc)
         # In check mode, an earlier task may only have predicted that it creates the authority.
         authority = store.offer_authority(place, material, now, may_be_missing=bool(self._task.check_mode))

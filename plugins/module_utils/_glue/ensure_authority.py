@@ -42,7 +42,8 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
     if params["directory"] is None:
         is_replaced = bool(material.trust.successor)
         authority.check_authority(place, material.state, now, is_replaced=is_replaced)
-        return {"changed": False, "reasons": [], **_describe(place, material, now)}
+        result = {"changed": False, "reasons": [], **_describe(place, material, now)}
+        return {**result, **({"warnings": [material.warning]} if material.warning else {})}
     passphrase = params["passphrase"]
     previous = load_previous(params, "")
     spec = authority.parse_authority(place, params, replaces=bool(previous.issuing))

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import Callable, Mapping, Optional
 
 from ..._base.errors import EngineUnavailable
+from ..._base.io.files import LARGEST
 from ..._certificates.facts import FILES
 from ..._endpoint.diagnosis import diagnose
 from ..._endpoint.io.https_client import ping_socket
@@ -30,7 +31,7 @@ def host_addresses() -> tuple[str, ...]:
     """The addresses that may be the host's; see find_candidates()."""
     hosts = ""
     with contextlib.suppress(OSError), open("/etc/hosts", encoding="utf-8", errors="replace") as table:
-        hosts = table.read()
+        hosts = table.read(LARGEST)
     return find_candidates(read_routes(), hosts)
 
 

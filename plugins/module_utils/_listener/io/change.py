@@ -75,7 +75,8 @@ class ListenerHost:
     def reserved(self) -> ContextManager[None]:
         """Waits until no other run changes the listener, and keeps others from doing so.
 
-        A run whose controller died continues by itself; it is waited for too.
+        A run whose controller died continues by itself; it is waited for too. After ten minutes,
+        ApplyFailed names its process.
         """
         return files.locked(_LOCK)
 

@@ -20,6 +20,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from ..._base.errors import VerificationFailed, WormholeError
+from ..._base.io.files import LARGEST
 from ..._certificates.facts import FILES
 from ..._client.io.discovery import find_wiring
 from ..._container.inspection import health_of, is_paused, is_running, name_of, pid_of, state_of
@@ -225,7 +226,7 @@ def _find_user(user: str, uid_maps: Iterable[IdMap], gid_maps: Iterable[IdMap]) 
 
 def _read_file(path: str) -> Optional[bytes]:
     with contextlib.suppress(OSError), open(path, "rb") as stream:
-        return stream.read()
+        return stream.read(LARGEST)
     return None
 
 

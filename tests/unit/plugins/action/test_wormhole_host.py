@@ -215,6 +215,16 @@ def test_an_authority_by_path_is_checked_and_never_created(setup):
     result = setup.run(DONE, ca_private_key_path=str(setup.fleet.authority / "ca.key"), **brought)
     assert [section["section"] for section in result["sections"]] == ["authority", "listener"]
     assert not result["changed"]
+    assert "warnings" not in result
+
+
+def test_a_private_key_that_others_can_read_is_reported_once(setup):
+    setup.fleet.make_authority()
+    key = setup.fleet.authority / "ca.key"
+    key.chmod(0o644)
+    brought = {"ca_certificate_path": str(setup.fleet.authority / "ca.pem"), "ca_directory": None}
+    (warning,) = setup.run(DONE, ca_private_key_path=str(key), **brought)["warnings"]
+    assert f"{key} has mode 0644" in warning
 
 
 def test_an_authority_elsewhere_gets_the_requests(setup):
