@@ -45,6 +45,16 @@ options:
     type: list
     elements: str
     default: [/etc/wormhole]
+  subject_alternative_names:
+    description:
+      - With O(step=repair), names that the certificate of a server may have in addition to private
+        addresses (RFC 1918), loopback and link-local addresses, unique local IPv6 addresses,
+        C(host.docker.internal) and C(localhost), in the form C(IP:address) or C(DNS:name).
+      - The step fails if the existing certificate has others. The new certificate has another key,
+        so without this limit a host could present the certificate of another one.
+    type: list
+    elements: str
+    default: []
 requirements:
   - Python library cryptography 38 or newer, on the host and on the controller (Debian package
     python3-cryptography)
