@@ -58,6 +58,7 @@ class Fleet:
         self.answers = []
         self.interrupt = False
         self.check_mode = False
+        self.variables = {}
 
     def make_authority(self, check_mode=False, **options):
         given = {"directory": str(self.authority), **options}
@@ -99,7 +100,7 @@ class Fleet:
         self.sent, self.answers = [], []
         self.check_mode = check_mode
         try:
-            return action.run(task_vars={})
+            return action.run(task_vars=dict(self.variables))
         except AnsibleActionFail as error:
             # What ansible-core makes of it.
             return {"failed": True, "msg": str(error)}
