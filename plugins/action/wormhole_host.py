@@ -24,6 +24,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_autho
     CREATION_ARGUMENTS,
     ensure_authority,
 )
+from ansible_collections.wormhole.docker.plugins.plugin_utils.reading import naming
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
 LONG = {"packages": ("installing", "package"), "pulls": ("pulling", "image")}
@@ -98,6 +99,7 @@ class ActionModule(WormholeAction):
         while True:
             answer = self._run_module({**arguments, "announced": list(announced)}, task_vars)
             run.done += answer.pop("done", ())
+            gateways = answer.pop("gateways", ())
             found = {name: answer.pop(name, None) for name in LONG}
             told = {name: names for name, names in found.items() if names and name not in announced}
             for name, names in told.items():
@@ -106,7 +108,10 @@ class ActionModule(WormholeAction):
             requests = answer.pop(certificates.REQUESTS, None)
             # A host asks once.
             if requests and "issued" not in arguments:
-                wanted = self._wanted(listener, identities, requests, answer.pop("gateways", ()))
+                with naming(self, task_vars):
+                    known = _find_certificates(listener, identities, gateways)
+                self.check_requests(requests, known, task_vars)
+                wanted = [known[name] for name in requests]
                 if options["authority"] is not None:
                     pending = {certificates.REQUESTS: requests, "certificates": wanted}
                     self._add([], run.done, pending)
@@ -116,7 +121,8 @@ class ActionModule(WormholeAction):
                 arguments["authority"] = pack_authority(offer)
                 now = datetime.datetime.now(datetime.timezone.utc)
                 specs = parse_certificates(certificates.with_defaults(wanted))
-                arguments["issued"] = sign_requests(specs, requests, material, now)
+                with naming(self, task_vars):
+                    arguments["issued"] = sign_requests(specs, requests, material, now)
                 announced = list(LONG)
             elif not told:
                 return answer
@@ -161,18 +167,6 @@ class ActionModule(WormholeAction):
         missing = may_be_missing or bool(self._task.check_mode)
         return store.offer_authority(place, material, now, may_be_missing=missing), material
 
-    def _wanted(
-        self,
-        listener: Mapping[str, Any],
-        identities: Mapping[str, Any],
-        requests: Mapping[str, Any],
-        gateways: Any,
-    ) -> list[dict[str, Any]]:
-        """Return the requested certificates. Only the gateways are taken from the host's answer."""
-        server = host.server_certificate(listener, gateways)
-        known = {host.SERVER: server, **{name: listed for name, (listed, _spec) in identities.items()}}
-        return [known[name] for name in requests if name in known]
-
     def _add(
         self, controller: list[dict[str, Any]], done: list[dict[str, Any]], answer: dict[str, Any]
     ) -> None:
@@ -194,6 +188,22 @@ class ActionModule(WormholeAction):
         names = {section["section"] for section in added}
         last = [s for s in answer["sections"] if s["changed"] or s["section"] not in names]
         answer["sections"] = [*added, *last]
+
+
+def _find_certificates(
+    listener: Mapping[str, Any], identities: Mapping[str, Any], gateways: Any
+) -> dict[str, dict[str, Any]]:
+    """Return the certificates that the task issues, by name.
+
+    Only the gateways are taken from the host's answer.
+
+    Raises:
+        Refused: a name of a gateway is neither local nor one of the listener's options.
+    """
+    found = {name: listed for name, (listed, _spec) in identities.items()}
+    if "tls" in listener["transports"]:
+        found[host.SERVER] = host.server_certificate(listener, gateways)
+    return found
 
 
 def _name_changes(answer: dict[str, Any]) -> None:

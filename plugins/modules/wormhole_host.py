@@ -38,7 +38,9 @@ options:
       - Options of M(wormhole.docker.dockerd_listener) for the listener, except C(state),
         C(material_changed) and C(wormholes_removed).
       - C(subject_alternative_names) adds names to the server's certificate, in addition to the
-        gateways and C(host_addresses). C(key_type) is the type of its key.
+        gateways and C(host_addresses). C(key_type) is the type of its key. The task fails if a
+        gateway is neither private nor named by C(subject_alternative_names), C(addresses) or
+        C(host_addresses).
     type: dict
     default: {}
   wormholes:

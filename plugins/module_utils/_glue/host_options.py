@@ -11,6 +11,7 @@ from typing import Any, Mapping, Sequence
 from .._base.errors import InvalidInput
 from .._certificates.facts import KEY_TYPE_ARGUMENT
 from .._certificates.facts import SERVER as SERVER_PROFILE
+from .._certificates.names import check_reported_names
 from .authority_options import REPLACE_ARGUMENT
 from .connection import connection_arguments
 from .listener_options import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
@@ -63,16 +64,22 @@ def server_certificate(listener: Mapping[str, Any], gateways: Sequence[Mapping[s
     Args:
         listener: the options of the listener, with defaults.
         gateways: names of the gateways; see ``subject_alternative_names`` of gateway_info.
+
+    Raises:
+        InvalidInput: a name is malformed.
+        Refused: a name of a gateway is neither local nor one of the listener's options.
     """
+    named = [
+        *(f"IP:{address}" for address in listener["host_addresses"]),
+        # Role listener takes several names in one text, too.
+        *(name for item in listener["subject_alternative_names"] for name in item.split(",")),
+    ]
+    addresses = (f"IP:{address}" for address in listener["addresses"] or ())
+    check_reported_names(gateways, (*named, *addresses))
     return {
         "name": SERVER,
         "profile": SERVER_PROFILE,
         "directory": listener["directory"],
         "key_type": listener["key_type"],
-        "subject_alternative_names": [
-            *gateways,
-            *(f"IP:{address}" for address in listener["host_addresses"]),
-            # Role listener takes several names in one text, too.
-            *(name for item in listener["subject_alternative_names"] for name in item.split(",")),
-        ],
+        "subject_alternative_names": [*gateways, *named],
     }

@@ -58,6 +58,8 @@ def test_a_container_that_keeps_its_wiring_keeps_its_engine():
     spec = parse(**FAR)
     wiring = wire(spec, WiringState(Topology((), ())))
     container = {
+        "Id": "4711",
+        "Name": "/agent",
         "Config": {
             "Env": [f"{name}={value}" for name, value in wiring.env.items()],
             "Labels": dict(wiring.labels),
