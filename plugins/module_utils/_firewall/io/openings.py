@@ -68,7 +68,7 @@ def _set_chains(observed: Observed, desired: frozenset[Placement], openings: Ite
     if not desired:
         if observed.unit is not None or observed.enabled:
             _remove_unit()
-        _remove_rules(observed, keep=frozenset())
+        _remove_rules(keep=frozenset())
         remove_file(firewall_unit.SCRIPT_PATH)
         return
     if not is_persistent(observed, desired):
@@ -77,7 +77,7 @@ def _set_chains(observed: Observed, desired: frozenset[Placement], openings: Ite
         write_file(firewall_unit.UNIT_PATH, firewall_unit.render_unit().encode(), mode=0o644)
         systemd.daemon_reload()
         systemd.enable(firewall_unit.UNIT)
-    _remove_rules(observed, keep=frozenset(p for p in desired if p.opening not in ineffective))
+    _remove_rules(keep=frozenset(p for p in desired if p.opening not in ineffective))
     # A reload never leaves the rules out for a moment; a service that is not active is started.
     execute(["systemctl", "reload-or-restart", firewall_unit.UNIT])
 
@@ -95,7 +95,7 @@ def _remove_unit() -> None:
     systemd.daemon_reload()
 
 
-def _remove_rules(observed: Observed, keep: frozenset[Placement]) -> None:
+def _remove_rules(keep: frozenset[Placement]) -> None:
     """Removes our rules from the kernel, except one of each to keep."""
     # Read again: the service may have been stopped in the meantime.
     now = observe_rules()
