@@ -184,10 +184,13 @@ COMMON: Mapping[str, Check] = {
 """What every module may answer."""
 
 ANSWERS: Mapping[str, Mapping[str, Check]] = {
-    "certificate_authority": _reported(
-        *("certificate", "directory", "subject", "fingerprint_sha256", "not_before", "not_after", "days_left"),
-        *("key_type", "rotation", "trust_bundle", "waiting", "obstacle"),
-    ),
+    "certificate_authority": {
+        "authority": _requests,
+        **_reported(
+            *("certificate", "directory", "subject", "fingerprint_sha256", "not_before", "not_after"),
+            *("days_left", "key_type", "rotation", "trust_bundle", "waiting", "obstacle"),
+        ),
+    },
     "certificate_rotation": {
         "certificates": _mapping,
         "has_server": _flag,
