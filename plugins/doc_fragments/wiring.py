@@ -35,7 +35,8 @@ options:
         that runs it. The authority of that host issues the identity.
       - That engine has to serve clients on other hosts, see
         O(wormhole.docker.dockerd_listener#module:host_addresses).
-      - Requires O(transport=tls) and O(discover=launch).
+      - Requires O(transport=tls) and O(discover=launch). Not supported in lists of wormholes, such as
+        in role P(wormhole.docker.wormholes#role).
     type: str
   engine_address:
     description: IP address or host name at which the engine of the host in O(engine) serves the

@@ -69,8 +69,11 @@ class WormholeAction(SigningAction):
         validated: dict[str, Any] = options
         return validated
 
-    def _default_authority(self, task_vars: Mapping[str, Any]) -> str:
-        """The directory of the authority that the roles use for this host.
+    def _default_authority(self, task_vars: Mapping[str, Any], engine: str) -> str:
+        """The directory of the authority that the roles use for the host of an engine.
+
+        Args:
+            engine: name of the host; empty for the host of the task.
 
         Raises:
             InvalidInput: a variable of role certificate_authority is invalid.
@@ -79,7 +82,8 @@ class WormholeAction(SigningAction):
             str(self._templar.template(task_vars.get(name, default)))
             for name, default in AUTHORITY_VARIABLES.items()
         )
-        return scopes.authority_directory(base, str(task_vars.get("inventory_hostname", "")), scope)
+        host = engine or str(task_vars.get("inventory_hostname", ""))
+        return scopes.authority_directory(base, host, scope)
 
     def launch(
         self, options: dict[str, Any], identities: list[dict[str, Any]], task_vars: dict[str, Any]
@@ -91,7 +95,7 @@ class WormholeAction(SigningAction):
             answer.pop(certificates.REQUESTS, None)
             return answer
         if options["authority"] is None and not any(options[f"ca_{source}"] for source in SOURCES):
-            options["ca_directory"] = self._default_authority(task_vars)
+            options["ca_directory"] = self._default_authority(task_vars, options.get("engine") or "")
         answer = self._issue(options, task_vars)
         if certificates.REQUESTS in answer:
             requested = answer[certificates.REQUESTS]

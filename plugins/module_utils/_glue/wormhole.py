@@ -152,6 +152,10 @@ def parse_list(
         except WormholeError as error:
             error.put_in(params["name"])
             raise
+        if spec.wiring.engine:
+            problem = f"{params['name']}: engine {spec.wiring.engine} is not supported in a list"
+            remedy = "Run this container by a task of wormhole.docker.wormhole_container"
+            raise InvalidInput("engine", problem=problem, remedy=remedy)
         wanted.append((spec, identity))
         if identity is not None:
             listed = listed_identity(params, spec, identity)

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Long because it has a method for each question to the engine and each change.
 """The Docker engine, through the docker SDK for Python.
 
 Of the SDK's low-level ``APIClient``, this uses only public parts that mean the same from release

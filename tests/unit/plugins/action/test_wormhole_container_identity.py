@@ -91,6 +91,31 @@ def test_the_default_authority_is_that_of_the_role(host, variables, place, tmp_p
     assert host.launch(ca_directory=None)["certificate"]["common_name"] == "agent"
 
 
+def test_another_hosts_engine_is_used_with_an_identity_of_its_authority(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = tmp_path / ".wormhole/ca/hosts/ci2"
+    place.parent.mkdir(parents=True)
+    host.authority.rename(place)
+    far = {"listener_host_addresses": ["192.0.2.2", "192.0.2.3"], "listener_port": "2386"}
+    host.variables = {"hostvars": {"ci1": {}, "ci2": far}}
+    result = host.launch(ca_directory=None, engine="ci2")
+    assert not result.get("failed"), result
+    assert result["wormhole"]["docker_host"] == "tcp://192.0.2.2:2386"
+    assert not host.launch(ca_directory=None, engine="ci2")["changed"]
+    chosen = {"engine": "ci2", "engine_address": "ci2.example.org", "port": 2376}
+    assert host.launch(ca_directory=None, **chosen)["wormhole"]["docker_host"] == "tcp://ci2.example.org:2376"
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [("ci3", "The inventory has no host ci3"), ("ci1", "The engine of ci1 serves no clients on other hosts")],
+)
+def test_an_engine_that_cannot_be_used_is_rejected_before_anything_is_sent(host, engine, said):
+    host.variables = {"hostvars": {"ci1": {"listener_host_addresses": ""}}}
+    assert said in host.launch(engine=engine)["msg"]
+    assert host.sent == []
+
+
 def test_a_scope_that_does_not_exist_is_rejected(host):
     host.variables = {"certificate_authority_scope": "galaxy"}
     assert "certificate_authority_scope" in host.launch(ca_directory=None)["msg"]
