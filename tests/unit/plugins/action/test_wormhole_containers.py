@@ -276,23 +276,23 @@ def test_images_to_pull_are_named_before_the_pull_begins(lists):
     done = lists.run(*again)
     assert not done.get("failed"), done
     assert pulled[0][0] == "new"
-    assert pulled[0][1] == ["[] pulling 1 image: new"]
+    assert pulled[0][1] == ["[ci1] pulling 1 image: new"]
     assert len(lists.host.sent) == 2
     assert "pulls" not in done
     # Together with a request for a certificate, there is no further round trip.
     lists.engine.registry["newer"] = make_image("newer")
     done = lists.run({"name": "cc", "image": "newer"})
     assert not done.get("failed"), done
-    assert "[] pulling 1 image: newer" in lists.said
+    assert "[ci1] pulling 1 image: newer" in lists.said
     assert len(lists.host.sent) == 2
 
 
 def test_changes_are_named_in_the_log(lists):
     lists.run(*NAMES[:2])
-    assert [line.partition(": changed")[0] for line in lists.said] == ["[] agent-0", "[] agent-1"]
+    assert [line.partition(": changed")[0] for line in lists.said] == ["[ci1] agent-0", "[ci1] agent-1"]
     lists.run(NAMES[0], {**NAMES[1], "env": {"A": "b"}})
     (line,) = lists.said
-    assert line.startswith("[] agent-1: changed: env A")
+    assert line.startswith("[ci1] agent-1: changed: env A")
 
 
 def test_an_authority_elsewhere_signs_all_identities_in_one_exchange(lists):
