@@ -42,7 +42,12 @@ with open("{PLACE}/sent", "ab") as file:
 with open("{PLACE}/answer") as file:
     rule = json.load(file)
 done = subprocess.run(["/usr/bin/python3", *sys.argv[1:]], input=sent, stdout=subprocess.PIPE)
-answer = json.loads(done.stdout) if done.stdout.startswith(b"{{") else {{}}
+try:
+    answer = json.loads(done.stdout)
+except ValueError:
+    # Not a module
+    sys.stdout.buffer.write(done.stdout)
+    sys.exit(done.returncode)
 if rule["instead"]:
     answer = {{}}
 for name, value in rule["answer"].items():
