@@ -20,6 +20,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
     removal as certificate_removal,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.daemon_json import parse_config
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.io import daemon_config
 from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import Fleet
 
 
@@ -29,13 +31,17 @@ def config(tmp_path):
     return tmp_path / "daemon.json"
 
 
+def read_file(path):
+    """Return what dockerd would read in a file."""
+    return daemon_config.DaemonConfig(path, parse_config(daemon_config.read_config_text(path), path))
+
+
 @pytest.fixture
 def fleet(tmp_path, config, monkeypatch):
     fleet = Fleet(tmp_path)
-    observe = certificate_removal.observe_removal
     monkeypatch.setattr(certificate_record, "directory", lambda: str(fleet.state))
     monkeypatch.setattr(certificate_record, "is_kept", lambda: True)
-    monkeypatch.setattr(certificate_removal, "observe_removal", lambda: observe(str(config)))
+    monkeypatch.setattr(certificate_removal, "read_config", lambda: read_file(str(config)))
     fleet.make_authority()
     return fleet
 
