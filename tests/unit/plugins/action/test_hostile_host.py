@@ -589,6 +589,8 @@ def test_a_host_is_signed_for_a_bounded_number_of_times(pki, hostile):
     for number in (1001, 5000):
         pairs = {f"/etc/wormhole/identities/{index}": pair for index in range(number)}
         assert_rejected(hostile, rotate(hostile, "clients", pairs))
+    refused = hostile.sign(requests=pairs, step="clients")
+    assert "5000 certificates are requested, more than 1000" in refused["msg"]
 
 
 def test_only_certificates_of_the_authority_are_signed_again(pki, hostile, tmp_path, monkeypatch):
