@@ -77,7 +77,8 @@ def sign_again(
     """
     check_requested(allowed.step, allowed.directories, requests)
     return {
-        directory: _sign_again(directory, pair, material, now, allowed) for directory, pair in requests.items()
+        directory: _sign_again(directory, pair, material, now, allowed)
+        for directory, pair in requests.items()
     }
 
 
