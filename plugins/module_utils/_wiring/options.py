@@ -67,6 +67,10 @@ def parse_wiring(
     if "/" in identity or identity in (".", ".."):
         subject, remedy = f"identity {identity}", "Set identity_directory to choose the directory"
         raise InvalidInput(subject, problem=f"{subject} is not a plain name", remedy=remedy)
+    if identity.startswith("."):
+        # A rotation does not look into hidden directories, and .NAME.pending is that of a new key.
+        subject, problem = f"identity {identity}", f"The name of identity {identity} begins with a dot"
+        raise InvalidInput(subject, problem=problem, remedy="Choose a name that begins with another character")
     directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
     attachments, working_dir = tuple(attachments), options.get("working_dir", "")
     security, privileged = options.get("security_opts", ()), bool(options.get("privileged"))
