@@ -236,6 +236,12 @@ options:
       node, with O(detach=false).
     type: bool
     default: false
+  return_environment:
+    description: Whether the result has the values of environment variables and the tokens of log
+      drivers. They may be secrets, so by default they are hidden. The variables that configure
+      Docker's clients, such as E(DOCKER_HOST), are not.
+    type: bool
+    default: false
   removal_wait_timeout:
     description: Seconds to wait for the engine to complete a removal that is in progress. By
       default O(timeout), whereas docker_container waits without a limit.
@@ -436,8 +442,9 @@ reasons:
       description: Name of the container.
       type: str
 container:
-  description: Inspection of the container by the engine, including the values of environment
-    variables. Empty if the container does not exist. In check mode, the existing container.
+  description: Inspection of the container by the engine, without the values of environment variables
+    unless O(return_environment) is true. Empty if the container does not exist. In check mode, the
+    existing container.
   returned: success
   type: dict
   contains:

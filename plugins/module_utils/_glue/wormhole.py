@@ -59,6 +59,7 @@ WORMHOLE_ARGUMENTS: dict[str, Any] = {
     "image_name_mismatch": {"type": "str", "choices": [RECREATE, IGNORE], "default": RECREATE},
     "image_label_mismatch": {"type": "str", "choices": [IGNORE, FAIL], "default": IGNORE},
     "output_logs": {"type": "bool", "default": False},
+    "return_environment": {"type": "bool", "default": False},
     "removal_wait_timeout": {"type": "float"},
     "unsupported_limits": {"type": "str", "choices": [FAIL, WARN], "default": FAIL},
     **fixed_options.ARGUMENTS,
