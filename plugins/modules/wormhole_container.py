@@ -536,7 +536,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.launch import Signing, launch_one
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import WORMHOLE_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import (
+    WORMHOLE_ARGUMENTS,
+    without_internal,
+)
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
@@ -545,7 +548,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(ensure, {**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS, "discover_program": {"type": "str"}})
+    arguments = {**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS, "discover_program": {"type": "str"}}
+    run(ensure, arguments, hide=without_internal)
 
 
 if __name__ == "__main__":

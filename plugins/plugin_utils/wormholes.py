@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Mapping, Optional, Sequence
 from ansible.utils.display import Display
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._container.options import hide_arguments
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import SOURCES
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import without_secrets
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -108,14 +108,5 @@ class WormholeAction(SigningAction):
         if given:
             for name in (*self.TEXTS, *self.INTERNAL):
                 given.pop(name, None)
-            invocation["module_args"] = _without_secrets(given)
+            invocation["module_args"] = without_secrets(given)
         return answer
-
-
-def _without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a task without the values of variables that may be secrets, unless it returns them."""
-    shown = options if options.get("return_environment") else hide_arguments(options)
-    if not isinstance(options.get("wormholes"), list):
-        return dict(shown)
-    listed = [_without_secrets(one) if isinstance(one, Mapping) else one for one in options["wormholes"]]
-    return {**shown, "wormholes": listed}

@@ -12,6 +12,7 @@ import json
 import os
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import (
     ApplyFailed,
@@ -512,6 +513,20 @@ def test_values_of_variables_leave_the_result_only_on_request(host):
     # The container itself has the value, and the address of its engine is no secret.
     shown = host.launch(**secrets, return_environment=True)
     assert "TOKEN=s3cret" in shown["container"]["Config"]["Env"]
-    assert shown["invocation"]["module_args"]["env"] == {"TOKEN": "s3cret"}
+    assert shown["invocation"]["module_args"]["env"] == {"TOKEN": "(hidden)"}
     (address,) = [item for item in first["container"]["Config"]["Env"] if item.startswith("DOCKER_HOST=")]
     assert address.startswith("DOCKER_HOST=tcp://")
+
+
+def test_the_log_of_the_host_has_no_secrets(host, monkeypatch):
+    logged = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda self, text, log_args=None: logged.append(text))
+    assert host.launch(env={"TOKEN": "s3cret"})["changed"]
+    assert host.engine.find_container("agent")["Config"]["Env"].count("TOKEN=s3cret") == 1
+    invocations = [text for text in logged if text.startswith("Invoked with ")]
+    assert len(invocations) == len(host.sent)
+    for text in invocations:
+        assert "name=agent" in text
+        assert "TOKEN" in text
+        assert "s3cret" not in text
+        assert "discover_program" not in text
