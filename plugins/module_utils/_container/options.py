@@ -211,7 +211,9 @@ def hide_values(container: Mapping[str, Any]) -> dict[str, Any]:
     log = host_config.get("LogConfig") or {}
     if config.get("Env"):
         variables = [str(variable).partition("=") for variable in config["Env"]]
-        shown = [f"{name}{sign}{_show('env', name, value) if sign else ''}" for name, sign, value in variables]
+        shown = [
+            f"{name}{sign}{_show('env', name, value) if sign else ''}" for name, sign, value in variables
+        ]
         hidden["Config"] = {**config, "Env": shown}
     changed: dict[str, Any] = {}
     if log.get("Config"):

@@ -19,8 +19,8 @@ from .._certificates.spec import CertificateSpec
 from .._certificates.trust import Authority
 from .._client.interference import interference_warnings
 from .._container.inspection import variables_of
-from .._container.options import hide_values
 from .._container.io import host_values
+from .._container.options import hide_values
 from .._engine.io.sdk import parse_socket_path
 from .._engine.io.snapshot import Snapshot
 from .._engine.port import EnginePort
@@ -193,7 +193,9 @@ def launch_one(
     """
     wanted = parse_wanted(params)
     authority = signing.unpack([wanted])
-    launch = Launch(wanted, Snapshot(lambda: open_engine(params)), authority, logger(params, log), shows=shows(params))
+    launch = Launch(
+        wanted, Snapshot(lambda: open_engine(params)), authority, logger(params, log), shows=shows(params)
+    )
     name = "" if launch.identity is None else launch.identity.name
     certificate = None if signing.issued is None else signing.issued.get(name)
     return issue.with_requests(lambda: launch.run(check_mode, certificate))

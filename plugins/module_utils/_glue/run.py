@@ -29,7 +29,7 @@ class _Discreet(AnsibleModule):
         super().__init__(**constraints)
 
     def _log_invocation(self) -> None:
-        params = self.params
+        params: dict[str, Any] = self.params  # type: ignore[has-type]
         self.params = self._hide(params)
         try:
             super()._log_invocation()
@@ -37,9 +37,7 @@ class _Discreet(AnsibleModule):
             self.params = params
 
 
-def run(
-    main: Body, arguments: Mapping[str, Any], *, hide: Optional[Hide] = None, **constraints: Any
-) -> None:
+def run(main: Body, arguments: Mapping[str, Any], *, hide: Optional[Hide] = None, **constraints: Any) -> None:
     """Run a module's body with these arguments; the constraints are those of AnsibleModule.
 
     Args:

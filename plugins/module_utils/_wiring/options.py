@@ -70,7 +70,9 @@ def parse_wiring(
     if identity.startswith("."):
         # A rotation does not look into hidden directories, and .NAME.pending is that of a new key.
         subject, problem = f"identity {identity}", f"The name of identity {identity} begins with a dot"
-        raise InvalidInput(subject, problem=problem, remedy="Choose a name that begins with another character")
+        raise InvalidInput(
+            subject, problem=problem, remedy="Choose a name that begins with another character"
+        )
     directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
     attachments, working_dir = tuple(attachments), options.get("working_dir", "")
     security, privileged = options.get("security_opts", ()), bool(options.get("privileged"))

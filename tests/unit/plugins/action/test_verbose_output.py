@@ -13,9 +13,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ansible_collections
 import pytest
 
+import ansible_collections
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.authority import parse_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
     authority,
@@ -23,7 +23,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
     issuing,
 )
 
-PLACES = [Path(place).parent for place in ansible_collections.__path__ if Path(place, "wormhole/docker").is_dir()]
+PLACES = [
+    Path(place).parent for place in ansible_collections.__path__ if Path(place, "wormhole/docker").is_dir()
+]
 PASSPHRASE, WRONG, TOKEN = "s3cret-passphrase", "s3cret-but-wrong", "s3cret-token"
 
 
@@ -83,7 +85,16 @@ def test_verbose_output_has_no_secret(tmp_path):
         "ANSIBLE_HOME": str(tmp_path / "home"),
         "ANSIBLE_NOCOLOR": "1",
     }
-    argv = [sys.executable, "-m", "ansible", "playbook", "-vvvv", "-i", "localhost,", str(tmp_path / "play.yml")]
+    argv = [
+        sys.executable,
+        "-m",
+        "ansible",
+        "playbook",
+        "-vvvv",
+        "-i",
+        "localhost,",
+        str(tmp_path / "play.yml"),
+    ]
     done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=600, check=False)
     output = done.stdout + done.stderr
     assert "the passphrase of the private key is wrong" in output, output

@@ -936,7 +936,10 @@ def test_parts_of_an_attachment_that_require_a_newer_engine():
 
 
 INSPECTION = {
-    "Config": {"Env": ["TOKEN=s3cret=x", "EMPTY=", "REMOVED", "DOCKER_HOST=tcp://172.17.0.1:2376"], "User": "1"},
+    "Config": {
+        "Env": ["TOKEN=s3cret=x", "EMPTY=", "REMOVED", "DOCKER_HOST=tcp://172.17.0.1:2376"],
+        "User": "1",
+    },
     "HostConfig": {
         "LogConfig": {"Type": "splunk", "Config": {"splunk-token": "s3cret", "tag": "x"}},
         "Mounts": [
@@ -953,9 +956,9 @@ INSPECTION = {
 
 
 def test_an_inspection_is_shown_without_secrets():
-    before = copy.deepcopy(INSPECTION)
-    shown = hide_values(INSPECTION)
-    assert INSPECTION == before
+    inspection = copy.deepcopy(INSPECTION)
+    shown = hide_values(inspection)
+    assert inspection == INSPECTION
     assert "s3cret" not in str(shown)
     assert shown["Config"] == {
         "Env": ["TOKEN=(hidden)", "EMPTY=(hidden)", "REMOVED", "DOCKER_HOST=tcp://172.17.0.1:2376"],
@@ -972,7 +975,9 @@ def test_an_inspection_is_shown_without_secrets():
     assert (shown["Name"], shown["HostConfig"]["Memory"]) == ("/x", 1)
 
 
-@pytest.mark.parametrize("inspection", [{}, {"Config": None}, {"HostConfig": {"LogConfig": None, "Mounts": None}}])
+@pytest.mark.parametrize(
+    "inspection", [{}, {"Config": None}, {"HostConfig": {"LogConfig": None, "Mounts": None}}]
+)
 def test_an_inspection_without_values_stays_as_it_is(inspection):
     assert hide_values(inspection) == inspection
 
