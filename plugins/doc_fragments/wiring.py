@@ -27,7 +27,7 @@ options:
     default: tls
   identity:
     description: Common name of the client certificate. The engine identifies the wormhole by it
-      with O(transport=tls). By default the name of the container.
+      with O(transport=tls). By default the name of the container. It must not begin with a dot.
     type: str
   engine:
     description:

@@ -18,6 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates import scope as scopes
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import SOURCES
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import without_secrets
 from ansible_collections.wormhole.docker.plugins.plugin_utils.answers import printable
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
@@ -123,6 +124,10 @@ class WormholeAction(SigningAction):
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer = super()._run_module(arguments, task_vars)
-        for name in (*self.TEXTS, *self.INTERNAL):
-            answer.get("invocation", {}).get("module_args", {}).pop(name, None)
+        invocation = answer.get("invocation", {})
+        given = invocation.get("module_args")
+        if given:
+            for name in (*self.TEXTS, *self.INTERNAL):
+                given.pop(name, None)
+            invocation["module_args"] = without_secrets(given)
         return answer

@@ -210,7 +210,10 @@ class Engine:
         return int(answer.json()["StatusCode"])
 
     def container_logs(self, container: str, *, tail: Optional[int]) -> str:
-        url, action = f"/containers/{_quoted(container)}/logs", f"reading the log of the container {container}"
+        url, action = (
+            f"/containers/{_quoted(container)}/logs",
+            f"reading the log of the container {container}",
+        )
         params = {"stdout": "1", "stderr": "1", "tail": "all" if tail is None else str(tail)}
         config = (self.find_container(container) or {}).get("Config") or {}
         answer = self._call("GET", url, params=params, action=action, absent=_ERRORS, stream=True)

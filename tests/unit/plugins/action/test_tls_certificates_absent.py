@@ -28,11 +28,6 @@ def config(tmp_path):
     return tmp_path / "daemon.json"
 
 
-def read_file(path):
-    """Return what dockerd would read in a file."""
-    return daemon_config.DaemonConfig(path, parse_config(daemon_config.read_config_text(path), path))
-
-
 @pytest.fixture
 def fleet(tmp_path, config, monkeypatch):
     fleet = Fleet(tmp_path)

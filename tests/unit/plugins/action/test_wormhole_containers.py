@@ -352,3 +352,12 @@ def test_the_connection_of_the_task_is_the_default_of_its_wormholes(lists, monke
         timeout=7,
     )
     assert set(opened) == {("unix:///run/a.sock", 7), ("unix:///run/b.sock", 7)}
+
+
+def test_values_of_variables_are_not_returned(lists):
+    wanted = {"name": "aa", "transport": "unix", "env": {"TOKEN": "s3cret"}}
+    result = lists.run(wanted)
+    assert not result.get("failed"), result
+    assert "s3cret" not in str(result)
+    assert result["invocation"]["module_args"]["wormholes"][0]["env"] == {"TOKEN": "(hidden)"}
+    assert "TOKEN=s3cret" in str(lists.run({**wanted, "return_environment": True}))

@@ -66,6 +66,7 @@ NOT_IN_THE_MATRIX = {
     **dict.fromkeys(
         (
             *("image_name_mismatch", "image_label_mismatch", "output_logs", "removal_wait_timeout"),
+            *("return_environment",),
             *("unsupported_limits", "debug"),
         ),
         "not in the inspection; see system/test_like_docker_container.py and _wormhole/test_plan.py",
