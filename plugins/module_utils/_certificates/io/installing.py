@@ -10,10 +10,12 @@ import contextlib
 import datetime
 import functools
 import os
-from typing import Any, Mapping, Union
+import stat
+from typing import Any, Callable, Mapping, Union
 
 from ..._base.errors import ApplyFailed, VerificationFailed
 from ..._base.io import files
+from ..._base.io.opening import other_kind
 from ..._base.plan import Plan
 from .. import model
 from ..deviations import find_deviations
@@ -174,19 +176,30 @@ def set_attributes(spec: CertificateSpec, name: str) -> None:
 
     Raises:
         ApplyFailed: they cannot be set, or the path is a symbolic link.
+        WormholeError: the path is of another kind, or the file has a second name.
     """
     attributes = model.expected_entries(spec)[name]
     path = os.path.join(spec.directory, name) if name else spec.directory
     try:
         # Do not follow a symbolic link: the owner of the directory could point it anywhere.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
+            _check_kind(path, os.fstat(handle), stat.S_ISREG if name else stat.S_ISDIR)
             os.fchown(handle, attributes.uid, attributes.gid)
             os.fchmod(handle, attributes.mode)
         finally:
             os.close(handle)
     except OSError as error:
         raise files.failure("set owner and mode of", path, error) from error
+
+
+def _check_kind(path: str, info: os.stat_result, is_expected: Callable[[int], bool]) -> None:
+    """Check that a path is what this collection has created, and not a name of another file."""
+    if not is_expected(info.st_mode):
+        raise other_kind(path, "a file or directory of this collection", info.st_mode)
+    if stat.S_ISREG(info.st_mode) and info.st_nlink != 1:
+        problem = f"{path} is a hard link: the file has {info.st_nlink} names"
+        raise ApplyFailed(path, problem=problem, remedy="Remove the link, then run the task again")
 
 
 @_apply.register(model.RemoveCertificate)

@@ -19,6 +19,8 @@ from ..._wiring.wire import Wiring
 from ..settings import SOURCES, find_candidates, parse_docker_host
 
 _TIMEOUT = 5.0
+_LARGEST = 1 << 22
+"""Bytes to read of what a process can change, such as its environment."""
 
 
 def find_wiring(
@@ -106,6 +108,6 @@ def _is_searching(pid: int) -> bool:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
-            return stream.read()
+            return stream.read(_LARGEST)
     except OSError:
         return b""

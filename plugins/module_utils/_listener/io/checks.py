@@ -14,6 +14,7 @@ from typing import Iterator
 
 from ..._base.errors import Refused
 from ..._base.io.commands import run
+from ..._base.io.opening import read_regular
 from ..._certificates.io.decoding import read_certificate
 from ..._engine.command import EngineCommand
 from ..._engine.options import without_options
@@ -39,8 +40,7 @@ def check_material(directory: str, addresses: list[str]) -> None:
         raise _unsuitable(
             directory, f"The server certificate in {directory} is not usable ({error})"
         ) from error
-    with open(f"{directory}/cert.pem", "rb") as stream:
-        names = read_certificate(stream.read()).subject_alternative_names
+    names = read_certificate(read_regular(f"{directory}/cert.pem")).subject_alternative_names
     missing = [address for address in addresses if f"IP:{address}" not in {str(name) for name in names}]
     if missing:
         expected, path = ", ".join(f"IP:{address}" for address in missing), f"{directory}/cert.pem"
