@@ -297,7 +297,7 @@ def describe_found(
         )
     current = authority.trust.is_current(spec.profile, state.trust_bundle)
     fields["trust_bundle"] = _OWN_ISSUER if current else "other certificates"
-    return {**fields, **_describe_entries(state.entries)}
+    return {**fields, **_describe_entries(_shown(spec, state, state.entries))}
 
 
 def describe_requested(spec: CertificateSpec, state: model.CertificateState) -> dict[str, Any]:
@@ -313,25 +313,22 @@ def describe_requested(spec: CertificateSpec, state: model.CertificateState) -> 
         "key_type": spec.key_type,
         "validity_days": spec.validity // facts.ONE_DAY,
         "trust_bundle": _OWN_ISSUER,
-        **_describe_entries(shown_entries(spec, state)),
+        **_describe_entries(_shown(spec, state, model.expected_entries(spec))),
     }
 
 
-def shown_entries(spec: CertificateSpec, state: model.CertificateState) -> dict[str, model.Entry]:
-    """The requested owners and modes in the diff, without those that are left to others."""
-    entries = model.expected_entries(spec)
-    if facts.PARENT not in state.entries:
-        entries.pop(facts.PARENT, None)
-    return entries
-
-
-def name_entry(name: str) -> str:
-    """The name of an entry in the diff."""
-    return {facts.DIRECTORY: "directory", facts.PARENT: "parent directory"}.get(name, name)
+def _shown(
+    spec: CertificateSpec, state: model.CertificateState, entries: Mapping[str, model.Entry]
+) -> dict[str, model.Entry]:
+    """The entries in the diff. The parent directory is only shown if it changes: certificates share it."""
+    found, wanted = state.entries.get(facts.PARENT), model.expected_entries(spec).get(facts.PARENT)
+    changes = None not in (found, wanted) and found != wanted
+    return {name: entry for name, entry in entries.items() if name != facts.PARENT or changes}
 
 
 def _describe_entries(entries: Mapping[str, model.Entry]) -> dict[str, str]:
+    names = {facts.DIRECTORY: "directory", facts.PARENT: "parent directory"}
     return {
-        name_entry(name): f"{entry.mode:04o} {entry.uid}:{entry.gid}"
+        names.get(name, name): f"{entry.mode:04o} {entry.uid}:{entry.gid}"
         for name, entry in sorted(entries.items())
     }

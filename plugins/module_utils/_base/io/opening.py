@@ -15,10 +15,11 @@ always open its own descriptors).
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from typing import Optional
+from typing import Iterator, Optional
 
 from ..errors import WormholeError
 
@@ -91,6 +92,16 @@ def read_regular(path: str, *, root: str = "", any_link: bool = False, limit: in
     """Read a regular file; see :func:`open_regular`."""
     with os.fdopen(open_regular(path, root=root, any_link=any_link, limit=limit), "rb") as stream:
         return read_limited(stream.fileno(), path, limit)
+
+
+@contextlib.contextmanager
+def opened_path(path: str, *, root: str = "", limit: int = LARGEST) -> Iterator[str]:
+    """A path by which a library opens a regular file, during a block; see :func:`open_regular`."""
+    descriptor = open_regular(path, root=root, limit=limit)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)
 
 
 def read_limited(descriptor: int, path: str, limit: int = LARGEST) -> bytes:

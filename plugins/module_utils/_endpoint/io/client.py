@@ -18,11 +18,11 @@ import os
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Iterator
 
 from ..._base.address import bracket
 from ..._base.errors import WormholeError
-from ..._base.io.opening import open_regular
+from ..._base.io.opening import opened_path, read_regular
 from ..model import EndpointSpec
 from ..observation import Api
 
@@ -49,16 +49,19 @@ def _root(spec: EndpointSpec) -> str:
     return f"/proc/{spec.container_pid}/root" if spec.contained else ""
 
 
-def _open(spec: EndpointSpec, path: str) -> int:
-    """Open a file of the client; see :func:`.opening.open_regular`.
+@contextlib.contextmanager
+def _opened(spec: EndpointSpec, path: str) -> Iterator[str]:
+    """A path by which OpenSSL opens a file of the client; see :func:`.opening.opened_path`.
 
     Raises:
         OSError: it does not exist, is not a regular file, or cannot be opened.
     """
-    try:
-        return open_regular(path, root=_root(spec), limit=_LARGEST_FILE)
-    except WormholeError as error:
-        raise OSError(error.problem) from error
+    with contextlib.ExitStack() as opened:
+        try:
+            found = opened.enter_context(opened_path(path, root=_root(spec), limit=_LARGEST_FILE))
+        except WormholeError as error:
+            raise OSError(error.problem) from error
+        yield found
 
 
 def read_presented(spec: EndpointSpec) -> bytes:
@@ -66,9 +69,10 @@ def read_presented(spec: EndpointSpec) -> bytes:
     if not spec.directory:
         return b""
     try:
-        with os.fdopen(_open(spec, os.path.join(spec.directory, "cert.pem")), "rb") as stream:
-            return stream.read(_LARGEST_FILE)
-    except OSError:
+        return read_regular(
+            os.path.join(spec.directory, "cert.pem"), root=_root(spec), limit=_LARGEST_FILE
+        )
+    except (OSError, WormholeError):
         return b""
 
 
@@ -82,15 +86,9 @@ def client_context(spec: EndpointSpec) -> tuple[ssl.SSLContext, str]:
     # Clients with Python 3.13 are this strict; others are less so.
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.hostname_checks_common_name = False
-    with contextlib.ExitStack() as opened:
-        context.load_verify_locations(cafile=_path(opened, _open(spec, spec.authority)))
+    with _opened(spec, spec.authority) as path:
+        context.load_verify_locations(cafile=path)
     return context, _load_identity(context, spec) if spec.directory else ""
-
-
-def _path(opened: contextlib.ExitStack, descriptor: int) -> str:
-    """A path by which OpenSSL opens an open file, until the stack is closed (proc(5))."""
-    opened.callback(os.close, descriptor)
-    return f"/proc/self/fd/{descriptor}"
 
 
 def _load_identity(context: ssl.SSLContext, spec: EndpointSpec) -> str:
@@ -100,7 +98,7 @@ def _load_identity(context: ssl.SSLContext, spec: EndpointSpec) -> str:
         found = []
         for path in paths:
             try:
-                found.append(_path(opened, _open(spec, path)))
+                found.append(opened.enter_context(_opened(spec, path)))
             except FileNotFoundError:
                 return f'{path} is missing; Docker\'s CLI then sends no certificate and prints "certificate required"'
             except OSError as error:

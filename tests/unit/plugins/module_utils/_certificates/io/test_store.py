@@ -440,6 +440,8 @@ def test_a_missing_parent_is_created_closed_before_the_key_waits_in_it(home):
     store.make_request(identity(home))
     assert (mode(home.parent), mode(home.parent.parent)) == (0o700, mode(home.parent.parent))
     assert mode(home.parent / ".agent.pending") == 0o700
+    # The diff is that of check mode, which creates nothing.
+    assert "parent directory" not in plan_for(identity(home)).after["agent"]
     assert converge(identity(home)) == ["missing"]
     assert mode(home.parent) == 0o700
 
