@@ -182,7 +182,9 @@ def test_a_power_cut_between_key_and_certificate_leaves_an_engine_that_starts(
     # An expired certificate is replaced together with its key.
     reissue(host, SERVER, controller_ca, begins=-2 * DAY, ends=-DAY / 24)
     before = keys(host)
-    host.write("/opt/between/python", '#!/bin/sh\nPYTHONPATH=/opt/between exec /usr/bin/python3 -B "$@"\n', 0o755)
+    host.write(
+        "/opt/between/python", '#!/bin/sh\nPYTHONPATH=/opt/between exec /usr/bin/python3 -B "$@"\n', 0o755
+    )
     host.write("/opt/between/sitecustomize.py", STOP_BETWEEN)
     inventory = tmp_path / "between.json"
     variables = {"ansible_python_interpreter": "/opt/between/python"}

@@ -40,6 +40,8 @@ WORMHOLES = [
     {**SOCKET, "name": "socket", "userns_mode": "host"},
     {**SOCKET, "name": "socket-named", "image": "wormhole-lab/nonroot:1", "userns_mode": "host"},
 ]
+
+
 def shown(host, name):
     """Return owner and mode of what an identity has beside its key."""
     paths = f"cd /etc/wormhole/identities/{name} && stat -c '%u %a' . ca.pem cert.pem"

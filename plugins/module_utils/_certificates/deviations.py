@@ -12,7 +12,14 @@ from typing import Iterator
 
 from .._base.plan import Reason
 from .facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, KEY_FILE, ONE_DAY, CertificateFacts, timestamp
-from .model import CertificateAction, CertificateState, InstallTrustBundle, SetAttributes, expected_entries, path_of
+from .model import (
+    CertificateAction,
+    CertificateState,
+    InstallTrustBundle,
+    SetAttributes,
+    expected_entries,
+    path_of,
+)
 from .spec import CertificateSpec
 from .trust import FORMER, ISSUING, RETIRED, SUCCESSOR, Authority
 

@@ -11,7 +11,16 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Union
 
-from .facts import BACKDATE, CA_FILE, CERTIFICATE_FILE, DIRECTORY, KEY_FILE, PARENT, CertificateFacts, KeyFacts
+from .facts import (
+    BACKDATE,
+    CA_FILE,
+    CERTIFICATE_FILE,
+    DIRECTORY,
+    KEY_FILE,
+    PARENT,
+    CertificateFacts,
+    KeyFacts,
+)
 from .spec import CertificateSpec
 from .trust import Anchor, Bundle, IssuedBy
 

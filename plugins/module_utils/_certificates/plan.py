@@ -78,7 +78,9 @@ def _plan_one(
         check_can_issue(spec, authority, now)
         _check_rotation(spec, state, now)
         issue = _issue(spec, state, {reason.code for reason in wrong}, authority)
-        above = [item for item in actions if isinstance(item, model.SetAttributes) and item.name == facts.PARENT]
+        above = [
+            item for item in actions if isinstance(item, model.SetAttributes) and item.name == facts.PARENT
+        ]
         return [*wrong, *reasons], [issue, *above]
     if state.leftovers:
         reasons.append(deviations.leftover(spec, state))

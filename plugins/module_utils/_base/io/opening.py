@@ -110,7 +110,8 @@ def read_limited(descriptor: int, path: str, limit: int = LARGEST) -> bytes:
     Raises:
         WormholeError: it has grown beyond the limit.
     """
-    chunks, left = [], limit + 1
+    chunks: list[bytes] = []
+    left = limit + 1
     while left > 0:
         chunk = os.read(descriptor, min(left, 1 << 20))
         if not chunk:
@@ -163,10 +164,9 @@ def _find(path: str, root: str, *, only_own: bool) -> int:
     try:
         while waiting:
             part = waiting.pop()
-            if part == "..":
+            if part == ".." and len(place) > 1:
                 # The parent in the path, as it was: a directory may be moved meanwhile.
-                if len(place) > 1:
-                    os.close(place.pop())
+                os.close(place.pop())
             if part in ("", ".", ".."):
                 continue
             name = os.open(part, _NAME_ONLY, dir_fd=place[-1])
@@ -193,5 +193,5 @@ def _find(path: str, root: str, *, only_own: bool) -> int:
 
 def _planted(path: str, part: str, uid: int) -> WormholeError:
     problem = f"{path} was not read: {part} in this path is a symbolic link of user {uid}, who could have it lead anywhere"
-    remedy = f"Replace the link by a file, or let root own it (chown -h root)"
+    remedy = "Replace the link by a file, or let root own it (chown -h root)"
     return WormholeError(path, problem=problem, remedy=remedy)

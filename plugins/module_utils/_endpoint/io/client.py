@@ -69,9 +69,7 @@ def read_presented(spec: EndpointSpec) -> bytes:
     if not spec.directory:
         return b""
     try:
-        return read_regular(
-            os.path.join(spec.directory, "cert.pem"), root=_root(spec), limit=_LARGEST_FILE
-        )
+        return read_regular(os.path.join(spec.directory, "cert.pem"), root=_root(spec), limit=_LARGEST_FILE)
     except (OSError, WormholeError):
         return b""
 
@@ -95,7 +93,7 @@ def _load_identity(context: ssl.SSLContext, spec: EndpointSpec) -> str:
     """Load the client's certificate and key; return the reason if that fails."""
     paths = certificate, key = [os.path.join(spec.directory, name) for name in ("cert.pem", "key.pem")]
     with contextlib.ExitStack() as opened:
-        found = []
+        found: list[str] = []
         for path in paths:
             try:
                 found.append(opened.enter_context(_opened(spec, path)))
@@ -105,13 +103,11 @@ def _load_identity(context: ssl.SSLContext, spec: EndpointSpec) -> str:
                 return f"{path}: {error_text(error)}"
         try:
             # Without a callback OpenSSL would ask at the terminal for an encrypted key's passphrase.
-            context.load_cert_chain(*found, password=lambda: "")
+            context.load_cert_chain(found[0], found[1], password=lambda: "")
         except ssl.SSLError as error:
             if error.reason == "KEY_VALUES_MISMATCH":
                 return f"{key} is not the key of {certificate}"
-            return (
-                f"{certificate} and {key} are no certificate with its key in PEM form, or the key is encrypted"
-            )
+            return f"{certificate} and {key} are no certificate with its key in PEM form, or the key is encrypted"
         except (OSError, ValueError) as error:
             return f"{certificate}: {error_text(error)}"
     return ""

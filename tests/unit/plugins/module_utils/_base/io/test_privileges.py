@@ -65,7 +65,8 @@ def as_process(pid, function, find_user=None):
 
 
 def status_of(pid):
-    text = open(f"/proc/{pid}/status", encoding="ascii").read()
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        text = status.read()
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 

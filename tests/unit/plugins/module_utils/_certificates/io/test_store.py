@@ -460,11 +460,14 @@ def test_an_open_parent_is_closed_with_and_without_a_new_certificate(home, issue
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-@pytest.mark.parametrize(("owner", "made_for_wormhole", "closed"), [
-    ("1234", False, False),
-    ("1234", True, True),
-    ("0", False, True),
-])
+@pytest.mark.parametrize(
+    ("owner", "made_for_wormhole", "closed"),
+    [
+        ("1234", False, False),
+        ("1234", True, True),
+        ("0", False, True),
+    ],
+)
 def test_the_parent_stays_open_for_identities_of_users_of_the_host(home, owner, made_for_wormhole, closed):
     other = client(home.parent / "theirs", name="theirs", owner=owner)
     converge(other)
