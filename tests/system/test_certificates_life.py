@@ -217,7 +217,7 @@ def test_a_renewal_does_not_interrupt_clients(release, fresh_host, playbook, con
 @pytest.mark.parametrize("release", RELEASES)
 def test_identities_of_earlier_versions_get_their_owners_without_interruption(release, fresh_host, playbook):
     host = fresh_host(release)
-    wormhole = {**WORMHOLE, "user": "4242"}
+    wormhole = {**WORMHOLE, "user": "4242", "tmpfs": ["/tmp:mode=1777"]}
     playbook("provision", host)
     playbook("launch", host, *launch_arguments(wormhole))
     before = engine(host)
