@@ -4,15 +4,14 @@
 
 """Read files with metadata; write them atomically, with owner and mode from the first byte on.
 
-Functions that read raise WormholeError if a path cannot be read, or is of another kind. Functions
-that write raise ApplyFailed if they cannot; an existing file is then unchanged.
+Functions that read raise WormholeError if a path cannot be read, is of another kind, or is larger
+than LARGEST. Functions that write raise ApplyFailed if they cannot; an existing file is then unchanged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import os
 import stat
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from typing import Iterator, Optional
 
 from ..errors import ApplyFailed, WormholeError
+from . import locks
 from .opening import open_regular, other_kind, read_limited
 
 
@@ -253,17 +253,17 @@ def sync_directory(path: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Holds an exclusive lock on a file during a block; waits for other holders (flock(2))."""
+def locked(path: str, patience: float = locks.PATIENCE) -> Iterator[None]:
+    """Holds an exclusive lock on a file during a block; waits for other holders.
+
+    Gives up after some seconds; the error then names the holder. See locks.take.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise failure("lock", path, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locks.locked(path, handle, patience=patience):
         yield
-    finally:
-        os.close(handle)
 
 
 def failure(verb: str, path: str, error: OSError, *, target: str = "") -> ApplyFailed:

@@ -137,8 +137,9 @@ def _check(path: str, info: os.stat_result, limit: int) -> None:
 
 
 def _too_large(path: str, limit: int) -> WormholeError:
-    problem = f"{path} is larger than {limit} bytes, and was not read"
-    return WormholeError(path, problem=problem, remedy="Check what has written it")
+    size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit} bytes"
+    problem = f"{path} is larger than {size}, and is not read"
+    return WormholeError(path, expected=f"at most {size}", found="a larger file", problem=problem)
 
 
 def _open_again(name: int) -> int:

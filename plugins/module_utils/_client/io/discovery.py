@@ -12,6 +12,7 @@ from typing import Callable, Iterator
 
 from ..._base.address import SocketAddress
 from ..._base.errors import VerificationFailed, WormholeError
+from ..._base.io.opening import LARGEST
 from ..._endpoint.io.reachability import read_container_hosts
 from ..._networks.io.namespaces import call_in_network_namespace, read_routes
 from ..._wiring.program import PROGRAM, WRAPPER
@@ -19,8 +20,6 @@ from ..._wiring.wire import Wiring
 from ..settings import SOURCES, find_candidates, parse_docker_host
 
 _TIMEOUT = 5.0
-_LARGEST = 1 << 22
-"""Bytes to read of what a process can change, such as its environment."""
 
 
 def find_wiring(
@@ -108,6 +107,6 @@ def _is_searching(pid: int) -> bool:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
-            return stream.read(_LARGEST)
+            return stream.read(LARGEST)
     except OSError:
         return b""

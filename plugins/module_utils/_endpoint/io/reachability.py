@@ -29,7 +29,7 @@ _READING = 5.0
 """Seconds to read a file of a container."""
 
 
-def observe_gateways(pid: int, timeout: float = 5.0) -> tuple[str, ...]:
+def observe_gateways(pid: int, timeout: float) -> tuple[str, ...]:
     """The default gateways of a process's network namespace, IPv4 first; timeout in seconds.
 
     Raises:

@@ -12,7 +12,7 @@ import ssl
 import tempfile
 from typing import Iterator
 
-from ..._base.errors import Refused, WormholeError
+from ..._base.errors import Refused, VerificationFailed, WormholeError
 from ..._base.io.commands import run
 from ..._base.io.opening import opened_path, read_regular
 from ..._certificates.io.decoding import read_certificate
@@ -43,7 +43,11 @@ def check_material(directory: str, addresses: list[str]) -> None:
         raise _unsuitable(
             directory, f"The server certificate in {directory} is not usable ({error})"
         ) from error
-    names = read_certificate(read_regular(f"{directory}/cert.pem")).subject_alternative_names
+    try:
+        names = read_certificate(read_regular(f"{directory}/cert.pem")).subject_alternative_names
+    except VerificationFailed as error:
+        error.put_in(f"{directory}/cert.pem")
+        raise
     missing = [address for address in addresses if f"IP:{address}" not in {str(name) for name in names}]
     if missing:
         expected, path = ", ".join(f"IP:{address}" for address in missing), f"{directory}/cert.pem"

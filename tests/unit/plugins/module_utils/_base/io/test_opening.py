@@ -121,7 +121,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     os.truncate(path, opening.LARGEST + 1)
     with monkeypatch.context() as patch:
         patch.setattr(os, "read", lambda *_arguments: pytest.fail("it was read"))
-        with pytest.raises(WormholeError, match="f is larger than 16777216 bytes, and was not read"):
+        with pytest.raises(WormholeError, match="f is larger than 16 MiB, and is not read"):
             files.read_file(str(path))
     path.write_bytes(b"12345")
     assert opening.read_regular(str(path), limit=5) == b"12345"
