@@ -46,7 +46,7 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
         return {**result, **({"warnings": [material.warning]} if material.warning else {})}
     passphrase = params["passphrase"]
     previous = load_previous(params, "")
-    spec = authority.parse_authority(place, params, replaces=bool(previous.issuing))
+    spec = authority.parse_authority(place, params, replaces="".join(a.pem for a in previous.issuing))
     result = execute(
         check_mode=check_mode,
         subject=spec.directory,

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
-from ..._base.errors import InvalidInput, VerificationFailed
+from ..._base.errors import InvalidInput, VerificationFailed, WormholeError
 from ..model import leaf_certificate
 from ..names import check_names
 from ..reissue import reissue_spec
@@ -21,10 +20,6 @@ from ..trust import ISSUING
 from . import decoding, issuing
 from .authority import Material
 
-try:
-    from cryptography.exceptions import UnsupportedAlgorithm
-except ImportError:
-    pass  # decoding reports it
 
 
 def sign_requests(
@@ -82,7 +77,8 @@ def sign_again(
     """
     check_requested(allowed.step, allowed.directories, requests)
     return {
-        directory: _sign_again(directory, pair, material, now, allowed) for directory, pair in requests.items()
+        directory: _sign_again(directory, pair, material, now, allowed)
+        for directory, pair in requests.items()
     }
 
 
@@ -91,11 +87,14 @@ def _sign_again(
 ) -> str:
     certificate, request = pair["certificate"], pair["request"]
     subject = f"certificate in {directory}"
-    with _reading(subject):
+    try:
         facts = decoding.read_certificate(certificate.encode())
         spec = reissue_spec(directory, facts)
         ours = decoding.find_issuer(certificate.encode(), material.trust)
         same_key = decoding.request_key(request) == facts.public_key_sha256
+    except WormholeError as error:
+        error.put_in(subject)
+        raise
     if spec is None or not ours or now > facts.not_after:
         raise VerificationFailed(
             subject,
@@ -135,12 +134,3 @@ def sign_certificate(
     issuer = decoding.load_certificate(issuer_pem)
     template = leaf_certificate(spec, decoding.facts_of(issuer), now)
     return issuing.sign_profile(template, public, issuer_key, issuer).decode()
-
-
-@contextlib.contextmanager
-def _reading(subject: str) -> Iterator[None]:
-    """Turn what the library raises for odd keys and signatures into an error of this collection."""
-    try:
-        yield
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise VerificationFailed(subject, problem=f"the {subject} cannot be used: {error}") from error
