@@ -13,7 +13,7 @@ from .._listener import model, removal
 from .._listener import spec as listener_spec
 from .._listener.io.change import ListenerHost
 from .._listener.outlook import compute_outlook
-from .._listener.parts import render_opening
+from .._listener.parts import render_opening, render_restriction
 from .._listener.plan import plan_listener
 from . import connection
 from .execute import execute
@@ -72,6 +72,11 @@ def _describe(
             f"insecure_plaintext_port: the engine is served without TLS on {', '.join(insecure)}; "
             "whoever reaches it is root on this host"
         )
+    if spec.present and spec.tls and spec.drops_neighbours and not state.firewall.restricts:
+        warnings.append(
+            "neighbours: other hosts with a route to the gateways can reach the listener, because the program nft "
+            "is not installed; install the package nftables, or set neighbours to accept"
+        )
     if lost:
         warnings.append(
             "live-restore: containers exited with an error during the restart and were started again: "
@@ -88,6 +93,7 @@ def _describe(
         "firewall": {
             "manager": state.firewall.manager,
             "openings": list(map(render_opening, outlook.openings)) if outlook else [],
+            "drops": render_restriction(outlook.restriction) if outlook else [],
         },
         "reloaded": any(isinstance(action, model.ReloadEngine) for action in plan.actions),
         "restarted": bool(restarts),
