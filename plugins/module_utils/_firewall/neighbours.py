@@ -123,7 +123,7 @@ def _render_command(restriction: Restriction) -> str:
         f"table {_FAMILY} {_TABLE} {{ chain {_CHAIN} {{",
         "    type filter hook input priority filter - 5; policy accept;",
         '    iifname "lo" accept;',
-        f'    {excluded}iifkind "bridge" accept;',
+        f'    {excluded}meta iifkind "bridge" accept;',
         *(
             f"    {_family(port.host)} daddr {port.host} tcp dport {port.port} drop;"
             for port in restriction.ports

@@ -94,7 +94,7 @@ def test_the_service_replaces_the_table_in_one_call_of_nft():
         "add table inet wormhole-docker; delete table inet wormhole-docker; "
         "table inet wormhole-docker { chain input { "
         "type filter hook input priority filter - 5; policy accept; "
-        'iifname "lo" accept; iifname != { "br0", "virbr0" } iifkind "bridge" accept; '
+        'iifname "lo" accept; iifname != { "br0", "virbr0" } meta iifkind "bridge" accept; '
         "ip daddr 172.17.0.1 tcp dport 2376 drop; ip6 daddr fd00::1 tcp dport 2376 drop; }; }"
     )
     assert commands["ExecReload"] == commands["ExecStart"]
