@@ -114,7 +114,9 @@ def required_restriction(
     """
     if not (spec.tls and spec.drops_neighbours):
         return None
-    addresses = [address for address in resolve_gateways(spec, topology) if address not in spec.host_addresses]
+    addresses = [
+        address for address in resolve_gateways(spec, topology) if address not in spec.host_addresses
+    ]
     ports = tuple(sorted(SocketAddress(address, spec.port) for address in addresses))
     return Restriction(ports, bridges) if ports else None
 

@@ -143,7 +143,9 @@ def diff_firewall(
     firewall = state.firewall
     present = [render_opening(opening) for opening in sorted(firewall.opened)]
     present += ["incomplete rules of ours"] if firewall.leftover else []
-    opened = {"firewall": (present, list(map(render_opening, openings)))} if firewall.manager or present else {}
+    opened = (
+        {"firewall": (present, list(map(render_opening, openings)))} if firewall.manager or present else {}
+    )
     dropped = render_restriction(firewall.restriction)
     dropped += ["incomplete rules of ours"] if firewall.unrestricted else []
     return {**opened, "drops": (dropped, render_restriction(restriction))}

@@ -68,7 +68,9 @@ def set_openings(
     if state.restriction != restriction or state.unrestricted:
         unit = firewall_neighbours.UNIT
         problem = f"{unit} has run, but the table of nftables that it loads is not the desired one"
-        raise ApplyFailed(unit, problem=problem, remedy=f"See journalctl -u {unit}, or set neighbours: accept")
+        raise ApplyFailed(
+            unit, problem=problem, remedy=f"See journalctl -u {unit}, or set neighbours: accept"
+        )
 
 
 def _set_restriction(observed: Observed, restriction: Optional[Restriction]) -> None:

@@ -11,11 +11,11 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.address import SocketAddress
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import Refused
-from ansible_collections.wormhole.docker.plugins.module_utils._listener import model as listener
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import (
     FirewallState,
     Restriction,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._listener import model as listener
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import spec as listener_spec
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.journal import Origin, OriginEntry
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
