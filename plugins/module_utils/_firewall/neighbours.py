@@ -14,14 +14,14 @@ the networks that are created later. They name the bridges that are none of the 
 their packets. The kernel does not know the kind of a hardware interface, and any rule about it does
 not match. Bridges are therefore accepted and all else is dropped, not the other way round.
 
-What does not hold (measured on Debian 12, 13 and 14):
+What does not hold (measured with systemd 252 and 262):
 
 - ``BindToDevice=docker0`` of the socket unit serves docker0 alone. Containers of other networks use
   its address, too. At boot, systemd binds the socket before the bridge exists, and fails.
-- ``IPAddressAllow=`` of the socket unit filters by source address. The subnets of networks that are
-  created later are unknown.
-- ``RestrictNetworkInterfaces=`` needs a systemd that is built with BPF programs, and finds an
-  interface by its number when the unit starts.
+- ``IPAddressAllow=`` of the socket unit filters by source address, and keeps neighbours out. The
+  subnets of networks that are created later are unknown; their containers cannot connect.
+- ``RestrictNetworkInterfaces=`` keeps neighbours out with systemd 262, and has no effect with Debian
+  12's systemd 252, which is built without BPF_FRAMEWORK. It resolves the names when the unit starts.
 
 Sources: nft(8); systemd.unit(5); Linux, net/netfilter/nft_meta.c (nft_meta_get_eval_kind).
 """
