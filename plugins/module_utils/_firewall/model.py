@@ -6,8 +6,8 @@
 
 A packet that a container sends to a gateway is input of the host. It has to pass every base chain
 of the hook *input*: an accept in one chain does not overrule a drop in another. An opening
-therefore is a rule at the head of each chain that drops. To support another firewall, begin with
-the steps in :mod:`_firewall.plan`.
+therefore is a rule at the head of each chain that drops. To support another firewall, follow the
+steps in :mod:`_firewall.plan`.
 
 A rule matches a packet, does not match it, or is undecidable. **An undecidable rule counts as no
 match, whether it accepts or drops.** An accept that is not understood must not be relied on. A drop
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, TypeVar, get_args
 
 from .._base.address import SocketAddress
 
@@ -32,11 +32,16 @@ COMMENT = "wormhole.docker"
 Verdict = Literal["accept", "drop", "continue", "return", "jump", "goto"]
 
 Manager = Literal["firewalld", "ufw", "nftables", "iptables"]
+MANAGERS: tuple[Manager, ...] = get_args(Manager)
+"""By rank: of several on one host, the first is reported."""
 FIREWALLD: Manager = "firewalld"
 """Also the name of firewalld's table in nftables."""
 
 Backend = Literal["nft", "iptables-nft", "iptables-legacy"]
 """The program that changes a chain."""
+
+Family = Literal["ip", "ip6"]
+"""The family of an address, as nft calls it."""
 
 _DEEPEST = 64
 """The limit of nested jumps; the kernel allows 16."""
@@ -59,8 +64,7 @@ class Opening:
     port: int
 
     @property
-    def family(self) -> str:
-        """``ip`` or ``ip6``, as nft calls it."""
+    def family(self) -> Family:
         return "ip6" if ":" in self.address else "ip"
 
 
@@ -82,7 +86,7 @@ class FirewallState:
     """The host's packet filter, as far as openings and the restriction are concerned.
 
     Attributes:
-        manager: what manages the rules, one of Manager; empty if nothing filters input.
+        manager: what manages the rules; empty if nothing filters input.
         needed: the desired openings that the host's own rules drop.
         opened: the openings that our rules make, in force and persistent.
         leftover: there are other traces of ours: an incomplete opening, a file without its rule, a
@@ -93,7 +97,7 @@ class FirewallState:
         restricts: whether this host has the program that restricts ports.
     """
 
-    manager: str = ""
+    manager: Literal[Manager, ""] = ""
     needed: tuple[Opening, ...] = ()
     opened: tuple[Opening, ...] = ()
     leftover: bool = False
@@ -109,7 +113,7 @@ class Hook:
 
     Attributes:
         backend: the program that changes it.
-        family: ``ip``, ``ip6`` or ``inet``.
+        family: ``ip``, ``ip6``, ``inet`` or another one of nftables.
         table, chain: their names.
     """
 

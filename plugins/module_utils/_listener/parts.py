@@ -142,12 +142,12 @@ def diff_firewall(
     where there is no firewall."""
     firewall = state.firewall
     present = [render_opening(opening) for opening in sorted(firewall.opened)]
-    present += ["incomplete rules of ours"] if firewall.leftover else []
+    present += ["incomplete rules of this collection"] if firewall.leftover else []
     opened = (
         {"firewall": (present, list(map(render_opening, openings)))} if firewall.manager or present else {}
     )
     dropped = render_restriction(firewall.restriction)
-    dropped += ["incomplete rules of ours"] if firewall.unrestricted else []
+    dropped += ["incomplete rules of this collection"] if firewall.unrestricted else []
     return {**opened, "drops": (dropped, render_restriction(restriction))}
 
 
@@ -162,7 +162,7 @@ def plan_firewall(
 def _restriction_reasons(state: ListenerState, restriction: Optional[Restriction]) -> list[Reason]:
     present = state.firewall.restriction
     if state.firewall.unrestricted:
-        text = "the rules of ours that keep neighbours from the listener are incomplete"
+        text = "the rules of this collection that keep neighbours from the listener are incomplete"
         return [Reason("neighbours_leftover", text, "firewall")]
     ports, desired = (set(found.ports) if found else set() for found in (present, restriction))
     reasons = [
@@ -170,7 +170,7 @@ def _restriction_reasons(state: ListenerState, restriction: Optional[Restriction
         for port in sorted(desired - ports)
     ]
     for port in sorted(ports - desired):
-        text = f"a rule of ours keeps other hosts from {port}, which is not required"
+        text = f"a rule of this collection keeps other hosts from {port}, which is not required"
         reasons.append(Reason("neighbours_kept_out", text, str(port)))
     if reasons or present is None or restriction is None:
         return reasons
@@ -178,7 +178,7 @@ def _restriction_reasons(state: ListenerState, restriction: Optional[Restriction
         text = f"the listener accepts packets from {bridge}, which is no bridge of the engine"
         reasons.append(Reason("neighbours_reach", text, bridge))
     for bridge in sorted(set(present.bridges) - set(restriction.bridges)):
-        text = f"a rule of ours keeps packets from {bridge} from the listener, which is not required"
+        text = f"a rule of this collection keeps packets from {bridge} from the listener, which is not required"
         reasons.append(Reason("neighbours_kept_out", text, bridge))
     return reasons
 
@@ -196,11 +196,13 @@ def _opening_reasons(state: ListenerState, openings: Collection[Opening]) -> lis
         text += " after a boot, because the engine can start before it answers" if drops == "may drop" else ""
         reasons.append(Reason("firewall_blocks", text, opening.interface))
     for opening in sorted(opened - desired):
-        rule = f"a rule of ours for connections from {render_opening(opening)}"
+        rule = f"a rule of this collection for connections from {render_opening(opening)}"
         text = f"{manager} has {rule}, which is not required"
         reasons.append(Reason("firewall_opened", text, opening.interface))
     if not reasons:
-        reasons.append(Reason("firewall_leftover", f"{manager} has incomplete rules of ours", "firewall"))
+        reasons.append(
+            Reason("firewall_leftover", f"{manager} has incomplete rules of this collection", "firewall")
+        )
     return reasons
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import fcntl
 import functools
 import os
 import pwd
@@ -17,10 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional
 
 from ..._base.errors import WormholeError
-from ..._base.io import files
+from ..._base.io import files, locks
 from ..._base.plan import Plan
 from .. import authority as ca
 from ..facts import DIRECTORY
+from ..scope import HOSTS_DIRECTORY
 from ..trust import Anchor, Authority, Trust
 from . import decoding, issuing
 
@@ -37,11 +37,13 @@ class Material:
         state: the observed authority.
         trust: its certificate and those of the others in a rotation, in PEM form.
         key: private key, as an object of the cryptography library; None if there is none.
+        warning: a fault of the key's file that does not prevent anything, as a sentence.
     """
 
     state: ca.AuthorityState
     trust: Trust = Trust()
     key: Any = None
+    warning: str = ""
 
     @property
     def issuer_pem(self) -> bytes:
@@ -62,6 +64,22 @@ def read_material(directory: str, passphrase: Optional[str]) -> Material:
             # Another process may have created the directory and its lock file in between.
             material = _read_locked(directory, passphrase)
         return material
+
+
+def read_trust(directory: str) -> Trust:
+    """Read the certificates of the authority in a directory, and not its key.
+
+    Raises:
+        WormholeError: a file cannot be read.
+    """
+    with naming_user(directory):
+        anchors: list[Anchor] = []
+        for name in (ca.CERTIFICATE_FILE, ca.NEXT_CERTIFICATE_FILE, ca.FORMER_CERTIFICATE_FILE, ca.RETIRED_FILE):
+            path = os.path.join(directory, name)
+            found = files.read_file(path)
+            with _naming(path):
+                anchors += decoding.read_bundle(found.content) if found else ()
+        return Trust(issuing=tuple(anchors[:1]), retired=tuple(anchors[1:]))
 
 
 def parse_material(
@@ -241,7 +259,8 @@ def _read(directory: str, passphrase: Optional[str]) -> Material:
         with _naming(os.path.join(directory, name)):
             anchors[name] = decoding.read_bundle(contents[name]) if name in contents else ()
     modes = {DIRECTORY: found.mode, **{name: file.mode for name, file in present.items() if file}}
-    others = (name for name in os.listdir(directory) if name not in ca.MODES and not name.startswith("."))
+    known = {*ca.MODES, HOSTS_DIRECTORY}
+    others = (name for name in os.listdir(directory) if name not in known and not name.startswith("."))
     public = decoding.key_facts(key) if key else None
     state = ca.AuthorityState(modes=modes, key=public, other_files=tuple(sorted(others)))
     return _assign_parts(state, key, anchors, has_next_key=ca.NEXT_KEY_FILE in contents)
@@ -281,15 +300,13 @@ def _assign_parts(
 
 def _read_locked(directory: str, passphrase: Optional[str]) -> Material:
     """Read under a shared lock if there is a lock file. Reading never creates one."""
+    path = os.path.join(directory, _LOCK_FILE)
     try:
-        handle = os.open(os.path.join(directory, _LOCK_FILE), os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return _read(directory, passphrase)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH)
+    with locks.locked(path, handle, shared=True):
         return _read(directory, passphrase)
-    finally:
-        os.close(handle)
 
 
 def _remove_temporaries(directory: str) -> None:

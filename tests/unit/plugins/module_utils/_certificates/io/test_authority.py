@@ -36,6 +36,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
     authority as authority_store,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import ensure_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -448,3 +449,17 @@ def test_a_user_without_a_home_directory_is_told_so(monkeypatch):
         with pytest.raises(InvalidInput) as caught:
             load_material(options, "")
         assert "where certificates are signed, the home directory is unknown" in str(caught.value)
+
+
+def test_an_authority_by_path_is_checked_with_the_mode_of_its_key(directory):
+    converge(directory)
+    by_path = {
+        "certificate_path": str(directory / "ca.pem"),
+        "private_key_path": str(directory / "ca.key"),
+        "directory": None,
+    }
+    assert "warnings" not in ensure_authority(by_path, check_mode=False)
+    (directory / "ca.key").chmod(0o644)
+    (text,) = ensure_authority(by_path, check_mode=False)["warnings"]
+    assert f"private key {directory}/ca.key has mode 0644" in text
+    assert "chmod 0600" in text
