@@ -50,6 +50,7 @@ def add_guest(host, bridge):
     )
 
 
+# Long because it is one life of a host: each step starts from what the previous one has left.
 @pytest.mark.parametrize("release", RELEASES)
 def test_neighbours_with_a_route_do_not_reach_the_listener(release, fresh_hosts, playbook):
     host, other = fresh_hosts(release, release)
