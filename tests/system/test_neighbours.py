@@ -86,6 +86,10 @@ def test_neighbours_with_a_route_do_not_reach_the_listener(release, fresh_hosts,
     host.reboot()
     assert_only_containers_reach(host, other, "ci", "later", "own")
     assert inside(host, "docker version --format '{{.Server.Os}}'").stdout.strip() == "linux"
+    # The next run adds the networks to the certificate, and changes no rule.
+    rules = host.run(TRACES).stdout
+    assert REACHED not in texts(playbook("provision", host))
+    assert host.run(TRACES).stdout == rules
     assert playbook("provision", host).changed == 0
 
     # A bridge of the administrator's is no bridge of the engine.
