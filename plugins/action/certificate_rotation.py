@@ -7,11 +7,15 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.checks import check_directory
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_again
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
+    Reissue,
+    sign_again,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.rotation import check_requested
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import ROTATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
@@ -26,7 +30,13 @@ class ActionModule(SigningAction):
         for directory in options["directories"]:
             check_directory("directories", directory)
 
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        # The host has found its certificates. Only where they are is the task's.
+        check_requested(options["step"], options["directories"], requests)
+        return requests
+
     def sign(
         self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
     ) -> dict[str, str]:
-        return sign_again(requests, material, now)
+        allowed = Reissue(options["step"], options["directories"], options["subject_alternative_names"])
+        return sign_again(requests, material, now, allowed)

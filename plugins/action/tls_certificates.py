@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
@@ -34,6 +34,9 @@ class ActionModule(SigningAction):
         )
         self.check(options)
         return self._run_module({name: options[name] for name in ("state", "directories")}, task_vars)
+
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        return {spec.name for spec in parse_certificates(options["certificates"]) if spec.present}
 
     def sign(
         self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime

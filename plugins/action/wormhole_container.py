@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
@@ -22,6 +22,10 @@ class ActionModule(WormholeAction):
 
     MODULE = "wormhole.docker.wormhole_container"
     ARGUMENTS = wormhole.WORMHOLE_ARGUMENTS
+
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        _spec, identity = self._parse(options)
+        return () if identity is None else (identity.name,)
 
     def sign(
         self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import datetime
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
@@ -21,6 +21,9 @@ class ActionModule(WormholeAction):
     MODULE = "wormhole.docker.wormhole_containers"
     ARGUMENTS = wormhole.LIST_ARGUMENTS
     INTERNAL = ("announced",)
+
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        return frozenset(self._identities(options))
 
     def sign(
         self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime

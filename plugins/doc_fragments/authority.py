@@ -50,10 +50,13 @@ options:
       the result to a second task as O(issued).
     type: dict
   issued:
-    description: Certificates that answer the C(requests) of an earlier task, as returned in
+    description: Certificates for the C(requests) of an earlier task, as returned in
       RV(wormhole.docker.certificate_signature#module:issued). They are verified before they are
       installed. Requires O(authority).
     type: dict
+requirements:
+  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
+    python3-cryptography)
 """
 
     # For modules that issue certificates whose previous ones another authority may have issued.
@@ -94,4 +97,6 @@ options:
     description: Certificates of further authorities to trust, in PEM form, while one authority
       replaces another. Not allowed with O(directory), which records them itself.
     type: str
+requirements:
+  - Python library cryptography 38 or newer (Debian package python3-cryptography)
 """

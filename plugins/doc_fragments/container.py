@@ -12,11 +12,12 @@ class ModuleDocFragment:
 options:
   # Rows of _container/process.py
   command:
-    description: Command to run. A string is split as in a shell. By default the image's.
+    description: Command to run. A string is split as in a shell. The default is the command of the
+      image.
     type: raw
   entrypoint:
-    description: Entrypoint to pass O(command) to. By default the image's. An entrypoint of one
-      empty string removes the image's.
+    description: Entrypoint to pass O(command) to. The default is the entrypoint of the image. An
+      entrypoint of one empty string removes the entrypoint of the image.
     type: list
     elements: str
   env:
@@ -41,7 +42,7 @@ options:
     type: list
     elements: str
   working_dir:
-    description: Absolute path of the working directory. By default the image's.
+    description: Absolute path of the working directory. The default is that of the image.
     type: str
   hostname:
     description: Host name of the container.
@@ -63,12 +64,13 @@ options:
     description: Whether to run an init process that forwards signals and reaps processes.
     type: bool
   stop_signal:
-    description: Signal that stops the container, such as V(SIGINT). By default the image's.
+    description: Signal that stops the container, such as V(SIGINT). The default is that of the
+      image.
     type: str
   stop_timeout:
     description:
       - Seconds to wait for the container to stop before it is killed; V(-1) waits without a limit.
-      - By default the timeout that the container was created with.
+      - The default is the timeout that the container was created with.
       - A new container is created with this timeout. Changing it does not recreate the container.
     type: int
   healthcheck:
@@ -118,7 +120,7 @@ options:
       be combined with O(state=stopped).
     type: bool
   log_driver:
-    description: Logging driver. By default the engine's.
+    description: Logging driver. The default is that of the engine.
     type: str
   log_options:
     description: Options of O(log_driver), which must be set too.
@@ -271,7 +273,7 @@ options:
     description:
       - Network mode. V(bridge), V(host), V(none), the name of a network, or C(container:NAME) for
         the network of another container, which requires O(transport=unix).
-      - By default the first of O(networks), otherwise V(bridge).
+      - The default is the first of O(networks), or V(bridge) without O(networks).
       - C(container:NAME) is resolved to the ID of that container, also in O(pid_mode) and
         O(ipc_mode). If the name later belongs to another container, the wormhole is recreated.
     type: str
@@ -331,8 +333,9 @@ options:
       - Memory limit, such as V(512m) or V(2G), in units of 1024; V(0) for no limit.
       - If O(memory_swap) is not set, the limit of memory and swap together is twice as high.
       - Changing it updates the container in place.
-      - Removing the limit recreates the container. The task fails if the host's kernel does not
-        support it, unless O(unsupported_limits=warn). The same applies to other limits.
+      - Removing the limit recreates the container.
+      - If the host's kernel does not support this or another limit, the task fails, unless
+        O(unsupported_limits=warn).
     type: str
   memory_reservation:
     description: Soft limit of memory. The kernel tries to reduce the container to this limit when
@@ -499,6 +502,6 @@ options:
     type: str
     choices: [host, private]
   runtime:
-    description: OCI runtime. By default the engine's.
+    description: OCI runtime. The default is that of the engine.
     type: str
 """

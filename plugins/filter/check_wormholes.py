@@ -11,8 +11,8 @@ version_added: 0.1.0
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
   - Checks the elements of C(wormholes_containers) as M(wormhole.docker.wormhole_container) checks
-    its options, on the controller. What only the host can tell, such as its networks, is not
-    checked.
+    its options, on the controller. Values that depend on the host, such as the names of its
+    networks, are not checked.
   - The role C(wormholes) uses this filter, so that a malformed list is rejected before the first
     host is changed.
 positional: omit

@@ -12,9 +12,9 @@ version_added: 0.1.0
 description:
   - Creates a certificate authority in O(directory) if there is none. An existing authority is never
     overwritten. The options for its name, key type and validity do not change it.
-  - Checks an existing authority and fails if it cannot issue certificates. Reasons are a missing
-    certificate, a key that is unreadable or belongs to another certificate, a certificate that has
-    expired or is not an authority's, and a chain that does not end in a root. If only the key is
+  - Checks an existing authority and fails if it cannot issue certificates. This is so if its
+    certificate is missing, has expired or is not that of an authority, if its key is unreadable or
+    belongs to another certificate, or if its chain does not end in a root. If only the key is
     missing, the module warns.
   - Also checks an authority of your own, such as a corporate intermediate. Put its key and its
     certificate with the chain into O(directory), or pass them by path or by content. The module
@@ -84,8 +84,11 @@ options:
     type: list
     elements: str
     default: []
-requirements:
-  - Python library cryptography 38 or newer (Debian package python3-cryptography)
+  previous_directory:
+    description: Directory of an authority that this one replaces. If it contains an authority,
+      O(rotation=trust) also creates a missing authority in O(directory). The module does not write
+      to it.
+    type: str
 notes:
   - Several processes can run this module for the same directory at once. They create only one
     authority, because they lock a file in the directory (flock). On a network file system, this
@@ -122,6 +125,18 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+authority:
+  description: Public part of the authority, for option C(authority) of other modules. It does not
+    hold the key.
+  type: dict
+  returned: success
+  sample:
+    issuing: "-----BEGIN CERTIFICATE-----\nMIIB..."
+    successor: ""
+    former: ""
+    retired: ""
+    obstacle: ""
+    clock: "2026-11-24T00:40:00+00:00"
 certificate:
   description: Certificate of the issuing authority and its chain, in PEM form.
   type: str
@@ -198,9 +213,8 @@ waiting:
   type: str
   returned: with O(directory)
 obstacle:
-  description: Reason why an existing authority cannot issue certificates. The only such reason is a
-    missing key. Empty if it can issue. Tasks fail for this reason only when they have to issue a
-    certificate.
+  description: What keeps an existing authority from issuing certificates, namely a missing key.
+    Empty if nothing does. Tasks fail for this reason only when they have to issue a certificate.
   type: str
   returned: with O(directory)
 reasons:
@@ -227,13 +241,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import (
-    CREATION_ARGUMENTS,
-    ensure_authority,
-)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
     authority_constraints,
+    previous_argument,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import (
+    CREATION_ARGUMENTS,
+    ensure_authority,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
@@ -243,7 +258,7 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(manage, {**authority_arguments(""), **CREATION_ARGUMENTS}, **authority_constraints(""))
+    run(manage, {**authority_arguments(""), **previous_argument(""), **CREATION_ARGUMENTS}, **authority_constraints(""))
 
 
 if __name__ == "__main__":

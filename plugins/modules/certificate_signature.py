@@ -16,7 +16,8 @@ description:
     C(certificate_authority_host), the roles of this collection run this module.
   - With O(certificates), the task determines what the signed certificates contain. Only the public
     key is taken from a request. Without O(certificates), the module reissues certificates of this
-    authority and of authorities that it has replaced.
+    authority and of authorities that it has replaced, as O(step) allows.
+  - In check mode, the module signs nothing.
   - The module changes nothing on the host where it runs.
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
@@ -33,13 +34,37 @@ options:
   passphrase:
     description: Passphrase of the authority's private key.
     type: str
+  previous_directory:
+    description: Directory of an authority that this one replaces. The certificates of that
+      authority are reissued. Set this option only during a rotation. The module does not write to
+      the directory.
+    type: str
   requests:
-    description: Requests to sign, as returned in C(requests) by one of these modules. If it is
-      empty, nothing is signed.
+    description: Requests to sign, as returned in C(requests) by M(wormhole.docker.tls_certificates)
+      or M(wormhole.docker.certificate_rotation). If it is empty, nothing is signed.
     type: dict
     default: {}
-requirements:
-  - Python library cryptography 38 or newer (Debian package python3-cryptography)
+  step:
+    description:
+      - Step of the rotation whose requests are signed, see M(wormhole.docker.certificate_rotation).
+        Required with O(requests) and without O(certificates).
+      - V(servers) and V(clients) only reissue certificates that another authority than the issuing
+        one has signed, and only for the key that they have. V(repair) reissues server certificates
+        for another key.
+    type: str
+    choices: [servers, clients, repair]
+  directories:
+    description: Absolute paths of directories. Certificates that are not in or below them are not
+      reissued. Set it to the same value as in the task that returned O(requests).
+    type: list
+    elements: str
+    default: [/etc/wormhole]
+  subject_alternative_names:
+    description: With O(step=repair), names that a certificate may have in addition to private and
+      loopback addresses, see M(wormhole.docker.certificate_rotation).
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.certificate_authority
@@ -93,7 +118,8 @@ authority:
     obstacle: ""
     clock: "2026-11-24T00:40:00+00:00"
 issued:
-  description: Signed certificates in PEM form, by the keys of O(requests).
+  description: Signed certificates in PEM form. The dictionary has the same keys as O(requests). It is empty in check
+    mode.
   type: dict
   returned: success
   sample:
@@ -101,18 +127,20 @@ issued:
 """
 
 import datetime
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import signing
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import authority_options
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import CERTIFICATE_OPTIONS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import collect
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import SIGNATURE_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
@@ -123,24 +151,51 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
     place, material = load_material(module.params, "")
     now = datetime.datetime.now(datetime.timezone.utc)
     authority = store.offer_authority(place, material, now, may_be_missing=module.check_mode)
-    issued: dict[str, str] = {}
-    if requests:
+
+    def sign() -> dict[str, str]:
+        if not requests:
+            return {}
         if authority.obstacle or material.key is None:
             obstacle = authority.obstacle or "its key is missing"
             raise Refused("authority", problem=f"the authority cannot sign: {obstacle}")
         if specs is None:
-            issued = signing.sign_again(requests, material, now)
-        else:
-            issued = signing.sign_requests(specs, requests, material, now)
+            return signing.sign_again(_parse_pairs(requests), material, now, _parse_allowed(module.params))
+        return signing.sign_requests(specs, _parse_requests(requests), material, now)
+
+    issued = collect(module.check_mode, sign)
     warnings = [material.warning] if material.warning else []
     return {"changed": False, "authority": pack_authority(authority), "issued": issued, "warnings": warnings}
+
+
+def _parse_allowed(params: Mapping[str, Any]) -> signing.Reissue:
+    if params["step"] is None:
+        problem = "step is required with requests and without certificates"
+        raise InvalidInput("step", problem=problem, remedy="Set it to the step of the rotation")
+    return signing.Reissue(params["step"], params["directories"], params["subject_alternative_names"])
+
+
+def _parse_pairs(requests: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    for name, pair in requests.items():
+        if not isinstance(pair, dict) or set(pair) != {"certificate", "request"}:
+            raise InvalidInput("requests", expected="certificate and request for each", found=repr(name))
+        _parse_requests(pair)
+    return requests
+
+
+def _parse_requests(requests: Mapping[str, Any]) -> Mapping[str, str]:
+    for name, request in requests.items():
+        if not isinstance(request, str) or not request.isascii():
+            raise InvalidInput("requests", expected="texts in PEM form", found=repr(name))
+    return requests
 
 
 def main() -> None:
     arguments = {
         **authority_options.authority_arguments(""),
+        **authority_options.previous_argument(""),
         "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE_OPTIONS},
         "requests": {"type": "dict", "default": {}},
+        **SIGNATURE_ARGUMENTS,
     }
     run(answer, arguments, **authority_options.authority_constraints(""))
 

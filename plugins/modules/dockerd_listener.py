@@ -18,7 +18,8 @@ description:
     they are.
   - Installs a guard, a drop-in of docker.service that runs before each start of dockerd. It closes
     the listener unless dockerd is going to require client certificates, so that the API is never
-    served in plaintext if somebody else rewrites C(daemon.json). The engine itself starts.
+    served in plaintext if another tool rewrites C(daemon.json). The engine itself starts in any
+    case.
   - Plans all changes first, then applies them as one transaction. If a step fails, or if the new
     listener does not pass its verification, files and service are restored. The error names the
     failure and says whether the previous state is restored. SIGTERM and a lost SSH connection count
@@ -36,17 +37,17 @@ options:
       - Whether the listener exists.
       - V(present) makes dockerd listen as the other options describe.
       - V(absent) removes the listener and restores the host. C(daemon.json) gets the content,
-        owner, mode and date that it had before this module first changed it. If others have changed
-        it since, their changes stay, and only the changes of this module are removed.
+        owner, mode and modification time that it had before this module first changed it. If others
+        have changed it since, their changes stay, and only the changes of this module are removed.
       - V(absent) fails while wormholes that use TLS are running.
       - V(recovered) undoes the change of an interrupted run if the engine does not answer, and does
         nothing otherwise. V(present) and V(absent) do this as well. Use V(recovered) first if
         tasks before V(present) or V(absent) need a running engine.
-      - V(planned) fails if V(present) would fail before it changes anything, and changes nothing
-        otherwise. Use it before tasks that only V(present) gives a purpose, such as issuing the
-        certificate. It does not require the certificate to exist. Except in check mode, it undoes
-        the change of an interrupted run like V(present). Unless it undoes one, it returns only
-        C(changed).
+      - V(planned) makes the checks that V(present) makes before its first change. It fails if one
+        of them fails, and changes nothing otherwise. Use it before tasks that are only useful if
+        V(present) succeeds, such as issuing the certificate. It does not require the certificate to
+        exist. Like V(present), it undoes the change of an interrupted run, except in check mode. If
+        there is none to undo, it returns only C(changed).
     type: str
     choices: [present, absent, planned, recovered]
     default: present
@@ -54,21 +55,21 @@ options:
     description:
       - How clients reach the engine.
       - V(tls) listens on O(addresses) by mutual TLS.
-      - V(unix) adds a unix socket C(docker.sock) in O(unix_directory), with the group and the mode of
-        Docker's default socket. Containers mount the B(directory). A container that mounts a socket
-        as a file loses the engine when the socket is created again.
+      - V(unix) adds a unix socket C(docker.sock) in O(unix_directory), with the group and the mode
+        of Docker's default socket. Containers mount the B(directory). A container that mounts a
+        socket as a file loses the engine when the socket is created again.
     type: list
     elements: str
     choices: [tls, unix]
     default: [tls]
   addresses:
     description:
-      - Addresses on which dockerd listens for containers of this host. Each is the gateway of a bridge
-        network, a loopback address, or V(gateways).
+      - Addresses on which dockerd listens for containers of this host. Each is the gateway of a
+        bridge network, a loopback address, or V(gateways).
       - The default is the IPv4 gateway of the default bridge (docker0). Containers on all bridge
         networks with a route to the host can reach it, so a new network requires no restart.
-      - V(gateways) stands for the gateways of all bridge networks with a route to the host, IPv4 and
-        IPv6. The next run after a network was added restarts the engine once. A removed network
+      - V(gateways) stands for the gateways of all bridge networks with a route to the host, IPv4
+        and IPv6. The next run after a network was added restarts the engine once. A removed network
         requires no restart.
       - If a restart changes the address of docker0, because C(bip) or C(default-address-pools) of
         C(daemon.json) have changed, the engine listens on the new address after that restart.
@@ -96,12 +97,12 @@ options:
     default: /run/wormhole
   insecure_plaintext_port:
     description:
-      - TCP port on which the engine is served without TLS, on O(addresses) only. B(Whoever reaches it
-        is root on this host.)
+      - TCP port on which the engine is served without TLS, on O(addresses) only. B(Whoever reaches
+        it is root on this host.)
       - Every run with this option warns. The next run without it closes the port.
-      - Each socket is bound to the interface of its bridge. Containers on other bridges and other hosts
-        cannot reach it. C(socat) forwards connections to Docker's default socket, and has to be
-        installed. The engine is not restarted.
+      - Each socket is bound to the interface of its bridge. Containers on other bridges and other
+        hosts cannot reach it. C(socat) forwards connections to Docker's default socket, and has to
+        be installed. The engine is not restarted.
     type: int
   existing_listeners:
     description:
@@ -110,29 +111,29 @@ options:
       - V(refuse) fails and names the configuration.
       - V(adopt) serves the same addresses by units of this module. It removes C(hosts) from
         C(daemon.json). It adds a drop-in that starts dockerd with the existing command line, but
-        with C(-H fd://) for all TCP listeners. The existing drop-in stays as it is. dockerd keeps its
-        own unix sockets, so that this also works on a host without docker.socket. Keys such as
-        C(tlscacert) that name other files are replaced in C(daemon.json). These files stay as they
-        are, and O(state=absent) restores the keys.
-      - V(adopt) fails unless this task covers all of the existing listeners. O(state=absent) restores
-        them.
+        with one C(-H fd://) instead of all TCP listeners. The existing drop-in stays as it is.
+        dockerd keeps its own unix sockets, so that this also works on a host without docker.socket.
+        Keys such as C(tlscacert) that name other files are replaced in C(daemon.json). These files
+        stay as they are, and O(state=absent) restores the keys.
+      - V(adopt) fails unless this task covers all of the existing listeners. O(state=absent)
+        restores them.
     type: str
     choices: [refuse, adopt]
     default: refuse
   live_restore:
     description:
       - Whether containers keep running while the engine restarts. Sets C(live-restore) in
-        C(daemon.json), which dockerd reads without a restart. It takes effect before a restart by the
-        same run.
+        C(daemon.json), which dockerd reads without a restart. It takes effect before the same run
+        restarts dockerd.
       - If not set, the current setting stays.
       - V(true) fails in Swarm mode, because dockerd does not start with C(live-restore) there.
     type: bool
   firewall:
     description:
       - Whether the host's firewall is opened for containers (nftables, iptables, ufw or firewalld).
-      - V(open) accepts connections from the bridges to O(addresses) and O(port) if the firewall drops
-        them, and nothing else. It uses the tool that manages the firewall. The openings survive a
-        reboot.
+      - V(open) accepts connections from the bridges to O(addresses) and O(port) if the firewall
+        drops them, and nothing else. It uses the tool that manages the firewall. The openings
+        survive a reboot.
       - V(ignore) opens nothing, and removes all openings of earlier runs.
     type: str
     choices: [open, ignore]
@@ -145,9 +146,9 @@ options:
     default: false
   running_containers:
     description:
-      - What to do if the engine has to be restarted and that would stop running containers.
-      - V(interrupt) restarts the engine. The containers run again afterwards, except for those that were
-        created with C(docker run --rm), which the engine removes when they stop.
+      - What to do if a required restart of the engine would stop running containers.
+      - V(interrupt) restarts the engine. The containers run again afterwards, except for those that
+        were created with C(docker run --rm), which the engine removes when they stop.
       - V(refuse) fails and changes nothing.
     type: str
     choices: [interrupt, refuse]
@@ -171,10 +172,11 @@ notes:
     sets C(--config-file), the module changes that file.
   - The host cannot connect to an IPv6 gateway while no container is attached to its network. The
     module then verifies another address on which the engine listens.
-  - Tested with Docker 20.10 and systemd 252, Docker 26.1 and systemd 257, and Docker 28.5 and systemd 262.
-  - Linux accepts packets for each of its addresses on every interface. Another machine on the network
-    can therefore route packets for a bridge's address to this host and reach the listener. Mutual TLS
-    keeps it out, and a firewall can, too.
+  - Tested with Docker 20.10 and systemd 252, Docker 26.1 and systemd 257, and Docker 28.5 and
+    systemd 262.
+  - Linux accepts packets for each of its addresses on every interface. Another machine on the
+    network can therefore route packets for a bridge's address to this host and reach the listener.
+    Mutual TLS keeps it out, and a firewall can, too.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.gateway_info
@@ -211,7 +213,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 reasons:
-  description: Why the run changed something, or would in check mode.
+  description: Reasons for the changes. In check mode, reasons for the changes that a run would
+    make.
   returned: success, unless O(state=planned)
   type: list
   elements: dict
@@ -294,8 +297,8 @@ interrupted:
   elements: str
   sample: ["jenkins"]
 removed:
-  description: Names of the containers that the restart removed, or would remove in check mode, because
-    they were created with C(docker run --rm). They do not run again.
+  description: Names of the containers that the restart removed, or would remove in check mode,
+    because they were created with C(docker run --rm). They do not run again.
   returned: success, unless O(state=recovered) or O(state=planned)
   type: list
   elements: str

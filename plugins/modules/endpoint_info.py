@@ -34,7 +34,8 @@ options:
       - IP address or name to connect to, without scheme and port.
       - With O(container), defaults to the address in the container's C(DOCKER_HOST), or to its
         default gateway if that is not set. If the container discovers its engine at each start,
-        defaults to the discovered address; while it is still searching, to the first candidate.
+        defaults to the discovered address, or to the first candidate while the search is not
+        finished.
       - With O(network), defaults to the network's gateway, preferably the IPv4 one, and to
         V(127.0.0.1) for the host's own network.
       - Required without O(container) and O(network).
@@ -74,8 +75,8 @@ options:
     type: str
   network:
     description:
-      - Name or full ID of a Docker network of the managed node to connect from, even if no container
-        is on it. Requires root and the program C(ip) (Debian package iproute2).
+      - Name or full ID of a Docker network of the managed node to connect from, even if no
+        container is on it. Requires root and the program C(ip) (Debian package iproute2).
       - Attaches a temporary network namespace to the network's bridge, with a free address of the
         network and the default route of its containers. The host's firewall treats the namespace as
         a container. The namespace is removed at the end, even if the task is killed.
@@ -90,8 +91,8 @@ options:
       - Whether to compare the names in the served certificate with those that
         M(wormhole.docker.gateway_info) returns for the Docker networks of the managed node.
       - By default, they are compared if the managed node itself connects to one of its own
-        addresses, and if the engine at O(docker_host) is the one that answers there. Otherwise layer
-        V(networks) states the reason.
+        addresses, and if the engine at O(docker_host) is the one that answers there. Otherwise
+        layer V(networks) states the reason.
       - With V(true), the module fails if they cannot be compared. With O(container) or O(network),
         V(true) is required to compare them.
     type: bool
@@ -100,7 +101,8 @@ options:
       - Absolute path of the directory with the server's installed C(cert.pem), to compare it with
         the served certificate.
       - Defaults to the C(tlscert) in C(/etc/docker/daemon.json), or in the file that
-        C(--config-file) of docker.service names, under the same conditions as O(networks) and unless O(docker_host) is another engine's socket.
+        C(--config-file) of docker.service names, under the same conditions as O(networks) and
+        unless O(docker_host) is another engine's socket.
       - If set, the module fails if that certificate does not exist, or if the address does not
         belong to the managed node.
     type: path
@@ -119,15 +121,15 @@ extends_documentation_fragment:
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
 notes:
-  - O(docker_host), O(timeout) and the Python library C(docker) are used only with O(container), with
-    O(network), and to compare the networks. Without the library, the networks are not
+  - O(docker_host), O(timeout) and the Python library C(docker) are used only with O(container),
+    with O(network), and to compare the networks. Without the library, the networks are not
     compared, and O(networks=true) fails.
   - The module assumes that the engine at O(docker_host) is the one at the address. It verifies this
     only with a client certificate that the endpoint accepts.
   - A renewal is due in the last third of a certificate's validity. The module does not know a
     different renewal window of M(wormhole.docker.tls_certificates).
-  - Each run opens up to four connections, one of them without a certificate. dockerd logs those that
-    it rejects.
+  - Each run opens up to four connections, one of them without a certificate. dockerd logs those
+    that it rejects.
 seealso:
   - module: wormhole.docker.gateway_info
   - module: wormhole.docker.dockerd_listener
@@ -208,7 +210,7 @@ ok:
   returned: success
   type: bool
 text:
-  description: The layers, one a line, and the remedies of the first failure and of all warnings.
+  description: The layers, one per line, and the remedies of the first failure and of all warnings.
   returned: success
   type: str
   sample: |-
@@ -289,7 +291,8 @@ tls_version:
   type: str
   sample: TLSv1.3
 matched_name:
-  description: The subject alternative name of the server's certificate that matches; empty if none does.
+  description: The subject alternative name of the server's certificate that matches; empty if none
+    does.
   returned: success
   type: str
   sample: IP:172.17.0.1
@@ -327,7 +330,8 @@ certificate:
       type: str
       sample: "2027-11-23T21:00:00Z"
     days_left:
-      description: Whole days until the end, by the managed node's clock; negative once it has passed.
+      description: Whole days until the end, by the managed node's clock; negative once it has
+        passed.
       type: int
     renewal_time:
       description: Start of the last third of the validity, when a renewal is due, ISO 8601 in UTC.
@@ -376,7 +380,8 @@ server_time:
   type: str
   sample: "2026-11-23T21:00:00Z"
 clock_difference:
-  description: Seconds by which the server's clock is ahead of the managed node's; null if it is not known.
+  description: Seconds by which the server's clock is ahead of the managed node's; null if it is not
+    known.
   returned: success
   type: int
 missing_names:
@@ -395,9 +400,9 @@ missing_names:
       type: str
       sample: gateway of network ci
     urgent:
-      description: Whether containers may need the name now. This is so if
-        RV(wormhole.docker.gateway_info#module:subject_alternative_names) marks it as urgent, or if
-        something listens on that address. Only urgent names cause a failure.
+      description: Whether containers may need the name now, because
+        RV(wormhole.docker.gateway_info#module:subject_alternative_names) marks it as urgent or
+        because something listens on that address. Only urgent names cause a failure.
       type: bool
 installed_certificate:
   description:
@@ -406,8 +411,8 @@ installed_certificate:
   type: dict
   contains: *certificate
 loaded:
-  description: Whether the engine serves the installed certificate; null if either certificate is not
-    known.
+  description: Whether the engine serves the installed certificate; null if either certificate is
+    not known.
   returned: success
   type: bool
 """
@@ -486,7 +491,10 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
             module.warn(f"{spec.text}, layer {layer.name}: {layer.text}. {layer.remedy}")
     if failure and module.params["require"]:
         raise VerificationFailed(
-            f"{spec.text}, layer {failure.name}", found=failure.text, remedy=failure.remedy
+            f"{spec.text}, layer {failure.name}",
+            found=failure.text,
+            problem=f"{spec.text}, layer {failure.name}: {failure.text}",
+            remedy=failure.remedy,
         )
     return {
         "changed": False,

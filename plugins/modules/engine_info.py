@@ -13,8 +13,8 @@ author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
   - Detects a Docker engine, no matter how it was installed, and the Python libraries C(docker) and
     C(cryptography), and returns the packages that provide the missing ones.
-  - Detects engines that C(docker.service) does not run, and everything else that keeps the role
-    P(wormhole.docker.engine#role) from preparing the host. If packages are missing on Debian,
+  - Detects engines that were not started by C(docker.service), and everything else that keeps the
+    role P(wormhole.docker.engine#role) from preparing the host. If packages are missing on Debian,
     simulates their installation.
   - Requires none of the libraries itself, and starts nothing. The role
     P(wormhole.docker.engine#role) uses this module.
@@ -68,19 +68,20 @@ missing_packages:
   sample: ["python3-docker"]
 obstacles:
   description: >-
-    What keeps the role P(wormhole.docker.engine#role) from preparing the host: an engine that it
-    would push aside, a Python interpreter that packages do not serve, or an installation that
-    would remove or downgrade packages. Each says what to do.
+    What keeps the role P(wormhole.docker.engine#role) from preparing the host: another engine,
+    whose containers would disappear from C(docker ps), a Python interpreter that cannot import
+    libraries from the distribution's packages, or an installation that would remove or downgrade
+    packages. Each text says what to do.
   returned: success
   type: list
   elements: str
   sample: []
 other_engines:
   description:
-    - The engines that run on this host and that C(docker.service) does not run. Engines in
-      containers are left out.
-    - An engine in this list is no obstacle in itself. That of a user (rootless) may run beside
-      that of C(docker.service), for example.
+    - The engines of this host that were not started by C(docker.service). Engines in containers are
+      omitted.
+    - An engine in this list is not always an obstacle. For example, a rootless engine may run next
+      to that of C(docker.service).
   returned: success
   type: list
   elements: dict

@@ -31,8 +31,8 @@ description:
   - Files that this collection did not create are never replaced or removed. A valid certificate
     that the authority of the task has issued is adopted. If the directory holds other files, the
     task fails before anything is changed.
-  - Certificates of another authority that still works are not replaced, unless O(ca_replace) is
-    set. The task fails before anything is changed.
+  - Valid certificates of another authority are not replaced, unless O(ca_replace) is set. The task
+    fails before anything is changed.
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
   - wormhole.docker.attributes
@@ -61,9 +61,6 @@ options:
     type: list
     elements: str
     default: []
-requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
-    python3-cryptography)
 notes:
   - Certificates that root creates are recorded on the host in
     C(/var/lib/wormhole/certificates.json), as paths and digests. The file is removed with the last
@@ -74,7 +71,7 @@ notes:
     mode of directories that existed before.
   - Check mode signs nothing and generates no key. If the authority does not exist yet, check mode
     assumes that an earlier task creates it.
-  - A task that is interrupted between its two round trips leaves a key in C(.NAME.pending) beside
+  - A task that is interrupted between its two round trips leaves a key in C(.NAME.pending) next to
     the directory, readable only for root. The next run removes it.
   - The task fails if it has to issue a certificate while the clocks of host and controller differ
     by more than 30 minutes.
@@ -190,11 +187,11 @@ reasons:
         - V(missing), V(unreadable), V(key_mismatch), V(wrong_issuer), V(wrong_common_name),
           V(san_missing), V(san_surplus), V(wrong_key_type), V(wrong_key_usage), V(not_yet_valid),
           V(expires_soon) and V(expired) require a new certificate.
-        - V(authority_replaced) says that these were certificates of another authority that still
-          works, see O(ca_replace).
+        - V(authority_replaced) says that the replaced certificates were of another authority and
+          still valid, see O(ca_replace).
         - V(trust_bundle_outdated), V(owner_drift), V(mode_drift), V(leftover) and V(not_recorded)
-          do not.
-        - V(not_wanted) stands for a certificate or a directory that is removed.
+          require no new certificate.
+        - V(not_wanted) says that a certificate or a directory is removed.
       type: str
     text:
       description: The reason as a sentence.

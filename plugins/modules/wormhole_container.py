@@ -16,8 +16,9 @@ description:
   - With O(transport=tls), the container connects to the engine by mutual TLS at the gateway of its
     network, with an identity of its own. With O(transport=unix), the engine's socket is mounted.
   - The identity is a client certificate. It is issued, renewed and removed with the container. Its
-    private key is created on the host and stays there; only the user of the container's main
-    process can read it, or O(identity_owner). A renewal does not restart the container.
+    private key is generated on the host and stays there. Only the user of the container's main
+    process can read it, or O(identity_owner) if that is set. A renewal does not restart the
+    container.
   - The module sets everything that a Docker client in the container needs. This includes the
     variables E(DOCKER_HOST), E(DOCKER_CERT_PATH), E(DOCKER_TLS_VERIFY) and E(DOCKER_CONTEXT), the
     mount of the identity or the socket, the group of the socket, and the host name
@@ -30,11 +31,12 @@ description:
   - Options have the names and meanings of M(community.docker.docker_container). Only options that
     are set are compared with an existing container, so values from the image or the engine are
     never differences.
-  - Changing a container option recreates the container, unless the description of the option says
-    otherwise. The reasons and the diff name each option. The new container is created as
-    C(NAME.wormhole-next) first. The previous container is then stopped, and kept as
+  - Changing an option of the container recreates the container, unless the description of the
+    option says otherwise. The reasons and the diff name each option. The new container is created
+    as C(NAME.wormhole-next) first. The previous container is then stopped, and kept as
     C(NAME.wormhole-former) until the new one is started and verified. If that fails, the previous
-    container is restored. Volumes are kept, except the anonymous volumes of a new container that failed.
+    container is restored. Volumes are kept, except the anonymous volumes of a new container that
+    failed.
   - A task takes one round trip to the host, or two if it issues a certificate.
 options:
   name:
@@ -111,8 +113,10 @@ options:
     description:
       - Absolute path of the authority's directory B(on the controller). C(~) is the home directory
         of the user who runs Ansible. See M(wormhole.docker.certificate_authority).
-      - By default C(~/.wormhole/ca), as in role P(wormhole.docker.certificate_authority#role),
-        unless O(ca_certificate_path), O(ca_certificate_content) or O(authority) is set.
+      - By default, the authority of this host in role
+        P(wormhole.docker.certificate_authority#role), by the variables
+        C(certificate_authority_directory) and C(certificate_authority_scope), unless
+        O(ca_certificate_path), O(ca_certificate_content) or O(authority) is set.
       - An authority is only read with O(transport=tls) and O(identity_managed=true), and not for
         O(state=absent).
     type: str
@@ -171,8 +175,8 @@ options:
       - A new or changed container is verified before it is paused. A paused container is verified
         like others, because the verification runs no program in the container.
       - By default, a paused container stays paused until it is restarted or recreated.
-      - V(true) cannot be combined with O(state=healthy) or O(detach=false). The healthcheck of a
-        paused container does not run.
+      - V(true) cannot be combined with O(state=healthy), because the healthcheck of a paused
+        container does not run, or with O(detach=false).
     type: bool
   image_name_mismatch:
     description: Whether to recreate a container that was created from the same image by another
@@ -198,9 +202,9 @@ options:
         board without the memory controller.
       - V(fail) fails before anything is changed.
       - V(warn) creates the container without these limits, and warns on every run. Once the kernel
-        supports them, the next run sets them. The support is that of C(docker info). Limits that the
-        engine discards although it does not report that beforehand fail with V(warn), too, such as
-        O(blkio_weight) on some hosts with cgroup v1.
+        supports them, the next run sets them. The module learns from C(docker info) which limits
+        the kernel supports. If the engine discards another limit, such as O(blkio_weight) on some
+        hosts with cgroup v1, the task fails also with V(warn).
     type: str
     choices: [fail, warn]
     default: fail
@@ -211,8 +215,8 @@ options:
     choices: [compatibility, correct]
     default: correct
   container_default_behavior:
-    description: Default of options that are not set. They have none, so V(compatibility) is
-      rejected.
+    description: Which defaults apply to options that are not set. There are none, so
+      V(compatibility) is rejected.
     type: str
     choices: [compatibility, no_defaults]
     default: no_defaults
@@ -256,7 +260,8 @@ options:
         options that are set are compared. Settings for the access to the engine are always
         compared.
       - V(strict) requires the same value. Sets and dictionaries, such as O(labels) or O(volumes),
-        can additionally contain values from the image and from the access to the engine.
+        can additionally contain values of the image and values that the module sets for the access
+        to the engine.
       - V(allow_more_present) requires all values that are set, and is the default for sets and
         dictionaries.
       - V(ignore) does not compare the option.

@@ -79,8 +79,8 @@ wormholes:
       description: Common name of the client certificate. Empty without TLS.
       type: str
     put_aside:
-      description: Whether the container belongs to an interrupted run of
-        M(wormhole.docker.wormhole_container), and there is none with the name of the wormhole. The
+      description: Whether the container was left by an interrupted run of
+        M(wormhole.docker.wormhole_container), and no container has the name of the wormhole. The
         next run for this wormhole completes or undoes the replacement.
       type: bool
     managed:

@@ -11,39 +11,36 @@ short_description: Run containers with access to their Docker engine
 version_added: 0.1.0
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
-  - Does for a list what M(wormhole.docker.wormhole_container) does for one container, in the same
+  - Runs a list of containers as M(wormhole.docker.wormhole_container) runs one, with the same
     number of round trips.
-  - The whole list is checked first. A malformed option, a name or an identity that is listed twice
-    in different ways, or a port of the host that two containers publish fails the task before
-    anything is changed.
-  - All containers are then observed, with one list of containers for each engine, and planned.
-    Several are changed and verified at the same time. A container that refers to another one of
-    the list, or shares its identity, is changed after the others, in the order of the list.
-  - A container that fails does not keep the others from being changed. The task then fails, and
-    names each one that failed.
+  - The whole list is checked first. The task fails before anything is changed if an option is
+    malformed, if a name is listed twice, if two containers share an identity but have different
+    options for it, or if two containers publish the same port of the host.
+  - Then, all containers are inspected and planned. Several are changed and verified at the same
+    time. A container that refers to another one of the list, or shares its identity, is changed
+    after the others, in the order of the list.
+  - If a container fails, the others are changed nevertheless. The task then fails, and names each
+    container that failed.
   - A task takes one round trip to the host, or two if it issues certificates or pulls images. The
-    images are named before the pull begins.
+    task prints the names of these images before the pull begins.
 options:
   wormholes:
     description:
       - Containers, each with the options of M(wormhole.docker.wormhole_container), except those
-        that name the authority. One that does not set C(docker_host) or C(timeout) has
-        O(docker_host) and O(timeout) of the task.
+        that name the authority. A container without C(docker_host) or C(timeout) has O(docker_host)
+        or O(timeout) of the task.
     type: list
     elements: dict
     required: true
-  discover_program:
-    description: Internal. The action plugin sets it to the text of the program for containers with
-      C(discover=runtime).
-    type: str
   announced:
-    description: Internal. The action plugin sets it once it has named the images to pull.
+    description: Internal. The action plugin sets it after it has printed the names of the images to
+      pull.
     type: bool
 extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
   - wormhole.docker.docker
-  - wormhole.docker.unlisted
+  - wormhole.docker.wormholes
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_container
@@ -79,9 +76,9 @@ reasons:
       subject: agent-1
       text: "image: expected registry.example.com/ci/agent:7, found registry.example.com/ci/agent:6"
 wormholes:
-  description: The result of each container, in the order of O(wormholes), after those that
-    O(unlisted) removes. The further keys are the
-    return values of M(wormhole.docker.wormhole_container).
+  description: The result of each container. The containers that O(unlisted) removes come first,
+    then those in O(wormholes), in this order. The further keys are the return values of
+    M(wormhole.docker.wormhole_container).
   returned: unless RV(requests) are returned
   type: list
   elements: dict

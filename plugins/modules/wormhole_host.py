@@ -16,17 +16,17 @@ description:
     M(wormhole.docker.certificate_authority), M(wormhole.docker.tls_certificates),
     M(wormhole.docker.dockerd_listener) and M(wormhole.docker.wormhole_containers) do one after the
     other. The role P(wormhole.docker.host#role) uses it.
-  - Everything but the wormholes is checked before the first change, apart from missing packages,
-    which the checks need. A change that is rejected leaves the host and the authority as they were.
-    Of the wormholes, the options are checked before; one that fails does not keep the rest of the
-    host from being set up.
+  - Missing packages are installed first, because the checks need them. Before any other change, the
+    task checks the engine, the authority, the certificates, the listener and the options of the
+    wormholes. If it rejects one of them, the host and the authority stay as they are. If one
+    wormhole fails later, the rest of the host is set up nevertheless.
   - If a task fails after it has changed something, the message names the parts that were changed,
-    and RV(sections) has them.
+    and RV(sections) contains their results.
   - A task takes one round trip to the host if nothing changes, two if it issues certificates or
-    pulls images, and one more if it installs packages. Packages and images are named before that
-    begins.
-  - If the engine is installed and does not run, the task changes nothing more, and
-    RV(engine_stopped) is returned. The role P(wormhole.docker.engine#role) repairs and starts it.
+    pulls images, and one more if it installs packages. The task prints the names of packages and
+    images before it installs or pulls them.
+  - If the engine is installed but does not run, the task changes nothing else and returns
+    RV(engine_stopped). The role P(wormhole.docker.engine#role) repairs and starts it.
 options:
   engine_install:
     description: Whether to install the Docker engine and the Python libraries that are missing. If
@@ -38,7 +38,9 @@ options:
       - Options of M(wormhole.docker.dockerd_listener) for the listener, except C(state),
         C(material_changed) and C(wormholes_removed).
       - C(subject_alternative_names) adds names to the server's certificate, in addition to the
-        gateways and C(host_addresses). C(key_type) is the type of its key.
+        gateways and C(host_addresses). C(key_type) is the type of its key. The task fails if a
+        gateway is neither private nor named by C(subject_alternative_names), C(addresses) or
+        C(host_addresses).
     type: dict
     default: {}
   wormholes:
@@ -51,17 +53,14 @@ options:
       O(ca_directory) that does not exist yet. It is created on the controller, after the host has
       been checked.
     type: dict
-  discover_program:
-    description: Internal. The action plugin sets it to the text of the program for containers with
-      C(discover=runtime).
-    type: str
   identities:
     description: Internal. The action plugin sets it to the identities of the wormholes.
     type: list
     elements: dict
     default: []
   announced:
-    description: Internal. The action plugin names what it has announced.
+    description: Internal. The action plugin sets it to C(packages) and C(pulls) after it has
+      printed their names.
     type: list
     elements: str
     default: []
@@ -69,7 +68,7 @@ extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
   - wormhole.docker.docker
-  - wormhole.docker.unlisted
+  - wormhole.docker.wormholes
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_containers
@@ -107,30 +106,31 @@ sections:
   elements: dict
   contains:
     section:
-      description: Name of the part, one of C(engine), C(authority), C(certificates), C(listener) and
-        C(wormholes). A part that was not necessary is missing. The section C(engine) is always
-        there, as the return values of M(wormhole.docker.engine_info).
+      description: Name of the part, one of C(engine), C(authority), C(certificates), C(listener)
+        and C(wormholes). Parts that were not necessary are omitted. The section C(engine) is always
+        present. It contains the return values of M(wormhole.docker.engine_info).
       type: str
       sample: listener
     changed:
       description: Whether the part was changed.
       type: bool
 engine_stopped:
-  description: Whether the engine is installed and does not run. Nothing but the section C(engine)
-    was done then.
+  description: Whether the engine is installed but does not run. In this case, only the section
+    C(engine) is present.
   returned: if the engine does not run
   type: bool
 requests:
   description: Certificate signing requests in PEM form, by their names. The private keys stay on
-    the host. The result then only contains C(changed) and RV(certificates).
+    the host. The result then also contains RV(certificates). The other keys describe only what the
+    task has already changed, namely missing packages that it has installed.
   returned: with O(authority), if a certificate has to be issued and O(issued) is not set
   type: dict
   sample:
     dockerd: "-----BEGIN CERTIFICATE REQUEST-----\nMIHuMIGV..."
 certificates:
   description: Certificates to sign for RV(requests), in the form of
-    O(wormhole.docker.certificate_signature#module:certificates). All but the names of the gateways
-    is derived from the task on the controller, not from the host's answer.
+    O(wormhole.docker.certificate_signature#module:certificates). Except for the names of the
+    gateways, they are derived from the task on the controller, not from the host's answer.
   returned: with RV(requests)
   type: list
   elements: dict

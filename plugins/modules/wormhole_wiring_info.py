@@ -177,6 +177,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._wiring import ren
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring import spec as wiring_spec
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.io import state
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.options import ARGUMENTS, parse_wiring
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.warnings import plaintext_warnings
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.wire import Wiring, wire
 
 
@@ -218,9 +219,7 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
         "ready": not obstacle,
         "obstacle": obstacle,
         "remedy": remedy,
-        "warnings": wiring_spec.plaintext_warnings(spec)
-        + warnings
-        + ([f"{obstacle}. {remedy}"] if obstacle else []),
+        "warnings": plaintext_warnings(spec) + warnings + ([f"{obstacle}. {remedy}"] if obstacle else []),
         "transport": spec.transport,
         "address": wiring.address,
         "port": wiring.port,

@@ -7,12 +7,15 @@
 The module on the host decides what to issue. If it issues nothing, the task needs one round trip,
 otherwise two. If the task sets option ``authority``, the key is elsewhere, and the task returns the
 requests instead of signing them.
+
+Only the task determines what is signed: of a host's answer, only requests for certificates that the
+task issues are read.
 """
 
 from __future__ import annotations
 
 import datetime
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, Collection, Optional
 
 from ansible.plugins.action import ActionBase
 
@@ -20,7 +23,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import collect
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+from ansible_collections.wormhole.docker.plugins.plugin_utils import answers, reading
 
 
 class SigningAction(ActionBase):
@@ -49,6 +54,17 @@ class SigningAction(ActionBase):
         """Sign the host's requests."""
         raise NotImplementedError
 
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        """Return the names of the certificates that the task issues.
+
+        Args:
+            requests: what the host requests, if the task lists no certificates.
+
+        Raises:
+            VerificationFailed: the task issues none of them.
+        """
+        raise NotImplementedError
+
     def check(self, options: dict[str, Any]) -> None:
         """Check the options before anything is read or sent.
 
@@ -58,8 +74,10 @@ class SigningAction(ActionBase):
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
         try:
-            result.update(self._manage(task_vars or {}))
+            answers.check_facts(variables, str(variables.get("inventory_hostname", "")))
+            result.update(self._manage(variables))
         except WormholeError as error:
             result.update(failed=True, msg=str(error), error=error.as_dict())
         warnings = [self._warning, *result.get("warnings", ())] if self._warning else ()
@@ -89,7 +107,9 @@ class SigningAction(ActionBase):
         arguments = self.host_arguments(options)
         if options["authority"] is not None:
             given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
-            return self._run_module({**arguments, **given}, task_vars)
+            answer = self._run_module({**arguments, **given}, task_vars)
+            requests = self._take_requests(options, answer, task_vars, asked=options["issued"] is not None)
+            return {**answer, **({certificates.REQUESTS: requests} if requests else {})}
         if options["issued"] is not None:
             raise InvalidInput(
                 "issued", problem="issued is allowed only with authority", remedy="Remove the option issued"
@@ -100,16 +120,51 @@ class SigningAction(ActionBase):
         authority = store.offer_authority(place, material, now, may_be_missing=bool(self._task.check_mode))
         arguments["authority"] = pack_authority(authority)
         answer = self._run_module(arguments, task_vars)
-        requests = answer.pop(certificates.REQUESTS, None)
+        requests = self._take_requests(options, answer, task_vars)
         if not requests:
             return answer
-        issued = self.sign(options, requests, material, now)
-        return self._run_module({**arguments, "issued": issued}, task_vars)
+        with reading.naming(self, task_vars):
+            issued = self.sign(options, requests, material, now)
+        answer = self._run_module({**arguments, "issued": issued}, task_vars)
+        self._take_requests(options, answer, task_vars, asked=True)
+        return answer
+
+    def check_requests(
+        self, requests: dict[str, Any], known: Collection[str], task_vars: dict[str, Any]
+    ) -> None:
+        """Check which certificates the host requests.
+
+        Args:
+            known: names of the certificates that the task issues, which are none in check mode.
+
+        Raises:
+            VerificationFailed: it requests others.
+        """
+        issued = collect(bool(self._task.check_mode), lambda: dict.fromkeys(known))
+        answers.check_requests(self.MODULE, requests, reading.host_of(self, task_vars), issued)
+
+    def _take_requests(
+        self, options: dict[str, Any], answer: dict[str, Any], task_vars: dict[str, Any], *, asked: bool = False
+    ) -> dict[str, Any]:
+        """Remove the requests from an answer, and return them once they are checked.
+
+        Args:
+            asked: whether the host has requested certificates before. It does so once, and any
+                further requests are dropped.
+        """
+        requests: dict[str, Any] = answer.pop(certificates.REQUESTS, None) or {}
+        if not requests or asked:
+            return {}
+        with reading.naming(self, task_vars):
+            known = self.find_names(options, requests)
+        self.check_requests(requests, known, task_vars)
+        return requests
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
             module_name=self.MODULE, module_args=arguments, task_vars=task_vars
         )
+        answer = reading.read(self, self.MODULE, answer, task_vars)
         for name in certificates.HOST_ARGUMENTS:
             answer.get("invocation", {}).get("module_args", {}).pop(name, None)
         return answer

@@ -15,16 +15,21 @@ from typing import Any, ClassVar, Mapping, Optional, Sequence
 from ansible.utils.display import Display
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates import scope as scopes
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import SOURCES
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import without_secrets
+from ansible_collections.wormhole.docker.plugins.plugin_utils.answers import printable
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 COLLECTION = Path(__file__).resolve().parents[2]
 display = Display()
 AUTHORITY_OPTIONAL = {"mutually_exclusive": certificates.SIGNING_CONSTRAINTS["mutually_exclusive"]}
-DEFAULT_AUTHORITY = "~/.wormhole/ca"
-"""Default directory of the role certificate_authority."""
+AUTHORITY_VARIABLES = {
+    "certificate_authority_directory": "~/.wormhole/ca",
+    "certificate_authority_scope": scopes.HOST,
+}
+"""Variables of role certificate_authority that name the default authority, with their defaults."""
 
 
 class WormholeAction(SigningAction):
@@ -65,6 +70,18 @@ class WormholeAction(SigningAction):
         validated: dict[str, Any] = options
         return validated
 
+    def _default_authority(self, task_vars: Mapping[str, Any]) -> str:
+        """The directory of the authority that the roles use for this host.
+
+        Raises:
+            InvalidInput: a variable of role certificate_authority is invalid.
+        """
+        base, scope = (
+            str(self._templar.template(task_vars.get(name, default)))
+            for name, default in AUTHORITY_VARIABLES.items()
+        )
+        return scopes.authority_directory(base, str(task_vars.get("inventory_hostname", "")), scope)
+
     def launch(
         self, options: dict[str, Any], identities: list[dict[str, Any]], task_vars: dict[str, Any]
     ) -> dict[str, Any]:
@@ -72,11 +89,10 @@ class WormholeAction(SigningAction):
         if not identities:
             # No certificate is issued, so no authority is required, whatever the host asks for.
             answer = self._run_module(self.host_arguments(options), task_vars)
-            for name in (certificates.REQUESTS, "certificates"):
-                answer.pop(name, None)
+            answer.pop(certificates.REQUESTS, None)
             return answer
         if options["authority"] is None and not any(options[f"ca_{source}"] for source in SOURCES):
-            options["ca_directory"] = DEFAULT_AUTHORITY
+            options["ca_directory"] = self._default_authority(task_vars)
         answer = self._issue(options, task_vars)
         if certificates.REQUESTS in answer:
             requested = answer[certificates.REQUESTS]
@@ -99,7 +115,8 @@ class WormholeAction(SigningAction):
 
     def _show(self, text: str, task_vars: dict[str, Any]) -> None:
         # Not to standard output, which callback plugins may write data to.
-        display.display(f"[{task_vars.get('inventory_hostname', '')}] {text}", stderr=True)
+        host = task_vars.get("inventory_hostname", "")
+        display.display(f"[{host}] {printable(text)}", stderr=True)
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer = super()._run_module(arguments, task_vars)

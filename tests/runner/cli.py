@@ -35,6 +35,7 @@ def main(argv: Sequence[str]) -> int:
         return 130
 
 
+# Long because it is one table: a line for each command and option.
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./dev", description="Test the wormhole.docker collection on throwaway hosts."

@@ -73,6 +73,7 @@ openssl x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days
 """
 
 
+# Long because it is one table: the checks in the order in which the demo prints them.
 def proofs(engine_version: str, host: str) -> list[Proof]:
     """Return the checks of a wormhole that connects to an engine of this version on this host."""
     return [

@@ -147,8 +147,14 @@ def controller(new_controller: Callable[[str], Controller]) -> Controller:
 
 @pytest.fixture
 def controller_ca(controller: Controller) -> Path:
-    """Return the default directory of the controller's CA."""
+    """Return the default directory of the controller's authorities."""
     return controller.home / ".wormhole/ca"
+
+
+@pytest.fixture
+def own_ca(controller_ca: Path) -> Callable[[Host], Path]:
+    """Return the default directory of a host's own authority."""
+    return lambda host: controller_ca / "hosts" / host.name
 
 
 @pytest.fixture

@@ -93,3 +93,12 @@ def last_rejection(host: Any) -> str:
         "journalctl --no-pager -q -o cat -u docker.service | grep 'TLS handshake error' | tail -n 1"
     )
     return str(said.stdout)
+
+
+FLEET = ("-e", "certificate_authority_scope=fleet")
+"""Arguments of a playbook whose hosts share an authority."""
+
+
+def own_name(host: Any, generation: int = 1) -> str:
+    """Return the common name of a host's own authority, after as many rotations less one."""
+    return f"wormhole CA {host.name}" + (f" G{generation}" if generation > 1 else "")

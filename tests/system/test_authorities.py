@@ -13,7 +13,16 @@ import subprocess
 import pytest
 
 from certificates import IDENTITIES, SERVER, reasons
-from hosts import GATEWAY, WORMHOLE, engine, footprint, inside, last_rejection, launch_arguments
+from hosts import (
+    GATEWAY,
+    WORMHOLE,
+    engine,
+    footprint,
+    inside,
+    last_rejection,
+    launch_arguments,
+    own_name,
+)
 from lab.spec import RELEASES, other_release
 from test_rotation import issuer, trusted
 
@@ -70,13 +79,13 @@ def make_other_authority(folder):
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_another_controller_does_not_replace_an_authority_that_works(
-    release, fresh_host, playbook, controller_ca, new_controller, tmp_path
+    release, fresh_host, playbook, own_ca, new_controller, tmp_path
 ):
     host = fresh_host(release)
     playbook("provision", host)
     playbook("launch", host, *launch_arguments())
     other = new_controller("colleague")
-    authority = other.home / ".wormhole/ca"
+    authority = other.home / ".wormhole/ca/hosts" / host.name
     before, running = footprint(host), engine(host)
     files = host.run("find /etc/wormhole /var/lib/wormhole -printf '%p %m %U %G %T@\n' | sort").stdout
 
@@ -100,15 +109,15 @@ def test_another_controller_does_not_replace_an_authority_that_works(
     ):
         said = is_refused(name, *arguments)
         if name == "provision":
-            assert f"{SERVER} has valid certificates of CN=wormhole CA (SHA-256 " in said
+            assert f"{SERVER} has valid certificates of CN={own_name(host)} (SHA-256 " in said
             assert "certificate_authority_replace: true" in said
         assert not authority.exists()
-    authority.parent.mkdir()
+    authority.parent.mkdir(parents=True)
     subprocess.run(["cp", "-a", make_other_authority(tmp_path), str(authority)], check=True)
-    assert "is another authority than that of this task" in is_refused("provision")
-    assert "is another authority than that of this task" in is_refused("launch", *launch_arguments())
+    assert "but this task uses another authority" in is_refused("provision")
+    assert "but this task uses another authority" in is_refused("launch", *launch_arguments())
     said = is_refused("launch", *launch_arguments({**WORMHOLE, "name": "another"}))
-    assert "the engine of this host accepts only clients of CN=wormhole CA" in said
+    assert f"the engine of this host accepts only clients of CN={own_name(host)}" in said
     # It has nothing to rotate on this host, and does not harm it.
     other.playbook("rotate", host, "--tags", "trust")
     assert (footprint(host), engine(host)) == (before, running)
@@ -117,7 +126,7 @@ def test_another_controller_does_not_replace_an_authority_that_works(
     # Both remedies of the message.
     kept = authority.with_name("kept")
     shutil.move(authority, kept)
-    subprocess.run(["cp", "-a", str(controller_ca), str(authority)], check=True)
+    subprocess.run(["cp", "-a", str(own_ca(host)), str(authority)], check=True)
     assert [other.playbook("provision", host).changed, engine(host)] == [0, running]
     shutil.rmtree(authority)
     shutil.move(kept, authority)
@@ -222,20 +231,26 @@ def test_a_separate_host_signs_and_keeps_the_key(release, fresh_hosts, playbook,
     checked = run("provision", "--check")
     made = run("provision")
     assert checked.of(host).changed == made.of(host).changed
+    assert made.trips[host.name] == 2
     run("launch", *launch_arguments())
     assert inside(host, ASK).stdout.strip() == "linux"
-    assert issuer(host, SERVER) == issuer(host, AGENT) == "wormhole CA"
+    assert issuer(host, SERVER) == issuer(host, AGENT) == own_name(host)
     assert not controller_ca.exists()
     assert host.run("find / -xdev -name 'ca.key'").stdout == ""
+    place = f"/srv/pki/engines/hosts/{host.name}"
     shown = signer.run("find /srv/pki -type f -name '*.*' ! -name .lock -printf '%p %m\\n' | sort").stdout
-    assert shown.splitlines() == ["/srv/pki/engines/ca.key 400", "/srv/pki/engines/ca.pem 444"]
+    assert shown.splitlines() == [f"{place}/ca.key 400", f"{place}/ca.pem 444"]
     again = [run("provision"), run("launch", *launch_arguments())]
     assert [each.changed for each in again] == [0, 0]
+    # Each host is asked once.
+    assert [again[0].trips[each.name] for each in (host, signer)] == [1, 1]
 
     # The controller has an authority, too. Under a condition that the first host of the play does not fulfil, run_once
     # does not read the authority for the other hosts.
-    controller_ca.parent.mkdir()
-    subprocess.run(["cp", "-a", make_other_authority(tmp_path), str(controller_ca)], check=True)
+    (controller_ca / "hosts").mkdir(parents=True)
+    subprocess.run(
+        ["cp", "-a", make_other_authority(tmp_path), str(controller_ca / "hosts" / host.name)], check=True
+    )
     conditional = tmp_path / "conditional.json"
     role = {"name": "wormhole.docker.wormholes"}
     task = {"ansible.builtin.import_role": role, "when": f"inventory_hostname == '{host.name}'"}
@@ -255,8 +270,8 @@ def test_a_separate_host_signs_and_keeps_the_key(release, fresh_hosts, playbook,
     shutil.rmtree(controller_ca)
 
     run("rotate")
-    assert issuer(host, SERVER) == issuer(host, AGENT) == "wormhole CA G2"
-    assert trusted(host, SERVER) == trusted(host, AGENT) == ["wormhole CA G2"]
+    assert issuer(host, SERVER) == issuer(host, AGENT) == own_name(host, 2)
+    assert trusted(host, SERVER) == trusted(host, AGENT) == [own_name(host, 2)]
     assert inside(host, ASK).stdout.strip() == "linux"
     again = [run("provision"), run("launch", *launch_arguments())]
     assert [each.changed for each in again] == [0, 0]

@@ -113,9 +113,9 @@ def test_a_new_network_is_reported_until_the_engine_has_its_name(host, playbook)
     [(20 * DAY, False, "due for renewal since"), (-DAY, True, "the certificate expired on")],
 )
 def test_due_dates_are_reported_until_the_engine_has_a_new_certificate(
-    host, playbook, controller_ca, ends, failed, words
+    host, playbook, own_ca, ends, failed, words
 ):
-    reissue(host, SERVER, controller_ca, begins=-FAR, ends=ends)
+    reissue(host, SERVER, own_ca(host), begins=-FAR, ends=ends)
     host.run(RESTART)
     told = check(host)
     assert told.failed is failed
@@ -129,10 +129,10 @@ def test_due_dates_are_reported_until_the_engine_has_a_new_certificate(
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_renewed_certificate_that_is_not_loaded_is_reported(host, playbook, controller_ca):
-    reissue(host, SERVER, controller_ca, begins=-FAR, ends=20 * DAY)
+def test_a_renewed_certificate_that_is_not_loaded_is_reported(host, playbook, own_ca):
+    reissue(host, SERVER, own_ca(host), begins=-FAR, ends=20 * DAY)
     host.run(RESTART)
-    reissue(host, SERVER, controller_ca, begins=-datetime.timedelta(hours=1), ends=90 * DAY)
+    reissue(host, SERVER, own_ca(host), begins=-datetime.timedelta(hours=1), ends=90 * DAY)
     told = check(host)
     assert (told.failed, told.result["loaded"]) == (False, False)
     assert told.result["certificate"]["renewal_due"]

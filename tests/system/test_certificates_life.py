@@ -100,7 +100,7 @@ HARMS = [
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_expired_or_half_written_files_are_repaired_and_others_do_not_change(
-    release, host, playbook, controller_ca
+    release, host, playbook, own_ca
 ):
     running = engine(host).containers
     assert {name.split()[1] for name in running} == {"agent", "other", "bystander"}
@@ -108,7 +108,7 @@ def test_expired_or_half_written_files_are_repaired_and_others_do_not_change(
     since = host.run(started).stdout
     for harm in HARMS:
         if harm.how == "expire":
-            reissue(host, harm.directory, controller_ca, begins=-2 * DAY, ends=-HOUR)
+            reissue(host, harm.directory, own_ca(host), begins=-2 * DAY, ends=-HOUR)
         else:
             host.run(f"cd {harm.directory} && {harm.how}")
         if harm.how == "expire" and harm.directory == SERVER:
@@ -140,10 +140,11 @@ def test_expired_or_half_written_files_are_repaired_and_others_do_not_change(
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_without_the_authoritys_key_everything_works_that_needs_no_signature(
-    release, host, playbook, controller_ca
+    release, host, playbook, own_ca
 ):
-    lost = controller_ca.parent / "ca.key"
-    shutil.move(controller_ca / "ca.key", lost)
+    authority = own_ca(host)
+    lost = authority.parent / "ca.key"
+    shutil.move(authority / "ca.key", lost)
     host.run(f"chmod 0644 {SERVER}/cert.pem {AGENT}/cert.pem && chmod 0440 {AGENT}/key.pem")
     untouched = contents(host)
     mended = [playbook("provision", host), playbook("launch", host, *LAUNCH)]
@@ -162,20 +163,20 @@ def test_without_the_authoritys_key_everything_works_that_needs_no_signature(
     refused = playbook("launch", host, *LAUNCH, check=False)
     assert refused.failures == 1
     assert "'agent'" in refused.message
-    assert f"{controller_ca}: the authority has a certificate, but no key" in refused.message
+    assert f"{authority}: the authority has a certificate, but no key" in refused.message
     assert "ca.pem without ca.key" in refused.message
     assert "Restore" in refused.message
     assert "from a backup" in refused.message
     # The failure of one wormhole does not affect another: its identity is still managed.
     assert differing(before, contents(host)) == [f"{IDENTITIES}/other/cert.pem"]
     assert engine(host) == running
-    assert [path.name for path in controller_ca.iterdir() if not path.name.startswith(".")] == ["ca.pem"]
+    assert [path.name for path in authority.iterdir() if not path.name.startswith(".")] == ["ca.pem"]
 
     # Both remedies of the message: the backup, and a new authority for every host.
-    shutil.move(lost, controller_ca / "ca.key")
+    shutil.move(lost, authority / "ca.key")
     assert playbook("launch", host, *LAUNCH).changed == 1
     assert inside(host, ASK).stdout.strip() == "linux"
-    shutil.move(controller_ca, controller_ca.parent / "former")
+    shutil.move(authority, authority.parent / "former")
     for name, arguments in (("provision", ()), ("launch", LAUNCH)):
         # The previous authority still works, so a run must say that it is replaced.
         refused = playbook(name, host, *arguments, check=False)
@@ -185,12 +186,12 @@ def test_without_the_authoritys_key_everything_works_that_needs_no_signature(
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_renewal_does_not_interrupt_clients(release, fresh_host, playbook, controller_ca):
+def test_a_renewal_does_not_interrupt_clients(release, fresh_host, playbook, own_ca):
     host = fresh_host(release)
     configure(host, LIVE_RESTORE)
     playbook("provision", host)
     playbook("launch", host, *launch_arguments())
-    reissue(host, SERVER, controller_ca, begins=-HOUR, ends=60 * DAY)
+    reissue(host, SERVER, own_ca(host), begins=-HOUR, ends=60 * DAY)
     host.run(RESTART)
     before = engine(host)
 
@@ -199,7 +200,7 @@ def test_a_renewal_does_not_interrupt_clients(release, fresh_host, playbook, con
     # A client reads its files one after the other, so repeated renewals would hit it in between.
     renewed = []
     for _round in range(RENEWALS):
-        reissue(host, AGENT, controller_ca, begins=-HOUR, ends=60 * DAY)
+        reissue(host, AGENT, own_ca(host), begins=-HOUR, ends=60 * DAY)
         renewed += reasons(playbook("launch", host, *launch_arguments()))
     client.stop().check(cuts=1)
 
@@ -222,7 +223,7 @@ def test_a_hundred_identities_take_one_task_and_one_round_trip(release, fresh_ho
         {"ansible.builtin.import_role": authority},
         {
             "wormhole.docker.tls_certificates": {
-                "ca_directory": "~/.wormhole/ca",
+                "ca_directory": "{{ '~/.wormhole/ca' | wormhole.docker.authority_directory(inventory_hostname) }}",
                 "certificates": certificates,
             }
         },

@@ -16,8 +16,9 @@ from hosts import RESTART, configure, launch_arguments
 from lab.spec import RELEASES
 
 
+# Long because it is one table: each kind of failure, and what the client reports.
 @pytest.mark.parametrize("release", RELEASES)
-def test_the_continuous_client_distinguishes_failures(release, fresh_host, playbook, controller_ca):
+def test_the_continuous_client_distinguishes_failures(release, fresh_host, playbook, own_ca):
     host = fresh_host(release)
     configure(host, LIVE_RESTORE)
     playbook("provision", host)
@@ -41,11 +42,11 @@ def test_the_continuous_client_distinguishes_failures(release, fresh_host, playb
         return seen
 
     def server_expires():
-        reissue(host, SERVER, controller_ca, **expired)
+        reissue(host, SERVER, own_ca(host), **expired)
         host.run(RESTART)
 
     def client_expires():
-        reissue(host, f"{IDENTITIES}/agent", controller_ca, **expired)
+        reissue(host, f"{IDENTITIES}/agent", own_ca(host), **expired)
 
     def client_is_of_another_authority():
         host.run(

@@ -329,9 +329,10 @@ def ask(host, *, directory=CLIENT, check=True):
     return host.run(f"DOCKER_CERT_PATH={directory} {command}", check=check)
 
 
+# Long because it is the story of one host: each step starts from the state that the last one left.
 @pytest.mark.parametrize("release", RELEASES)
 def test_tls_by_dockers_manual_is_rejected_unchanged_or_adopted_while_its_clients_can_connect(
-    release, fresh_host, playbook, controller_ca
+    release, fresh_host, playbook, controller_ca, own_ca
 ):
     host = fresh_host(release)
     host.run(MANUAL)
@@ -360,9 +361,10 @@ def test_tls_by_dockers_manual_is_rejected_unchanged_or_adopted_while_its_client
     assert not controller_ca.exists()
 
     # With the authority of the manual: first it must not issue, then a rotation replaces it.
-    controller_ca.mkdir(parents=True, mode=0o700)
+    authority = own_ca(host)
+    authority.mkdir(parents=True, mode=0o700)
     for name, source in (("ca.key", "ca-key.pem"), ("ca.pem", "ca.pem")):
-        (controller_ca / name).write_text(host.read(f"/root/manual/{source}"))
+        (authority / name).write_text(host.read(f"/root/manual/{source}"))
     adopt = [*adopt, "-e", f"certificate_authority_passphrase={PASSPHRASE}"]
     everywhere = ["-e", json.dumps({"rotation_directories": ["/etc/wormhole", CLIENT]})]
     said = failed_unchanged(host, playbook, *adopt)
@@ -513,7 +515,7 @@ def test_every_obstacle_is_named_at_once_and_the_remedy_works(release, fresh_hos
     for text, message in (
         (
             "ExecStart=\nExecStart=/bin/sh -c 'exec dockerd -H fd://'\n",
-            "which decides by itself how dockerd runs",
+            "instead of dockerd, so the options of dockerd are unknown",
         ),
         ("EnvironmentFile=/etc/nothing\n", "environment files that do not exist: /etc/nothing"),
         (

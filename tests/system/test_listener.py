@@ -83,6 +83,7 @@ def test_live_restore_is_rejected_in_swarm_mode(release, fresh_host, playbook):
     assert host.run("ls /etc/docker/daemon.json /var/lib/wormhole/listener", check=False).stdout == ""
 
 
+# Long because it is the story of one host: each step starts from the state that the last one left.
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_socket_in_a_directory_stays_valid_and_plaintext_is_reported_and_closed(
     release, lab, fresh_hosts, playbook

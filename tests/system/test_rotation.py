@@ -16,7 +16,7 @@ from cryptography import x509
 
 from certificates import IDENTITIES, SERVER, read_certificate, reasons
 from continuous import LIVE_RESTORE, ContinuousClient
-from hosts import GATEWAY, configure, engine, inside, last_rejection, launch_arguments
+from hosts import FLEET, GATEWAY, configure, engine, inside, last_rejection, launch_arguments, own_name
 from lab.spec import DEFAULT, RELEASES
 from test_killed_runs import end_with_children
 
@@ -59,10 +59,10 @@ def verify_by_openssl(host):
 # On the other release than the scenarios below, which take as long.
 @pytest.mark.parametrize("release", RELEASES)
 def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook, controller_ca):
-    """One host is unreachable at first and catches up. Its wormholes are not in the inventory."""
+    """They share an authority. One host is unreachable at first and catches up. Its wormholes are not in the inventory."""
     hosts = fresh_hosts(release, DEFAULT, DEFAULT)
     *reached, late = hosts
-    prepare(hosts, playbook)
+    prepare(hosts, playbook, *FLEET)
     keys = {host.name: host.run(f"sha256sum {SERVER}/key.pem {AGENT}/key.pem").stdout for host in hosts}
     for host in hosts:
         host.run(f"cp -a {AGENT} /root/former")
@@ -70,7 +70,7 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
     before = {host.name: engine(host) for host in hosts}
 
     with late.cut_off():
-        first = playbook("rotate", hosts, check=False)
+        first = playbook("rotate", hosts, *FLEET, check=False)
     assert first.unreachable == [late.name]
     assert first.of(reached[0]).failures == 0
     # Ansible wraps warnings, also at hyphens.
@@ -86,7 +86,7 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
     assert (controller_ca / "former.pem").exists()
 
     engines = {host.name: engine(host) for host in reached}
-    second = playbook("rotate", hosts)
+    second = playbook("rotate", hosts, *FLEET)
     for host in reached:
         assert second.of(host).tasks
         assert reasons(second.of(host), "wormhole.docker.certificate_rotation") == []
@@ -110,12 +110,12 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
         "ca.pem",
         "retired.pem",
     ]
-    again = [playbook("provision", hosts), playbook("launch", hosts, *launch_arguments())]
+    again = [playbook("provision", hosts, *FLEET), playbook("launch", hosts, *launch_arguments(), *FLEET)]
     assert [run.changed for run in again] == [0, 0]
 
 
 def test_each_stage_runs_alone_and_stages_out_of_order_fail_or_change_nothing(
-    fresh_host, playbook, controller_ca
+    fresh_host, playbook, own_ca
 ):
     host = fresh_host(DEFAULT)
     prepare([host], playbook)
@@ -127,8 +127,8 @@ def test_each_stage_runs_alone_and_stages_out_of_order_fail_or_change_nothing(
     for early in ("reissue", "drop"):
         assert stage(early).changed == 0
     assert stage("trust").changed == 2
-    assert trusted(host, SERVER) == trusted(host, AGENT) == ["wormhole CA", "wormhole CA G2"]
-    assert issuer(host, SERVER) == "wormhole CA"
+    assert trusted(host, SERVER) == trusted(host, AGENT) == [own_name(host), own_name(host, 2)]
+    assert issuer(host, SERVER) == own_name(host)
     # The new authority has issued nothing yet, so the engine need not trust it.
     assert engine(host) == running
     assert [playbook("provision", host).changed, stage("trust").changed, stage("drop").changed] == [0, 0, 0]
@@ -146,9 +146,9 @@ def test_each_stage_runs_alone_and_stages_out_of_order_fail_or_change_nothing(
     # An identity that the inventory does not list is rotated as well.
     host.run(f"cp -a {AGENT} {IDENTITIES}/forgotten")
     stage("reissue")
-    assert issuer(host, f"{IDENTITIES}/forgotten") == "wormhole CA G2"
+    assert issuer(host, f"{IDENTITIES}/forgotten") == own_name(host, 2)
     host.run(f"rm -r {IDENTITIES}/forgotten")
-    assert trusted(host, SERVER) == ["wormhole CA G2", "wormhole CA"]
+    assert trusted(host, SERVER) == [own_name(host, 2), own_name(host)]
     assert engine(host).pid != running.pid
     assert [stage(name).changed for name in ("trust", "reissue")] == [0, 0]
     assert inside(host, "docker version --format '{{.Server.Os}}'").stdout.strip() == "linux"
@@ -158,7 +158,7 @@ def test_each_stage_runs_alone_and_stages_out_of_order_fail_or_change_nothing(
     ]
     between = engine(host)
     assert stage("drop").changed == 3
-    assert trusted(host, SERVER) == ["wormhole CA G2"]
+    assert trusted(host, SERVER) == [own_name(host, 2)]
     assert engine(host).pid != between.pid
     assert stage("drop").changed == 0
     assert inside(host, "docker version --format '{{.Server.Os}}'").stdout.strip() == "linux"
@@ -174,16 +174,16 @@ def test_a_certificate_that_would_become_invalid_blocks_the_last_stage(fresh_hos
     before, running = host.run("sha256sum /etc/wormhole/*/*.pem").stdout, engine(host)
     refused = playbook("rotate", host, "--tags", "drop", check=False)
     assert refused.failures == 1
-    assert f"{IDENTITIES}/restored by CN=wormhole CA" in refused.message
+    assert f"{IDENTITIES}/restored by CN={own_name(host)}" in refused.message
     assert (host.run("sha256sum /etc/wormhole/*/*.pem").stdout, engine(host)) == (before, running)
 
 
-def test_a_host_that_missed_a_rotation_fails_and_catches_up(fresh_host, playbook, controller_ca):
+def test_a_host_that_missed_a_rotation_fails_and_catches_up(fresh_host, playbook, own_ca):
     host = fresh_host(DEFAULT)
     prepare([host], playbook)
     # The rotation ends without this host, which has no certificates in the searched directories.
     playbook("rotate", host, "-e", '{"rotation_directories": ["/nowhere"]}')
-    assert (controller_ca / "retired.pem").exists()
+    assert (own_ca(host) / "retired.pem").exists()
     client, running = ContinuousClient(host), engine(host)
     for name, arguments in (("provision", []), ("launch", launch_arguments())):
         refused = playbook(name, host, *arguments, check=False)
@@ -192,8 +192,8 @@ def test_a_host_that_missed_a_rotation_fails_and_catches_up(fresh_host, playbook
     assert engine(host) == running
     playbook("rotate", host, "--tags", "reissue,drop", "--limit", host.name)
     client.stop().check(cuts=RESTARTS)
-    assert issuer(host, SERVER) == issuer(host, AGENT) == "wormhole CA G2"
-    assert trusted(host, SERVER) == trusted(host, AGENT) == ["wormhole CA G2"]
+    assert issuer(host, SERVER) == issuer(host, AGENT) == own_name(host, 2)
+    assert trusted(host, SERVER) == trusted(host, AGENT) == [own_name(host, 2)]
     assert [playbook("provision", host).changed, playbook("launch", host, *launch_arguments()).changed] == [
         0,
         0,
@@ -202,7 +202,7 @@ def test_a_host_that_missed_a_rotation_fails_and_catches_up(fresh_host, playbook
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_killed_rotation_continues_and_no_request_fails(
-    release, fresh_host, playbook, start_playbook, controller_ca
+    release, fresh_host, playbook, start_playbook, own_ca
 ):
     host = fresh_host(release)
     prepare([host], playbook)
@@ -219,11 +219,11 @@ def test_a_killed_rotation_continues_and_no_request_fails(
         run.wait()
         host.run("while pgrep -x python3 >/dev/null; do sleep 0.2; done")
         playbook("rotate", host)
-        assert not (controller_ca / "former.pem").exists()
-        assert not (controller_ca / "next.pem").exists()
-        name = name_of(x509.load_pem_x509_certificate((controller_ca / "ca.pem").read_bytes()).subject)
+        assert not (own_ca(host) / "former.pem").exists()
+        assert not (own_ca(host) / "next.pem").exists()
+        name = name_of(x509.load_pem_x509_certificate((own_ca(host) / "ca.pem").read_bytes()).subject)
         # A run that was killed at its end has begun another rotation, with the second authority.
-        assert name in (f"wormhole CA G{generation + 1}", f"wormhole CA G{generation + 2}")
+        assert name in (own_name(host, generation + 1), own_name(host, generation + 2))
         restarts += RESTARTS * (int(name.rpartition("G")[2]) - generation) + 1
         generation = int(name.rpartition("G")[2])
         assert issuer(host, SERVER) == issuer(host, AGENT) == name

@@ -12,7 +12,7 @@ import pytest
 
 from certificates import IDENTITIES, SERVER
 from continuous import ContinuousClient
-from hosts import engine, last_rejection
+from hosts import FLEET, engine, last_rejection
 from lab.spec import RELEASES, other_release
 from test_rotation import AGENT, RESTARTS, issuer, prepare, trusted
 
@@ -22,7 +22,7 @@ FORMER, SUCCESSOR = "wormhole CA", "wormhole CA G2"
 def serve_others(serving):
     """Return arguments that make one host's engine serve clients on other hosts."""
     own = f"{{{{ [ansible_host] if inventory_hostname == '{serving.name}' else [] }}}}"
-    return ["-e", json.dumps({"listener_host_addresses": own})]
+    return [*FLEET, "-e", json.dumps({"listener_host_addresses": own})]
 
 
 def start_far_client(host, serving):

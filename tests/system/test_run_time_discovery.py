@@ -73,6 +73,7 @@ def endpoints(playbook, host, containers):
     return {item["item"]: item["endpoint"] for task in run.tasks for item in task.items}
 
 
+# Long because it is the story of one host: its containers run through all changes of addresses.
 @pytest.mark.parametrize("release", RELEASES)
 def test_every_kind_of_container_finds_its_engine_after_its_address_changes(
     release, fresh_host, playbook, lab

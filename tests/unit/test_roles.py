@@ -15,6 +15,8 @@ import pytest
 import yaml
 from jinja2 import nodes
 
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.scope import authority_directory
+
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 NAME = re.compile(r"`([a-z_]+)`")
@@ -263,31 +265,64 @@ def test_a_row_is_read_with_its_pipe():
     assert table(line) == [Row("a_b", "list of str", "\"{{ x | d('') }}\"", "Some *words*.")]
 
 
-def runs_single_roles(**variables):
-    """Evaluate the condition of role host, with variables that are text, as from the command line."""
+def path_of(**variables):
+    """Evaluate the conditions of role host, with variables that are text, as from the command line."""
     found = load("host", "vars/main.yml")
     environment = jinja2.Environment()
     environment.filters["bool"] = lambda value: str(value).lower() in ("true", "yes", "1")
-    another = environment.from_string(found["__host_reads_another_authority"])
-    variables = {**variables, "__host_reads_another_authority": another.render(variables).strip() == "True"}
-    return environment.from_string(found["__host_by_roles"]).render(variables).strip() == "True"
+    environment.filters["wormhole.docker.authority_directory"] = authority_directory
+    variables["inventory_hostname"] = "ci1"
+
+    def holds(name):
+        return environment.from_string(found[name]).render(variables).strip() == "True"
+
+    texts = ("__host_own_directory", "__host_directory", "__host_certificate_path", "__host_certificate_content")
+    for name in texts:
+        variables[name] = environment.from_string(found[name]).render(variables)
+    for name in ("__host_signed_elsewhere", "__host_reads_another_authority"):
+        variables[name] = holds(name)
+    if holds("__host_by_roles"):
+        return "roles"
+    return "elsewhere" if variables["__host_signed_elsewhere"] else "one task"
 
 
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({}, False),
-        ({"certificate_authority_directory": "/srv/ca"}, False),
-        ({"certificate_authority_become": "false"}, False),
-        ({"certificate_authority_become": "true"}, True),
-        ({"certificate_authority_host": "vault"}, True),
-        ({"certificate_authority_rotation": "trust"}, True),
-        ({"certificates_ca_host": "vault"}, True),
+        ({}, "one task"),
+        ({"certificate_authority_directory": "/srv/ca"}, "one task"),
+        ({"certificate_authority_become": "false"}, "one task"),
+        ({"certificate_authority_become": "true"}, "roles"),
+        ({"certificate_authority_host": "vault"}, "elsewhere"),
+        ({"certificate_authority_host": "vault", "certificate_authority_become": "true"}, "elsewhere"),
+        ({"certificate_authority_host": "vault", "certificates_ca_become": "true"}, "roles"),
+        ({"certificate_authority_host": "vault", "certificates_ca_certificate_path": "/srv/ca.pem"}, "roles"),
+        (
+            {"certificate_authority_host": "vault", "certificate_authority_certificate_path": "/srv/ca.pem"},
+            "elsewhere",
+        ),
+        ({"certificates_ca_certificate_path": "/srv/ca.pem"}, "one task"),
+        ({"certificate_authority_rotation": "trust"}, "roles"),
+        ({"certificate_authority_host": "vault", "certificate_authority_rotation": "trust"}, "roles"),
+        ({"certificates_ca_host": "vault"}, "roles"),
         # The other way round, role certificates reads an authority that nobody creates.
-        ({"certificates_ca_host": "localhost", "certificate_authority_host": "vault"}, True),
-        ({"certificates_ca_directory": "/srv/ca"}, True),
-        ({"certificates_ca_directory": "/srv/ca", "certificate_authority_directory": "/srv/ca"}, False),
+        ({"certificates_ca_host": "localhost", "certificate_authority_host": "vault"}, "roles"),
+        ({"certificates_ca_directory": "/srv/ca"}, "roles"),
+        # The directory of the shared authority is not that of the host's own one.
+        ({"certificates_ca_directory": "/srv/ca", "certificate_authority_directory": "/srv/ca"}, "roles"),
+        (
+            {"certificates_ca_directory": "/srv/ca/hosts/ci1", "certificate_authority_directory": "/srv/ca"},
+            "one task",
+        ),
+        (
+            {
+                "certificates_ca_directory": "/srv/ca",
+                "certificate_authority_directory": "/srv/ca",
+                "certificate_authority_scope": "fleet",
+            },
+            "one task",
+        ),
     ],
 )
-def test_an_authority_that_the_controller_does_not_keep_is_left_to_the_roles(variables, expected):
-    assert runs_single_roles(**variables) == expected
+def test_role_host_chooses_its_path_by_where_the_authority_is(variables, expected):
+    assert path_of(**variables) == expected

@@ -22,18 +22,24 @@ ROLE = yaml.safe_load((ROOT / "roles/rotation/vars/main.yml").read_text(encoding
 HELD_UP = "__rotation_held_up"
 
 
-def judge(stage, hostvars, reached, pattern=None):
+WAITS_FOR = "__rotation_waits_for"
+FLEET = {"certificate_authority_scope": "fleet"}
+
+
+def judge(stage, hostvars, reached, pattern=None, scope=FLEET):
     """Return the hosts that a stage waits for, and whether it is blocked."""
     variables = {
         "groups": {"all": list(hostvars), "ungrouped": list(hostvars)},
         "hostvars": hostvars,
         "ansible_play_hosts": reached,
+        **scope,
         **({"wormhole_hosts": pattern} if pattern else {}),
     }
-    names = {**PLAYS[stage]["tasks"][0]["vars"], HELD_UP: ROLE[HELD_UP]}
+    ours = ("__rotation_is_shared", WAITS_FOR, HELD_UP)
+    names = {**PLAYS[stage]["tasks"][0]["vars"], **{name: ROLE[name] for name in ours}}
     for name, expression in names.items():
         variables[name] = Templar(DataLoader(), variables).template(trust_as_template(expression))
-    return variables["rotation_waits_for"], variables[HELD_UP]
+    return variables[WAITS_FOR], variables[HELD_UP]
 
 
 SERVES, SILENT, EMPTY = {"listener_host_addresses": ["192.0.2.1"]}, {}, {"listener_host_addresses": []}
@@ -54,6 +60,21 @@ SERVES, SILENT, EMPTY = {"listener_host_addresses": ["192.0.2.1"]}, {}, {"listen
 )
 def test_the_hosts_that_a_stage_waits_for(stage, hostvars, reached, expected):
     assert judge(stage, hostvars, reached) == expected
+
+
+@pytest.mark.parametrize("stage", ["reissue", "drop"])
+@pytest.mark.parametrize(
+    ("scope", "waits"),
+    [
+        ({}, []),
+        ({"certificate_authority_scope": "host"}, []),
+        # One authority of the user's own signs for all.
+        ({"certificate_authority_certificate_path": "/srv/ca.pem"}, ["b"]),
+        ({"certificate_authority_certificate_content": "PEM"}, ["b"]),
+    ],
+)
+def test_an_authority_of_the_host_alone_waits_for_no_other_host(stage, scope, waits):
+    assert judge(stage, {"a": SERVES, "b": SILENT}, ["a"], scope=scope) == (waits, bool(waits))
 
 
 def test_a_host_outside_the_pattern_is_not_waited_for():

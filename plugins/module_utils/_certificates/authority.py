@@ -56,6 +56,8 @@ class AuthoritySpec:
         stage: stage that the rotation has to reach; None to leave it where it is.
         waits_for: hosts that have not completed the previous stage; the previous authority is not
             dropped if there are any.
+        replaces: whether it replaces an authority in another directory, so that a rotation creates
+            it.
     """
 
     directory: str
@@ -64,6 +66,7 @@ class AuthoritySpec:
     validity: datetime.timedelta
     stage: Optional[Stage] = None
     waits_for: tuple[str, ...] = ()
+    replaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,13 @@ _ROTATE = (
 AuthorityAction = Union[CreateAuthority, CreateSuccessor, Promote, DropFormer, SetMode]
 
 
-def parse_authority(directory: str, options: Mapping[str, Any]) -> AuthoritySpec:
+def parse_authority(
+    directory: str, options: Mapping[str, Any], *, replaces: bool = False
+) -> AuthoritySpec:
     """Parse the options of module certificate_authority.
+
+    Args:
+        replaces: whether option ``previous_directory`` names an authority.
 
     Raises:
         InvalidInput: an option is invalid.
@@ -147,6 +155,7 @@ def parse_authority(directory: str, options: Mapping[str, Any]) -> AuthoritySpec
         validity=options["validity_days"] * ONE_DAY,
         stage=options["rotation"],
         waits_for=tuple(options["rotation_waits_for"]),
+        replaces=replaces,
     )
 
 

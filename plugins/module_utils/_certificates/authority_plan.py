@@ -68,7 +68,7 @@ def _plan_creation(spec: ca.AuthoritySpec, state: ca.AuthorityState) -> Plan[ca.
             problem=f"{spec.directory} holds other files, such as {state.other_files[0]}",
             remedy="Set a directory that is empty or does not exist",
         )
-    if spec.stage is not None:
+    if spec.stage is not None and not (spec.stage == ca.TRUST and spec.replaces):
         raise Refused(
             spec.directory,
             problem=f"{spec.directory} holds no authority to rotate",

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Final, Literal, Mapping, Optional, get_args
+from typing import Any, Final, Literal, Mapping, Optional, get_args
 
 from .names import SubjectAlternativeName
 
 KeyType = Literal["ecdsa-p256", "ecdsa-p384", "rsa-3072", "rsa-4096", "ed25519"]
 KEY_TYPES: tuple[KeyType, ...] = get_args(KeyType)
 """The kinds of private keys that can be made."""
+KEY_TYPE_ARGUMENT: dict[str, Any] = {
+    "type": "str",
+    "choices": list(KEY_TYPES),
+    "default": "ecdsa-p256",
+    "no_log": False,
+}
+"""The argument of an option that selects one of them."""
 
 ONE_DAY = timedelta(days=1)
 
@@ -111,14 +118,20 @@ def default_renewal_window(validity: timedelta) -> timedelta:
     return validity / 3
 
 
-def renewal_time(certificate: CertificateFacts) -> datetime:
-    """When the default renewal window begins; a certificate does not say what its task set."""
+def default_renewal_time(certificate: CertificateFacts) -> datetime:
+    """When the default renewal window begins, for a certificate whose task is not known.
+
+    Whether a task renews a certificate is decided in :mod:`_certificates.deviations`.
+    """
     return certificate.not_after - default_renewal_window(certificate.not_after - certificate.not_before)
 
 
-def is_renewal_due(certificate: CertificateFacts, now: datetime) -> bool:
-    """Whether the default renewal window has begun, or the certificate has expired."""
-    return now >= renewal_time(certificate)
+def is_default_renewal_due(certificate: CertificateFacts, now: datetime) -> bool:
+    """Whether the default renewal window has begun, or the certificate has expired.
+
+    Whether a task renews a certificate is decided in :mod:`_certificates.deviations`.
+    """
+    return now >= default_renewal_time(certificate)
 
 
 def timestamp(moment: datetime) -> str:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
-from typing import Final, Literal, Mapping, get_args
+from typing import Collection, Final, Iterable, Literal, Mapping, get_args
 
-from .._base.errors import Refused
+from .._base.errors import Refused, VerificationFailed
 from .._base.plan import Plan
 from . import facts
+from .checks import check_directory
 from .deviations import make_reason, outdated_bundle
 from .model import CertificateAction, CertificateState, InstallTrustBundle, IssueCertificate, is_usable
 from .plan import Decision, assemble, check_can_issue
@@ -34,6 +35,45 @@ CLIENTS: Final = "clients"
 DROP: Final = "drop"
 REPAIR: Final = "repair"
 STEPS: tuple[Step, ...] = get_args(Step)
+
+ISSUING_STEPS: Final[Mapping[Step, facts.Profile]] = {
+    SERVERS: facts.SERVER,
+    CLIENTS: facts.CLIENT,
+    REPAIR: facts.SERVER,
+}
+"""The steps that issue certificates, with the profile of these."""
+
+
+MAXIMUM_REQUESTS: Final = 1000
+"""How many certificates are signed again at once. A host has one for each wormhole, and its server's."""
+
+
+def check_requested(step: Step, roots: Iterable[str], directories: Collection[str]) -> None:
+    """Check which certificates a host requests in a step, where they are signed.
+
+    Args:
+        roots: the directories of the task.
+        directories: those of the certificates.
+
+    Raises:
+        VerificationFailed: the step issues none, a directory is not in or below one of the task, or
+            there are too many.
+    """
+    subject = "requests"
+    if directories and step not in ISSUING_STEPS:
+        raise VerificationFailed(
+            subject, problem=f"step {step} issues no certificates", remedy="Nothing was signed"
+        )
+    if len(directories) > MAXIMUM_REQUESTS:
+        problem = f"{len(directories)} certificates are requested, more than {MAXIMUM_REQUESTS}"
+        raise VerificationFailed(subject, problem=problem, remedy="Nothing was signed")
+    tops = [root.rstrip("/") for root in roots]
+    for directory in directories:
+        check_directory(subject, directory)
+        place = directory.rstrip("/")
+        if not any(place == top or place.startswith(f"{top}/") for top in tops):
+            problem = f"{directory} is not in or below the directories of the task: {', '.join(tops)}"
+            raise VerificationFailed(subject, problem=problem, remedy="Nothing was signed")
 
 
 def select_certificates(
@@ -61,8 +101,11 @@ def plan_rotation(
     """
     if step == REPAIR:
         return _plan_repair(found, authority, now)
+    if authority.certificate is None and not authority.obstacle:
+        # In check mode, an earlier task has only predicted that it creates the authority.
+        return assemble((), authority)
     if authority.certificate is None:
-        raise Refused("rotation", problem=f"rotation: {authority.obstacle or 'the authority does not exist'}")
+        raise Refused("rotation", problem=f"rotation: {authority.obstacle}")
     specs = select_certificates(found, authority, now)
     _check_order(step, specs, found)
     pairs = ((spec, found[directory]) for directory, spec in specs.items())
@@ -112,7 +155,7 @@ def _plan_one(
         text = f"{spec.directory}/{facts.CA_FILE} trusts other authorities than the issuing one"
         reason = make_reason(spec, "former_trusted", text)
         return [reason], [InstallTrustBundle(spec, trust.exact(spec.profile))]
-    turn = {SERVERS: facts.SERVER, CLIENTS: facts.CLIENT}.get(step)
+    turn = ISSUING_STEPS.get(step)
     bundle = trust.renewed(spec.profile, state.trust_bundle)
     if turn == spec.profile and state.issued_by not in ("", ISSUING):
         check_can_issue(spec, authority, now)

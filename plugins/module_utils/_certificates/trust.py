@@ -17,7 +17,7 @@ root has issued may access an engine. Clients get the chain, because OpenSSL req
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Iterable, Literal, Optional, get_args
 
 from .facts import SERVER, CertificateFacts, Profile
@@ -126,6 +126,16 @@ class Trust:
     def exact(self, profile: Profile) -> Bundle:
         """The bundle without former and retired authorities."""
         return Bundle(self.required(profile))
+
+    def replacing(self, previous: Trust) -> Trust:
+        """This trust, as that of an authority which replaces another one.
+
+        While certificates of the previous authority are in use, they are known and may be reissued.
+        """
+        others = [a for part in PARTS for a in getattr(previous, part) if a not in (*self.issuing, *self.successor)]
+        former = self.former or tuple(anchor for anchor in previous.issuing if anchor in others)
+        retired = _distinct([*self.retired, *(anchor for anchor in others if anchor not in former)])
+        return replace(self, former=former, retired=retired)
 
     def knows(self, present: Optional[Iterable[Anchor]]) -> bool:
         """Whether a bundle holds any of these authorities."""

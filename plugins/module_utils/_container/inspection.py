@@ -27,6 +27,11 @@ def name_of(container: Inspection) -> str:
     return str((container or {}).get("Name") or "").lstrip("/")
 
 
+def names_of(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return all names of a container from its summary in ``GET /containers/json``, likewise."""
+    return tuple(str(name).lstrip("/") for name in summary.get("Names") or ())
+
+
 def config_of(inspection: Inspection) -> Mapping[str, Any]:
     """Return ``Config``, which images have too."""
     return _part(inspection, "Config")

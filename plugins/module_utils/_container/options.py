@@ -8,21 +8,7 @@ Names and meanings are those of community.docker's docker_container. :mod:`_cont
 defines a row. The option networks is in :mod:`_container.attachments`, because networks are
 connected one by one.
 
-To add an option:
-
-1. Add a row to the table of its topic: process.py, storage.py, network.py, resources.py or
-   isolation.py. The builders in rows.py cover most shapes of values. The module's argument_spec
-   follows from the table.
-2. Reject values that no engine accepts in the row's parser, and contradictions with other options
-   in checks.py.
-3. Document it at the same place in plugins/doc_fragments/container.py.
-4. Add it to the role wormholes: meta/argument_specs.yml and tasks/launch.yml.
-5. Add two values to OPTION_VALUES (tests/unit/plugins/module_utils/_engine/io/contract.py), a
-   malformed value to MALFORMED (tests/unit/plugins/module_utils/_container/test_options.py), and a
-   change to the matrix ``options``
-   (tests/integration/targets/wormhole_container/defaults/main.yml). Unit tests fail as long as one
-   of steps 3 to 5 is missing.
-6. Describe the change in changelogs/fragments/, and run ``./dev test lint sanity unit``.
+To add an option, follow the six steps in docs/development.md.
 """
 
 from __future__ import annotations

@@ -155,8 +155,12 @@ def _suggest(text: str) -> str:
     address, _colon, port = text.rpartition(":")
     outer, _colon, host = address.rpartition(":")
     if is_address(outer, 6):
-        return f"Write [{outer}]:{host}:{port}"
-    return f"Write [{address}]::{port} for a port that the engine chooses" if is_address(address, 6) else ""
+        return f"Write {bracket(outer)}:{host}:{port}"
+    return (
+        f"Write {bracket(address)}::{port} for a port that the engine chooses"
+        if is_address(address, 6)
+        else ""
+    )
 
 
 def _parse_range(subject: str, text: str, whose: str) -> range:

@@ -4,7 +4,7 @@
 
 """Rows for the main process: its command, user, environment, healthcheck, restart and logs.
 
-To add an option, follow the steps in :mod:`_container.options`.
+To add an option, follow the six steps in docs/development.md.
 """
 
 from __future__ import annotations

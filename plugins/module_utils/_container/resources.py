@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows for limits of memory, processors, block devices and processes. To add an option, follow the
-steps in :mod:`_container.options`.
+"""Rows for limits of memory, processors, block devices and processes.
+
+To add an option, follow the six steps in docs/development.md.
 
 Sources: the API reference; moby's ``UpdateContainer`` for what an update accepts; ``GET /info`` for
 what the kernel can limit.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Collection
 
-from .._certificates.facts import CertificateFacts, is_renewal_due
+from .._certificates.facts import CertificateFacts, is_default_renewal_due
 from .._networks.gateways import NamedAddress, Topology
 
 
@@ -44,7 +44,7 @@ def is_adequate(
         installed.common_name,
     ):
         return False
-    if is_renewal_due(served, now):
+    if is_default_renewal_due(served, now):
         return False
     can_wait = {f"IP:{gateway.address}" for gateway in topology.gateways}
     can_wait |= {name.name for name in promised if not name.urgent}

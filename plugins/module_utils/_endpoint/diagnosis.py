@@ -9,7 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Optional
 
-from .._certificates.facts import CLOCK_TOLERANCE, CertificateFacts, is_renewal_due, renewal_time, timestamp
+from .._certificates.facts import (
+    CLOCK_TOLERANCE,
+    CertificateFacts,
+    default_renewal_time,
+    is_default_renewal_due,
+    timestamp,
+)
 from .layers import Layer, LayerName, Verdict, fails, holds, unknown
 from .model import TCP, TLS, EndpointSpec, EndpointState, as_san
 from .observation import Api, Reached
@@ -259,12 +265,12 @@ def diagnose_validity(state: EndpointState, now: datetime) -> Verdict:
     text = f"until {timestamp(served.not_after)}, {served.days_left(now)} days left; {_renewal(served, now)}"
     if apart:
         return holds(f"{text}; but {clocks}", _SET_CLOCK)
-    return holds(text, _RENEW_SERVER if is_renewal_due(served, now) else "")
+    return holds(text, _RENEW_SERVER if is_default_renewal_due(served, now) else "")
 
 
 def client_renewal(presented: Optional[CertificateFacts], now: datetime) -> tuple[str, str]:
     """A note on a client certificate that is due for renewal, and the remedy; otherwise empty."""
-    if presented is None or not is_renewal_due(presented, now):
+    if presented is None or not is_default_renewal_due(presented, now):
         return "", ""
     end = f"it expires on {timestamp(presented.not_after)}"
     return f" ({end}, and is {_renewal(presented, now)})", _RENEW_CLIENT
@@ -287,8 +293,8 @@ def unusable_dates(presented: Optional[CertificateFacts], now: datetime) -> tupl
 
 
 def _renewal(certificate: CertificateFacts, now: datetime) -> str:
-    preposition = "since" if is_renewal_due(certificate, now) else "on"
-    return f"due for renewal {preposition} {timestamp(renewal_time(certificate))}"
+    preposition = "since" if is_default_renewal_due(certificate, now) else "on"
+    return f"due for renewal {preposition} {timestamp(default_renewal_time(certificate))}"
 
 
 def _wrong_clock(served: CertificateFacts, server_time: Optional[datetime]) -> str:
@@ -330,7 +336,7 @@ def _rejected_client(state: EndpointState, now: datetime) -> Verdict:
     usage = presented.extended_key_usage if presented else ()
     if usage and "clientAuth" not in usage:
         return fails(
-            f"{rejected}: it is no client certificate (extendedKeyUsage {', '.join(usage)})",
+            f"{rejected}: it is not a client certificate (extendedKeyUsage {', '.join(usage)})",
             "Let wormhole.docker.tls_certificates issue a certificate with the profile client",
         )
     issuer = f", issued by {presented.issuer}" if presented else ""

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Optional
 
-from .._certificates.facts import CertificateFacts, is_renewal_due, renewal_time, timestamp
+from .._certificates.facts import CertificateFacts, default_renewal_time, is_default_renewal_due, timestamp
 from .._networks.gateways import NamedAddress, Topology
 from .adequacy import is_adequate
 from .layers import Layer, Verdict, fails, holds, unknown
@@ -102,8 +102,8 @@ def describe_certificate(facts: Optional[CertificateFacts], now: datetime) -> di
         "not_before": timestamp(facts.not_before),
         "not_after": timestamp(facts.not_after),
         "days_left": facts.days_left(now),
-        "renewal_time": timestamp(renewal_time(facts)),
-        "renewal_due": is_renewal_due(facts, now),
+        "renewal_time": timestamp(default_renewal_time(facts)),
+        "renewal_due": is_default_renewal_due(facts, now),
     }
 
 
@@ -161,7 +161,7 @@ def _installed(served: CertificateFacts, host: EngineHost, now: datetime) -> Ver
         # Without the networks it is not known which names are urgent, so names are not compared.
         installed = replace(installed, subject_alternative_names=served.subject_alternative_names)
     if is_adequate(served, installed, host.listening, host.topology or _NO_NETWORKS, now, host.names):
-        return holds(f"{text}; until then the served one is good enough")
+        return holds(f"{text}; until then, the served one is sufficient")
     return holds(text, _LOAD)
 
 

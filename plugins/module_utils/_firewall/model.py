@@ -6,8 +6,8 @@
 
 A packet that a container sends to a gateway is input of the host. It has to pass every base chain
 of the hook *input*: an accept in one chain does not overrule a drop in another. An opening
-therefore is a rule at the head of each chain that drops. To support another firewall, begin with
-the steps in :mod:`_firewall.plan`.
+therefore is a rule at the head of each chain that drops. To support another firewall, follow the
+steps in :mod:`_firewall.plan`.
 
 A rule matches a packet, does not match it, or is undecidable. **An undecidable rule counts as no
 match, whether it accepts or drops.** An accept that is not understood must not be relied on. A drop
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, TypeVar
+from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, TypeVar, get_args
 
 COMMENT = "wormhole.docker"
 """The comment of our rules."""
@@ -30,11 +30,16 @@ COMMENT = "wormhole.docker"
 Verdict = Literal["accept", "drop", "continue", "return", "jump", "goto"]
 
 Manager = Literal["firewalld", "ufw", "nftables", "iptables"]
+MANAGERS: tuple[Manager, ...] = get_args(Manager)
+"""By rank: of several on one host, the first is reported."""
 FIREWALLD: Manager = "firewalld"
 """Also the name of firewalld's table in nftables."""
 
 Backend = Literal["nft", "iptables-nft", "iptables-legacy"]
 """The program that changes a chain."""
+
+Family = Literal["ip", "ip6"]
+"""The family of an address, as nft calls it."""
 
 _DEEPEST = 64
 """The limit of nested jumps; the kernel allows 16."""
@@ -57,8 +62,7 @@ class Opening:
     port: int
 
     @property
-    def family(self) -> str:
-        """``ip`` or ``ip6``, as nft calls it."""
+    def family(self) -> Family:
         return "ip6" if ":" in self.address else "ip"
 
 
@@ -67,7 +71,7 @@ class FirewallState:
     """The host's packet filter, as far as openings are concerned.
 
     Attributes:
-        manager: what manages the rules, one of Manager; empty if nothing filters input.
+        manager: what manages the rules; empty if nothing filters input.
         needed: the desired openings that the host's own rules drop.
         opened: the openings that our rules make, in force and persistent.
         leftover: there are other traces of ours: an incomplete opening, a file without its rule, a
@@ -75,7 +79,7 @@ class FirewallState:
         at_boot: those of needed that are dropped only if the engine starts before firewalld answers.
     """
 
-    manager: str = ""
+    manager: Literal[Manager, ""] = ""
     needed: tuple[Opening, ...] = ()
     opened: tuple[Opening, ...] = ()
     leftover: bool = False
@@ -88,7 +92,7 @@ class Hook:
 
     Attributes:
         backend: the program that changes it.
-        family: ``ip``, ``ip6`` or ``inet``.
+        family: ``ip``, ``ip6``, ``inet`` or another one of nftables.
         table, chain: their names.
     """
 

@@ -10,14 +10,20 @@ their own commands.
 
 To support another firewall:
 
-1. model.py: add its name to Manager. The module returns this name as ``firewall.manager``.
+1. model.py: add its name to Manager, by its rank. The module returns this name as
+   ``firewall.manager``; add it to RETURN of plugins/modules/dockerd_listener.py.
 2. A pure file of its own, like ufw.py: parse its files, recognise our openings in them, render its
    commands.
-3. Observed in plan.py: add what has to be read; observe_rules in io/rules.py reads it.
-4. plan.py: manager_of recognises its base chains; Places and place say which openings go there; a
-   function like _view_ufw says what it holds of ours, and conclude joins it to the others.
-5. A file like io/ufw.py makes its openings match Places; set_openings in io/openings.py calls it.
-6. tests/system/test_firewalls.py and docs/firewalls.md.
+3. Observed in plan.py: add what has to be read; observe_rules() in io/rules.py reads it.
+4. plan.py: recognise its base chains in manager_of(), and our rules in the kernel in is_ours() of
+   blocking() (iptables) or in _our_nft_rules() (nftables). Otherwise, our own rules look like those
+   of the administrator, and the next run removes them as unneeded.
+5. plan.py: Places, place() and the variable ``blocks`` in _manager() say which openings go there. A
+   function like _view_ufw() says what it holds of ours, and conclude() joins it to the others.
+6. A file like io/ufw.py makes its openings match Places; set_openings() in io/openings.py calls it.
+7. Tests: test_plan.py, with the rules as the firewall's programs print them, and
+   tests/system/test_firewalls.py.
+8. Documentation: the table in docs/firewalls.md, and a fragment in changelogs/fragments/.
 
 A firewall that only loads rules into chains of nftables or iptables needs nothing but its service
 in LOADERS of unit.py, so that our rules are inserted again after its own.
@@ -25,9 +31,9 @@ in LOADERS of unit.py, so that our rules are inserted again after its own.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping, Optional, Sequence
+from typing import Iterable, Literal, Mapping, Optional, Sequence
 
 from . import firewalld as firewall_firewalld
 from . import iptables as firewall_iptables
@@ -35,7 +41,7 @@ from . import nft as firewall_nft
 from . import ufw as firewall_ufw
 from . import unit as firewall_unit
 from .iptables import IptablesRules, Words
-from .model import FIREWALLD, FirewallState, Hook, Manager, Opening, Packet, Placement
+from .model import FIREWALLD, MANAGERS, FirewallState, Hook, Manager, Opening, Packet, Placement
 from .nft import NftRules
 
 
@@ -193,16 +199,17 @@ def place(observed: Observed, openings: Sequence[Opening]) -> Places:
     An engine that starts before firewalld answers does not put its bridges into their zone. They are
     in the default zone then, whatever zone they are in now.
     """
-    by_manager: dict[Manager, set[Placement]] = defaultdict(set)
+    chains: set[Placement] = set()
+    by_ufw: set[Placement] = set()
+    by_firewalld: set[Placement] = set()
+    # A manager without a place is a KeyError. It must not look as if nothing blocked the packets.
+    places: Mapping[Manager, set[Placement]]
+    places = {"nftables": chains, "iptables": chains, "ufw": by_ufw, FIREWALLD: by_firewalld}
     for opening in openings:
         for hook in blocking(observed, opening, with_ours=False):
-            by_manager[manager_of(hook, observed)].add(Placement(hook, opening))
+            places[manager_of(hook, observed)].add(Placement(hook, opening))
     unordered = frozenset(openings) if observed.firewalld_unordered else frozenset()
-    return Places(
-        chains=frozenset(by_manager["nftables"] | by_manager["iptables"]),
-        ufw=_openings(by_manager["ufw"]),
-        firewalld=_openings(by_manager[FIREWALLD]) | unordered,
-    )
+    return Places(frozenset(chains), _openings(by_ufw), _openings(by_firewalld) | unordered)
 
 
 def conclude(observed: Observed, desired: Sequence[Opening]) -> FirewallState:
@@ -317,11 +324,12 @@ def is_persistent(observed: Observed, placements: Iterable[Placement]) -> bool:
     )
 
 
-def _manager(observed: Observed, places: Places) -> str:
+def _manager(observed: Observed, places: Places) -> Literal[Manager, ""]:
     """The manager of the chains that block, otherwise of those that filter; empty without any."""
-    blocks = {manager_of(placement.hook, observed) for placement in places.chains}
+    blocks: set[Manager] = {manager_of(placement.hook, observed) for placement in places.chains}
     blocks |= {"ufw"} if places.ufw else set()
     blocks |= {FIREWALLD} if places.firewalld else set()
     filters = {manager_of(hook, observed) for hook in input_hooks(observed)}
-    by_rank = (FIREWALLD, "ufw", "nftables", "iptables")
-    return next((manager for managers in (blocks, filters) for manager in by_rank if manager in managers), "")
+    return next(
+        (manager for managers in (blocks, filters) for manager in MANAGERS if manager in managers), ""
+    )

@@ -26,6 +26,11 @@ def authority_arguments(prefix: str = "ca_") -> dict[str, Any]:
 
 
 # For modules that issue certificates whose previous ones another authority may have issued.
+def previous_argument(prefix: str = "ca_") -> dict[str, Any]:
+    """The argument of the option that names the directory of an authority which is replaced."""
+    return {f"{prefix}previous_directory": {"type": "str"}}
+
+
 REPLACE_ARGUMENT: dict[str, Any] = {"ca_replace": {"type": "bool", "default": False}}
 
 

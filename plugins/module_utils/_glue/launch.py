@@ -25,9 +25,10 @@ from .._engine.io.sdk import parse_socket_path
 from .._engine.io.snapshot import Snapshot
 from .._engine.port import EnginePort
 from .._wiring.io.state import observe_wiring
-from .._wiring.spec import TLS, plaintext_warnings
+from .._wiring.spec import TLS
+from .._wiring.warnings import plaintext_warnings
 from .._wiring.wire import WiringState
-from .._wormhole import checks, resolve
+from .._wormhole import rejections, resolve
 from .._wormhole.identity import ManagedState
 from .._wormhole.io import verification
 from .._wormhole.io.container import WormholeHost
@@ -143,12 +144,9 @@ class Launch:
             if self._wormhole.host.ended is not None:
                 self._log(self._wormhole.host.ended.output)
 
-    def _look(
-        self, engine: EnginePort, info: Mapping[str, Any], socket_path: str, unit_directory: str
-    ) -> WiringState:
-        question = ("wiring", socket_path, unit_directory)
+    def _look(self, engine: EnginePort, info: Mapping[str, Any], socket_path: str) -> WiringState:
         return self.engine.remember(
-            question, lambda: observe_wiring(engine, info, socket_path, unit_directory)
+            ("wiring", socket_path), lambda: observe_wiring(engine, info, socket_path)
         )
 
     def _observe(self) -> ManagedState:
@@ -171,7 +169,7 @@ class Launch:
             *ownership.replacement_warnings(plan.reasons),
             *removal.kept_warnings(left),
             *_wiring_warnings(spec, values),
-            *checks.limit_warnings(spec, state.wormhole),
+            *rejections.limit_warnings(spec, state.wormhole),
         ]
         return {**values, "container": shown, **({"warnings": warnings} if warnings else {})}
 

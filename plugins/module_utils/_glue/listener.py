@@ -15,6 +15,7 @@ from .._listener.io.change import ListenerHost
 from .._listener.outlook import compute_outlook
 from .._listener.parts import render_opening
 from .._listener.plan import plan_listener
+from .._listener.warnings import listener_warnings
 from . import connection
 from .execute import execute
 
@@ -64,23 +65,13 @@ def _describe(
 ) -> dict[str, Any]:
     """The return values of the module, except for state recovered."""
     outlook = compute_outlook(spec, state) if spec.present else None
-    insecure = list(map(str, outlook.insecure_endpoints)) if outlook else []
+    insecure = outlook.insecure_endpoints if outlook else ()
     restarts = [action for action in plan.actions if isinstance(action, model.RestartEngine)]
-    warnings = []
-    if insecure:
-        warnings.append(
-            f"insecure_plaintext_port: the engine is served without TLS on {', '.join(insecure)}; "
-            "whoever reaches it is root on this host"
-        )
-    if lost:
-        warnings.append(
-            "live-restore: containers exited with an error during the restart and were started again: "
-            + ", ".join(lost)
-        )
+    warnings = listener_warnings(insecure, lost)
     return {
         "endpoints": list(map(str, outlook.endpoints)) if outlook else [],
         "unix_socket": spec.unix_socket if spec.present else "",
-        "insecure_endpoints": insecure,
+        "insecure_endpoints": list(map(str, insecure)),
         "unreachable_networks": [
             {"network": network.network, "reason": network.reason, "instead": network.instead}
             for network in state.topology.unreachable

@@ -18,6 +18,7 @@ from .._base.io import files
 from .._certificates.checks import check_directory
 from .._certificates.io import authority as authority_store
 from .._certificates.io import decoding
+from .._certificates.trust import Trust
 from .authority_options import authority_arguments
 
 _OTHERS = 0o066
@@ -32,6 +33,21 @@ def load_material(options: Mapping[str, Any], prefix: str = "ca_") -> tuple[str,
         WormholeError: a file cannot be read.
     """
     decoding.require()
+    place, material = _load(options, prefix)
+    return place, replace(material, trust=material.trust.replacing(load_previous(options, prefix)))
+
+
+def load_previous(options: Mapping[str, Any], prefix: str = "ca_") -> Trust:
+    """Read the public part of the authority that this one replaces; empty without one."""
+    option = f"{prefix}previous_directory"
+    if options.get(option) is None:
+        return Trust()
+    directory = _expand(option, options[option]).rstrip("/")
+    check_directory(option, directory)
+    return authority_store.read_trust(directory)
+
+
+def _load(options: Mapping[str, Any], prefix: str) -> tuple[str, authority_store.Material]:
     given = {name: options.get(prefix + name) for name in authority_arguments("")}
     passphrase = given["passphrase"]
     if passphrase == "":

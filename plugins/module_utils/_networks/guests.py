@@ -101,19 +101,20 @@ def find_obstacle(topology: Topology, network: Mapping[str, Any]) -> Optional[Un
 
 
 def plan_guest(
-    topology: Topology, network: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]
+    topology: Topology, network: Mapping[str, Any], attached: Iterable[Mapping[str, Any]]
 ) -> Guest:
     """Chooses the addresses of a guest on a network with a route to the host.
 
     Args:
-        containers: all containers of the host, also stopped ones (``GET /containers/json``).
+        attached: the networks of each container of the host, also of stopped ones, as returned by
+            :func:`_container.inspection.networks_of`.
 
     Raises:
         WormholeError: the network has no free address.
     """
     name = str(network.get("Name", ""))
     gateways = [gateway for gateway in topology.gateways if gateway.network == name]
-    taken = _taken(network, containers) | {ipaddress.ip_address(gateway.address) for gateway in gateways}
+    taken = _taken(network, attached) | {ipaddress.ip_address(gateway.address) for gateway in gateways}
     chosen = []
     for family in (4, 6):
         # A container gets one address from the first subnet of each family, too.
@@ -163,12 +164,11 @@ def _descending(subnet: _Network, first: int, last: int) -> Iterator[_Address]:
     return (kind(number) for number in range(first, last - 1, -1))
 
 
-def _taken(network: Mapping[str, Any], containers: Iterable[Mapping[str, Any]]) -> set[_Address]:
+def _taken(network: Mapping[str, Any], attached: Iterable[Mapping[str, Any]]) -> set[_Address]:
     """The addresses that containers on a network have or will have, or that IPAM reserves."""
     found = []
-    for container in containers:
-        attached = (container.get("NetworkSettings") or {}).get("Networks") or {}
-        for endpoint in attached.values():
+    for endpoints in attached:
+        for endpoint in endpoints.values():
             if endpoint.get("NetworkID") in (network.get("Id"), "", None):
                 own = endpoint.get("IPAMConfig") or {}
                 found += [endpoint.get("IPAddress"), endpoint.get("GlobalIPv6Address")]

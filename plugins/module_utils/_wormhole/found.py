@@ -12,13 +12,22 @@ from typing import Any, Iterable, Mapping, Optional
 from .._base.errors import InvalidInput
 from .._base.labels import (
     LABEL_DISCOVER,
+    LABEL_ENGINE,
     LABEL_IDENTITY,
     LABEL_IDENTITY_OWNER,
     LABEL_MANAGED,
     LABEL_TRANSPORT,
 )
 from .._client.settings import mounted_directory, parse_docker_host
-from .._container.inspection import environment_of, health_of, host_config_of, is_running, labels_of, name_of
+from .._container.inspection import (
+    environment_of,
+    health_of,
+    host_config_of,
+    is_running,
+    labels_of,
+    name_of,
+    names_of,
+)
 from .._endpoint.model import DEFAULT_PORTS
 from .._wiring.spec import LAUNCH, RUNTIME, TLS, TRANSPORTS, WiringSpec
 from .._wiring.wire import Wiring
@@ -114,8 +123,7 @@ def _read_summary(summary: Mapping[str, Any]) -> FoundWormhole:
 
 def _container_name(summary: Mapping[str, Any]) -> str:
     # A legacy link adds names below that of the linking container, such as /web/agent.
-    names = (str(name).lstrip("/") for name in summary.get("Names") or ())
-    return next((name for name in names if "/" not in name), str(summary["Id"]))
+    return next((name for name in names_of(summary) if "/" not in name), str(summary["Id"]))
 
 
 def _split_name(container: str) -> tuple[str, str]:
@@ -129,6 +137,7 @@ def _split_name(container: str) -> tuple[str, str]:
 def read_wiring_spec(spec: WiringSpec, container: Mapping[str, Any]) -> WiringSpec:
     """Return the wiring specification that a container was created with."""
     found, labels = _read_inspection(container), labels_of(container)
+    engine = str(labels.get(LABEL_ENGINE) or "")
     return replace(
         spec,
         transport=next((known for known in TRANSPORTS if known == found.transport), spec.transport),
@@ -137,6 +146,8 @@ def read_wiring_spec(spec: WiringSpec, container: Mapping[str, Any]) -> WiringSp
         identity_owner=identity_owner(container),
         certificate_path=found.certificate_path,
         discover=RUNTIME if labels.get(LABEL_DISCOVER) == RUNTIME else LAUNCH,
+        engine=engine,
+        engine_address=found.address if engine else "",
     )
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from typing import AbstractSet, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
@@ -45,7 +44,7 @@ def reject_contradictions(wormholes: Sequence[Wanted]) -> None:
             names = f"The wormholes {other.name} and {spec.name}"
             if identity and others and identity.directory == others.directory and identity != others:
                 subject = f"identity directory {identity.directory}"
-                problem = f"{names} want different identities in {identity.directory}"
+                problem = f"{names} set different options for the identity in {identity.directory}"
                 remedy = "Give them the same identity options, or another identity_directory"
                 raise InvalidInput(subject, problem=problem, remedy=remedy)
     published = [(spec.name, port) for spec, _identity in wormholes for port in _published(spec)]
@@ -112,14 +111,7 @@ def _published(spec: WormholeSpec) -> Iterator[tuple[str, str]]:
         address, host, port = split_port(item)
         if host and "-" not in host:
             protocol = port.partition("/")[2] or "tcp"
-            yield _canonical(address or spec.default_host_ip or "0.0.0.0"), f"{host}/{protocol}"
-
-
-def _canonical(address: str) -> str:
-    try:
-        return str(ipaddress.ip_address(address.strip("[]")))
-    except ValueError:
-        return address
+            yield address or spec.default_host_ip or "0.0.0.0", f"{host}/{protocol}"
 
 
 def _has_identity(spec: WormholeSpec) -> bool:

@@ -20,6 +20,7 @@ from ..._base.io import files, locks
 from ..._base.plan import Plan
 from .. import authority as ca
 from ..facts import DIRECTORY
+from ..scope import HOSTS_DIRECTORY
 from ..trust import Anchor, Authority, Trust
 from . import decoding, issuing
 
@@ -63,6 +64,22 @@ def read_material(directory: str, passphrase: Optional[str]) -> Material:
             # Another process may have created the directory and its lock file in between.
             material = _read_locked(directory, passphrase)
         return material
+
+
+def read_trust(directory: str) -> Trust:
+    """Read the certificates of the authority in a directory, and not its key.
+
+    Raises:
+        WormholeError: a file cannot be read.
+    """
+    with naming_user(directory):
+        anchors: list[Anchor] = []
+        for name in (ca.CERTIFICATE_FILE, ca.NEXT_CERTIFICATE_FILE, ca.FORMER_CERTIFICATE_FILE, ca.RETIRED_FILE):
+            path = os.path.join(directory, name)
+            found = files.read_file(path)
+            with _naming(path):
+                anchors += decoding.read_bundle(found.content) if found else ()
+        return Trust(issuing=tuple(anchors[:1]), retired=tuple(anchors[1:]))
 
 
 def parse_material(
@@ -242,7 +259,8 @@ def _read(directory: str, passphrase: Optional[str]) -> Material:
         with _naming(os.path.join(directory, name)):
             anchors[name] = decoding.read_bundle(contents[name]) if name in contents else ()
     modes = {DIRECTORY: found.mode, **{name: file.mode for name, file in present.items() if file}}
-    others = (name for name in os.listdir(directory) if name not in ca.MODES and not name.startswith("."))
+    known = {*ca.MODES, HOSTS_DIRECTORY}
+    others = (name for name in os.listdir(directory) if name not in known and not name.startswith("."))
     public = decoding.key_facts(key) if key else None
     state = ca.AuthorityState(modes=modes, key=public, other_files=tuple(sorted(others)))
     return _assign_parts(state, key, anchors, has_next_key=ca.NEXT_KEY_FILE in contents)

@@ -6,16 +6,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from typing import Any, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..._base.errors import InvalidInput, VerificationFailed
-from ..facts import CLIENT
 from ..model import leaf_certificate
+from ..names import check_names
 from ..reissue import reissue_spec
+from ..rotation import ISSUING_STEPS, REPAIR, Step, check_requested
 from ..spec import CertificateSpec
+from ..trust import ISSUING
 from . import decoding, issuing
 from .authority import Material
+
+try:
+    from cryptography.exceptions import UnsupportedAlgorithm
+except ImportError:
+    pass  # decoding reports it
 
 
 def sign_requests(
@@ -29,7 +38,7 @@ def sign_requests(
         InvalidInput: a signing request is for a certificate that the task does not list.
         VerificationFailed: a signing request is invalid.
     """
-    known = {spec.name: spec for spec in specs}
+    known = {spec.name: spec for spec in specs if spec.present}
     unknown = ", ".join(name for name in requests if name not in known)
     if unknown:
         raise InvalidInput("requests", expected="names in option certificates", found=unknown)
@@ -39,8 +48,26 @@ def sign_requests(
     }
 
 
+@dataclass(frozen=True)
+class Reissue:
+    """What a task allows to be signed again.
+
+    Attributes:
+        step: the step of the rotation.
+        directories: only certificates in or below these.
+        names: names that a repaired server may have although they are not local.
+    """
+
+    step: Step
+    directories: Sequence[str]
+    names: Sequence[str] = ()
+
+
 def sign_again(
-    requests: Mapping[str, Mapping[str, str]], material: Material, now: datetime.datetime
+    requests: Mapping[str, Mapping[str, str]],
+    material: Material,
+    now: datetime.datetime,
+    allowed: Reissue,
 ) -> dict[str, str]:
     """Sign existing certificates again, with the same names and usage.
 
@@ -48,18 +75,27 @@ def sign_again(
     the controller's.
 
     Raises:
-        VerificationFailed: this authority and those that it replaced have not signed the
-            certificate, or the signing request is for another key than a client's own.
+        VerificationFailed: the step issues no such certificate, the directory is not one of the
+            task's, another authority has signed the certificate, or the signing request is for
+            another key than its own.
+        Refused: a server with an unusable key has names that are neither local nor those of the task.
     """
-    return {directory: _sign_again(directory, pair, material, now) for directory, pair in requests.items()}
+    check_requested(allowed.step, allowed.directories, requests)
+    return {
+        directory: _sign_again(directory, pair, material, now, allowed) for directory, pair in requests.items()
+    }
 
 
-def _sign_again(directory: str, pair: Mapping[str, str], material: Material, now: datetime.datetime) -> str:
+def _sign_again(
+    directory: str, pair: Mapping[str, str], material: Material, now: datetime.datetime, allowed: Reissue
+) -> str:
     certificate, request = pair["certificate"], pair["request"]
     subject = f"certificate in {directory}"
-    facts = decoding.read_certificate(certificate.encode())
-    spec = reissue_spec(directory, facts)
-    ours = decoding.find_issuer(certificate.encode(), material.trust)
+    with _reading(subject):
+        facts = decoding.read_certificate(certificate.encode())
+        spec = reissue_spec(directory, facts)
+        ours = decoding.find_issuer(certificate.encode(), material.trust)
+        same_key = decoding.request_key(request) == facts.public_key_sha256
     if spec is None or not ours or now > facts.not_after:
         raise VerificationFailed(
             subject,
@@ -67,12 +103,18 @@ def _sign_again(directory: str, pair: Mapping[str, str], material: Material, now
             "or one that it replaced",
             remedy="Nothing was signed",
         )
-    # A host determines the names of its own server, so a new key gains it nothing. A client's name
-    # is its identity, which must not be certified for another key.
-    if spec.profile == CLIENT and decoding.request_key(request) != facts.public_key_sha256:
+    repairs = allowed.step == REPAIR
+    if spec.profile != ISSUING_STEPS[allowed.step] or (ours == ISSUING and not repairs):
+        what = "is from the issuing authority already" if ours == ISSUING else f"is one of a {spec.profile}"
+        problem = f"{subject}: step {allowed.step} does not reissue it, because it {what}"
+        raise VerificationFailed(subject, problem=problem, remedy="Nothing was signed")
+    if not same_key and not repairs:
+        # A host can present the certificate of another one, but not the key.
         raise VerificationFailed(
             subject, problem=f"{subject}: the request is for another key", remedy="Nothing was signed"
         )
+    if not same_key:
+        check_names(dict.fromkeys(spec.subject_alternative_names, subject), allowed.names)
     return sign_certificate(spec, request, material.issuer_pem, material.key, now)
 
 
@@ -93,3 +135,12 @@ def sign_certificate(
     issuer = decoding.load_certificate(issuer_pem)
     template = leaf_certificate(spec, decoding.facts_of(issuer), now)
     return issuing.sign_profile(template, public, issuer_key, issuer).decode()
+
+
+@contextlib.contextmanager
+def _reading(subject: str) -> Iterator[None]:
+    """Turn what the library raises for odd keys and signatures into an error of this collection."""
+    try:
+        yield
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise VerificationFailed(subject, problem=f"the {subject} cannot be used: {error}") from error

@@ -11,7 +11,7 @@ from typing import Optional
 
 from ..._base.address import SocketAddress
 from ..._base.errors import InvalidInput, VerificationFailed, WormholeError
-from ..._container.inspection import running_pid, variables_of
+from ..._container.inspection import networks_of, running_pid, variables_of
 from ..._endpoint.io.reachability import observe_gateways
 from ..._endpoint.layers import Layer
 from ..._endpoint.model import DEFAULT_PORTS, TLS
@@ -45,7 +45,7 @@ class Place:
 
 
 def container_place(
-    engine: EnginePort, container: str, *, address: str = "", directory: str = "", timeout: float = 5.0
+    engine: EnginePort, container: str, *, address: str, directory: str, timeout: float
 ) -> Place:
     """A running container, by its name or full ID; see parse_client_settings() for the options.
 
@@ -88,7 +88,7 @@ def network_place(engine: EnginePort, name: str) -> Place:
     if obstacle:
         address = topology.default.address if topology.default else "host.docker.internal"
         return Place(_at(address), obstacle=obstacle)
-    guest = plan_guest(topology, network, engine.containers(labels={}))
+    guest = plan_guest(topology, network, map(networks_of, engine.containers(labels={})))
     return Place(_at(guest.addresses[0].gateway), guest=guest)
 
 

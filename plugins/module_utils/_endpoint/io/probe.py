@@ -41,7 +41,7 @@ from ..._networks.io.namespaces import call_in_network_namespace, read_routes
 from ..._networks.routes import default_gateways, find_route
 from ..model import TCP, EndpointSpec, EndpointState, match_san
 from ..observation import Anonymous, Api, Observation, Reached, Verified, parse_observation
-from .client import ask_engine, client_context, error_text, get, read_presented, rejection
+from .https_client import ask_engine, client_context, error_text, get, read_presented, rejection
 from .reachability import is_listened, kind_of_failure, resolve, source_address
 
 _PLAINTEXT_REJECTED = b"Client sent an HTTP request to an HTTPS server"

@@ -28,6 +28,7 @@ from typing import Any, Container, Iterable, Iterator, Mapping, Optional, cast
 from urllib.parse import quote
 
 from ..._base.errors import EngineUnavailable, InvalidInput, MissingRequirement
+from ..._container.inspection import config_of
 from ..port import Json
 
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
@@ -152,8 +153,7 @@ class Engine:
         """Sends a request that stops a container, and waits for as long as that may take."""
         grace = timeout
         if grace is None:
-            config = (self.find_container(container) or {}).get("Config") or {}
-            grace = config.get("StopTimeout") or DEFAULT_STOP_TIMEOUT
+            grace = config_of(self.find_container(container)).get("StopTimeout") or DEFAULT_STOP_TIMEOUT
         params = {} if timeout is None else {"t": str(timeout)}
         # A negative value waits without limit.
         patience = grace + self._timeout if grace >= 0 else _FOREVER

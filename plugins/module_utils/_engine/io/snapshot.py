@@ -12,9 +12,30 @@ from __future__ import annotations
 
 from typing import Any, Callable, Mapping, Optional, TypeVar
 
+from ..._container.inspection import names_of
 from ..port import EnginePort, Json
 
 ValueT = TypeVar("ValueT")
+
+CHANGES = frozenset(
+    {
+        "pull_image",
+        "create_container",
+        "update_container",
+        "start_container",
+        "stop_container",
+        "restart_container",
+        "pause_container",
+        "unpause_container",
+        "rename_container",
+        "remove_container",
+        "connect_network",
+        "disconnect_network",
+        "kill_container",
+        "wait_container",
+    }
+)
+"""The methods of an engine after which its answers may differ; all others are methods of a snapshot."""
 
 
 class Snapshot:
@@ -97,6 +118,8 @@ class Snapshot:
 
     def __getattr__(self, name: str) -> Any:
         """Return a method that changes something, and end the snapshot when it is called."""
+        if name not in CHANGES:
+            raise AttributeError(f"{name} is neither a method of Snapshot nor one of CHANGES")
         method = getattr(self._engine, name)
 
         def change(*arguments: Any, **options: Any) -> Any:
@@ -117,5 +140,5 @@ class Snapshot:
 
 
 def _names(containers: list[Json]) -> frozenset[str]:
-    names = {name.lstrip("/") for container in containers for name in container.get("Names") or ()}
+    names = {name for container in containers for name in names_of(container)}
     return frozenset({*names, *(str(container["Id"]) for container in containers)})

@@ -11,7 +11,7 @@ from typing import Mapping, Optional
 
 from ..._base.errors import ApplyFailed, EngineUnavailable, VerificationFailed
 from ..._base.io import files
-from ..._container.inspection import is_alive, state_of
+from ..._container.inspection import host_config_of, is_alive, names_of, state_of
 from ..._engine.port import EnginePort
 
 _INTERRUPTED = "/run/wormhole-docker.interrupted"
@@ -28,17 +28,13 @@ def running_containers(
 ) -> tuple[str, ...]:
     """The names of the running containers with all these labels."""
     running = engine.containers(labels=labels or {}, running_only=True)
-    return tuple(sorted(str(container["Names"][0]).lstrip("/") for container in running))
+    return tuple(sorted(names_of(container)[0] for container in running))
 
 
 def ephemeral_containers(engine: EnginePort, names: tuple[str, ...]) -> tuple[str, ...]:
     """Of these containers, those that the engine removes when they stop."""
     found = {name: engine.find_container(name) for name in names}
-    return tuple(
-        name
-        for name, container in found.items()
-        if container and (container.get("HostConfig") or {}).get("AutoRemove")
-    )
+    return tuple(name for name, container in found.items() if host_config_of(container).get("AutoRemove"))
 
 
 def stranded_containers(engine: EnginePort) -> tuple[str, ...]:

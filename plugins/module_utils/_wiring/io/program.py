@@ -11,6 +11,7 @@ import os
 from ..._base.address import SocketAddress
 from ..._base.io import files
 from ..._base.labels import LABEL_DISCOVER
+from ..._container.inspection import names_of
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.model import EndpointSpec
 from ..._engine.port import EnginePort
@@ -32,7 +33,7 @@ def observe_program(
     if program is None and names is None and spec.discover != RUNTIME:
         return ProgramState()
     others = engine.containers(labels={LABEL_DISCOVER: RUNTIME})
-    found = {name.lstrip("/") for container in others for name in container.get("Names") or ()}
+    found = {name for container in others for name in names_of(container)}
     return ProgramState(
         program=None if program is None else program.content.decode(errors="replace"),
         names=None if names is None else tuple(names.content.decode(errors="replace").split()),

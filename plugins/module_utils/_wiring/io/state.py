@@ -23,7 +23,7 @@ from ..._listener.io.endpoints import read_endpoints, read_plaintext_endpoints, 
 from ..._networks.io.interfaces import observe_topology
 from ..wire import EngineSocket, WiringState
 
-ObserveWiring = Callable[[EnginePort, Mapping[str, Any], str, str], WiringState]
+ObserveWiring = Callable[[EnginePort, Mapping[str, Any], str], WiringState]
 
 
 def observe_wiring(

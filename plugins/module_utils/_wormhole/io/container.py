@@ -12,7 +12,6 @@ from typing import Any, Callable, Mapping, Optional
 
 from ..._base.errors import ApplyFailed, CommandFailed, WormholeError
 from ..._base.plan import Plan
-from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._client.io import discovery
 from ..._container.attachments import endpoint_settings
 from ..._container.inspection import (
@@ -28,11 +27,11 @@ from ..._container.inspection import (
 )
 from ..._engine.port import EnginePort
 from ..._wiring.io import program as program_host
-from ..._wiring.io.state import ObserveWiring, observe_wiring
+from ..._wiring.io.state import ObserveWiring
 from ..._wiring.program import InstallProgram, ProgramState, RemoveProgram
 from ..._wiring.spec import RUNTIME, WiringSpec
 from ..._wiring.wire import Wiring
-from .. import checks, model
+from .. import model, rejections
 from ..found import read_wiring, read_wiring_spec
 from ..model import Action, ConnectNetwork, CreateContainer, RestorePrevious, WormholeState
 from ..resolve import wiring_of, wiring_spec_of
@@ -65,7 +64,6 @@ class WormholeHost:
         identity: its identity.
         await_health: called with a container's ID and a timeout in seconds. Raises
             VerificationFailed.
-        unit_directory: of the listener's socket units.
         look: see :func:`_wormhole.io.observation.observe_wormhole`.
 
     Attributes:
@@ -81,15 +79,13 @@ class WormholeHost:
         identity: Identity,
         *,
         await_health: AwaitHealth,
-        unit_directory: str = UNIT_DIRECTORY,
-        look: ObserveWiring = observe_wiring,
+        look: ObserveWiring,
     ) -> None:
         self._spec = spec
         self._engine = engine
         self._verify = verify
         self._identity = identity
         self._await_health = await_health
-        self._unit_directory = unit_directory
         self._look = look
         self._started = False
         self._verified = ""
@@ -124,7 +120,7 @@ class WormholeHost:
             EngineUnavailable: the engine does not answer, or with ``pull: always`` the registry.
         """
         now = {"created_now": self.has_created, "started_now": self._started}
-        self._last = observe_wormhole(self._spec, self._engine, self._unit_directory, self._look, **now)
+        self._last = observe_wormhole(self._spec, self._engine, self._look, **now)
         return self._last
 
     @property
@@ -253,7 +249,7 @@ class WormholeHost:
         engine, previous = self._engine, action.previous
         image = engine.find_image(self._spec.image)
         # The image may have been pulled since the plan was made.
-        checks.reject_image_labels(self._spec, image)
+        rejections.reject_image_labels(self._spec, image)
         body = action.complete_body(config_of(image))
         name = self._spec.successor_name if previous else action.name
         self._make_room(name)

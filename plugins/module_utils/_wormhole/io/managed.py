@@ -12,7 +12,6 @@ from typing import Any, Callable, Mapping, Optional
 
 from ..._base.errors import WormholeError
 from ..._base.plan import Plan
-from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._certificates.io import record as certificate_record
 from ..._certificates.io import removal as certificate_removal
 from ..._certificates.io.installing import apply_certificates
@@ -20,7 +19,7 @@ from ..._certificates.removal import find_kept
 from ..._certificates.spec import CertificateSpec
 from ..._certificates.trust import Authority
 from ..._engine.port import EnginePort
-from ..._wiring.io.state import ObserveWiring, observe_wiring
+from ..._wiring.io.state import ObserveWiring
 from ..._wiring.spec import TLS
 from .. import identity as planning
 from ..identity import ManagedAction, ManagedState, creation, made_for
@@ -34,7 +33,7 @@ class ManagedWormhole:
 
     Args:
         identity: the certificate to manage, without an owner; None if there is none.
-        verify, await_health, unit_directory, look: see :class:`_wormhole.io.container.WormholeHost`.
+        verify, await_health, look: see :class:`_wormhole.io.container.WormholeHost`.
         authority: the authority that issues certificates.
         now: the host's clock.
 
@@ -52,8 +51,7 @@ class ManagedWormhole:
         now: datetime,
         *,
         await_health: AwaitHealth,
-        unit_directory: str = UNIT_DIRECTORY,
-        look: ObserveWiring = observe_wiring,
+        look: ObserveWiring,
     ) -> None:
         self._spec = spec
         self._identity = identity
@@ -66,15 +64,7 @@ class ManagedWormhole:
         keeper: Identity = NoIdentity(engine) if self._managed is None else self._managed
         if self._unmanaged:
             keeper = UnmanagedIdentity(spec, engine)
-        self.host = WormholeHost(
-            spec,
-            engine,
-            verify,
-            keeper,
-            await_health=await_health,
-            unit_directory=unit_directory,
-            look=look,
-        )
+        self.host = WormholeHost(spec, engine, verify, keeper, await_health=await_health, look=look)
         self._first: Optional[ManagedState] = None
         self._planned: Optional[tuple[ManagedState, Plan[ManagedAction]]] = None
 

@@ -35,7 +35,6 @@ from .identity import Identity
 def observe_wormhole(
     spec: WormholeSpec,
     engine: EnginePort,
-    unit_directory: str,
     look: ObserveWiring,
     *,
     created_now: bool,
@@ -50,7 +49,7 @@ def observe_wormhole(
         EngineUnavailable: the engine does not answer, or with ``pull: always`` the registry.
     """
     info = engine.info()
-    wiring = look(engine, info, spec.wiring.socket_path, unit_directory)
+    wiring = look(engine, info, spec.wiring.socket_path)
     names = (spec.name, spec.previous_name, spec.successor_name)
     container, previous, successor = (_find(spec, engine, name) for name in names)
     # If the task names no image, the container's own one shows which options come from the image.

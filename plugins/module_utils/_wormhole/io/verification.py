@@ -26,7 +26,7 @@ from ..._client.io.discovery import find_wiring
 from ..._container.inspection import health_of, is_paused, is_running, name_of, pid_of, state_of
 from ..._container.users import IdMap, host_uid, resolve_user
 from ..._endpoint.diagnosis import diagnose
-from ..._endpoint.io.client import ping_socket
+from ..._endpoint.io.https_client import ping_socket
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.layers import first_failure
 from ..._endpoint.model import EndpointSpec
@@ -239,7 +239,7 @@ def _read_identity(directory: str) -> None:
         except OSError as error:
             subject, user = f"{path} in the container", f"user {os.getuid()}"
             problem = f"{subject} is not readable for {user}: {error.strerror or error}"
-            remedy = f"Give it to {user}, or let wormhole_container manage the identity"
+            remedy = f"Make {user} its owner, or let wormhole_container manage the identity"
             raise VerificationFailed(subject, problem=problem, remedy=remedy) from error
 
 

@@ -35,6 +35,8 @@ MODULES = {
     "wormhole.docker.tls_certificates": tls_certificates,
     "wormhole.docker.certificate_rotation": certificate_rotation,
 }
+HOST = "ci1"
+"""The host's name in the inventory."""
 PASSPHRASE = "sesame-open-thyself"
 
 
@@ -58,6 +60,7 @@ class Fleet:
         self.answers = []
         self.interrupt = False
         self.check_mode = False
+        self.variables = {}
 
     def make_authority(self, check_mode=False, **options):
         given = {"directory": str(self.authority), **options}
@@ -94,12 +97,13 @@ class Fleet:
             args=arguments, check_mode=check_mode, async_val=0, action=name, diff=True
         )
         connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None))
-        action = plugin.ActionModule(task, connection, types.SimpleNamespace(), None, None, None)
+        templar = types.SimpleNamespace(template=lambda value: value)
+        action = plugin.ActionModule(task, connection, types.SimpleNamespace(), None, templar, None)
         action._execute_module = self.execute_module
         self.sent, self.answers = [], []
         self.check_mode = check_mode
         try:
-            return action.run(task_vars={})
+            return action.run(task_vars={"inventory_hostname": HOST, **self.variables})
         except AnsibleActionFail as error:
             # What ansible-core makes of it.
             return {"failed": True, "msg": str(error)}

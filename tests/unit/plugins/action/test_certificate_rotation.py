@@ -119,6 +119,48 @@ def test_a_host_completes_all_stages_and_every_connection_is_accepted(provisione
     assert not fleet.run(fleet.server(), fleet.client())["changed"]
 
 
+@pytest.mark.parametrize("scopes", [("ca", "ca/hosts/ci1"), ("ca/hosts/ci1", "ca")])
+def test_a_host_moves_to_the_authority_of_the_other_scope(fleet, tmp_path, scopes):
+    before, after = (tmp_path / scope for scope in scopes)
+    fleet.authority = before
+    fleet.make_authority(common_name="before")
+    fleet.run(fleet.server(), fleet.client())
+    fleet.authority = after
+    move = {"common_name": "after", "previous_directory": str(before)}
+    # Outside of a rotation, the other authority counts as that of another controller.
+    assert "holds no authority to rotate" in stage(fleet, "trust", common_name="after")["msg"]
+    predicted = stage(fleet, "trust", check_mode=True, **move)
+    assert predicted["changed"]
+    assert not after.joinpath("ca.pem").exists()
+    previous = {"ca_previous_directory": str(before)}
+    assert not fleet.rotate("trust", check_mode=True, **previous)["changed"]
+    assert "no authority" in fleet.rotate("trust", **previous)["msg"]
+
+    stage(fleet, "trust", **move)
+    refused = fleet.run(fleet.server(), fleet.client("another"))
+    assert "playbook wormhole.docker.rotate" in refused["msg"]
+    fleet.rotate("trust", **previous)
+    assert trusted(fleet, "dockerd") == trusted(fleet, "jenkins") == ["after", "before"]
+    shake_hands(fleet)
+    stage(fleet, "reissue", **move)
+    assert fleet.rotate("servers", **previous)["restart_required"]
+    shake_hands(fleet)
+    # An interrupted run is completed.
+    assert not fleet.rotate("trust", **previous)["changed"]
+    fleet.rotate("clients", **previous)
+    shake_hands(fleet)
+    assert fleet.rotate("drop", **previous)["restart_required"]
+    stage(fleet, "drop", **move)
+    assert trusted(fleet, "dockerd") == trusted(fleet, "jenkins") == ["after"]
+    assert issuer(fleet, "dockerd") == issuer(fleet, "jenkins") == "CN=after"
+    shake_hands(fleet)
+    assert not fleet.run(fleet.server(), fleet.client())["changed"]
+    # A further rotation creates a successor, and does not return to the other authority.
+    stage(fleet, "trust", **move)
+    fleet.rotate("trust", **previous)
+    assert trusted(fleet, "dockerd") == ["after", "after G2"]
+
+
 def test_only_public_data_is_sent(provisioned):
     fleet = provisioned
     stage(fleet, "trust")
@@ -163,12 +205,15 @@ def test_the_authority_signs_again_only_certificates_that_it_has_issued(provisio
     mine = (fleet.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
     key = decoding.read_key((fleet.etc / "jenkins" / "key.pem").read_bytes())
     request = issuing.make_request(key, "anything")
-    issued = fleet.sign(requests={"/j": {"certificate": mine, "request": request}})["issued"]["/j"]
+    stage(fleet, "trust")
+    stage(fleet, "reissue")
+    step = {"step": "clients", "directories": ["/j"]}
+    issued = fleet.sign(requests={"/j": {"certificate": mine, "request": request}}, **step)["issued"]["/j"]
     assert decoding.read_certificate(issued.encode()).common_name == "jenkins"
 
     # A client's name is not certified for another key.
     other = issuing.make_request(issuing.make_key("ecdsa-p256"), "jenkins")
-    refused = fleet.sign(requests={"/j": {"certificate": mine, "request": other}})
+    refused = fleet.sign(requests={"/j": {"certificate": mine, "request": other}}, **step)
     assert "another key" in refused["msg"]
     stranger = Fleet(tmp_path / "stranger")
     (tmp_path / "stranger").mkdir()
@@ -177,7 +222,7 @@ def test_the_authority_signs_again_only_certificates_that_it_has_issued(provisio
     theirs = (stranger.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
     key = decoding.read_key((stranger.etc / "jenkins" / "key.pem").read_bytes())
     foreign = {"certificate": theirs, "request": issuing.make_request(key, "jenkins")}
-    refused = fleet.sign(requests={"/j": foreign})
+    refused = fleet.sign(requests={"/j": foreign}, **step)
     assert "was not issued by this authority" in refused["msg"]
 
 

@@ -76,11 +76,26 @@ def test_check_mode_assumes_that_an_authority_will_be_created(host):
     assert (host.tree(), host.engine.names()) == (set(), {})
 
 
-def test_the_default_authority_is_that_of_the_role(host, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({}, ".wormhole/ca/hosts/ci1"),
+        ({"certificate_authority_scope": "fleet"}, ".wormhole/ca"),
+        ({"certificate_authority_directory": "~/pki"}, "pki/hosts/ci1"),
+    ],
+)
+def test_the_default_authority_is_that_of_the_role(host, variables, place, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / ".wormhole").mkdir()
-    host.authority.rename(tmp_path / ".wormhole" / "ca")
+    (tmp_path / place).parent.mkdir(parents=True)
+    host.authority.rename(tmp_path / place)
+    host.variables = variables
     assert host.launch(ca_directory=None)["certificate"]["common_name"] == "agent"
+
+
+def test_a_scope_that_does_not_exist_is_rejected(host):
+    host.variables = {"certificate_authority_scope": "galaxy"}
+    assert "certificate_authority_scope" in host.launch(ca_directory=None)["msg"]
+    assert host.sent == []
 
 
 def test_a_renewal_leaves_the_container_as_it_is_and_keeps_the_key(host):
@@ -479,7 +494,7 @@ def test_check_mode_expects_an_earlier_task_to_replace_adopted_keys(host):
     for unit in host.units.iterdir():
         unit.unlink()
     assert host.launch(check_mode=True).get("changed")
-    assert "dockerd listens nowhere" in host.launch()["msg"]
+    assert "dockerd does not listen" in host.launch()["msg"]
     assert host.tree() == set()
 
 

@@ -179,12 +179,12 @@ def test_a_failure_says_what_was_changed_before_it(setup):
     found = {"reasons": INSTALLED["reasons"], "diff": [], "sections": [INSTALLED]}
     failed = setup.run({"changed": True, "packages": ["docker.io"]}, {**PORT_IN_USE, **found})
     assert failed["msg"] == (
-        "port 2376 is in use. Nothing else was changed. Before that, the task has changed: engine"
+        "port 2376 is in use. Nothing else was changed. Before that, the task changed: engine"
     )
     assert not setup.fleet.authority.exists()
     # and the controller what earlier runs have changed.
     failed = setup.run({**needed("dockerd"), "done": [INSTALLED]}, PORT_IN_USE)
-    assert failed["msg"].endswith("Before that, the task has changed: authority, engine")
+    assert failed["msg"].endswith("Before that, the task changed: authority, engine")
     assert [section["section"] for section in failed["sections"]] == ["authority", "engine"]
     assert failed["changed"]
 
@@ -204,7 +204,7 @@ def test_an_authority_that_cannot_be_created_in_the_end_leaves_the_rest_in_the_r
     done = {**DONE, "changed": True, "sections": [{**SECTIONS[0], "changed": True}]}
     failed = setup.run(done)
     assert failed["failed"]
-    assert "its directory is read-only. Before that, the task has changed: listener" in failed["msg"]
+    assert "its directory is read-only. Before that, the task changed: listener" in failed["msg"]
 
 
 def test_an_authority_by_path_is_checked_and_never_created(setup):
@@ -237,6 +237,12 @@ def test_an_authority_elsewhere_gets_the_requests(setup):
     done = setup.run(DONE, issued=signed["issued"], **given)
     assert setup.sent[0]["issued"] == signed["issued"]
     assert done["sections"] == SECTIONS
+    # The task that requests has announced what takes long, and reports what it has changed before.
+    asked = setup.run({**needed("dockerd"), "pulls": ["busybox"], "done": [INSTALLED]}, **given)
+    assert setup.said == ["[] pulling 1 image: busybox"]
+    assert (asked["sections"], asked["reasons"]) == ([INSTALLED], INSTALLED["reasons"])
+    setup.run(DONE, issued=signed["issued"], **given)
+    assert setup.sent[0]["announced"] == ["packages", "pulls"]
 
 
 def test_a_stopped_engine_is_reported(setup):

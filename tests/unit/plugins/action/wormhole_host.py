@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from ansible_collections.wormhole.docker.plugins.action import wormhole_container as action
@@ -14,8 +15,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
     record as certificate_record,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import launch
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.io.state import observe_wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.io import identity as identity_host
-from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.io import managed
 from ansible_collections.wormhole.docker.plugins.modules import wormhole_container as module
 from ansible_collections.wormhole.docker.tests.unit.plugins.action import fleet as fleets
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.fake import (
@@ -39,10 +40,8 @@ class Host(fleets.Fleet):
         monkeypatch.setitem(fleets.MODULES, action.ActionModule.MODULE, module)
         monkeypatch.setattr(launch, "open_engine", lambda params: self.engine)
         monkeypatch.setattr(launch.verification, "connect_from_inside", lambda pid, spec, wiring: None)
-        monkeypatch.setattr(managed.WormholeHost.__init__, "__kwdefaults__", {"unit_directory": str(units)})
-        monkeypatch.setattr(
-            managed.ManagedWormhole.__init__, "__kwdefaults__", {"unit_directory": str(units)}
-        )
+        look = functools.partial(observe_wiring, unit_directory=str(units))
+        monkeypatch.setattr(launch, "observe_wiring", look)
         monkeypatch.setattr(certificate_record, "directory", lambda: str(self.state))
         monkeypatch.setattr(certificate_record, "is_kept", lambda: True)
         self.accepted = None

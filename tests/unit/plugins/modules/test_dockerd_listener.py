@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from pathlib import Path
+
+import yaml
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import ApplyFailed, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import MANAGERS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import listener
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.listener_options import ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.spec import ListenerSpec, parse_spec
@@ -31,6 +35,15 @@ def test_the_defaults_are_those_of_the_spec():
         "insecure_plaintext_port",
         "live_restore",
     }
+
+
+def test_every_manager_of_a_firewall_is_documented():
+    returned = yaml.safe_load(dockerd_listener.RETURN)["firewall"]["contains"]["manager"]["description"]
+    page = Path(__file__).resolve().parents[4] / "docs/firewalls.md"
+    (rows,) = (part for part in page.read_text(encoding="utf-8").split("\n\n") if part.startswith("| tool |"))
+    for manager in MANAGERS:
+        assert f"V({manager})" in returned
+        assert f"\n| {manager} " in rows
 
 
 class InterruptedHost:

@@ -26,8 +26,10 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._wormho
 )
 
 OPTIONS = {**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS}
+OF_A_CONTAINER = {*arguments(), *attachments.ARGUMENTS, "default_host_ip"}
 TARGET = Path(wormhole_container.__file__).parents[2] / "tests/integration/targets/wormhole_container"
 LIMITS = TARGET.parents[2] / "system/plays/resource_limits.yml"
+REFERENCE = LIMITS.with_name("like_docker_container.yml")
 
 ELSEWHERE = "their content is checked by its reader; see _certificates/test_spec.py and _certificates/io/test_authority.py"
 NO_MALFORMED = {
@@ -101,6 +103,22 @@ NOT_IN_THE_MATRIX = {
 }
 """Options without a row in the matrix."""
 
+NOT_COMPARED = {
+    **dict.fromkeys(
+        (
+            *("device_read_bps", "device_read_iops", "device_write_bps", "device_write_iops"),
+            *("cgroup_parent", "cpu_period", "cpu_quota", "memory_swappiness", "oom_killer"),
+        ),
+        "tried in system/plays/resource_limits.yml, not compared with docker_container",
+    ),
+    **dict.fromkeys(
+        ("blkio_weight", "device_requests", "network_mode", "pid_mode", "storage_opts", "uts"),
+        "created in the contract, not compared with docker_container",
+    ),
+    "default_host_ip": "tried in the matrix, not compared with docker_container",
+}
+"""Options of a container without a case in the comparison with docker_container."""
+
 
 def rows():
     """Return the rows of the target, and those for an engine that supports limits."""
@@ -123,9 +141,16 @@ def test_every_option_is_in_the_matrix_or_has_a_reason():
     assert set(OPTIONS) - tried == set(NOT_IN_THE_MATRIX)
 
 
+def test_every_option_of_a_container_is_compared_with_docker_container_or_has_a_reason():
+    (play,) = yaml.safe_load(REFERENCE.read_text(encoding="utf-8"))
+    compared = {name for case in play["vars"]["cases"].values() for name in case}
+    assert compared <= set(OPTIONS)
+    assert OF_A_CONTAINER - compared == set(NOT_COMPARED)
+
+
 def test_the_fragment_documents_exactly_the_options_of_a_container():
     documented = yaml.safe_load(container.ModuleDocFragment.DOCUMENTATION)["options"]
-    assert set(documented) == {*arguments(), *attachments.ARGUMENTS, "default_host_ip"}
+    assert set(documented) == OF_A_CONTAINER
 
 
 @pytest.mark.parametrize("step", ["before", "after"])

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
 
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import CREATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
@@ -31,7 +33,7 @@ def read(role, path):
 
 
 VARIABLES = read("host", "vars/main.yml")
-(TASK, *_others) = read("host", "tasks/set_up.yml")
+(TASK,) = read("host", "tasks/run.yml")
 
 
 def test_every_variable_of_the_listener_is_passed_on():
@@ -65,10 +67,30 @@ def test_the_defaults_of_the_authority_are_those_of_its_role():
 def test_the_task_has_all_options():
     options = set(TASK["wormhole.docker.wormhole_host"])
     # The engine of a host that is set up is that of its docker.service. A module default may say otherwise.
-    assert options == {*HOST_ARGUMENTS, *authority_arguments()} - set(connection_arguments())
+    expected = {*HOST_ARGUMENTS, *authority_arguments(), *certificates.HOST_ARGUMENTS}
+    assert options == expected - set(connection_arguments())
 
 
 def test_the_engines_variable_is_passed_on():
     assert read("engine", "defaults/main.yml") == {
         "engine_install": HOST_ARGUMENTS["engine_install"]["default"]
     }
+
+
+def test_the_sections_are_documented_and_known_to_the_scenarios():
+    root = ROLES.parent
+    code = (root / "plugins/module_utils/_glue/host.py").read_text(encoding="utf-8")
+    controller = (root / "plugins/action/wormhole_host.py").read_text(encoding="utf-8")
+    names = {
+        *re.findall(r'_report\(\s*"(\w+)"', code),
+        *re.findall(r'"section": "(\w+)"', controller),
+    }
+    assert {"engine", "authority"} <= names
+    described = yaml.safe_load(wormhole_host.RETURN)["sections"]["contains"]["section"]["description"]
+    assert set(re.findall(r"C\((\w+)\)", described)) == names
+    scenarios = (root / "tests/system/playbooks.py").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^SECTIONS = \{(.*?)^\}", scenarios, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r'"(\w+)": ', table)) == names
+    page = " ".join((root / "roles/host/README.md").read_text(encoding="utf-8").split())
+    (listed,) = re.findall(r"one section for each part: ([^.]*)\.", page)
+    assert set(re.split(r", | and ", listed)) == names

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.facts import (
+    default_renewal_time,
     default_renewal_window,
-    is_renewal_due,
-    renewal_time,
+    is_default_renewal_due,
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._certificates.facts import (
     DAY,
@@ -40,14 +40,14 @@ SECOND = timedelta(seconds=1)
     ],
 )
 def test_renewal_is_due_in_the_last_third_of_the_validity_and_later(age, validity, due):
-    assert is_renewal_due(make_facts(age=age, validity=validity), NOW) is due
+    assert is_default_renewal_due(make_facts(age=age, validity=validity), NOW) is due
 
 
 @given(st.integers(1, 36500), st.integers(-36500, 36500))
 def test_the_renewal_time_is_within_the_validity(validity, age):
     certificate = make_facts(age=age, validity=validity)
-    moment = renewal_time(certificate)
+    moment = default_renewal_time(certificate)
     assert certificate.not_before < moment < certificate.not_after
     assert certificate.not_after - moment == default_renewal_window(validity * DAY)
-    assert is_renewal_due(certificate, moment)
-    assert not is_renewal_due(certificate, moment - SECOND)
+    assert is_default_renewal_due(certificate, moment)
+    assert not is_default_renewal_due(certificate, moment - SECOND)

@@ -22,10 +22,12 @@ from hypothesis import strategies as st
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import firewalld as firewall_firewalld
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import iptables as firewall_iptables
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import nft as firewall_nft
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall import plan as firewall_plan
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import ufw as firewall_ufw
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import unit as firewall_unit
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import (
     COMMENT,
+    MANAGERS,
     FirewallState,
     Hook,
     Opening,
@@ -360,6 +362,13 @@ def test_an_opening_counts_if_it_is_in_force_and_persistent(observed, opened, le
 )
 def test_a_host_that_is_asked_for_nothing_or_filters_nothing_needs_nothing(observed, wanted, manager):
     assert conclude(observed, wanted) == FirewallState(manager)
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_each_manager_has_a_place_for_what_its_chains_drop(manager, monkeypatch):
+    monkeypatch.setattr(firewall_plan, "manager_of", lambda _hook, _observed: manager)
+    state = conclude(of_nft(DROPPING), [OPENING])
+    assert (state.manager, state.needed) == (manager, (OPENING,))
 
 
 def test_a_table_that_iptables_shows_is_not_judged_by_nft_which_knows_less_of_it():

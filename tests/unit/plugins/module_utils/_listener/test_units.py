@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +57,12 @@ def test_a_socket_of_dockerds_binds_before_the_bridge_exists_and_starts_with_the
     ):
         assert line in lines
     assert "ListenStream=[fd00::1]:2376" in units["wormhole-docker-fd00::1:2376.socket"].splitlines()
+
+
+def test_the_documented_unit_is_the_rendered_one():
+    page = Path(__file__).resolve().parents[5] / "docs/how-it-works.md"
+    shown = re.findall(r"```ini\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert shown == [f"# {unit_path(UNIT)}\n{rendered((('172.17.0.1', 2376),))[UNIT]}"]
 
 
 def test_the_additional_unix_socket_has_the_access_of_the_stock_one():

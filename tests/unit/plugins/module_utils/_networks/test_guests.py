@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, WormholeError
+from ansible_collections.wormhole.docker.plugins.module_utils._container.inspection import networks_of
 from ansible_collections.wormhole.docker.plugins.module_utils._networks.gateways import parse_networks
 from ansible_collections.wormhole.docker.plugins.module_utils._networks.guests import (
     find_network,
@@ -36,7 +37,7 @@ def container(at, **endpoint):
 
 
 def guest(at, *containers):
-    return plan_guest(parse_networks([at]), at, containers)
+    return plan_guest(parse_networks([at]), at, map(networks_of, containers))
 
 
 FOUR = {"Subnet": "10.1.0.0/24", "Gateway": "10.1.0.1"}

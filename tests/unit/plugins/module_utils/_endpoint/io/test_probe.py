@@ -630,7 +630,7 @@ def test_server_certificate_used_by_the_client(lab):
     [
         (lambda d: os.unlink(f"{d}/key.pem"), "key.pem is missing; Docker's CLI then sends no certificate"),
         (lambda d: os.unlink(f"{d}/cert.pem"), "cert.pem is missing; Docker's CLI then sends no certificate"),
-        (lambda d: open(f"{d}/key.pem", "w").close(), "no certificate with its key"),
+        (lambda d: open(f"{d}/key.pem", "w").close(), "not a certificate and its key"),
         (lambda d: _overwrite(d, _key_pem(ec.generate_private_key(ec.SECP256R1()))), "is not the key of"),
         (lambda d: _overwrite(d, _key_pem(ec.generate_private_key(ec.SECP256R1()), b"secret")), "encrypted"),
     ],
@@ -779,7 +779,7 @@ def test_the_same_is_seen_through_a_process_in_the_same_namespace(lab):
 
 @needs_root
 def test_gateways_of_the_same_namespace():
-    assert observe_gateways(os.getpid()) == default_gateways(read_routes())
+    assert observe_gateways(os.getpid(), 5.0) == default_gateways(read_routes())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Long because it is one suite of tests, which runs as a whole against each engine.
 """What the collection relies on in a Docker engine, as tests for the fake and for real engines.
 
 A class of tests that derives from :class:`EngineContract` gives it a fixture ``engine``. A real

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Long because it is one engine: its calls share their state and each other's defaults.
 """A Docker engine in memory, for tests of everything that talks to one.
 
 It answers like a real engine where that matters to the collection: names are unique, the image and

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.snapshot import Snapshot
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.snapshot import CHANGES, Snapshot
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.port import EnginePort
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.fake import (
     IMAGE,
     FakeEngine,
@@ -91,3 +94,19 @@ def test_a_live_engine_remembers_nothing(engine):
     engine.create_container("second", {"Image": IMAGE})
     assert snapshot.find_container("second") is None
     assert snapshot.live().find_container("second") is not None
+
+
+@pytest.mark.parametrize("name", [name for name in vars(EnginePort) if not name.startswith("_")])
+def test_each_method_of_an_engine_is_a_question_or_a_change(name):
+    is_question = "``GET " in inspect.getdoc(getattr(EnginePort, name))
+    assert (hasattr(Snapshot, name), name in CHANGES) == (is_question, not is_question)
+
+
+def test_only_changes_of_an_engine_end_a_snapshot(engine):
+    assert [name for name in CHANGES if not hasattr(EnginePort, name)] == []
+    snapshot = Snapshot(lambda: engine)
+    snapshot.info()
+    with pytest.raises(AttributeError, match="list_volumes is neither"):
+        snapshot.list_volumes()
+    snapshot.info()
+    assert engine.calls == ["info"]

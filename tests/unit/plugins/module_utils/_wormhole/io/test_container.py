@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -95,8 +96,8 @@ class Bench:
         spec = parse_spec(params, str(self.socket))
         given = spec.wiring.transport == "tls"
         keeper = UnmanagedIdentity(spec, self.engine) if given else NoIdentity(self.engine)
-        directory = str(self.unit.parent)
-        health = {"await_health": self.await_health, "unit_directory": directory}
+        look = functools.partial(wiring.observe_wiring, unit_directory=str(self.unit.parent))
+        health = {"await_health": self.await_health, "look": look}
         return spec, WormholeHost(spec, self.engine, self.prove, keeper, **health)
 
     def plan(self, **params):
@@ -255,8 +256,8 @@ def no_identity(bench):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (no_listener, "dockerd listens nowhere for wormholes on port 2376.*role wormhole.docker.listener"),
-        (other_port, "dockerd listens nowhere for wormholes on port 2376"),
+        (no_listener, "dockerd does not listen for wormholes on port 2376.*role wormhole.docker.listener"),
+        (other_port, "dockerd does not listen for wormholes on port 2376"),
         (no_key, "identity directory .* has no key.pem.*tls_certificates"),
         (no_identity, "identity directory .* has no ca.pem"),
     ],
@@ -687,7 +688,7 @@ def test_a_job_that_fails_tells_its_output_and_leaves_what_was_there(bench):
     kept = bench.identifier()
     bench.engine.exit_code, bench.engine.log = 3, "no Dockerfile\n"
     with pytest.raises(
-        CommandFailed, match="found exit code 3; its output ends with: no Dockerfile.*previous"
+        CommandFailed, match="ended with exit code 3; its output ends with: no Dockerfile.*previous"
     ):
         bench.run(detach=False, user="0")
     assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "running"})
@@ -809,7 +810,7 @@ def test_what_serves_another_engine_is_nothing_for_this_one(bench, monkeypatch, 
     wired = docker_host_of(bench.engine.find_container("agent"))
     assert wired == ("unix:///var/run/docker.sock" if another else f"unix://{own}")
     for params in ({}, {"network_mode": "host"}) if another else ():
-        with pytest.raises(MissingRequirement, match="docker_host names another one. Use transport unix"):
+        with pytest.raises(MissingRequirement, match="docker_host names another engine. Use transport unix"):
             bench.run(**params)
     listener.close()
 
@@ -979,7 +980,7 @@ def test_an_image_for_another_platform_is_pulled(bench):
     assert bench.run(platform="amd64").is_empty
     plan = bench.run(platform="linux/aarch64")
     assert plan.texts() == [
-        "platform: expected linux/arm64/v8, found an image for another; requires a new container"
+        "platform: expected linux/arm64/v8, found an image for another platform; requires a new container"
     ]
     assert bench.run(platform="linux/arm64").is_empty
 

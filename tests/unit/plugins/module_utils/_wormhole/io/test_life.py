@@ -55,6 +55,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.mode
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.trust import Authority, Trust
 from ansible_collections.wormhole.docker.plugins.module_utils._container.inspection import is_running
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import parse_wormhole
+from ansible_collections.wormhole.docker.plugins.module_utils._wiring.io.state import observe_wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.io.managed import ManagedWormhole
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.fake import (
     IMAGE,
@@ -238,7 +239,7 @@ class World:
             AUTHORITY,
             self.now,
             await_health=lambda *_args: None,
-            unit_directory=str(self.units),
+            look=partial(observe_wiring, unit_directory=str(self.units)),
         )
         self.fault, self.count, self.dead, issued = fault, 0, False, {}
 

@@ -106,7 +106,9 @@ def _load_identity(context: ssl.SSLContext, directory: str) -> str:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             return f"{key} is not the key of {certificate}"
-        return f"{certificate} and {key} are no certificate with its key in PEM form, or the key is encrypted"
+        return (
+            f"{certificate} and {key} are not a certificate and its key in PEM form, or the key is encrypted"
+        )
     except (OSError, ValueError) as error:
         return f"{certificate}: {error_text(error)}"
     return ""

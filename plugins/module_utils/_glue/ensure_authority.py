@@ -10,14 +10,15 @@ import datetime
 from typing import Any, Mapping
 
 from .._certificates import authority, authority_plan
-from .._certificates.facts import CLIENT, KEY_TYPES
+from .._certificates.facts import CLIENT, KEY_TYPE_ARGUMENT
 from .._certificates.io import authority as store
+from .authority import pack_authority
 from .execute import execute
-from .material import load_material
+from .material import load_material, load_previous
 
 CREATION_ARGUMENTS: dict[str, Any] = {
     "common_name": {"type": "str", "default": "wormhole.docker CA"},
-    "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
+    "key_type": KEY_TYPE_ARGUMENT,
     "validity_days": {"type": "int", "default": 3650},
     "rotation": {"type": "str", "choices": [authority.TRUST, authority.REISSUE, authority.DROP]},
     "rotation_waits_for": {"type": "list", "elements": "str", "default": []},
@@ -44,7 +45,8 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
         result = {"changed": False, "reasons": [], **_describe(place, material, now)}
         return {**result, **({"warnings": [material.warning]} if material.warning else {})}
     passphrase = params["passphrase"]
-    spec = authority.parse_authority(place, params)
+    previous = load_previous(params, "")
+    spec = authority.parse_authority(place, params, replaces=bool(previous.issuing))
     result = execute(
         check_mode=check_mode,
         subject=spec.directory,
@@ -63,6 +65,9 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
 
 def _describe(place: str, material: store.Material, now: datetime.datetime) -> dict[str, Any]:
     facts: dict[str, Any] = authority_plan.describe_authority(place, material.state, now)
+    # The task creates a missing authority.
+    offered = store.offer_authority(place, material, now, may_be_missing=True)
+    facts["authority"] = pack_authority(offered)
     if material.trust.issuing:
         facts["certificate"] = "".join(anchor.pem for anchor in material.trust.issuing)
         facts["trust_bundle"] = material.trust.renewed(CLIENT, None).text

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Document the option for wormholes that a task does not list; see _glue/unlisted.py."""
+"""Options of the modules for a list of wormholes; their arguments are in _glue/wormhole.py."""
 
 from __future__ import annotations
 
@@ -13,10 +13,14 @@ options:
   unlisted:
     description:
       - What to do with wormholes of the host that O(wormholes) does not list.
-      - V(keep) leaves them alone. V(remove) removes them and their identities, before the listed
+      - V(keep) does not change them. V(remove) removes them and their identities, before the listed
         ones are started. Containers that are not wormholes are never removed.
-      - They are searched on the default engine, and on every engine that O(wormholes) names.
+      - The module searches the default engine and every engine that O(wormholes) names.
     type: str
     choices: [keep, remove]
     default: keep
+  discover_program:
+    description: Internal. The action plugin sets it to the text of the program for containers with
+      C(discover=runtime).
+    type: str
 """

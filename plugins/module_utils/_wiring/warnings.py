@@ -1,0 +1,16 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Warnings about the settings that turn a container into a wormhole."""
+
+from __future__ import annotations
+
+from .spec import TCP, WiringSpec
+
+
+def plaintext_warnings(spec: WiringSpec) -> list[str]:
+    """Return the warnings about plaintext, which every run gives."""
+    where = f"the wormhole reaches its engine without TLS, at port {spec.insecure_plaintext_port}"
+    text = f"transport tcp: {where}; everyone who can connect to that port is root on the host"
+    return [text] if spec.transport == TCP else []

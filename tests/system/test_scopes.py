@@ -1,0 +1,198 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which engine a stolen key opens: with an authority for each host, and with one for all."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from certificates import SERVER
+from continuous import ContinuousClient
+from hosts import FLEET, GATEWAY, inside, launch_arguments, own_name
+from lab.spec import RELEASES, other_release
+from test_rotation import AGENT, RESTARTS, issuer, prepare, trusted
+
+ASK = "docker version --format '{{.Server.Os}}'"
+STOLEN = "/root/stolen"
+FILES = ("ca.pem", "cert.pem", "key.pem")
+
+CLIENTS = {
+    "docker": "docker --tlsverify --tlscacert {ca} --tlscert {cert} --tlskey {key} -H tcp://{address} version",
+    "curl": "curl -fsS --cacert {ca} --cert {cert} --key {key} https://{address}/version",
+    "python": (
+        'python3 -c "import docker; from docker.tls import TLSConfig; '
+        "docker.DockerClient(base_url='https://{address}', tls=TLSConfig(client_cert=('{cert}', '{key}'), "
+        "ca_cert='{ca}', verify=True)).version()\""
+    ),
+}
+"""Clients that a thief runs on a host, by a name."""
+
+WAYS = ("identity", "server", "authority")
+"""What is stolen: the key of a wormhole, of an engine, or of an authority, which signs another one."""
+
+
+def steal(host):
+    """Return the key material of a host, by what it is and by file."""
+    places = {"identity": AGENT, "server": SERVER}
+    return {
+        way: {name: host.read(f"{place}/{name}") for name in FILES} for way, place in places.items()
+    }
+
+
+def forge(authority):
+    """Return a client certificate, and its key, that a thief signs with an authority's key."""
+    issuer_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
+    issuer_certificate = x509.load_pem_x509_certificate((authority / "ca.pem").read_bytes())
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "agent")]))
+        .issuer_name(issuer_certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), False)
+        .sign(issuer_key, hashes.SHA256())
+    )
+    return {
+        "cert.pem": certificate.public_bytes(serialization.Encoding.PEM).decode(),
+        "key.pem": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+    }
+
+
+def opens(host, material):
+    """Return the clients that the engine of a host lets in with stolen material."""
+    host.run(f"rm -rf {STOLEN}; mkdir -m 0700 {STOLEN}")
+    for name, text in material.items():
+        host.write(f"{STOLEN}/{name}", text, 0o600)
+    # The thief knows whom to trust: the engine's own certificate is not a secret.
+    files = {"ca": f"{AGENT}/ca.pem", "cert": f"{STOLEN}/cert.pem", "key": f"{STOLEN}/key.pem"}
+    return {
+        name
+        for name, command in CLIENTS.items()
+        if host.run(command.format(**files, address=f"{GATEWAY}:2376"), check=False).returncode == 0
+    }
+
+
+def impersonates(host, material):
+    """Whether a wormhole of a host takes a server with stolen material for its engine."""
+    host.run(f"rm -rf {STOLEN}; mkdir -m 0700 {STOLEN}")
+    for name, text in material.items():
+        host.write(f"{STOLEN}/{name}", text, 0o600)
+    asked = host.run(
+        f"cd {STOLEN}; openssl s_server -accept {GATEWAY}:12376 -cert cert.pem -key key.pem -www >/dev/null 2>&1 & "
+        "pid=$!; for i in $(seq 50); do "
+        f"openssl s_client -connect {GATEWAY}:12376 </dev/null >/dev/null 2>&1 && break; sleep 0.1; done; "
+        f"curl -sS --cacert {AGENT}/ca.pem https://{GATEWAY}:12376/; code=$?; kill $pid; exit $code",
+        check=False,
+    )
+    assert asked.returncode in (0, 60), asked.stderr
+    return asked.returncode == 0
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("scope", ["host", "fleet"])
+def test_which_engine_a_stolen_key_opens(release, scope, fresh_hosts, playbook, controller_ca, own_ca):
+    hosts = fresh_hosts(release, release, other_release(release))
+    arguments = ["-e", f"certificate_authority_scope={scope}"]
+    prepare(hosts, playbook, *arguments)
+    authority = {host.name: own_ca(host) if scope == "host" else controller_ca for host in hosts}
+    stolen = {host.name: {**steal(host), "authority": forge(authority[host.name])} for host in hosts}
+    # A rotation on the first host. What was stolen before is of its former authority.
+    first, *others = hosts
+    playbook("rotate", first if scope == "host" else hosts, *arguments)
+    names = {host.name: host.name for host in hosts}
+    stolen = {
+        **{f"former {name}": found for name, found in stolen.items()},
+        **{host.name: {**steal(host), "authority": forge(authority[host.name])} for host in hosts},
+    }
+    names.update({f"former {host.name}": "" if host is first else host.name for host in hosts})
+    if scope == "fleet":
+        names.update({f"former {host.name}": "" for host in hosts})
+
+    for owner, found in stolen.items():
+        for host in hosts:
+            row = {way: opens(host, found[way]) for way in WAYS}
+            served = impersonates(host, found["server"])
+            print(f"{scope}: keys of {owner} against {host.name}: {row}, as a server: {served}")
+            is_own = names[owner] == host.name or (scope == "fleet" and names[owner] != "")
+            every = set(CLIENTS) if is_own else set()
+            # The certificate of a server is not for clients, not even on its own host.
+            assert row == {"identity": every, "server": set(), "authority": every}, (owner, host.name)
+            assert served is is_own, (owner, host.name)
+    for host in hosts:
+        assert inside(host, ASK).stdout.strip() == "linux"
+        generation = 2 if scope == "host" and host is first else 1
+        expected = own_name(host, generation) if scope == "host" else "wormhole CA G2"
+        assert trusted(host, SERVER) == trusted(host, AGENT) == [expected]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_fleet_moves_to_own_authorities_and_back_and_no_request_fails(
+    release, fresh_hosts, playbook, controller_ca, own_ca
+):
+    hosts = fresh_hosts(release, other_release(release))
+    prepare(hosts, playbook, *FLEET)
+    clients = [ContinuousClient(host, pause=0.2) for host in hosts]
+    for name, more in (("provision", ()), ("launch", launch_arguments())):
+        refused = playbook(name, hosts, *more, check=False)
+        assert refused.failures == len(hosts)
+        assert "certificate_authority_scope" in refused.message
+        assert "wormhole.docker.rotate" in refused.message
+        assert not (controller_ca / "hosts").exists()
+
+    playbook("rotate", hosts)
+    for host in hosts:
+        assert issuer(host, SERVER) == issuer(host, AGENT) == own_name(host)
+        assert trusted(host, SERVER) == trusted(host, AGENT) == [own_name(host)]
+        assert (own_ca(host) / "ca.key").exists()
+    again = [playbook("provision", hosts), playbook("launch", hosts, *launch_arguments())]
+    assert [run.changed for run in again] == [0, 0]
+    for client in clients:
+        client.stop().check(cuts=RESTARTS)
+
+    # Back, one host alone, whose rotation is interrupted after its first stage.
+    host, other = hosts
+    client = ContinuousClient(host)
+    playbook("rotate", host, "--tags", "trust", *FLEET)
+    playbook("rotate", host, *FLEET)
+    client.stop().check(cuts=RESTARTS)
+    assert issuer(host, SERVER) == issuer(host, AGENT)
+    assert issuer(host, SERVER).startswith("wormhole CA G")
+    assert trusted(host, SERVER) == trusted(host, AGENT) == [issuer(host, SERVER)]
+    assert issuer(other, SERVER) == own_name(other)
+    again = [playbook("provision", host, *FLEET), playbook("launch", host, *launch_arguments(), *FLEET)]
+    assert [run.changed for run in again] == [0, 0]
+    assert playbook("provision", other).changed == 0
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_rotation_of_one_host_concerns_no_other(release, fresh_hosts, playbook, own_ca):
+    hosts = fresh_hosts(release, release)
+    prepare(hosts, playbook)
+    one, other = hosts
+    before = {path.name: path.read_bytes() for path in own_ca(other).iterdir() if path.is_file()}
+    with other.cut_off():
+        rotated = playbook("rotate", hosts, check=False)
+    assert rotated.unreachable == [other.name]
+    assert rotated.of(one).failures == 0
+    # It is complete, and waits for nobody.
+    assert trusted(one, SERVER) == [own_name(one, 2)]
+    assert not (own_ca(one) / "former.pem").exists()
+    assert issuer(other, SERVER) == own_name(other)
+    assert (own_ca(other) / "ca.pem").read_bytes() == before["ca.pem"]
+    playbook("rotate", other)
+    assert trusted(other, SERVER) == [own_name(other, 2)]
+    assert trusted(one, SERVER) == [own_name(one, 2)]
+    assert [issuer(host, AGENT) for host in hosts] == [own_name(host, 2) for host in hosts]
