@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ..._base.errors import InvalidInput, VerificationFailed
 from ..model import leaf_certificate
@@ -20,11 +19,6 @@ from ..spec import CertificateSpec
 from ..trust import ISSUING
 from . import decoding, issuing
 from .authority import Material
-
-try:
-    from cryptography.exceptions import UnsupportedAlgorithm
-except ImportError:
-    pass  # decoding reports it
 
 
 def sign_requests(
@@ -92,11 +86,10 @@ def _sign_again(
 ) -> str:
     certificate, request = pair["certificate"], pair["request"]
     subject = f"certificate in {directory}"
-    with _reading(subject):
-        facts = decoding.read_certificate(certificate.encode())
-        spec = reissue_spec(directory, facts)
-        ours = decoding.find_issuer(certificate.encode(), material.trust)
-        same_key = decoding.request_key(request) == facts.public_key_sha256
+    facts = decoding.read_certificate(certificate.encode())
+    spec = reissue_spec(directory, facts)
+    ours = decoding.find_issuer(certificate.encode(), material.trust)
+    same_key = decoding.request_key(request) == facts.public_key_sha256
     if spec is None or not ours or now > facts.not_after:
         raise VerificationFailed(
             subject,
@@ -136,12 +129,3 @@ def sign_certificate(
     issuer = decoding.load_certificate(issuer_pem)
     template = leaf_certificate(spec, decoding.facts_of(issuer), now)
     return issuing.sign_profile(template, public, issuer_key, issuer).decode()
-
-
-@contextlib.contextmanager
-def _reading(subject: str) -> Iterator[None]:
-    """Turn what the library raises for odd keys and signatures into an error of this collection."""
-    try:
-        yield
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise VerificationFailed(subject, problem=f"the {subject} cannot be used: {error}") from error
