@@ -179,7 +179,7 @@ def _pairs(value: Any) -> None:
 
 
 def _reported(*names: str) -> dict[str, Check]:
-    return {name: _anything for name in names}
+    return dict.fromkeys(names, _anything)
 
 
 COMMON: Mapping[str, Check] = {

@@ -46,9 +46,7 @@ def test_a_container_uses_the_engine_of_another_host(release, fresh_hosts, playb
         },
     ]
     play = tmp_path / "engine.json"
-    play.write_text(
-        json.dumps([{"hosts": near.name, "gather_facts": False, "become": True, "tasks": tasks}])
-    )
+    play.write_text(json.dumps([{"hosts": near.name, "gather_facts": False, "become": True, "tasks": tasks}]))
     missing = [{"hosts": near.name, "gather_facts": False, "become": True, "tasks": [dict(tasks[0])]}]
     missing[0]["tasks"][0]["wormhole.docker.wormhole_container"] = {**wormhole, "engine": "nowhere"}
     wrong = tmp_path / "wrong.json"

@@ -178,7 +178,9 @@ def _restriction_reasons(state: ListenerState, restriction: Optional[Restriction
         text = f"the listener accepts packets from {bridge}, which is no bridge of the engine"
         reasons.append(Reason("neighbours_reach", text, bridge))
     for bridge in sorted(set(present.bridges) - set(restriction.bridges)):
-        text = f"a rule of this collection keeps packets from {bridge} from the listener, which is not required"
+        text = (
+            f"a rule of this collection keeps packets from {bridge} from the listener, which is not required"
+        )
         reasons.append(Reason("neighbours_kept_out", text, bridge))
     return reasons
 

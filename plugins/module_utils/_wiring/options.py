@@ -158,7 +158,9 @@ def _parse_engine(
         remedy = "Set engine to the name of the host in the inventory, and engine_address to an address in its listener_host_addresses"
         raise InvalidInput(missing, problem=f"{missing} is missing", remedy=remedy)
     if transport != TLS or discover == RUNTIME:
-        problem = f"engine {engine} is the engine of another host, which requires transport tls and discover launch"
+        problem = (
+            f"engine {engine} is the engine of another host, which requires transport tls and discover launch"
+        )
         raise InvalidInput("engine", problem=problem, remedy="Remove transport and discover from the task")
     if _HOST_NAME.fullmatch(address) is None:
         raise InvalidInput("engine_address", expected="an IP address or a host name", found=repr(address))

@@ -10,7 +10,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
 
-from ..._base.errors import InvalidInput, VerificationFailed, WormholeError
+from ..._base.errors import InvalidInput, VerificationFailed
 from ..model import leaf_certificate
 from ..names import check_names
 from ..reissue import reissue_spec
@@ -19,7 +19,6 @@ from ..spec import CertificateSpec
 from ..trust import ISSUING
 from . import decoding, issuing
 from .authority import Material
-
 
 
 def sign_requests(
@@ -87,14 +86,10 @@ def _sign_again(
 ) -> str:
     certificate, request = pair["certificate"], pair["request"]
     subject = f"certificate in {directory}"
-    try:
-        facts = decoding.read_certificate(certificate.encode())
-        spec = reissue_spec(directory, facts)
-        ours = decoding.find_issuer(certificate.encode(), material.trust)
-        same_key = decoding.request_key(request) == facts.public_key_sha256
-    except WormholeError as error:
-        error.put_in(subject)
-        raise
+    facts = decoding.read_certificate(certificate.encode())
+    spec = reissue_spec(directory, facts)
+    ours = decoding.find_issuer(certificate.encode(), material.trust)
+    same_key = decoding.request_key(request) == facts.public_key_sha256
     if spec is None or not ours or now > facts.not_after:
         raise VerificationFailed(
             subject,

@@ -298,7 +298,7 @@ def test_the_script_puts_a_rule_of_iptables_in_once(script):
 RESTRICTION = Restriction((SocketAddress("172.17.0.1", 2376),), ("br0",))
 
 
-class Nft:
+class RestrictingNft:
     """nft and systemd reduced to our table and its service; ``broken`` makes the service do nothing."""
 
     def __init__(self, root, monkeypatch):
@@ -347,7 +347,7 @@ class Nft:
 
 @pytest.fixture
 def nft(tmp_path, monkeypatch):
-    return Nft(tmp_path, monkeypatch)
+    return RestrictingNft(tmp_path, monkeypatch)
 
 
 def test_a_restriction_is_made_once_changed_and_removed_without_a_trace(nft, tmp_path):
