@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole import identity_spec
@@ -23,11 +21,9 @@ class ActionModule(WormholeAction):
     MODULE = "wormhole.docker.wormhole_container"
     ARGUMENTS = wormhole.WORMHOLE_ARGUMENTS
 
-    def sign(
-        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
-    ) -> dict[str, str]:
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         _spec, identity = self._parse(options)
-        return sign_requests([] if identity is None else [identity], requests, material, now)
+        return sign_requests([] if identity is None else [identity], requests, order)
 
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = self.validate()

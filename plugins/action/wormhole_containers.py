@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any
 
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
@@ -22,11 +20,9 @@ class ActionModule(WormholeAction):
     ARGUMENTS = wormhole.LIST_ARGUMENTS
     INTERNAL = ("announced",)
 
-    def sign(
-        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
-    ) -> dict[str, str]:
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         specs = [spec for _options, spec in self._identities(options).values()]
-        return sign_requests(specs, requests, material, now)
+        return sign_requests(specs, requests, order)
 
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = self.validate()

@@ -17,7 +17,8 @@ description:
   - With O(certificates), the task determines what the signed certificates contain. Only the public
     key is taken from a request. Without O(certificates), the module reissues certificates of this
     authority and of authorities that it has replaced.
-  - The module changes nothing on the host where it runs.
+  - If the authority is in O(directory), the module records each signed certificate there, in
+    C(issued.jsonl), before it returns it. It changes nothing else on the host where it runs.
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
   - wormhole.docker.attributes
@@ -30,6 +31,17 @@ options:
       - Absolute path of the authority's directory, see M(wormhole.docker.certificate_authority).
       - One of O(directory), O(certificate_path) and O(certificate_content) is required.
     type: str
+  host:
+    description: Name of the host in the inventory that the certificates are for. The record holds it,
+      and a key of a recorded certificate is replaced only for the host that it was issued to.
+    type: str
+    default: ""
+  new_keys:
+    description: Whether certificates of clients may be reissued for other keys, as
+      M(wormhole.docker.certificate_rotation) requests with V(replace) as its step. The record must
+      hold them, as issued to O(host).
+    type: bool
+    default: false
   passphrase:
     description: Passphrase of the authority's private key.
     type: str
@@ -42,6 +54,11 @@ options:
       or M(wormhole.docker.certificate_rotation). If it is empty, nothing is signed.
     type: dict
     default: {}
+  rotation_reason:
+    description: See the option of the same name of M(wormhole.docker.certificate_rotation).
+    type: str
+    choices: [regular, compromised]
+    default: regular
 requirements:
   - Python library cryptography 38 or newer (Debian package python3-cryptography)
 seealso:
@@ -69,6 +86,7 @@ EXAMPLES = r"""
     directory: /srv/pki/ci
     certificates: "{{ identities }}"
     requests: "{{ pending.requests }}"
+    host: "{{ inventory_hostname }}"
   delegate_to: ca.example.org
   become: true
   register: signed
@@ -111,12 +129,14 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import issued as record
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import signing
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import authority_options
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import CERTIFICATE_OPTIONS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import COMPROMISED, REASON_ARGUMENT
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
@@ -128,15 +148,22 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.timezone.utc)
     authority = store.offer_authority(place, material, now, may_be_missing=module.check_mode)
     issued: dict[str, str] = {}
-    if requests:
+    warnings: tuple[str, ...] = ()
+    # A host asks for signatures only to change something.
+    if requests and not module.check_mode:
         if authority.obstacle or material.key is None:
             obstacle = authority.obstacle or "its key is missing"
             raise Refused("authority", problem=f"the authority cannot sign: {obstacle}")
+        host = module.params["host"]
+        if material.directory and host:
+            record.see(material.directory, host)
         if specs is None:
-            issued = signing.sign_again(requests, material, now)
+            is_compromised = module.params["rotation_reason"] == COMPROMISED
+            order = signing.Order(material, now, host, module.params["new_keys"], is_compromised)
+            issued, warnings = signing.sign_again(requests, order)
         else:
-            issued = signing.sign_requests(specs, requests, material, now)
-    return {"changed": False, "authority": pack_authority(authority), "issued": issued}
+            issued = signing.sign_requests(specs, requests, signing.Order(material, now, host))
+    return {"changed": False, "authority": pack_authority(authority), "issued": issued, "warnings": warnings}
 
 
 def main() -> None:
@@ -145,6 +172,9 @@ def main() -> None:
         **authority_options.previous_argument(""),
         "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE_OPTIONS},
         "requests": {"type": "dict", "default": {}},
+        "host": {"type": "str", "default": ""},
+        "new_keys": {"type": "bool", "default": False, "no_log": False},
+        **REASON_ARGUMENT,
     }
     run(answer, arguments, **authority_options.authority_constraints(""))
 

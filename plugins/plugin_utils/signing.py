@@ -12,15 +12,22 @@ requests instead of signing them.
 from __future__ import annotations
 
 import datetime
-from typing import Any, ClassVar, Optional
+from typing import Any, ClassVar, Mapping, Optional
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import issued as record
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+
+
+def host_name(task_vars: Mapping[str, Any]) -> str:
+    """The name of the task's host in the inventory."""
+    return str(task_vars.get("inventory_hostname", ""))
 
 
 class SigningAction(ActionBase):
@@ -38,13 +45,7 @@ class SigningAction(ActionBase):
     MODULE: ClassVar[str]
     ARGUMENTS: ClassVar[dict[str, Any]]
 
-    def sign(
-        self,
-        options: dict[str, Any],
-        requests: dict[str, Any],
-        material: store.Material,
-        now: datetime.datetime,
-    ) -> dict[str, str]:
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         """Sign the host's requests."""
         raise NotImplementedError
 
@@ -90,11 +91,21 @@ class SigningAction(ActionBase):
         authority = store.offer_authority(place, material, now, may_be_missing=bool(self._task.check_mode))
         arguments["authority"] = pack_authority(authority)
         answer = self._run_module(arguments, task_vars)
+        self.see(material, answer, task_vars)
         requests = answer.pop(certificates.REQUESTS, None)
         if not requests:
             return answer
-        issued = self.sign(options, requests, material, now)
+        issued = self.sign(options, requests, Order(material, now, host_name(task_vars)))
         return self._run_module({**arguments, "issued": issued}, task_vars)
+
+    def see(
+        self, material: store.Material, answer: Mapping[str, Any], task_vars: Mapping[str, Any]
+    ) -> None:
+        """Note beside the authority that the host has answered."""
+        host = host_name(task_vars)
+        lost = answer.get("failed") or answer.get("unreachable")
+        if material.directory and material.key is not None and host and not lost and not self._task.check_mode:
+            record.see(material.directory, host)
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(

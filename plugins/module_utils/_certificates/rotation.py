@@ -8,6 +8,9 @@ The order of the steps keeps every connection verified. Clients trust the new au
 server has a certificate from it. The server trusts it, and is restarted, before a client has one. A
 reissued certificate keeps its key, its names and its usage, so that a client that reads the files
 at that moment finds a matching pair.
+
+After a theft, security is more important: :data:`REPLACE` makes new keys, and the trust bundles hold
+only the issuing authority from then on. Clients cannot connect until the server has been restarted.
 """
 
 from __future__ import annotations
@@ -26,12 +29,17 @@ from .reissue import reissue_spec
 from .spec import CertificateSpec
 from .trust import ISSUING, Authority
 
-Step = Literal["trust", "servers", "clients", "drop", "repair"]
-"""The steps of a rotation on one host, in this order. ``repair`` is not part of a rotation."""
+Step = Literal["trust", "servers", "clients", "drop", "replace", "repair"]
+"""The steps of a rotation on one host, in this order.
+
+After a theft, ``replace`` takes the place of the steps from ``servers`` on. ``repair`` is not part of
+a rotation.
+"""
 
 SERVERS: Final = "servers"
 CLIENTS: Final = "clients"
 DROP: Final = "drop"
+REPLACE: Final = "replace"
 REPAIR: Final = "repair"
 STEPS: tuple[Step, ...] = get_args(Step)
 
@@ -109,7 +117,12 @@ def _plan_one(
     step: Step, spec: CertificateSpec, state: CertificateState, authority: Authority, now: datetime.datetime
 ) -> Decision:
     trust = authority.trust
-    if step == DROP:
+    if step == REPLACE and state.issued_by not in ("", ISSUING):
+        check_can_issue(spec, authority, now)
+        text = f"issued by {_issuer(state)}, and its key is replaced"
+        action = IssueCertificate(spec, trust.exact(spec.profile))
+        return [make_reason(spec, "key_replaced", text)], [action]
+    if step in (DROP, REPLACE):
         if trust.is_exact(spec.profile, state.trust_bundle):
             return [], []
         text = f"{spec.directory}/{facts.CA_FILE} trusts other authorities than the issuing one"

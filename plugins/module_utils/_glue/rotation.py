@@ -6,13 +6,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from .._certificates.rotation import STEPS
 from .authority_options import previous_argument
 
+COMPROMISED: Final = "compromised"
+"""A key of the former authority may be in other hands, so its signatures prove nothing."""
+
+REASON_ARGUMENT: dict[str, Any] = {
+    "rotation_reason": {"type": "str", "default": "regular", "choices": ["regular", COMPROMISED]}
+}
+
 ROTATION_ARGUMENTS: dict[str, Any] = {
     "step": {"type": "str", "required": True, "choices": list(STEPS)},
     "directories": {"type": "list", "elements": "str", "default": ["/etc/wormhole"]},
+    **REASON_ARGUMENT,
     **previous_argument(),
 }

@@ -173,6 +173,19 @@ def find_issuer(certificate: bytes, trust: Trust) -> IssuedBy:
     Raises:
         VerificationFailed: it is not an X.509 certificate.
     """
+    return _find_issuer(certificate, trust)[0]
+
+
+def find_anchor(certificate: bytes, trust: Trust) -> Optional[Anchor]:
+    """The authority that signed a certificate (in PEM form); None if it is none of these.
+
+    Raises:
+        VerificationFailed: it is not an X.509 certificate.
+    """
+    return _find_issuer(certificate, trust)[1]
+
+
+def _find_issuer(certificate: bytes, trust: Trust) -> tuple[IssuedBy, Optional[Anchor]]:
     anchors: dict[Part, Sequence[Anchor]] = {
         ISSUING: trust.issuing[:1],
         SUCCESSOR: trust.successor,
@@ -180,9 +193,10 @@ def find_issuer(certificate: bytes, trust: Trust) -> IssuedBy:
         RETIRED: trust.retired,
     }
     for part, candidates in anchors.items():
-        if any(is_signed_by(certificate, anchor.pem.encode()) for anchor in candidates):
-            return part
-    return ""
+        for anchor in candidates:
+            if is_signed_by(certificate, anchor.pem.encode()):
+                return part, anchor
+    return "", None
 
 
 def load_request(subject: str, request: str) -> x509.CertificateSigningRequest:

@@ -2,78 +2,197 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sign certificates where the authority's key is: requested ones, or existing ones again."""
+"""Sign certificates where the authority's key is: requested ones, or existing ones again.
+
+Each signed certificate is recorded beside the authority before it is handed out. An authority
+without a directory has no record.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
-from typing import Any, Iterable, Mapping
+import os
+from dataclasses import dataclass, field
+from typing import Any, Iterable, Iterator, Mapping
 
 from ..._base.errors import InvalidInput, VerificationFailed
-from ..facts import CLIENT
+from ..facts import SERVER, CertificateFacts, timestamp
+from ..issued import Again, Begin, Event, Ledger, find_fault, issued_event
 from ..model import leaf_certificate
 from ..reissue import reissue_spec
 from ..spec import CertificateSpec
-from . import decoding, issuing
-from .authority import Material
+from . import authority as store
+from . import decoding, issued, issuing
 
 
-def sign_requests(
-    specs: Iterable[CertificateSpec], requests: Mapping[str, str], material: Material, now: datetime.datetime
-) -> dict[str, str]:
+@dataclass(frozen=True)
+class Order:
+    """Who signs, for whom, and on which terms.
+
+    Attributes:
+        material: the authority.
+        now: the time where it is.
+        host: name of the host in the inventory; empty if unknown.
+        permits_new_keys: whether existing certificates may be signed again for other keys.
+        is_compromised: whether a signature of the former authority proves nothing.
+    """
+
+    material: store.Material
+    now: datetime.datetime
+    host: str = ""
+    permits_new_keys: bool = False
+    is_compromised: bool = False
+
+
+@dataclass
+class _Batch:
+    """What one call signs.
+
+    Attributes:
+        ledger: what was issued before.
+        events: what is recorded at the end.
+    """
+
+    order: Order
+    ledger: Ledger = Ledger()
+    events: list[Event] = field(default_factory=list)
+
+    def sign(self, spec: CertificateSpec, request: str) -> str:
+        material, now = self.order.material, self.order.now
+        mark = self.ledger.find_revoked_key(decoding.request_key(request))
+        if mark is not None:
+            subject = f"certificate in {spec.directory}"
+            raise VerificationFailed(
+                subject,
+                problem=f"{subject}: its key was revoked at {timestamp(mark.time)}: {mark.reason}",
+                remedy=f"Remove {spec.directory} on the host, and run the playbook again. It then makes a new key",
+            )
+        certificate = sign_certificate(spec, request, material.issuer_pem, material.key, now)
+        if material.directory:
+            issuer, facts = material.trust.issuing[0], decoding.read_certificate(certificate.encode())
+            if issuer.public_key_sha256 not in self.ledger.begun and not self.events:
+                self.events.append(Begin(now, False, issuer.subject, issuer.public_key_sha256))
+            self.events.append(
+                issued_event(
+                    facts, profile=spec.profile, host=self.order.host, directory=spec.directory, issuer=issuer, now=now
+                )
+            )
+        return certificate
+
+
+@contextlib.contextmanager
+def _recording(order: Order) -> Iterator[_Batch]:
+    """Lock the record, read it, and append what the block has signed."""
+    directory, previous = order.material.directory, order.material.previous_directory
+    if not directory:
+        yield _Batch(order)
+        return
+    with store.locked(directory):
+        ledger = issued.read(directory)
+        if previous and os.path.isdir(previous):
+            # Of the other scope. Nothing is added to it any more, except by hosts that are still there.
+            ledger = ledger.with_events(issued.read(previous).events)
+        batch = _Batch(order, ledger)
+        yield batch
+        issued.append(directory, batch.events)
+
+
+def sign_requests(specs: Iterable[CertificateSpec], requests: Mapping[str, str], order: Order) -> dict[str, str]:
     """Sign requested certificates. Only the public key is taken from a signing request.
 
-    Signing requests and certificates are in PEM form, by name; the time is the controller's.
+    Signing requests and certificates are in PEM form, by name.
 
     Raises:
         InvalidInput: a signing request is for a certificate that the task does not list.
-        VerificationFailed: a signing request is invalid.
+        VerificationFailed: a signing request is invalid, or for a revoked key.
+        WormholeError: the record cannot be read or written. Nothing is handed out then.
     """
     known = {spec.name: spec for spec in specs}
     unknown = ", ".join(name for name in requests if name not in known)
     if unknown:
         raise InvalidInput("requests", expected="names in option certificates", found=unknown)
-    return {
-        name: sign_certificate(known[name], request, material.issuer_pem, material.key, now)
-        for name, request in requests.items()
-    }
+    with _recording(order) as batch:
+        signed = {name: batch.sign(known[name], request) for name, request in requests.items()}
+    return signed
 
 
 def sign_again(
-    requests: Mapping[str, Mapping[str, str]], material: Material, now: datetime.datetime
-) -> dict[str, str]:
+    requests: Mapping[str, Mapping[str, str]], order: Order
+) -> tuple[dict[str, str], tuple[str, ...]]:
     """Sign existing certificates again, with the same names and usage.
 
-    A request holds ``certificate`` and ``request``. All are in PEM form, by directory; the time is
-    the controller's.
+    A request holds ``certificate`` and ``request``. All are in PEM form, by directory.
+
+    Returns:
+        The signed certificates by directory, and warnings.
 
     Raises:
-        VerificationFailed: this authority and those that it replaced have not signed the
-            certificate, or the signing request is for another key than a client's own.
+        VerificationFailed: a certificate must not be signed again, see
+            :func:`_certificates.issued.find_fault`.
+        WormholeError: the record cannot be read or written. Nothing is handed out then.
     """
-    return {directory: _sign_again(directory, pair, material, now) for directory, pair in requests.items()}
+    with _recording(order) as batch:
+        signed = {directory: _sign_again(directory, pair, batch) for directory, pair in requests.items()}
+        warnings = _warn_unrecorded(batch, requests)
+    return signed, warnings
 
 
-def _sign_again(directory: str, pair: Mapping[str, str], material: Material, now: datetime.datetime) -> str:
+def _sign_again(directory: str, pair: Mapping[str, str], batch: _Batch) -> str:
+    order = batch.order
     certificate, request = pair["certificate"], pair["request"]
     subject = f"certificate in {directory}"
     facts = decoding.read_certificate(certificate.encode())
     spec = reissue_spec(directory, facts)
-    ours = decoding.find_issuer(certificate.encode(), material.trust)
-    if spec is None or not ours or now > facts.not_after:
+    issuer = decoding.find_anchor(certificate.encode(), order.material.trust)
+    if spec is None or issuer is None or order.now > facts.not_after:
         raise VerificationFailed(
             subject,
             problem=f"{subject}: {facts.subject} by {facts.issuer} has expired, or was not issued by this authority "
             "or one that it replaced",
             remedy="Nothing was signed",
         )
-    # A host determines the names of its own server, so a new key gains it nothing. A client's name
-    # is its identity, which must not be certified for another key.
-    if spec.profile == CLIENT and decoding.request_key(request) != facts.public_key_sha256:
+    again = Again(
+        certificate=facts,
+        issuer=issuer,
+        host=order.host,
+        is_same_key=decoding.request_key(request) == facts.public_key_sha256,
+        permits_new_keys=order.permits_new_keys,
+        is_compromised=order.is_compromised,
+    )
+    fault = find_fault(batch.ledger, again, is_server=spec.profile == SERVER)
+    if fault:
         raise VerificationFailed(
-            subject, problem=f"{subject}: the request is for another key", remedy="Nothing was signed"
+            subject, problem=f"{subject}: {_name(facts)} {fault}", remedy=_remedy(directory)
         )
-    return sign_certificate(spec, request, material.issuer_pem, material.key, now)
+    return batch.sign(spec, request)
+
+
+def _name(facts: CertificateFacts) -> str:
+    return f"{facts.subject} with serial number {facts.serial}"
+
+
+def _remedy(directory: str) -> str:
+    return (
+        f"Nothing was signed. If the host should keep this certificate, remove {directory} on the host, and run the playbooks "
+        "wormhole.docker.provision and wormhole.docker.launch: they issue a new one with a new key"
+    )
+
+
+def _warn_unrecorded(batch: _Batch, requests: Mapping[str, Mapping[str, str]]) -> tuple[str, ...]:
+    """A warning about certificates that were signed again though the record does not hold them."""
+    directory = batch.order.material.directory
+    found = {
+        place: decoding.read_certificate(pair["certificate"].encode()).fingerprint_sha256
+        for place, pair in requests.items()
+    }
+    unknown = ", ".join(place for place, fingerprint in found.items() if fingerprint not in batch.ledger.issued)
+    if not directory or not unknown:
+        return ()
+    return (
+        f"{issued.path_of(directory)} does not hold the certificates in {unknown}, because their authority existed before the "
+        "record began. Their signature was accepted as proof. From now on, the record holds them",
+    )
 
 
 def sign_certificate(
