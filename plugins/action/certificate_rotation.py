@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.checks import check_directory
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_again
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.rotation import REPLACE
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import COMPROMISED, ROTATION_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.rotation import check_requested
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.reissue import parse_reissue
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import ROTATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 
@@ -26,18 +26,12 @@ class ActionModule(SigningAction):
         for directory in options["directories"]:
             check_directory("directories", directory)
 
-    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
-        terms = replace(
-            order,
-            permits_new_keys=options["step"] == REPLACE,
-            is_compromised=options["rotation_reason"] == COMPROMISED,
-        )
-        signed, self._warnings = sign_again(requests, terms)
-        return signed
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        # The host has found its certificates. Only where they are is the task's.
+        check_requested(options["step"], options["directories"], requests)
+        return requests
 
-    def _issue(self, options: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
-        self._warnings: tuple[str, ...] = ()
-        answer = super()._issue(options, task_vars)
-        if self._warnings:
-            answer["warnings"] = [*self._warnings, *answer.get("warnings", ())]
-        return answer
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
+        signed, warnings = sign_again(requests, order, parse_reissue(options))
+        self._warnings += warnings
+        return signed

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
@@ -32,6 +32,9 @@ class ActionModule(SigningAction):
         )
         self.check(options)
         return self._run_module({name: options[name] for name in ("state", "directories")}, task_vars)
+
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        return {spec.name for spec in parse_certificates(options["certificates"]) if spec.present}
 
     def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         return sign_requests(parse_certificates(options["certificates"]), requests, order)

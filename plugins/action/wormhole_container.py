@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
@@ -20,6 +20,10 @@ class ActionModule(WormholeAction):
 
     MODULE = "wormhole.docker.wormhole_container"
     ARGUMENTS = wormhole.WORMHOLE_ARGUMENTS
+
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        _spec, identity = self._parse(options)
+        return () if identity is None else (identity.name,)
 
     def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         _spec, identity = self._parse(options)

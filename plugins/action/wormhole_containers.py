@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
@@ -19,6 +19,9 @@ class ActionModule(WormholeAction):
     MODULE = "wormhole.docker.wormhole_containers"
     ARGUMENTS = wormhole.LIST_ARGUMENTS
     INTERNAL = ("announced",)
+
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        return frozenset(self._identities(options))
 
     def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         specs = [spec for _options, spec in self._identities(options).values()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
@@ -17,15 +17,15 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.trust import Authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates, wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import host_options as host
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import (
-    CREATION_ARGUMENTS,
-    ensure_authority,
-)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import (
+    CREATION_ARGUMENTS,
+    ensure_authority,
+)
+from ansible_collections.wormhole.docker.plugins.plugin_utils.reading import naming
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import host_name
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
@@ -105,6 +105,7 @@ class ActionModule(WormholeAction):
         while True:
             answer = self._run_module({**arguments, "announced": list(announced)}, task_vars)
             run.done += answer.pop("done", ())
+            gateways = answer.pop("gateways", ())
             found = {name: answer.pop(name, None) for name in LONG}
             told = {name: names for name, names in found.items() if names and name not in announced}
             for name, names in told.items():
@@ -113,7 +114,10 @@ class ActionModule(WormholeAction):
             requests = answer.pop(certificates.REQUESTS, None)
             # A host asks once.
             if requests and "issued" not in arguments:
-                wanted = self._wanted(listener, identities, requests, answer.pop("gateways", ()))
+                with naming(self, task_vars):
+                    known = _find_certificates(listener, identities, gateways)
+                self.check_requests(requests, known, task_vars)
+                wanted = [known[name] for name in requests]
                 if options["authority"] is not None:
                     pending = {certificates.REQUESTS: requests, "certificates": wanted}
                     self._add([], run.done, pending)
@@ -122,8 +126,10 @@ class ActionModule(WormholeAction):
                 offer, run.material = self._offer(options)
                 arguments["authority"] = pack_authority(offer)
                 now = datetime.datetime.now(datetime.timezone.utc)
+                specs = parse_certificates(certificates.with_defaults(wanted))
                 order = Order(run.material, now, host_name(task_vars))
-                arguments["issued"] = sign_requests(_parse(wanted), requests, order)
+                with naming(self, task_vars):
+                    arguments["issued"] = sign_requests(specs, requests, order)
                 announced = list(LONG)
             elif not told:
                 return answer
@@ -163,24 +169,12 @@ class ActionModule(WormholeAction):
             return {}
 
     def _offer(
-        self, options: Mapping[str, Any], *, may_be_missing: bool = False
+        self, options: dict[str, Any], *, may_be_missing: bool = False
     ) -> tuple[Authority, store.Material]:
-        place, material = load_material(options)
+        place, material = self.load_authority(options)
         now = datetime.datetime.now(datetime.timezone.utc)
         missing = may_be_missing or bool(self._task.check_mode)
         return store.offer_authority(place, material, now, may_be_missing=missing), material
-
-    def _wanted(
-        self,
-        listener: Mapping[str, Any],
-        identities: Mapping[str, Any],
-        requests: Mapping[str, Any],
-        gateways: Any,
-    ) -> list[dict[str, Any]]:
-        """Return the requested certificates. Only the gateways are taken from the host's answer."""
-        server = host.server_certificate(listener, gateways)
-        known = {host.SERVER: server, **{name: listed for name, (listed, _spec) in identities.items()}}
-        return [known[name] for name in requests if name in known]
 
     def _add(
         self, controller: list[dict[str, Any]], done: list[dict[str, Any]], answer: dict[str, Any]
@@ -205,16 +199,25 @@ class ActionModule(WormholeAction):
         answer["sections"] = [*added, *last]
 
 
+def _find_certificates(
+    listener: Mapping[str, Any], identities: Mapping[str, Any], gateways: Any
+) -> dict[str, dict[str, Any]]:
+    """Return the certificates that the task issues, by name.
+
+    Only the gateways are taken from the host's answer.
+
+    Raises:
+        Refused: a name of a gateway is neither local nor one of the listener's options.
+    """
+    found = {name: listed for name, (listed, _spec) in identities.items()}
+    if "tls" in listener["transports"]:
+        found[host.SERVER] = host.server_certificate(listener, gateways)
+    return found
+
+
 def _name_changes(answer: dict[str, Any]) -> None:
     """Name the changed parts in the message of a failure."""
     changed = [section["section"] for section in answer.get("sections", ()) if section["changed"]]
     if changed:
         said = answer["msg"].replace("Nothing was changed", "Nothing else was changed").rstrip(".")
-        answer["msg"] = f"{said}. Before that, the task has changed: {', '.join(changed)}"
-
-
-def _parse(wanted: list[dict[str, Any]]) -> Any:
-    defaults: dict[str, Optional[Any]] = {
-        name: argument.get("default") for name, argument in certificates.CERTIFICATE_OPTIONS.items()
-    }
-    return parse_certificates([{**defaults, **certificate} for certificate in wanted])
+        answer["msg"] = f"{said}. Before that, the task changed: {', '.join(changed)}"

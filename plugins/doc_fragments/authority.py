@@ -29,7 +29,8 @@ options:
     type: str
   ca_private_key_path:
     description: Path of the authority's private key on the controller, in PEM form. Without a key,
-      the task fails if it has to issue a certificate. Everything else works.
+      the task fails if it has to issue a certificate. Everything else works. If other users can read
+      or write the file, the task warns.
     type: str
   ca_private_key_content:
     description: The authority's private key as text. Replaces O(ca_private_key_path). The key stays
@@ -53,6 +54,9 @@ options:
       RV(wormhole.docker.certificate_signature#module:issued). They are verified before they are
       installed. Requires O(authority).
     type: dict
+requirements:
+  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
+    python3-cryptography)
 """
 
     # For modules that issue certificates whose previous ones another authority may have issued.
@@ -83,7 +87,8 @@ options:
       O(certificate_path).
     type: str
   private_key_path:
-    description: Path of the authority's private key, in PEM form.
+    description: Path of the authority's private key, in PEM form. If other users can read or write
+      the file, the task warns.
     type: str
   private_key_content:
     description: The authority's private key as text. Replaces O(private_key_path).
@@ -92,4 +97,6 @@ options:
     description: Certificates of further authorities to trust, in PEM form, while one authority
       replaces another. Not allowed with O(directory), which records them itself.
     type: str
+requirements:
+  - Python library cryptography 38 or newer (Debian package python3-cryptography)
 """

@@ -29,10 +29,24 @@ options:
     description: Common name of the client certificate. The engine identifies the wormhole by it
       with O(transport=tls). By default the name of the container.
     type: str
+  engine:
+    description:
+      - Name of another host in the inventory, whose engine the container uses instead of the engine
+        that runs it. The authority of that host issues the identity.
+      - That engine has to serve clients on other hosts, see
+        O(wormhole.docker.dockerd_listener#module:host_addresses).
+      - Requires O(transport=tls) and O(discover=launch).
+    type: str
+  engine_address:
+    description: IP address or host name at which the engine of the host in O(engine) serves the
+      container. The certificate of that engine must contain it. By default the first element of
+      C(listener_host_addresses) of that host.
+    type: str
   identity_directory:
     description: Directory on the host with the files C(ca.pem), C(cert.pem) and C(key.pem) of the
       identity. It is mounted read-only as a directory, so that a renewed certificate is visible in
-      a running container. By default C(/etc/wormhole/identities/) followed by the identity.
+      a running container. By default C(/etc/wormhole/identities/) followed by the identity, and with
+      O(engine) by C(@) and the name of that host.
     type: path
   certificate_path:
     description: Path in the container at which the identity is mounted.

@@ -106,5 +106,7 @@ class LookupModule(LookupBase):
         except WormholeError as error:
             raise AnsibleLookupError(f"wormhole.docker.docker_host: {error}") from error
         if found.transport == "tcp":
-            Display().warning(f"{found.docker_host} is without TLS: whoever reaches it controls its host")
+            Display().warning(
+                f"{found.docker_host} is used without TLS: whoever can connect to it is root on its host"
+            )
         return [connection_options(found) if self.get_option("connection") else found.docker_host]

@@ -56,9 +56,14 @@ options:
     type: int
     default: 3650
   passphrase:
-    description: Passphrase that encrypts the private key (PKCS#8). Set the same value as
-      O(wormhole.docker.tls_certificates#module:ca_passphrase). It must match an existing authority.
-      The module does not change it.
+    description:
+      - Passphrase that encrypts the private key. Set the same value as
+        O(wormhole.docker.tls_certificates#module:ca_passphrase). It must match an existing
+        authority. The module does not change it.
+      - The key is written in PKCS#8 form with AES-256-CBC, and with PBKDF2 (HMAC-SHA-256, 2048
+        iterations), the strongest that the library cryptography offers. This does not protect a
+        passphrase that a person can remember. Use a random one, or encrypt the key again with
+        C(openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 600000). The module reads such keys, too.
     type: str
   rotation:
     description:
@@ -80,12 +85,10 @@ options:
     elements: str
     default: []
   previous_directory:
-    description: Directory of an authority that this one replaces. If it holds one,
-      O(rotation=trust) also creates a missing authority in O(directory). The directory is only
-      read.
+    description: Directory of an authority that this one replaces. If it contains an authority,
+      O(rotation=trust) also creates a missing authority in O(directory). The module does not write
+      to it.
     type: str
-requirements:
-  - Python library cryptography 38 or newer (Debian package python3-cryptography)
 notes:
   - Several processes can run this module for the same directory at once. They create only one
     authority, because they lock a file in the directory (flock). On a network file system, this
@@ -210,8 +213,8 @@ waiting:
   type: str
   returned: with O(directory)
 obstacle:
-  description: Why the existing authority cannot issue certificates, which is a missing key. Empty
-    if it can. Later tasks fail only if they have to issue a certificate.
+  description: What keeps an existing authority from issuing certificates, namely a missing key.
+    Empty if nothing does. Tasks fail for this reason only when they have to issue a certificate.
   type: str
   returned: with O(directory)
 reasons:
@@ -238,14 +241,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import (
-    CREATION_ARGUMENTS,
-    ensure_authority,
-)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
     authority_constraints,
     previous_argument,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import (
+    CREATION_ARGUMENTS,
+    ensure_authority,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 

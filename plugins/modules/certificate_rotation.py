@@ -64,11 +64,19 @@ options:
     default: regular
   ca_previous_directory:
     description: Directory B(on the controller) of an authority that the one in O(ca_directory)
-      replaces. The rotation also covers its certificates. The directory is only read.
+      replaces. The rotation also covers the certificates of that authority. The module does not
+      write to the directory.
     type: str
-requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
-    python3-cryptography)
+  subject_alternative_names:
+    description:
+      - With O(step=repair), names that the certificate of a server may have in addition to private
+        addresses (RFC 1918), loopback and link-local addresses, unique local IPv6 addresses,
+        C(host.docker.internal) and C(localhost), in the form C(IP:address) or C(DNS:name).
+      - The step fails if the existing certificate has others. The new certificate has another key,
+        so without this limit a host could present the certificate of another one.
+    type: list
+    elements: str
+    default: []
 notes:
   - Between the steps V(trust) and V(servers), restart the clients that read their files only at
     start.

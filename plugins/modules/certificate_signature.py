@@ -16,7 +16,8 @@ description:
     C(certificate_authority_host), the roles of this collection run this module.
   - With O(certificates), the task determines what the signed certificates contain. Only the public
     key is taken from a request. Without O(certificates), the module reissues certificates of this
-    authority and of authorities that it has replaced.
+    authority and of authorities that it has replaced, as O(step) allows.
+  - In check mode, the module signs nothing.
   - If the authority is in O(directory), the module records each signed certificate there, in
     C(issued.jsonl), before it returns it. It changes nothing else on the host where it runs.
 author: Contributors to the wormhole.docker project (@wormhole-docker)
@@ -33,34 +34,49 @@ options:
     type: str
   host:
     description: Name of the host in the inventory that the certificates are for. The record holds it,
-      and a key of a recorded certificate is replaced only for the host that it was issued to.
+      and the key of a recorded certificate is replaced only for the host that it was issued to.
     type: str
     default: ""
-  new_keys:
-    description: Whether certificates of clients may be reissued for other keys, as
-      M(wormhole.docker.certificate_rotation) requests with V(replace) as its step. The record must
-      hold them, as issued to O(host).
-    type: bool
-    default: false
   passphrase:
     description: Passphrase of the authority's private key.
     type: str
   previous_directory:
-    description: Directory of an authority that this one replaces. Its certificates are known to
-      RV(authority), and are reissued. Set it during a rotation only. The directory is only read.
+    description: Directory of an authority that this one replaces. The certificates of that
+      authority are reissued. Set this option only during a rotation. The module does not write to
+      the directory.
     type: str
   requests:
     description: Requests to sign, as returned in C(requests) by M(wormhole.docker.tls_certificates)
       or M(wormhole.docker.certificate_rotation). If it is empty, nothing is signed.
     type: dict
     default: {}
+  step:
+    description:
+      - Step of the rotation whose requests are signed, see M(wormhole.docker.certificate_rotation).
+        Required with O(requests) and without O(certificates).
+      - V(servers) and V(clients) only reissue certificates that another authority than the issuing
+        one has signed, and only for the key that they have. V(repair) reissues server certificates
+        for another key.
+      - V(replace) reissues what the record holds, as issued to O(host), for another key.
+    type: str
+    choices: [servers, clients, replace, repair]
+  directories:
+    description: Absolute paths of directories. Certificates that are not in or below them are not
+      reissued. Set it to the same value as in the task that returned O(requests).
+    type: list
+    elements: str
+    default: [/etc/wormhole]
+  subject_alternative_names:
+    description: With O(step=repair), names that a certificate may have in addition to private and
+      loopback addresses, see M(wormhole.docker.certificate_rotation).
+    type: list
+    elements: str
+    default: []
   rotation_reason:
     description: See the option of the same name of M(wormhole.docker.certificate_rotation).
     type: str
     choices: [regular, compromised]
     default: regular
-requirements:
-  - Python library cryptography 38 or newer (Debian package python3-cryptography)
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.certificate_authority
@@ -115,7 +131,8 @@ authority:
     obstacle: ""
     clock: "2026-11-24T00:40:00+00:00"
 issued:
-  description: Signed certificates in PEM form. The dictionary has the same keys as O(requests).
+  description: Signed certificates in PEM form. The dictionary has the same keys as O(requests). It is empty in check
+    mode.
   type: dict
   returned: success
   sample:
@@ -123,11 +140,11 @@ issued:
 """
 
 import datetime
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import issued as record
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import signing
@@ -135,8 +152,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import authority_options
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import CERTIFICATE_OPTIONS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import collect
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import COMPROMISED, REASON_ARGUMENT
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.reissue import parse_reissue
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import SIGNATURE_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
 
@@ -147,23 +166,49 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
     place, material = load_material(module.params, "")
     now = datetime.datetime.now(datetime.timezone.utc)
     authority = store.offer_authority(place, material, now, may_be_missing=module.check_mode)
-    issued: dict[str, str] = {}
-    warnings: tuple[str, ...] = ()
-    # A host asks for signatures only to change something.
-    if requests and not module.check_mode:
+
+    warnings = [material.warning] if material.warning else []
+
+    def sign() -> dict[str, str]:
+        if not requests:
+            return {}
         if authority.obstacle or material.key is None:
             obstacle = authority.obstacle or "its key is missing"
             raise Refused("authority", problem=f"the authority cannot sign: {obstacle}")
         host = module.params["host"]
         if material.directory and host:
             record.see(material.directory, host)
-        if specs is None:
-            is_compromised = module.params["rotation_reason"] == COMPROMISED
-            order = signing.Order(material, now, host, module.params["new_keys"], is_compromised)
-            issued, warnings = signing.sign_again(requests, order)
-        else:
-            issued = signing.sign_requests(specs, requests, signing.Order(material, now, host))
+        order = signing.Order(material, now, host)
+        if specs is not None:
+            return signing.sign_requests(specs, _parse_requests(requests), order)
+        signed, added = signing.sign_again(_parse_pairs(requests), order, _parse_allowed(module.params))
+        warnings.extend(added)
+        return signed
+
+    issued = collect(module.check_mode, sign)
     return {"changed": False, "authority": pack_authority(authority), "issued": issued, "warnings": warnings}
+
+
+def _parse_allowed(params: Mapping[str, Any]) -> signing.Reissue:
+    if params["step"] is None:
+        problem = "step is required with requests and without certificates"
+        raise InvalidInput("step", problem=problem, remedy="Set it to the step of the rotation")
+    return parse_reissue(params)
+
+
+def _parse_pairs(requests: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    for name, pair in requests.items():
+        if not isinstance(pair, dict) or set(pair) != {"certificate", "request"}:
+            raise InvalidInput("requests", expected="certificate and request for each", found=repr(name))
+        _parse_requests(pair)
+    return requests
+
+
+def _parse_requests(requests: Mapping[str, Any]) -> Mapping[str, str]:
+    for name, request in requests.items():
+        if not isinstance(request, str) or not request.isascii():
+            raise InvalidInput("requests", expected="texts in PEM form", found=repr(name))
+    return requests
 
 
 def main() -> None:
@@ -173,8 +218,7 @@ def main() -> None:
         "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE_OPTIONS},
         "requests": {"type": "dict", "default": {}},
         "host": {"type": "str", "default": ""},
-        "new_keys": {"type": "bool", "default": False, "no_log": False},
-        **REASON_ARGUMENT,
+        **SIGNATURE_ARGUMENTS,
     }
     run(answer, arguments, **authority_options.authority_constraints(""))
 

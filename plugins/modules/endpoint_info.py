@@ -491,7 +491,10 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
             module.warn(f"{spec.text}, layer {layer.name}: {layer.text}. {layer.remedy}")
     if failure and module.params["require"]:
         raise VerificationFailed(
-            f"{spec.text}, layer {failure.name}", found=failure.text, remedy=failure.remedy
+            f"{spec.text}, layer {failure.name}",
+            found=failure.text,
+            problem=f"{spec.text}, layer {failure.name}: {failure.text}",
+            remedy=failure.remedy,
         )
     return {
         "changed": False,

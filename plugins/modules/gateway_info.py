@@ -21,6 +21,7 @@ description:
     restarted since. For docker0, these are the address in C(bip) and, with C(ipv6), C(bip6) or the
     first address of C(fixed-cidr-v6). For other networks, these are the first addresses of the
     subnets of C(default-address-pools), because the engine uses them as gateways.
+    Pools that are not private are left out.
   - At most 64 addresses of pools are included, in the order in which the engine allocates them. The
     gateway of a network outside these subnets is included once the network exists.
 notes:
@@ -28,6 +29,8 @@ notes:
     of the pools whenever it starts, so docker0's address can change after a network was removed.
     Set C(bip) to keep its address.
   - This allocation was observed with Docker 20.10 and 26.1. C(bip6) requires a later version.
+  - A host can report whatever it likes. Before a certificate is issued for these names, check them
+    with the filter P(wormhole.docker.check_reported_names#filter).
 extends_documentation_fragment:
   - wormhole.docker.docker
   - wormhole.docker.attributes
@@ -49,7 +52,7 @@ EXAMPLES = r"""
       - name: dockerd
         profile: server
         directory: /etc/wormhole/server
-        subject_alternative_names: "{{ gateways.subject_alternative_names }}"
+        subject_alternative_names: "{{ gateways.subject_alternative_names | wormhole.docker.check_reported_names }}"
 """
 
 RETURN = r"""

@@ -61,9 +61,6 @@ options:
     type: list
     elements: str
     default: []
-requirements:
-  - Python library cryptography 38 or newer, on the host and on the controller (Debian package
-    python3-cryptography)
 notes:
   - Certificates that root creates are recorded on the host in
     C(/var/lib/wormhole/certificates.json), as paths and digests. The file is removed with the last
@@ -74,7 +71,7 @@ notes:
     mode of directories that existed before.
   - Check mode signs nothing and generates no key. If the authority does not exist yet, check mode
     assumes that an earlier task creates it.
-  - A task that is interrupted between its two round trips leaves a key in C(.NAME.pending) beside
+  - A task that is interrupted between its two round trips leaves a key in C(.NAME.pending) next to
     the directory, readable only for root. The next run removes it.
   - The task fails if it has to issue a certificate while the clocks of host and controller differ
     by more than 30 minutes.

@@ -37,7 +37,7 @@ description:
     C(NAME.wormhole-former) until the new one is started and verified. If that fails, the previous
     container is restored. Volumes are kept, except the anonymous volumes of a new container that
     failed.
-  - A task makes one round trip to the host, or two if it issues a certificate.
+  - A task takes one round trip to the host, or two if it issues a certificate.
 options:
   name:
     description: Name of the container.
@@ -489,7 +489,8 @@ status:
   returned: if the task has waited for the container
   type: int
 output:
-  description: Output of a container that exited with a non-zero code, with O(detach=false).
+  description: Output of a container that exited with a non-zero code, with O(detach=false). Only
+    the end of an output of more than 4 MiB.
   returned: on failure, if the task has waited for the container
   type: str
   sample: "cannot open Dockerfile"

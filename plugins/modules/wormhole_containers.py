@@ -32,10 +32,6 @@ options:
     type: list
     elements: dict
     required: true
-  discover_program:
-    description: Internal. The action plugin sets it to the text of the program for containers with
-      C(discover=runtime).
-    type: str
   announced:
     description: Internal. The action plugin sets it after it has printed the names of the images to
       pull.
@@ -44,7 +40,7 @@ extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
   - wormhole.docker.docker
-  - wormhole.docker.unlisted
+  - wormhole.docker.wormholes
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_container

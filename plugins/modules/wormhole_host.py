@@ -38,7 +38,9 @@ options:
       - Options of M(wormhole.docker.dockerd_listener) for the listener, except C(state),
         C(material_changed) and C(wormholes_removed).
       - C(subject_alternative_names) adds names to the server's certificate, in addition to the
-        gateways and C(host_addresses). C(key_type) is the type of its key.
+        gateways and C(host_addresses). C(key_type) is the type of its key. The task fails if a
+        gateway is neither private nor named by C(subject_alternative_names), C(addresses) or
+        C(host_addresses).
     type: dict
     default: {}
   wormholes:
@@ -51,10 +53,6 @@ options:
       O(ca_directory) that does not exist yet. It is created on the controller, after the host has
       been checked.
     type: dict
-  discover_program:
-    description: Internal. The action plugin sets it to the text of the program for containers with
-      C(discover=runtime).
-    type: str
   identities:
     description: Internal. The action plugin sets it to the identities of the wormholes.
     type: list
@@ -70,7 +68,7 @@ extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
   - wormhole.docker.docker
-  - wormhole.docker.unlisted
+  - wormhole.docker.wormholes
   - wormhole.docker.attributes
 seealso:
   - module: wormhole.docker.wormhole_containers
@@ -123,8 +121,8 @@ engine_stopped:
   type: bool
 requests:
   description: Certificate signing requests in PEM form, by their names. The private keys stay on
-    the host. The result then also contains RV(certificates) and, of the other keys, what the task has
-    changed before it requests certificates, which are missing packages.
+    the host. The result then also contains RV(certificates). The other keys describe only what the
+    task has already changed, namely missing packages that it has installed.
   returned: with O(authority), if a certificate has to be issued and O(issued) is not set
   type: dict
   sample:

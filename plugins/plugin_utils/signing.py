@@ -7,12 +7,15 @@
 The module on the host decides what to issue. If it issues nothing, the task needs one round trip,
 otherwise two. If the task sets option ``authority``, the key is elsewhere, and the task returns the
 requests instead of signing them.
+
+Only the task determines what is signed: of a host's answer, only requests for certificates that the
+task issues are read.
 """
 
 from __future__ import annotations
 
 import datetime
-from typing import Any, ClassVar, Mapping, Optional
+from typing import Any, ClassVar, Collection, Mapping, Optional
 
 from ansible.plugins.action import ActionBase
 
@@ -22,7 +25,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import collect
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+from ansible_collections.wormhole.docker.plugins.plugin_utils import answers, reading
 
 
 def host_name(task_vars: Mapping[str, Any]) -> str:
@@ -44,9 +49,21 @@ class SigningAction(ActionBase):
 
     MODULE: ClassVar[str]
     ARGUMENTS: ClassVar[dict[str, Any]]
+    _warnings: tuple[str, ...] = ()
 
     def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         """Sign the host's requests."""
+        raise NotImplementedError
+
+    def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
+        """Return the names of the certificates that the task issues.
+
+        Args:
+            requests: what the host requests, if the task lists no certificates.
+
+        Raises:
+            VerificationFailed: the task issues none of them.
+        """
         raise NotImplementedError
 
     def check(self, options: dict[str, Any]) -> None:
@@ -58,11 +75,22 @@ class SigningAction(ActionBase):
 
     def run(self, tmp: Optional[str] = None, task_vars: Optional[dict[str, Any]] = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
         try:
-            result.update(self._manage(task_vars or {}))
+            answers.check_facts(variables, str(variables.get("inventory_hostname", "")))
+            result.update(self._manage(variables))
         except WormholeError as error:
             result.update(failed=True, msg=str(error), error=error.as_dict())
+        warnings = [*self._warnings, *result.get("warnings", ())] if self._warnings else ()
+        if warnings:
+            result["warnings"] = list(dict.fromkeys(warnings))
         return result
+
+    def load_authority(self, options: dict[str, Any]) -> tuple[str, store.Material]:
+        """Read the authority as load_material() does; the task warns about a fault of its key's file."""
+        place, material = load_material(options)
+        self._warnings += (material.warning,) if material.warning else ()
+        return place, material
 
     def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
         """The arguments to send to the host, without the authority's key and passphrase."""
@@ -80,23 +108,28 @@ class SigningAction(ActionBase):
         arguments = self.host_arguments(options)
         if options["authority"] is not None:
             given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
-            return self._run_module({**arguments, **given}, task_vars)
+            answer = self._run_module({**arguments, **given}, task_vars)
+            requests = self._take_requests(options, answer, task_vars, asked=options["issued"] is not None)
+            return {**answer, **({certificates.REQUESTS: requests} if requests else {})}
         if options["issued"] is not None:
             raise InvalidInput(
                 "issued", problem="issued is allowed only with authority", remedy="Remove the option issued"
             )
-        place, material = load_material(options)
+        place, material = self.load_authority(options)
         now = datetime.datetime.now(datetime.timezone.utc)
         # In check mode, an earlier task may only have predicted that it creates the authority.
         authority = store.offer_authority(place, material, now, may_be_missing=bool(self._task.check_mode))
         arguments["authority"] = pack_authority(authority)
         answer = self._run_module(arguments, task_vars)
         self.see(material, answer, task_vars)
-        requests = answer.pop(certificates.REQUESTS, None)
+        requests = self._take_requests(options, answer, task_vars)
         if not requests:
             return answer
-        issued = self.sign(options, requests, Order(material, now, host_name(task_vars)))
-        return self._run_module({**arguments, "issued": issued}, task_vars)
+        with reading.naming(self, task_vars):
+            issued = self.sign(options, requests, Order(material, now, host_name(task_vars)))
+        answer = self._run_module({**arguments, "issued": issued}, task_vars)
+        self._take_requests(options, answer, task_vars, asked=True)
+        return answer
 
     def see(
         self, material: store.Material, answer: Mapping[str, Any], task_vars: Mapping[str, Any]
@@ -107,10 +140,42 @@ class SigningAction(ActionBase):
         if material.directory and material.key is not None and host and not lost and not self._task.check_mode:
             record.see(material.directory, host)
 
+    def check_requests(
+        self, requests: dict[str, Any], known: Collection[str], task_vars: dict[str, Any]
+    ) -> None:
+        """Check which certificates the host requests.
+
+        Args:
+            known: names of the certificates that the task issues, which are none in check mode.
+
+        Raises:
+            VerificationFailed: it requests others.
+        """
+        issued = collect(bool(self._task.check_mode), lambda: dict.fromkeys(known))
+        answers.check_requests(self.MODULE, requests, reading.host_of(self, task_vars), issued)
+
+    def _take_requests(
+        self, options: dict[str, Any], answer: dict[str, Any], task_vars: dict[str, Any], *, asked: bool = False
+    ) -> dict[str, Any]:
+        """Remove the requests from an answer, and return them once they are checked.
+
+        Args:
+            asked: whether the host has requested certificates before. It does so once, and any
+                further requests are dropped.
+        """
+        requests: dict[str, Any] = answer.pop(certificates.REQUESTS, None) or {}
+        if not requests or asked:
+            return {}
+        with reading.naming(self, task_vars):
+            known = self.find_names(options, requests)
+        self.check_requests(requests, known, task_vars)
+        return requests
+
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
             module_name=self.MODULE, module_args=arguments, task_vars=task_vars
         )
+        answer = reading.read(self, self.MODULE, answer, task_vars)
         for name in certificates.HOST_ARGUMENTS:
             answer.get("invocation", {}).get("module_args", {}).pop(name, None)
         return answer

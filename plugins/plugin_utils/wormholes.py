@@ -18,6 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates import scope as scopes
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import SOURCES
+from ansible_collections.wormhole.docker.plugins.plugin_utils.answers import printable
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
 COLLECTION = Path(__file__).resolve().parents[2]
@@ -87,8 +88,7 @@ class WormholeAction(SigningAction):
         if not identities:
             # No certificate is issued, so no authority is required, whatever the host asks for.
             answer = self._run_module(self.host_arguments(options), task_vars)
-            for name in (certificates.REQUESTS, "certificates"):
-                answer.pop(name, None)
+            answer.pop(certificates.REQUESTS, None)
             return answer
         if options["authority"] is None and not any(options[f"ca_{source}"] for source in SOURCES):
             options["ca_directory"] = self._default_authority(task_vars)
@@ -114,7 +114,8 @@ class WormholeAction(SigningAction):
 
     def _show(self, text: str, task_vars: dict[str, Any]) -> None:
         # Not to standard output, which callback plugins may write data to.
-        display.display(f"[{task_vars.get('inventory_hostname', '')}] {text}", stderr=True)
+        host = task_vars.get("inventory_hostname", "")
+        display.display(f"[{host}] {printable(text)}", stderr=True)
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer = super()._run_module(arguments, task_vars)

@@ -515,7 +515,7 @@ def test_every_obstacle_is_named_at_once_and_the_remedy_works(release, fresh_hos
     for text, message in (
         (
             "ExecStart=\nExecStart=/bin/sh -c 'exec dockerd -H fd://'\n",
-            "which decides by itself how dockerd runs",
+            "instead of dockerd, so the options of dockerd are unknown",
         ),
         ("EnvironmentFile=/etc/nothing\n", "environment files that do not exist: /etc/nothing"),
         (

@@ -133,7 +133,7 @@ def test_where_networks_and_the_engines_configuration_lead(release, fresh_host, 
     playbook("provision", host)
     on_ci = {"networks": [{"name": "ci"}]}
     said = refused(playbook, host, **on_ci, discover="runtime")
-    assert f"leads host.docker.internal to {AWAY}" in said
+    assert f"makes host.docker.internal resolve to {AWAY}" in said
     assert "publishes them at 127.0.0.1" in refused(playbook, host, **on_ci, testcontainers=True)
 
     playbook("provision", host, "-e", json.dumps({"listener_host_addresses": [AWAY]}))

@@ -114,8 +114,11 @@ NO_WAY = {
 REFUSED = {
     **{(transport, network): text for transport in ("tls", "tcp") for network, text in NO_WAY.items()},
     # The network whose name sorts first has the default route, which does not lead to the host.
-    ("tls", "a-macvlan+late"): "can reach 10.77.8.1: the default route .* through network a-macvlan",
-    ("tcp", "late"): "can reach 10.77.8.1: a plaintext listener accepts connections from its own bridge only",
+    ("tls", "a-macvlan+late"): "can reach only 10.77.8.1: the default route .* through network a-macvlan",
+    (
+        "tcp",
+        "late",
+    ): "can reach only 10.77.8.1: a plaintext listener accepts connections from its own bridge only",
     ("unix", "none+testcontainers"): "testcontainers requires a network with a route to the host",
 }
 """Networks without a route to the engine, and the reason."""

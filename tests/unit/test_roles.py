@@ -297,7 +297,10 @@ def path_of(**variables):
         ({"certificate_authority_host": "vault", "certificate_authority_become": "true"}, "elsewhere"),
         ({"certificate_authority_host": "vault", "certificates_ca_become": "true"}, "roles"),
         ({"certificate_authority_host": "vault", "certificates_ca_certificate_path": "/srv/ca.pem"}, "roles"),
-        ({"certificate_authority_host": "vault", "certificate_authority_certificate_path": "/srv/ca.pem"}, "elsewhere"),
+        (
+            {"certificate_authority_host": "vault", "certificate_authority_certificate_path": "/srv/ca.pem"},
+            "elsewhere",
+        ),
         ({"certificates_ca_certificate_path": "/srv/ca.pem"}, "one task"),
         ({"certificate_authority_rotation": "trust"}, "roles"),
         ({"certificate_authority_host": "vault", "certificate_authority_rotation": "trust"}, "roles"),

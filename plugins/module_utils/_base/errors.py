@@ -91,7 +91,12 @@ class CommandFailed(WormholeError):
     def __init__(self, subject: str, *, status: int, output: str) -> None:
         end = output.strip()[-_QUOTED:]
         quoted = f"its output ends with: {end}" if end else "it wrote nothing"
-        super().__init__(subject, expected="exit code 0", found=f"exit code {status}; {quoted}")
+        super().__init__(
+            subject,
+            expected="exit code 0",
+            found=f"exit code {status}; {quoted}",
+            problem=f"The {subject} ended with exit code {status}; {quoted}",
+        )
         self.status, self.output = status, output
 
     def facts(self) -> dict[str, Any]:

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Final, Literal, Mapping, Optional, get_args
+from typing import Any, Final, Literal, Mapping, Optional, get_args
 
 from .names import SubjectAlternativeName
 
 KeyType = Literal["ecdsa-p256", "ecdsa-p384", "rsa-3072", "rsa-4096", "ed25519"]
 KEY_TYPES: tuple[KeyType, ...] = get_args(KeyType)
 """The kinds of private keys that can be made."""
+KEY_TYPE_ARGUMENT: dict[str, Any] = {
+    "type": "str",
+    "choices": list(KEY_TYPES),
+    "default": "ecdsa-p256",
+    "no_log": False,
+}
+"""The argument of an option that selects one of them."""
 
 ONE_DAY = timedelta(days=1)
 

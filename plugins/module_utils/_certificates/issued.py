@@ -195,7 +195,6 @@ class Again:
         issuer: the authority that has signed it.
         host: the host of the task; empty if unknown.
         is_same_key: whether the new certificate is for the key of the presented one.
-        permits_new_keys: whether the task replaces keys.
         is_compromised: whether the authority's signature proves nothing.
     """
 
@@ -203,11 +202,10 @@ class Again:
     issuer: Anchor
     host: str
     is_same_key: bool
-    permits_new_keys: bool = False
     is_compromised: bool = False
 
 
-def find_fault(ledger: Ledger, again: Again, *, is_server: bool) -> str:
+def find_fault(ledger: Ledger, again: Again, *, is_client: bool) -> str:
     """Why a certificate must not be signed again, as the end of a sentence; empty if it may be."""
     certificate, issuer = again.certificate, again.issuer.public_key_sha256
     recorded = ledger.issued.get(certificate.fingerprint_sha256)
@@ -215,15 +213,13 @@ def find_fault(ledger: Ledger, again: Again, *, is_server: bool) -> str:
     if mark is not None and (mark.target == IDENTITY or again.is_same_key):
         return f"was revoked at {timestamp(mark.time)}: {mark.reason}"
     signature_proves = mark is None and not again.is_compromised
-    if recorded is None and (ledger.is_complete(issuer) or not signature_proves):
+    # A client's name is its identity, which gets another key only where it was issued.
+    gets_another_key = is_client and not again.is_same_key
+    if recorded is None and (gets_another_key or ledger.is_complete(issuer) or not signature_proves):
         return "is not in the record of issued certificates"
-    if recorded is not None and recorded.host != again.host and not (again.is_same_key and signature_proves):
+    is_own = recorded is None or (recorded.host == again.host and (again.host or not gets_another_key))
+    if recorded is not None and not is_own and not (again.is_same_key and signature_proves):
         return f"was issued to {recorded.host or 'an unknown host'}, not to {again.host or 'an unknown host'}"
-    # A host determines the names of its own server, so a new key gains it nothing. A client's name is
-    # its identity, which is certified for another key only if its keys are replaced where it was issued.
-    replaces = again.permits_new_keys and recorded is not None and again.host != ""
-    if not (again.is_same_key or is_server or replaces):
-        return "is requested for another key"
     return ""
 
 

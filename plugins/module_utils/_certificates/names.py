@@ -13,12 +13,16 @@ import functools
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import Any, Iterable, Iterator, Mapping
 
-from .._base.errors import InvalidInput
+from .._base.errors import InvalidInput, Refused
+from .._networks import ranges
 
 # RFC 1123 labels, and the underscore: Docker aliases have it, and clients match it.
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _MAXIMUM_NAME_LENGTH = 253  # RFC 1035, 2.3.4, in its text form
+
+_LOCAL_NAMES = ("host.docker.internal", "localhost")
 
 
 @functools.total_ordering
@@ -63,6 +67,70 @@ def parse_san(text: str) -> SubjectAlternativeName:
             text, "IP:<address> or DNS:<name>", "Write IP:172.17.0.1 or DNS:host.example.com, for example"
         )
     return SubjectAlternativeName(kind.upper(), parser(text, value.strip()))
+
+
+def is_local(name: SubjectAlternativeName) -> bool:
+    """Whether a name is not unique: a private or loopback address, or a name that containers use."""
+    if name.kind != "IP":
+        return name.kind == "DNS" and name.value in _LOCAL_NAMES
+    return ranges.is_local(ipaddress.ip_address(name.value))
+
+
+def check_reported_names(
+    reported: Iterable[Mapping[str, Any]], allowed: Iterable[str]
+) -> None:
+    """Check names for its server's certificate that a host has reported, such as its gateways.
+
+    A host that could choose them freely would get a certificate for the name of another one.
+
+    Args:
+        reported: each with its ``name`` and possibly its ``origin``.
+        allowed: names of the task, which need not be local. Malformed ones count for nothing.
+
+    Raises:
+        InvalidInput: a name is malformed.
+        Refused: a name is neither local nor named by the task.
+    """
+    found = {}
+    for entry in reported:
+        if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
+            expected = "dictionaries with a text as name"
+            raise InvalidInput("names that the host reports", expected=expected, found=repr(entry))
+        found[parse_san(entry["name"])] = str(entry.get("origin") or "")
+    check_names(found, allowed)
+
+
+def check_names(reported: Mapping[SubjectAlternativeName, str], allowed: Iterable[str]) -> None:
+    """The same for parsed names, with their origins.
+
+    Raises:
+        Refused: a name is neither local nor named by the task.
+    """
+    listed = frozenset(_parse_some(allowed))
+    refused = {
+        str(name): origin
+        for name, origin in reported.items()
+        if name not in listed and not is_local(name)
+    }
+    if refused:
+        told = ", ".join(f"{name} ({origin})" if origin else name for name, origin in refused.items())
+        problem = (
+            f"The host reports names for its server's certificate that are neither private nor loopback: {told}"
+        )
+        raise Refused(
+            "subject alternative names",
+            problem=problem,
+            remedy=f"Nothing was signed. If these are the host's own, add {', '.join(refused)} to "
+            "listener_subject_alternative_names",
+        )
+
+
+def _parse_some(texts: Iterable[str]) -> Iterator[SubjectAlternativeName]:
+    for text in texts:
+        try:
+            yield parse_san(text)
+        except InvalidInput:
+            pass
 
 
 def _parse_address(text: str, value: str) -> str:

@@ -87,7 +87,7 @@ def find_replaced(
     own = _describe(ours[0]) if ours else "which does not exist yet"
     raise Refused(
         spec.directory,
-        problem=f"{spec.directory} has valid certificates of {other}, which is another authority than that of this task, {own}",
+        problem=f"{spec.directory} has valid certificates of {other}, but this task uses another authority, {own}",
         remedy=f"Nothing was changed. {_BRING}. To change the authority without interruption, run the playbook wormhole.docker.rotate with the "
         "present one. To replace it at once, although its clients cannot connect until they have new certificates, set "
         "certificate_authority_replace: true (option ca_replace)",

@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import replace
-from typing import Final, Literal, Mapping, get_args
+from typing import Collection, Final, Iterable, Literal, Mapping, get_args
 
-from .._base.errors import Refused
+from .._base.errors import Refused, VerificationFailed
 from .._base.plan import Plan
 from . import facts
+from .checks import check_directory
 from .deviations import make_reason, outdated_bundle
 from .model import CertificateAction, CertificateState, InstallTrustBundle, IssueCertificate, is_usable
 from .plan import Decision, assemble, check_can_issue
@@ -42,6 +43,46 @@ DROP: Final = "drop"
 REPLACE: Final = "replace"
 REPAIR: Final = "repair"
 STEPS: tuple[Step, ...] = get_args(Step)
+
+ISSUING_STEPS: Final[Mapping[Step, tuple[facts.Profile, ...]]] = {
+    SERVERS: (facts.SERVER,),
+    CLIENTS: (facts.CLIENT,),
+    REPLACE: (facts.SERVER, facts.CLIENT),
+    REPAIR: (facts.SERVER,),
+}
+"""The steps that issue certificates, with the profiles of these."""
+
+
+MAXIMUM_REQUESTS: Final = 1000
+"""How many certificates are signed again at once. A host has one for each wormhole, and its server's."""
+
+
+def check_requested(step: Step, roots: Iterable[str], directories: Collection[str]) -> None:
+    """Check which certificates a host requests in a step, where they are signed.
+
+    Args:
+        roots: the directories of the task.
+        directories: those of the certificates.
+
+    Raises:
+        VerificationFailed: the step issues none, a directory is not in or below one of the task, or
+            there are too many.
+    """
+    subject = "requests"
+    if directories and step not in ISSUING_STEPS:
+        raise VerificationFailed(
+            subject, problem=f"step {step} issues no certificates", remedy="Nothing was signed"
+        )
+    if len(directories) > MAXIMUM_REQUESTS:
+        problem = f"{len(directories)} certificates are requested, more than {MAXIMUM_REQUESTS}"
+        raise VerificationFailed(subject, problem=problem, remedy="Nothing was signed")
+    tops = [root.rstrip("/") for root in roots]
+    for directory in directories:
+        check_directory(subject, directory)
+        place = directory.rstrip("/")
+        if not any(place == top or place.startswith(f"{top}/") for top in tops):
+            problem = f"{directory} is not in or below the directories of the task: {', '.join(tops)}"
+            raise VerificationFailed(subject, problem=problem, remedy="Nothing was signed")
 
 
 def select_certificates(
@@ -117,8 +158,10 @@ def _plan_one(
     step: Step, spec: CertificateSpec, state: CertificateState, authority: Authority, now: datetime.datetime
 ) -> Decision:
     trust = authority.trust
-    if step == REPLACE and state.issued_by not in ("", ISSUING):
+    is_reissued = spec.profile in ISSUING_STEPS.get(step, ()) and state.issued_by not in ("", ISSUING)
+    if is_reissued:
         check_can_issue(spec, authority, now)
+    if is_reissued and step == REPLACE:
         text = f"issued by {_issuer(state)}, and its key is replaced"
         action = IssueCertificate(spec, trust.exact(spec.profile))
         return [make_reason(spec, "key_replaced", text)], [action]
@@ -128,10 +171,8 @@ def _plan_one(
         text = f"{spec.directory}/{facts.CA_FILE} trusts other authorities than the issuing one"
         reason = make_reason(spec, "former_trusted", text)
         return [reason], [InstallTrustBundle(spec, trust.exact(spec.profile))]
-    turn = {SERVERS: facts.SERVER, CLIENTS: facts.CLIENT}.get(step)
     bundle = trust.renewed(spec.profile, state.trust_bundle)
-    if turn == spec.profile and state.issued_by not in ("", ISSUING):
-        check_can_issue(spec, authority, now)
+    if is_reissued:
         text = f"issued by {_issuer(state)}, which is not the issuing authority"
         return [make_reason(spec, "wrong_issuer", text)], [IssueCertificate(spec, bundle, keep_key=True)]
     if not trust.is_current(spec.profile, state.trust_bundle):

@@ -92,23 +92,23 @@ def _all_proxy(values: Mapping[str, str]) -> Iterator[Interference]:
     name = next((name for name in ("ALL_PROXY", "all_proxy") if values.get(name)), "")
     if name and split_url(values[name])[0] not in _SOCKS:
         problem = f"with {name}, Docker's CLI and Compose reject every engine at a TCP address, whatever NO_PROXY says"
-        remedy = f"Set {name} to an empty text in env, and use HTTP_PROXY and HTTPS_PROXY instead"
+        remedy = f"Set {name} to an empty string in env, and use HTTP_PROXY and HTTPS_PROXY instead"
         yield Interference(problem, remedy)
 
 
 def _trust(values: Mapping[str, str]) -> Iterator[Interference]:
     bundle = next((name for name in _BUNDLES if values.get(name)), "")
     if bundle and not _is_own_authority(values, values[bundle]):
-        problem = f"the Docker SDK for Python and what is built on it verify the engine by {bundle}, and not by the "
+        problem = f"the Docker SDK for Python, and clients that use it, verify the engine by {bundle} instead of the "
         problem += "container's ca.pem"
-        remedy = f"Set {bundle} to an empty text for these clients, or add ca.pem to the file that it names"
+        remedy = f"Set {bundle} to an empty string for these clients, or add ca.pem to the file that it names"
         yield Interference(problem, remedy)
     if values.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0":
         name = "NODE_TLS_REJECT_UNAUTHORIZED"
         problem = (
             f"with {name}=0, Docker clients of Node.js connect to any server and do not verify the engine"
         )
-        yield Interference(problem, f"Remove {name}, or set it to an empty text in env")
+        yield Interference(problem, f"Remove {name}, or set it to an empty string in env")
 
 
 def _is_own_authority(values: Mapping[str, str], path: str) -> bool:

@@ -225,7 +225,7 @@ def _name(spec: EndpointSpec, state: EndpointState) -> Verdict:
         return holds(f"the certificate is valid for {state.matched_san}")
     if state.served is None and state.verified.trust_code not in _NAMES:
         trusted = state.verified.trust_code == 0
-        return holds(f"valid for {name}") if trusted else unknown("no certificate was seen")
+        return holds(f"valid for {name}") if trusted else unknown(_unread(state))
     names = ", ".join(map(str, state.served.subject_alternative_names)) if state.served else ""
     return fails(
         f"the certificate is not valid for {name}, only for {names or 'no name at all'}",
@@ -234,11 +234,18 @@ def _name(spec: EndpointSpec, state: EndpointState) -> Verdict:
     )
 
 
+def _unread(state: EndpointState) -> str:
+    """Why the content of the served certificate is unknown."""
+    if state.anonymous.certificate or state.verified.certificate:
+        return "the server's certificate cannot be decoded; see it with openssl s_client"
+    return "no certificate was seen"
+
+
 def diagnose_validity(state: EndpointState, now: datetime) -> Verdict:
     """Layer ``validity``: the dates of the server's certificate."""
     served = state.served
     if served is None:
-        return unknown("no certificate was seen")
+        return unknown(_unread(state))
     clocks, apart = f"this host's clock says {timestamp(now)}", False
     if state.server_time:
         # Certificates allow for this difference of clocks.
@@ -329,7 +336,7 @@ def _rejected_client(state: EndpointState, now: datetime) -> Verdict:
     usage = presented.extended_key_usage if presented else ()
     if usage and "clientAuth" not in usage:
         return fails(
-            f"{rejected}: it is no client certificate (extendedKeyUsage {', '.join(usage)})",
+            f"{rejected}: it is not a client certificate (extendedKeyUsage {', '.join(usage)})",
             "Let wormhole.docker.tls_certificates issue a certificate with the profile client",
         )
     issuer = f", issued by {presented.issuer}" if presented else ""

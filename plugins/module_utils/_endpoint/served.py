@@ -161,7 +161,7 @@ def _installed(served: CertificateFacts, host: EngineHost, now: datetime) -> Ver
         # Without the networks it is not known which names are urgent, so names are not compared.
         installed = replace(installed, subject_alternative_names=served.subject_alternative_names)
     if is_adequate(served, installed, host.listening, host.topology or _NO_NETWORKS, now, host.names):
-        return holds(f"{text}; until then the served one is good enough")
+        return holds(f"{text}; until then, the served one is sufficient")
     return holds(text, _LOAD)
 
 

@@ -27,6 +27,7 @@ from typing import Any, Iterable, Iterator, Mapping, Optional, Union
 
 from .._base.errors import Refused
 from .._container.values import canonical_address, is_address
+from .._networks import ranges
 from .._networks.gateways import DEFAULT_BRIDGE, Gateway, NamedAddress, Topology
 from .daemon_json import PATH
 
@@ -147,10 +148,12 @@ def promised_names(config: NetworkConfig, path: str = PATH) -> tuple[NamedAddres
 
     Those of docker0 are urgent, because every wormhole has to use docker0's new address. Those of
     the pools are not: a network that does not exist has no clients. IPv6 pools come last, because a
-    single one usually has more subnets than the limit.
+    single one usually has more subnets than the limit. Pools that are not private are left out,
+    because such an address needs the consent of the task.
     """
     names = [NamedAddress(f"IP:{promise.address}", f"{promise.key} of {path}") for promise in config.promises]
-    pools = sorted(config.pools, key=lambda pool: pool.version)
+    local = (pool for pool in config.pools if ranges.is_local(ipaddress.ip_network(pool.base)[0]))
+    pools = sorted(local, key=lambda pool: pool.version)
     subnets = itertools.chain.from_iterable(pool.subnets() for pool in pools)
     for subnet in itertools.islice(subnets, MAXIMUM_POOL_NAMES):
         origin = f"first address of {subnet}, of default-address-pools"

@@ -21,7 +21,7 @@ from .._base.errors import Refused, WormholeError
 ENGINE_UNIT = "docker.service"
 DEFAULT_SOCKET = "/run/docker.sock"
 
-_CONSEQUENCE = "An engine of docker.service would hide its containers from docker ps"
+_CONSEQUENCE = "If docker.service were started, docker ps would no longer list the containers of this engine"
 
 
 @dataclass(frozen=True)
@@ -143,4 +143,4 @@ def _disable(unit: str) -> str:
 
 
 def _remedy(end: str) -> str:
-    return f"Leave this host out, or give that engine up, whose containers are not moved: {end}"
+    return f"Remove this host from the inventory, or disable that engine, although its containers are not moved: {end}"

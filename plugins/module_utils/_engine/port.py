@@ -115,7 +115,13 @@ class EnginePort(Protocol):
         """``POST /containers/{id}/wait``: waits until it has exited; returns its exit code."""
 
     def container_logs(self, container: str, *, tail: Optional[int]) -> str:
-        """``GET /containers/{id}/logs``: the last lines, or all; empty if the driver keeps none."""
+        """``GET /containers/{id}/logs``: the last lines, or all; empty if the driver keeps none.
+
+        Only the end of a log of more than 4 MiB.
+        """
 
     def read_container_file(self, container: str, path: str) -> Optional[bytes]:
-        """``GET /containers/{id}/archive``: content of a file; None if it is no regular file."""
+        """``GET /containers/{id}/archive``: content of a file; None if it is no regular file.
+
+        A file of more than 4 MiB is an error.
+        """

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Iterable, Mapping
 
 from .._base.errors import InvalidInput
 from .._certificates.checks import check_directory
-from .._certificates.facts import KEY_TYPES
+from .._certificates.facts import KEY_TYPE_ARGUMENT
 from .authority_options import REPLACE_ARGUMENT, authority_arguments, authority_constraints
 
 CERTIFICATE_OPTIONS: dict[str, Any] = {
@@ -25,7 +25,7 @@ CERTIFICATE_OPTIONS: dict[str, Any] = {
     "directory_mode": {"type": "str", "default": "0755"},
     "key_mode": {"type": "str", "default": "0400", "no_log": False},
     "certificate_mode": {"type": "str", "default": "0444"},
-    "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
+    "key_type": KEY_TYPE_ARGUMENT,
     "validity_days": {"type": "int", "default": 365},
     "renew_before_days": {"type": "int"},
 }
@@ -46,6 +46,12 @@ SIGNING_CONSTRAINTS: dict[str, Any] = authority_constraints("ca_", "authority")
 
 # Key of the certificate signing requests in a result.
 REQUESTS = "requests"
+
+
+def with_defaults(certificates: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return elements of the option ``certificates`` with the defaults of the others."""
+    defaults = {name: argument.get("default") for name, argument in CERTIFICATE_OPTIONS.items()}
+    return [{**defaults, **certificate} for certificate in certificates]
 
 
 def check_state(options: Mapping[str, Any]) -> list[Mapping[str, Any]]:

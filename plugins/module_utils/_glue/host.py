@@ -16,7 +16,8 @@ from typing import Any, Mapping, Optional, Sequence, Union
 from .._base.errors import MissingRequirement, Refused, WormholeError
 from .._certificates.io import decoding, issuing
 from .._engine.io import packages
-from .certificates import CERTIFICATE_OPTIONS, REQUESTS
+from .._listener.spec import State
+from .certificates import REQUESTS, with_defaults
 from .engine import describe_engine
 from .execute import collect
 from .failure import failure_of
@@ -161,16 +162,15 @@ class HostRun:
 
     def _options(self, certificates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the options of tls_certificates."""
-        defaults = {name: argument.get("default") for name, argument in CERTIFICATE_OPTIONS.items()}
         return {
-            "certificates": [{**defaults, **certificate} for certificate in certificates],
+            "certificates": with_defaults(certificates),
             "state": "present",
             "directories": [],
             **{name: self._params[name] for name in ("authority", "issued", "ca_replace")},
         }
 
     def _ensure_listener(
-        self, listener: Mapping[str, Any], state: str, material_changed: bool
+        self, listener: Mapping[str, Any], state: State, material_changed: bool
     ) -> dict[str, Any]:
         params = {**self._connection, **listener, "state": state, "material_changed": material_changed}
         return ensure_listener(params, check_mode=self._check_mode)

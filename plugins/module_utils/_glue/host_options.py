@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 from .._base.errors import InvalidInput
-from .._certificates.facts import KEY_TYPES
+from .._certificates.facts import KEY_TYPE_ARGUMENT
 from .._certificates.facts import SERVER as SERVER_PROFILE
+from .._certificates.names import check_reported_names
 from .authority_options import REPLACE_ARGUMENT
 from .connection import connection_arguments
 from .listener_options import ARGUMENTS as LISTENER_MODULE_ARGUMENTS
@@ -24,7 +25,7 @@ _OF_THE_RUN = ("state", "material_changed", "wormholes_removed")
 LISTENER_ARGUMENTS: dict[str, Any] = {
     **{name: argument for name, argument in LISTENER_MODULE_ARGUMENTS.items() if name not in _OF_THE_RUN},
     "subject_alternative_names": {"type": "list", "elements": "str", "default": []},
-    "key_type": {"type": "str", "choices": list(KEY_TYPES), "default": "ecdsa-p256", "no_log": False},
+    "key_type": KEY_TYPE_ARGUMENT,
 }
 """Options of dockerd_listener, and of the server's certificate."""
 
@@ -63,16 +64,22 @@ def server_certificate(listener: Mapping[str, Any], gateways: Sequence[Mapping[s
     Args:
         listener: the options of the listener, with defaults.
         gateways: names of the gateways; see ``subject_alternative_names`` of gateway_info.
+
+    Raises:
+        InvalidInput: a name is malformed.
+        Refused: a name of a gateway is neither local nor one of the listener's options.
     """
+    named = [
+        *(f"IP:{address}" for address in listener["host_addresses"]),
+        # Role listener takes several names in one text, too.
+        *(name for item in listener["subject_alternative_names"] for name in item.split(",")),
+    ]
+    addresses = (f"IP:{address}" for address in listener["addresses"] or ())
+    check_reported_names(gateways, (*named, *addresses))
     return {
         "name": SERVER,
         "profile": SERVER_PROFILE,
         "directory": listener["directory"],
         "key_type": listener["key_type"],
-        "subject_alternative_names": [
-            *gateways,
-            *(f"IP:{address}" for address in listener["host_addresses"]),
-            # Role listener takes several names in one text, too.
-            *(name for item in listener["subject_alternative_names"] for name in item.split(",")),
-        ],
+        "subject_alternative_names": [*gateways, *named],
     }

@@ -27,7 +27,7 @@ from .._wiring.io.state import observe_wiring
 from .._wiring.spec import TLS
 from .._wiring.warnings import plaintext_warnings
 from .._wiring.wire import WiringState
-from .._wormhole import checks, resolve
+from .._wormhole import rejections, resolve
 from .._wormhole.identity import ManagedState
 from .._wormhole.io import verification
 from .._wormhole.io.container import WormholeHost
@@ -163,7 +163,7 @@ class Launch:
             *ownership.replacement_warnings(plan.reasons),
             *removal.kept_warnings(left),
             *_wiring_warnings(spec, values),
-            *checks.limit_warnings(spec, state.wormhole),
+            *rejections.limit_warnings(spec, state.wormhole),
         ]
         return {**values, **({"warnings": warnings} if warnings else {})}
 

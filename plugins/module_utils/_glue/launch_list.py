@@ -211,7 +211,7 @@ def _attempt(function: Callable[[], Any]) -> Any:
     except (WormholeError, OSError) as error:
         return failure_of(error)
     except issue.SignaturesNeeded:
-        problem = "its identity has to be issued, which was not foreseen"
+        problem = "its identity has to be issued, but the plan did not include that"
         return failure_of(WormholeError("identity", problem=problem, remedy="Run the task again"))
 
 

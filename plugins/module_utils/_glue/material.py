@@ -21,6 +21,9 @@ from .._certificates.io import decoding
 from .._certificates.trust import Trust
 from .authority_options import authority_arguments
 
+_OTHERS = 0o066
+"""Permission bits of group and others to read and to write."""
+
 
 def load_material(options: Mapping[str, Any], prefix: str = "ca_") -> tuple[str, authority_store.Material]:
     """Read an authority; return its directory, path or option, for messages, and the authority.
@@ -61,18 +64,34 @@ def _load(options: Mapping[str, Any], prefix: str) -> tuple[str, authority_store
         directory = _expand(prefix + "directory", given["directory"]).rstrip("/")
         check_directory(prefix + "directory", directory)
         return directory, authority_store.read_material(directory, passphrase)
-    certificate = _content(prefix, "certificate", given["certificate_path"], given["certificate_content"])
-    key = _content(prefix, "private_key", given["private_key_path"], given["private_key_content"])
+    certificate, _mode = _content(
+        prefix, "certificate", given["certificate_path"], given["certificate_content"]
+    )
+    key, mode = _content(prefix, "private_key", given["private_key_path"], given["private_key_content"])
     trusted = (given["trusted_content"] or "").encode()
     place = given["certificate_path"] or f"option {prefix}certificate_content"
-    return place, authority_store.parse_material(certificate or b"", key, passphrase, trusted)
+    material = authority_store.parse_material(certificate or b"", key, passphrase, trusted)
+    return place, replace(material, warning=_exposure(given["private_key_path"], mode))
 
 
-def _content(prefix: str, name: str, path: Optional[str], content: Optional[str]) -> Optional[bytes]:
+def _exposure(path: Optional[str], mode: int) -> str:
+    """A warning about a private key that other users can read or write; empty if they cannot."""
+    if not mode & _OTHERS:
+        return ""
+    return (
+        f"The authority's private key {path} has mode {mode:04o}: other users can read or replace it. Whoever has it "
+        "can become root on every host that trusts the authority. Run chmod 0600 there"
+    )
+
+
+def _content(
+    prefix: str, name: str, path: Optional[str], content: Optional[str]
+) -> tuple[Optional[bytes], int]:
+    """The content of an option or of its file, and the mode of the file; 0 without a file."""
     if content is not None:
-        return content.encode()
+        return content.encode(), 0
     if path is None:
-        return None
+        return None, 0
     option = f"{prefix}{name}_path"
     path = _expand(option, path)
     with authority_store.naming_user(path):
@@ -80,7 +99,7 @@ def _content(prefix: str, name: str, path: Optional[str], content: Optional[str]
     if found is None:
         problem = f"{option}: there is no file at {path} where certificates are signed"
         raise InvalidInput(option, problem=problem)
-    return found.content
+    return found.content, found.mode
 
 
 def _expand(option: str, path: str) -> str:

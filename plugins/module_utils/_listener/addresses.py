@@ -41,7 +41,7 @@ def resolve_gateways(spec: ListenerSpec, topology: Topology) -> tuple[str, ...]:
             family = ipaddress.ip_address(address).version
             raise _refused(
                 f"addresses lists {address}, which is neither loopback nor a gateway of a bridge network",
-                "To listen beyond the bridges, list it in host_addresses instead. "
+                "To listen on another address of the host, list it in host_addresses instead. "
                 + (
                     f"The gateways of this host are: {_known(topology, family)}"
                     if topology.gateways

@@ -52,7 +52,9 @@ def find_unclear_start(state: ListenerState) -> Iterator[Refused]:
         and not command.starts_dockerd
         and not (_is_dockerd(running) and running[1:] == command.words[1:])
     ):
-        problem = f"{command.source} starts {program}, which decides by itself how dockerd runs"
+        problem = (
+            f"{command.source} starts {program} instead of dockerd, so the options of dockerd are unknown"
+        )
         remedy = f"Start dockerd itself in ExecStart= of {ENGINE_UNIT}, with all of its options"
         yield Refused(command.source, problem=f"{problem}: {command.running}", remedy=remedy)
         return
@@ -71,7 +73,7 @@ def find_unclear_start(state: ListenerState) -> Iterator[Refused]:
         yield Refused(command.source, problem=problem, remedy=f"Rename the file, {SHOW}")
     elif command.running_config_file != file:
         reads = f"dockerd reads its configuration from {command.running_config_file or 'no file'}"
-        problem = f"{reads}, but from {file} when it starts the next time"
+        problem = f"{reads}, but will read {file} at its next start"
         yield Refused(ENGINE_UNIT, problem=problem, remedy=_RESTART)
 
 
@@ -115,7 +117,7 @@ def _find_hosts_to_adopt(
             f"-H {host}" for host in (options.SYSTEMD_SOCKETS, *kept_hosts(spec, state, config))
         )
         needed = f"{command.source} has to start dockerd with {listeners} and no other listener"
-        problems.append(f"{needed}, and it starts {command.configured}")
+        problems.append(f"{needed}, but starts {command.configured}")
         remedies.append(f"give ExecStart= these options -H only ({SHOW})")
     if problems:
         remedy = " and ".join(remedies) + (f", or set {way}" if way else "")

@@ -137,7 +137,7 @@ def parse_origin(text: str, path: str) -> Origin:
 
     remedy = (
         "Restore it from a backup. Without a backup, remove it and run again: state absent then removes "
-        "our changes, but cannot restore the original bytes"
+        "the changes of this collection, but cannot restore the original bytes"
     )
     return _parse(text, path, build, remedy)
 

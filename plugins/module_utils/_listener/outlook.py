@@ -250,7 +250,7 @@ def _served_reasons(
         elif not state.unit(tls_unit(*endpoint)).active:
             # An earlier version's unit holds the socket. Ours can bind only once dockerd has closed
             # it.
-            text = f"another unit than {tls_unit(*endpoint)} holds {place}"
+            text = f"a unit other than {tls_unit(*endpoint)} holds the socket of {place}"
             yield Reason("held_otherwise", text, tls_unit(*endpoint))
 
 

@@ -131,7 +131,7 @@ def diff_firewall(state: ListenerState, openings: Sequence[Opening]) -> Entries:
     """The entry of our openings in the firewall; none without a firewall and traces of ours."""
     firewall = state.firewall
     present = [render_opening(opening) for opening in sorted(firewall.opened)]
-    present += ["incomplete rules of ours"] if firewall.leftover else []
+    present += ["incomplete rules of this collection"] if firewall.leftover else []
     return {"firewall": (present, list(map(render_opening, openings)))} if firewall.manager or present else {}
 
 
@@ -149,11 +149,13 @@ def plan_firewall(state: ListenerState, openings: Collection[Opening]) -> Part:
         text += " after a boot, because the engine can start before it answers" if drops == "may drop" else ""
         reasons.append(Reason("firewall_blocks", text, opening.interface))
     for opening in sorted(opened - desired):
-        rule = f"a rule of ours for connections from {render_opening(opening)}"
+        rule = f"a rule of this collection for connections from {render_opening(opening)}"
         text = f"{manager} has {rule}, which is not required"
         reasons.append(Reason("firewall_opened", text, opening.interface))
     if not reasons:
-        reasons.append(Reason("firewall_leftover", f"{manager} has incomplete rules of ours", "firewall"))
+        reasons.append(
+            Reason("firewall_leftover", f"{manager} has incomplete rules of this collection", "firewall")
+        )
     return Part(reasons, [SetFirewall(tuple(sorted(desired)))])
 
 

@@ -13,7 +13,7 @@ from typing import Any, Mapping, Optional, Sequence
 from .._base.plan import Plan, Reason
 from .._engine import daemon_json
 from . import guard, model, parts
-from .conflicts import refuse_conflicts, refuse_interruption
+from .host_conflicts import refuse_conflicts, refuse_interruption
 from .model import SERVED_CURRENT, Action, ListenerState, WriteUnits
 from .outlook import DesiredFiles, Outlook, compute_files, compute_outlook
 from .parts import Entries, Part
@@ -128,7 +128,7 @@ def _plan_guard(state: ListenerState, desired: DesiredFiles) -> Part:
     files = (*program, *_replaced(command.guard_path, desired.guard))
     code, text = "guard_missing", f"{ENGINE_UNIT} lacks the guard of the listener"
     if not any(desired.guard):
-        code, text = "guard_surplus", f"{ENGINE_UNIT} has a guard without a listener by TLS"
+        code, text = "guard_surplus", f"{ENGINE_UNIT} has the guard of the listener, but no TLS listener"
     elif command.guard_path or state.guard_program is not None:
         code, text = "guard_changed", f"the guard of the listener in {ENGINE_UNIT} differs"
     return Part([Reason(code, text, ENGINE_UNIT)], [WriteUnits(files)])

@@ -16,8 +16,8 @@ from .._engine import daemon_json, options
 from . import guard, model, parts
 from .adoption import configured_hosts
 from .command_conflicts import find_failing_start, raise_all
-from .conflicts import refuse_interruption, refuse_live_restore_in_swarm, refuse_plaintext
 from .exposure import exposed_hosts, refuse_exposed_command, without_hosts
+from .host_conflicts import refuse_interruption, refuse_live_restore_in_swarm, refuse_plaintext
 from .model import Action, ListenerState, WriteConfig
 from .original_config import original_config, set_live_restore
 from .parts import Entries, Part

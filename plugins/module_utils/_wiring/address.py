@@ -203,12 +203,15 @@ def _not_served(
     port = served_port(spec)
     addresses = tuple(address for address, number in served if number == port)
     others = sorted({number for _address, number in served} - {port})
-    where = "at " + ", ".join(map(bracket, addresses)) if addresses else "nowhere"
-    plainly = " in plaintext" if spec.transport == TCP else ""
-    but = f", but on {', '.join(map(str, others))}" if others and not addresses else ""
-    obstacle = f"dockerd listens {where} for wormholes{plainly} on port {port}{but}, "
-    obstacle += f"and the container can reach {', '.join(candidates)}"
-    obstacle += f": {why}" if addresses and why else ""
+    where = f"for wormholes{' in plaintext' if spec.transport == TCP else ''} on port {port}"
+    reachable = ", ".join(candidates)
+    if addresses:
+        obstacle = f"dockerd listens at {', '.join(map(bracket, addresses))} {where}, "
+        obstacle += f"but the container can reach only {reachable}"
+        obstacle += f": {why}" if why else ""
+    else:
+        but = f", but on {', '.join(map(str, others))}" if others else ""
+        obstacle = f"dockerd does not listen {where}{but}. The container can reach {reachable}"
     remedy = "Run the role wormhole.docker.listener for such an address and port first, or use transport "
     remedy += "tls or unix" if spec.transport == TCP else "unix"
     return Choice(_predicted(spec, topology, candidates), obstacle, remedy)

@@ -11,9 +11,11 @@ options of a container.
 from __future__ import annotations
 
 import posixpath
+import re
 from typing import Any, Iterable, Mapping, Optional
 
 from .._base.errors import InvalidInput
+from .._certificates.scope import file_name
 from .._container.attachments import Attachment
 from .._container.names import parse_user, reject_nul
 from .._engine.security import is_unlabelled
@@ -23,12 +25,17 @@ from .spec import DISCOVERIES, LAUNCH, RUNTIME, TCP, TLS, TRANSPORTS, UNIX, Wiri
 IDENTITIES = "/etc/wormhole/identities"
 """The default parent directory of identities."""
 
+_HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+(:[0-9.]+)?")
+"""Host names (RFC 1123) and addresses of both families, without a zone."""
+
 ARGUMENTS: Mapping[str, Any] = {
     "transport": {"type": "str", "choices": list(TRANSPORTS), "default": TLS},
     "identity": {"type": "str"},
     "identity_directory": {"type": "path"},
     "certificate_path": {"type": "str", "default": "/certs"},
     "port": {"type": "int", "default": 2376},
+    "engine": {"type": "str"},
+    "engine_address": {"type": "str"},
     "insecure_plaintext_port": {"type": "int"},
     "testcontainers": {"type": "bool", "default": False},
     "shared_directory": {"type": "path"},
@@ -63,11 +70,14 @@ def parse_wiring(
     _check_plaintext(transport, plaintext)
     discover: wiring_spec.Discovery = params.get("discover") or LAUNCH
     _check_discovery(discover, transport, bool(params.get("testcontainers")))
+    engine, engine_address = _parse_engine(params, transport, discover)
     identity = params.get("identity") or params["name"]
     if "/" in identity or identity in (".", ".."):
         subject, remedy = f"identity {identity}", "Set identity_directory to choose the directory"
         raise InvalidInput(subject, problem=f"{subject} is not a plain name", remedy=remedy)
-    directory = params.get("identity_directory") or f"{IDENTITIES}/{identity}"
+    # The same name has another identity for another engine.
+    own = f"{identity}@{file_name(engine)}" if engine else identity
+    directory = params.get("identity_directory") or f"{IDENTITIES}/{own}"
     attachments, working_dir = tuple(attachments), options.get("working_dir", "")
     security, privileged = options.get("security_opts", ()), bool(options.get("privileged"))
     return WiringSpec(
@@ -79,6 +89,8 @@ def parse_wiring(
         certificate_path=_parse_directory("certificate_path", params["certificate_path"]),
         port=params["port"],
         insecure_plaintext_port=plaintext,
+        engine=engine,
+        engine_address=engine_address,
         socket_path=_normal(socket_path),
         networks=tuple(item.network for item in attachments),
         network_mode="none" if isolated else options.get("network_mode", ""),
@@ -122,6 +134,25 @@ def _check_discovery(
     if discover == RUNTIME and testcontainers:
         problem = "testcontainers requires discover launch, because it sets the host's address at launch"
         raise InvalidInput("testcontainers", problem=problem, remedy="Remove one of both from the task")
+
+
+def _parse_engine(
+    params: Mapping[str, Any], transport: wiring_spec.Transport, discover: wiring_spec.Discovery
+) -> tuple[str, str]:
+    """Return the name of another host's engine and its address; both are empty without one."""
+    engine, address = params.get("engine") or "", params.get("engine_address") or ""
+    if not engine and not address:
+        return "", ""
+    if not engine or not address:
+        missing = "engine_address" if engine else "engine"
+        remedy = "Set engine to the name of the host in the inventory, and engine_address to an address in its listener_host_addresses"
+        raise InvalidInput(missing, problem=f"{missing} is missing", remedy=remedy)
+    if transport != TLS or discover == RUNTIME:
+        problem = f"engine {engine} is the engine of another host, which requires transport tls and discover launch"
+        raise InvalidInput("engine", problem=problem, remedy="Remove transport and discover from the task")
+    if _HOST_NAME.fullmatch(address) is None:
+        raise InvalidInput("engine_address", expected="an IP address or a host name", found=repr(address))
+    return engine, address
 
 
 def _parse_owner(params: Mapping[str, Any], transport: wiring_spec.Transport) -> str:

@@ -49,6 +49,8 @@ class WiringSpec:
 
     Attributes:
         insecure_plaintext_port: None unless the transport is ``tcp``.
+        engine, engine_address: name of another host whose engine the container uses, and the address
+            at which that engine serves it; empty for the engine that runs the container.
         socket_path: the engine's socket on the host.
         networks: names of the networks that the container joins; empty for what network_mode says.
         network_mode: empty for the default bridge.
@@ -67,6 +69,8 @@ class WiringSpec:
     certificate_path: str = "/certs"
     port: int = 2376
     insecure_plaintext_port: Optional[int] = None
+    engine: str = ""
+    engine_address: str = ""
     socket_path: str = SOCKET_TARGET
     networks: tuple[str, ...] = ()
     network_mode: str = ""

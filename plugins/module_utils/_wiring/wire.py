@@ -157,6 +157,8 @@ def _wire_address(wiring: Wiring, spec: WiringSpec, state: WiringState) -> Wirin
         if spec.identity_managed:
             # By it, later runs recognize what was created for the container.
             labels[label_names.LABEL_IDENTITY_DIRECTORY] = spec.identity_directory
+        if spec.engine:
+            labels[label_names.LABEL_ENGINE] = spec.engine
         if spec.identity_owner:
             labels[label_names.LABEL_IDENTITY_OWNER] = spec.identity_owner
     if spec.discover == RUNTIME:
@@ -173,9 +175,11 @@ def _wire_address(wiring: Wiring, spec: WiringSpec, state: WiringState) -> Wirin
 
 def _choose(spec: WiringSpec, state: WiringState, served: tuple[SocketAddress, ...]) -> Choice:
     """Choose the address at launch; with ``discover: runtime``, one that the container can find."""
+    if spec.engine:
+        return Choice(spec.engine_address)
     choice = choose_address(spec, state.topology, served)
     if state.served_is_another:
-        text = "the listener serves the engine of docker.service, and docker_host names another one"
+        text = "the listener serves the engine of docker.service, but docker_host names another engine"
         return Choice(choice.address, text, "Use transport unix")
     if spec.discover != RUNTIME or choice.obstacle or spec.joined[0] == "host":
         return choice
@@ -190,12 +194,12 @@ def _choose(spec: WiringSpec, state: WiringState, served: tuple[SocketAddress, .
         if (address, served_port(spec)) in served and (":" in address) == (":" in choice.address):
             return Choice(address)
     where = bracket(choice.address)
-    text = f"dockerd listens at {where}, an address that the container cannot find by itself"
+    text = f"dockerd listens at {where}, an address that the container cannot find at run time"
     if not state.host_gateways:
         remedy = "Let it listen at the address of docker0 or at a gateway of the container's networks, "
         return Choice(choice.address, text, remedy + "or use discover launch")
     leads = ", ".join(state.host_gateways)
-    text += f": host-gateway-ip in the configuration of dockerd leads {HOST_NAME} to {leads}"
+    text += f": host-gateway-ip in the configuration of dockerd makes {HOST_NAME} resolve to {leads}"
     remedy = f"List {leads} in the option host_addresses of the listener, if it is an address of this host, "
     remedy += "let dockerd listen at a gateway of the container's networks, or use discover launch"
     return Choice(choice.address, text, remedy)
@@ -207,7 +211,7 @@ def reject_unsupported(spec: WiringSpec, security: EngineSecurity) -> None:
     Raises:
         Refused: with the confinement, and what works.
     """
-    if security.rootless and spec.transport != UNIX:
+    if security.rootless and spec.transport != UNIX and not spec.engine:
         problem = f"transport {spec.transport} requires bridges in the host's network namespace, "
         problem += "which a rootless engine does not have"
         raise Refused("the engine", problem=problem, remedy="Use transport unix")
@@ -219,7 +223,7 @@ def reject_unsupported(spec: WiringSpec, security: EngineSecurity) -> None:
             raise Refused("the engine", problem=problem, remedy=remedy)
         if spec.transport == TLS and not security.uid_maps:
             problem = "The engine uses userns-remap, and the name of its data directory "
-            problem += "does not tell to which numbers it maps root"
+            problem += "does not contain the IDs to which it maps root"
             raise Refused("the engine", problem=problem, remedy="Set userns_mode: host for this container")
     if not security.selinux or spec.unlabelled:
         return
@@ -269,7 +273,7 @@ def _testcontainers(spec: WiringSpec, state: WiringState, address: str) -> dict[
         return {}
     host = address or host_address(spec, state.topology)
     published = state.topology.host_bindings.get(DEFAULT_BRIDGE, "")
-    if host and published and not ipaddress.ip_address(published).is_unspecified:
+    if not spec.engine and host and published and not ipaddress.ip_address(published).is_unspecified:
         host = _published_address(spec, state, published)
     if not host:
         problem = "testcontainers requires a network with a route to the host, where published ports are, "

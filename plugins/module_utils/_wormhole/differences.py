@@ -154,7 +154,7 @@ def _image_differences(
     """Yield at most one difference: the image's platform, a newer image, or another image."""
     found, named = container.get("Image", ""), config_of(container).get("Image", "")
     if not fits_platform(spec, state) and spec.comparisons.get(PLATFORM) is not Comparison.IGNORE:
-        text = f"platform: expected {spec.platform}, found an image for another"
+        text = f"platform: expected {spec.platform}, found an image for another platform"
         yield Difference("platform_differs", text, {"platform": "another"}, {"platform": str(spec.platform)})
     elif spec.pull == ALWAYS and state.image_outdated:
         text = f"image: the registry has a newer {spec.image}"

@@ -51,8 +51,7 @@ _FIXED: Mapping[str, _Fixed] = {
     "image_comparison": _Fixed(
         _choice("current-image", "desired-image"),
         ("current-image",),
-        "values of an image are compared with none, and a strict comparison accepts those of the image "
-        "that the container was created from",
+        "a strict comparison always accepts the values of the image that the container was created from",
         "Leave image_comparison out",
     ),
     "kernel_memory": _Fixed(

@@ -12,6 +12,7 @@ from typing import Any, Iterable, Mapping, Optional
 from .._base.errors import InvalidInput
 from .._base.labels import (
     LABEL_DISCOVER,
+    LABEL_ENGINE,
     LABEL_IDENTITY,
     LABEL_IDENTITY_OWNER,
     LABEL_MANAGED,
@@ -136,6 +137,7 @@ def _split_name(container: str) -> tuple[str, str]:
 def read_wiring_spec(spec: WiringSpec, container: Mapping[str, Any]) -> WiringSpec:
     """Return the wiring specification that a container was created with."""
     found, labels = _read_inspection(container), labels_of(container)
+    engine = str(labels.get(LABEL_ENGINE) or "")
     return replace(
         spec,
         transport=next((known for known in TRANSPORTS if known == found.transport), spec.transport),
@@ -144,6 +146,8 @@ def read_wiring_spec(spec: WiringSpec, container: Mapping[str, Any]) -> WiringSp
         identity_owner=identity_owner(container),
         certificate_path=found.certificate_path,
         discover=RUNTIME if labels.get(LABEL_DISCOVER) == RUNTIME else LAUNCH,
+        engine=engine,
+        engine_address=found.address if engine else "",
     )
 
 

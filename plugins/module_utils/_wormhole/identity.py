@@ -220,7 +220,7 @@ def _plan_certificate(
     ]
     if future is not None and present.uid != future:
         text = f"identity {identity.name}: its owner changes from user {present.uid} to user {future}, "
-        text += "as identity_owner says" if spec.wiring.identity_owner else "as whom the container runs"
+        text += "as identity_owner says" if spec.wiring.identity_owner else "the user of the container"
         reasons.append(Reason("identity_owner_differs", text, spec.name))
     if not reasons:
         return Steps()

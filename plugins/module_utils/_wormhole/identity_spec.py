@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 from .._base.errors import InvalidInput
-from .._certificates.facts import CLIENT, KEY_TYPES
+from .._certificates.facts import CLIENT, KEY_TYPE_ARGUMENT
 from .._certificates.spec import CertificateSpec, parse_certificates
 
 GROUP = 0
@@ -18,7 +18,7 @@ GROUP = 0
 ARGUMENTS: Mapping[str, Any] = {
     "identity_managed": {"type": "bool", "default": True},
     "identity_owner": {"type": "str"},
-    "identity_key_type": {"type": "str", "choices": [*KEY_TYPES], "default": "ecdsa-p256", "no_log": False},
+    "identity_key_type": KEY_TYPE_ARGUMENT,
     "identity_validity_days": {"type": "int", "default": 365},
     # The renewal window of the identity, in days; the default is in :mod:`_certificates.facts`.
     "identity_renew_before_days": {"type": "int"},

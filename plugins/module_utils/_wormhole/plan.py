@@ -23,10 +23,10 @@ from .._base.plan import Plan, Reason
 from .._container.inspection import is_alive, is_paused, name_of, status_of
 from .._container.options import merge_options, render_body, show_values
 from .._networks.gateways import DEFAULT_BRIDGE
-from .._wiring.conflicts import reject_conflicts
+from .._wiring.option_conflicts import reject_conflicts
 from .._wiring.program import plan_program
 from .._wiring.spec import RUNTIME
-from . import checks, model
+from . import model, rejections
 from .differences import Differences, find_differences, fits_platform
 from .found import read_settings
 from .model import Action, CreateContainer, Steps, WormholeState
@@ -54,11 +54,11 @@ def plan_wormhole(spec: WormholeSpec, state: WormholeState) -> Plan[Action]:
         Refused: the container is unmanaged, or the engine's configuration is not supported.
     """
     for container in state.existing:
-        checks.reject_unmanaged(spec, container)
+        rejections.reject_unmanaged(spec, container)
     if spec.state == ABSENT:
         return _with_program(spec, state, _plan_absent(spec, state))
     spec = resolve_spec(spec, state)
-    checks.reject_unsupported(spec, state)
+    rejections.reject_unsupported(spec, state)
     recovery, recovered = recover(spec, state)
     if spec.image:
         reject_conflicts(spec.wiring, wiring_of(spec, recovered), spec.options)
@@ -75,7 +75,7 @@ def _with_program(spec: WormholeSpec, state: WormholeState, plan: Plan[Action]) 
     """Add the installation or the removal of the program for ``discover: runtime``."""
     wanted = spec.state != ABSENT and spec.wiring.discover == RUNTIME
     if wanted and not spec.program:
-        expected = "the program's text, which the action plugin hands over"
+        expected = "the program's text, which the action plugin sets"
         raise InvalidInput("discover runtime", expected=expected)
     part = plan_program(wanted, spec.program, spec.name, state.program)
     actions = (*part.actions, *plan.actions) if wanted else (*plan.actions, *part.actions)
@@ -96,8 +96,8 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> Steps:
     if state.container is None and state.started_now and (spec.cleanup or spec.options.get("auto_remove")):
         # It has exited, and was removed as specified.
         return Steps()
-    checks.reject_missing_image(spec, state)
-    checks.reject_image_labels(spec, state.image)
+    rejections.reject_missing_image(spec, state)
+    rejections.reject_image_labels(spec, state.image)
     added = wiring_of(spec, state).options()
     values = merge_options(spec.options, added)
     container = state.container
@@ -107,7 +107,7 @@ def _plan_present(spec: WormholeSpec, state: WormholeState) -> Steps:
     differences = find_differences(spec, state, container, added)
     steps = differences.describe(spec.name)
     if differences.require_new_container:
-        checks.reject_replacement(spec, container, steps.reasons)
+        rejections.reject_replacement(spec, container, steps.reasons)
         sides = {"container": container["Id"][:12]}, {"container": "a new one"}
         return steps + Steps((), _plan_creation(spec, state, values), *sides)
     return steps + Steps((), _plan_changes(container["Id"], differences)) + _plan_running(spec, state)
@@ -168,7 +168,7 @@ def _plan_running(spec: WormholeSpec, state: WormholeState) -> Steps:
         reason = Reason("not_running", f"the container is {_status(container)}", spec.name)
         steps = Steps((reason,), (model.StartContainer(container["Id"]), *_clean_up(spec)))
     elif spec.state == STOPPED and running:
-        checks.reject_stop(container)
+        rejections.reject_stop(container)
         reason = Reason("running", "the container is running", spec.name)
         steps = Steps((reason,), (model.StopContainer(container["Id"]),))
     elif spec.runs and spec.restart and running and not state.started_now:

@@ -44,7 +44,7 @@ def reject_contradictions(wormholes: Sequence[Wanted]) -> None:
             names = f"The wormholes {other.name} and {spec.name}"
             if identity and others and identity.directory == others.directory and identity != others:
                 subject = f"identity directory {identity.directory}"
-                problem = f"{names} want different identities in {identity.directory}"
+                problem = f"{names} set different options for the identity in {identity.directory}"
                 remedy = "Give them the same identity options, or another identity_directory"
                 raise InvalidInput(subject, problem=problem, remedy=remedy)
     published = [(spec.name, port) for spec, _identity in wormholes for port in _published(spec)]

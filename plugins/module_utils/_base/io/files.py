@@ -4,15 +4,14 @@
 
 """Read files with metadata; write them atomically, with owner and mode from the first byte on.
 
-Functions that read raise WormholeError if a path cannot be read, or is of another kind. Functions
-that write raise ApplyFailed if they cannot; an existing file is then unchanged.
+Functions that read raise WormholeError if a path cannot be read, is of another kind, or is larger
+than LARGEST. Functions that write raise ApplyFailed if they cannot; an existing file is then unchanged.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import glob
 import os
 import stat
@@ -21,7 +20,10 @@ from dataclasses import dataclass
 from typing import Iterator, Optional
 
 from ..errors import ApplyFailed, WormholeError
+from . import locks
 
+LARGEST = 16 << 20
+"""Bytes that are read from a file at most; no file that this collection reads is nearly as large."""
 _KINDS = {
     stat.S_IFREG: "a regular file",
     stat.S_IFDIR: "a directory",
@@ -75,7 +77,10 @@ def read_file(path: str) -> Optional[FileState]:
             if not stat.S_ISREG(info.st_mode):
                 raise _other_kind(path, "a regular file", info.st_mode)
             mode = stat.S_IMODE(info.st_mode)
-            return FileState(stream.read(), mode, info.st_uid, info.st_gid, info.st_mtime_ns)
+            content = stream.read(LARGEST + 1)
+            if len(content) > LARGEST:
+                raise _too_large(path)
+            return FileState(content, mode, info.st_uid, info.st_gid, info.st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -255,17 +260,17 @@ def sync_directory(path: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Holds an exclusive lock on a file during a block; waits for other holders (flock(2))."""
+def locked(path: str, patience: float = locks.PATIENCE) -> Iterator[None]:
+    """Holds an exclusive lock on a file during a block; waits for other holders.
+
+    Gives up after some seconds; the error then names the holder. See locks.take.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise failure("lock", path, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locks.locked(path, handle, patience=patience):
         yield
-    finally:
-        os.close(handle)
 
 
 def failure(verb: str, path: str, error: OSError, *, target: str = "") -> ApplyFailed:
@@ -279,6 +284,12 @@ def failure(verb: str, path: str, error: OSError, *, target: str = "") -> ApplyF
     }
     remedy = remedies.get(error.errno or 0, "")
     return ApplyFailed(path, found=found, problem=f"Cannot {verb} {path}: {found}", remedy=remedy)
+
+
+def _too_large(path: str) -> WormholeError:
+    expected, found = f"at most {LARGEST >> 20} MiB", "a larger file"
+    problem = f"{path} is larger than {LARGEST >> 20} MiB, and is not read"
+    return WormholeError(path, expected=expected, found=found, problem=problem)
 
 
 def _other_kind(path: str, expected: str, mode: int) -> WormholeError:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import fcntl
 import functools
 import os
 import pwd
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterator, Optional
 
 from ..._base.errors import WormholeError
-from ..._base.io import files
+from ..._base.io import files, locks
 from ..._base.plan import Plan
 from .. import authority as ca
 from ..facts import DIRECTORY
@@ -41,6 +40,7 @@ class Material:
         key: private key, as an object of the cryptography library; None if there is none.
         directory: its directory, which holds its record; empty without one.
         previous_directory: directory of an authority that it replaces; empty without one.
+        warning: a fault of the key's file that does not prevent anything, as a sentence.
     """
 
     state: ca.AuthorityState
@@ -48,6 +48,7 @@ class Material:
     key: Any = None
     directory: str = ""
     previous_directory: str = ""
+    warning: str = ""
 
     @property
     def issuer_pem(self) -> bytes:
@@ -318,15 +319,13 @@ def _assign_parts(
 
 def _read_locked(directory: str, passphrase: Optional[str]) -> Material:
     """Read under a shared lock if there is a lock file. Reading never creates one."""
+    path = os.path.join(directory, _LOCK_FILE)
     try:
-        handle = os.open(os.path.join(directory, _LOCK_FILE), os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return _read(directory, passphrase)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH)
+    with locks.locked(path, handle, shared=True):
         return _read(directory, passphrase)
-    finally:
-        os.close(handle)
 
 
 def _remove_temporaries(directory: str) -> None:

@@ -9,13 +9,14 @@ Works with cryptography 38 (Debian 12) and newer.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import hashlib
 import ipaddress
 import re
 import sys
-from typing import Any, Optional, Sequence
+from typing import Any, Iterator, Optional, Sequence
 
 from ..._base.errors import InvalidInput, MissingRequirement, VerificationFailed, WormholeError
 from ..facts import CertificateFacts, KeyFacts
@@ -44,6 +45,7 @@ USAGES = {
     "key_cert_sign": "keyCertSign",
     "crl_sign": "cRLSign",
 }
+_NOT_SIGNED = "signed by another key, or under another name"
 _CURVES = {"secp256r1": "ecdsa-p256", "secp384r1": "ecdsa-p384"}
 
 
@@ -93,14 +95,19 @@ def read_bundle(pem: bytes) -> tuple[Anchor, ...]:
 def chain_fault(chain: Sequence[Anchor]) -> str:
     """What is wrong with a chain, such as a missing issuer; empty if it is complete up to a root.
 
+    A signature of a kind that the library does not know is a fault, too.
+
     Raises:
         VerificationFailed: one of them is not an X.509 certificate.
     """
     pems = [anchor.pem.encode() for anchor in chain]
     for certificate, issuer in zip(pems, [*pems[1:], pems[-1]]):
-        if not is_signed_by(certificate, issuer):
+        fault = _signature_fault(certificate, issuer)
+        if fault:
             facts = read_certificate(certificate)
-            return f"{facts.subject} is not followed by its issuer {facts.issuer}"
+            if fault == _NOT_SIGNED:
+                return f"{facts.subject} is not followed by its issuer {facts.issuer}"
+            return f"the signature of {facts.subject} cannot be verified: {fault}"
     return ""
 
 
@@ -121,8 +128,10 @@ def read_key(pem: bytes, passphrase: Optional[str] = None) -> Any:
         else:
             problem = "a passphrase is set, but the private key is not encrypted"
         raise InvalidInput("private key", problem=problem) from error
-    except (ValueError, UnsupportedAlgorithm) as error:
-        if passphrase is not None:
+    except UnsupportedAlgorithm as error:
+        raise WormholeError("private key", problem=f"the private key cannot be read: {error}") from error
+    except Exception as error:  # see _decoded()
+        if passphrase is not None and isinstance(error, ValueError):
             raise InvalidInput("private key", problem="the passphrase of the private key is wrong") from error
         raise WormholeError("private key", problem="not a private key in PEM form") from error
 
@@ -139,32 +148,47 @@ def request_key(request: str) -> str:
     Raises:
         VerificationFailed: it is not a certificate signing request.
     """
-    return _public_key_sha256(load_request("certificate signing request", request).public_key())
+    subject = "certificate signing request"
+    return _public_key_sha256(requested_key(subject, load_request(subject, request)))
 
 
 def is_signed_by(certificate_pem: bytes, issuer_pem: bytes) -> bool:
     """Whether the issuer has signed the certificate: by its key, and under its name.
 
+    False for a kind of signature or key that the library does not know.
+
     Raises:
         VerificationFailed: one of them is not an X.509 certificate.
     """
+    return not _signature_fault(certificate_pem, issuer_pem)
+
+
+def _signature_fault(certificate_pem: bytes, issuer_pem: bytes) -> str:
+    """Why a certificate does not count as signed by an issuer; empty if it does."""
     certificate, issuer = load_certificate(certificate_pem), load_certificate(issuer_pem)
-    if certificate.issuer != issuer.subject:
-        return False
-    public: Any = issuer.public_key()
-    signed, digest = certificate.tbs_certificate_bytes, certificate.signature_hash_algorithm
-    # Not verify_directly_issued_by(), which requires cryptography 40.
-    arguments: tuple[Any, ...] = ()
-    if isinstance(public, rsa.RSAPublicKey):
-        arguments = (padding.PKCS1v15(), digest)
-    elif isinstance(public, ec.EllipticCurvePublicKey):
-        arguments = (ec.ECDSA(digest),) if digest else ()
+    with _decoded("names that follow RFC 5280"):
+        if certificate.issuer != issuer.subject:
+            return _NOT_SIGNED
     try:
+        public: Any = issuer.public_key()
+        signed, digest = certificate.tbs_certificate_bytes, certificate.signature_hash_algorithm
+        # Not verify_directly_issued_by(), which requires cryptography 40.
+        arguments: tuple[Any, ...] = ()
+        if isinstance(public, rsa.RSAPublicKey):
+            # RSASSA-PSS, with the parameters of this signature; the library knows it since version 41.
+            parameters = getattr(certificate, "signature_algorithm_parameters", None)
+            scheme = parameters if isinstance(parameters, padding.PSS) else padding.PKCS1v15()
+            arguments = (scheme, digest)
+        elif isinstance(public, ec.EllipticCurvePublicKey):
+            arguments = (ec.ECDSA(digest),) if digest else ()
         public.verify(certificate.signature, signed, *arguments)
-    except (InvalidSignature, TypeError, UnsupportedAlgorithm):
+    except (InvalidSignature, TypeError, AttributeError):
         # TypeError: the digest does not suit this kind of key, because another kind signed.
-        return False
-    return True
+        # AttributeError: a key of this kind cannot sign.
+        return _NOT_SIGNED
+    except Exception as error:  # see _decoded()
+        return str(error) or type(error).__name__
+    return ""
 
 
 def find_issuer(certificate: bytes, trust: Trust) -> IssuedBy:
@@ -173,19 +197,11 @@ def find_issuer(certificate: bytes, trust: Trust) -> IssuedBy:
     Raises:
         VerificationFailed: it is not an X.509 certificate.
     """
-    return _find_issuer(certificate, trust)[0]
+    return find_anchor(certificate, trust)[0]
 
 
-def find_anchor(certificate: bytes, trust: Trust) -> Optional[Anchor]:
-    """The authority that signed a certificate (in PEM form); None if it is none of these.
-
-    Raises:
-        VerificationFailed: it is not an X.509 certificate.
-    """
-    return _find_issuer(certificate, trust)[1]
-
-
-def _find_issuer(certificate: bytes, trust: Trust) -> tuple[IssuedBy, Optional[Anchor]]:
+def find_anchor(certificate: bytes, trust: Trust) -> tuple[IssuedBy, Optional[Anchor]]:
+    """The same, with the certificate of this part; None if no part has signed the certificate."""
     anchors: dict[Part, Sequence[Anchor]] = {
         ISSUING: trust.issuing[:1],
         SUCCESSOR: trust.successor,
@@ -202,8 +218,25 @@ def _find_issuer(certificate: bytes, trust: Trust) -> tuple[IssuedBy, Optional[A
 def load_request(subject: str, request: str) -> x509.CertificateSigningRequest:
     try:
         return x509.load_pem_x509_csr(request.encode())
-    except ValueError as error:
+    except Exception as error:  # see _decoded()
         raise VerificationFailed(subject, problem=f"{subject}: not PKCS#10 in PEM form") from error
+
+
+def requested_key(subject: str, request: x509.CertificateSigningRequest) -> Any:
+    """The public key in a signing request, which its own private key has signed.
+
+    Raises:
+        VerificationFailed: the library does not know such a key, or another one has signed.
+    """
+    try:
+        public = request.public_key()
+        signed = request.is_signature_valid
+    except Exception as error:  # see _decoded()
+        problem = f"{subject}: the key or its signature cannot be read: {error}"
+        raise VerificationFailed(subject, problem=problem) from error
+    if not signed:
+        raise VerificationFailed(subject, problem=f"the {subject} is not signed with its own key")
+    return public
 
 
 def load_certificate(pem_or_der: bytes) -> x509.Certificate:
@@ -211,7 +244,7 @@ def load_certificate(pem_or_der: bytes) -> x509.Certificate:
         if b"-----BEGIN" in pem_or_der:
             return x509.load_pem_x509_certificate(pem_or_der)
         return x509.load_der_x509_certificate(pem_or_der)
-    except ValueError as error:
+    except Exception as error:  # see _decoded()
         expected = "an X.509 certificate in PEM or DER form"
         raise VerificationFailed(
             "certificate", expected=expected, found="unreadable content", problem=f"not {expected}"
@@ -219,7 +252,7 @@ def load_certificate(pem_or_der: bytes) -> x509.Certificate:
 
 
 def facts_of(certificate: x509.Certificate) -> CertificateFacts:
-    try:
+    with _decoded("a key and extensions that follow RFC 5280"):
         constraints = extension_of(certificate, x509.BasicConstraints)
         usage = extension_of(certificate, x509.KeyUsage)
         purposes = extension_of(certificate, x509.ExtendedKeyUsage)
@@ -247,13 +280,26 @@ def facts_of(certificate: x509.Certificate) -> CertificateFacts:
             permitted_names=_subtrees(constraints_of_names, "permitted_subtrees"),
             excluded_names=_subtrees(constraints_of_names, "excluded_subtrees"),
         )
-    except (ValueError, x509.DuplicateExtension) as error:
+
+
+@contextlib.contextmanager
+def _decoded(expected: str) -> Iterator[None]:
+    """Raise VerificationFailed if the library cannot decode a part of a certificate.
+
+    It decodes a part when that is read, and raises an error of almost any class, depending on its
+    version: ValueError, UnsupportedAlgorithm, KeyError, InternalError and others.
+    """
+    try:
+        yield
+    except WormholeError:
+        raise
+    except Exception as error:
         found = str(error) or type(error).__name__
         raise VerificationFailed(
             "certificate",
-            expected="extensions that follow RFC 5280",
+            expected=expected,
             found=found,
-            problem=f"the certificate's extensions do not follow RFC 5280: {found}",
+            problem=f"the certificate does not have {expected}: {found}",
         ) from error
 
 
@@ -309,13 +355,14 @@ def _moment(certificate: x509.Certificate, name: str) -> datetime.datetime:
 
 
 def _anchor(certificate: x509.Certificate) -> Anchor:
-    return Anchor(
-        _fingerprint(certificate),
-        certificate.public_bytes(serialization.Encoding.PEM).decode(),
-        certificate.subject.rfc4514_string(),
-        _public_key_sha256(certificate.public_key()),
-        _moment(certificate, "not_valid_after"),
-    )
+    with _decoded("a key, a name and dates that follow RFC 5280"):
+        return Anchor(
+            _fingerprint(certificate),
+            certificate.public_bytes(serialization.Encoding.PEM).decode(),
+            certificate.subject.rfc4514_string(),
+            _public_key_sha256(certificate.public_key()),
+            _moment(certificate, "not_valid_after"),
+        )
 
 
 def _fingerprint(certificate: x509.Certificate) -> str:

@@ -11,6 +11,7 @@ import datetime
 import os
 from typing import Iterable
 
+from ..._base.errors import WormholeError
 from ..._base.io import files
 from ..issued import RECORD_FILE, SEEN_DIRECTORY, Event, Ledger, parse_ledger, render_events
 from ..scope import file_name
@@ -31,8 +32,7 @@ def read(directory: str) -> Ledger:
         WormholeError: the file cannot be read.
     """
     path = path_of(directory)
-    found = files.read_file(path)
-    return Ledger() if found is None else parse_ledger(found.content, path)[0]
+    return parse_ledger(_read(path), path)[0]
 
 
 def append(directory: str, events: Iterable[Event]) -> None:
@@ -48,21 +48,34 @@ def append(directory: str, events: Iterable[Event]) -> None:
     if not content:
         return
     path = path_of(directory)
-    found = files.read_file(path)
-    length = 0 if found is None else parse_ledger(found.content, path)[1]
+    present = _read(path)
+    length = parse_ledger(present, path)[1]
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
         with os.fdopen(handle, "wb") as stream:
-            if found is not None and len(found.content) > length:
+            if len(present) > length:
                 stream.truncate(length)
             stream.seek(length)
             stream.write(content)
             stream.flush()
             os.fsync(handle)
-        if found is None:
+        if not present:
             files.sync_directory(directory)
     except OSError as error:
         raise files.failure("write", path, error) from error
+
+
+def _read(path: str) -> bytes:
+    """The content of the record. Only this collection writes it, and it may be larger than other files."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        found = error.strerror or str(error)
+        raise WormholeError(path, found=found, problem=f"Cannot read {path}: {found}") from error
 
 
 def see(directory: str, host: str) -> None:

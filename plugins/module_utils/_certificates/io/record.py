@@ -11,13 +11,13 @@ Certificates of other users are not recorded.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import stat
 from typing import Callable, Iterator, Mapping, Optional
 
-from ..._base.io import files
+from ..._base.errors import WormholeError
+from ..._base.io import files, locks
 from ..facts import FILES
 from ..record import Record, parse_record, render_record
 
@@ -145,7 +145,7 @@ def _lock(place: str) -> Optional[int]:
     except OSError as error:
         raise files.failure("lock", place, error) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        locks.take(place, handle)
         if os.path.samestat(os.fstat(handle), os.stat(place)):
             return handle
     except FileNotFoundError:
@@ -153,5 +153,8 @@ def _lock(place: str) -> Optional[int]:
     except OSError as error:
         os.close(handle)
         raise files.failure("lock", place, error) from error
+    except WormholeError:
+        os.close(handle)
+        raise
     os.close(handle)
     return None

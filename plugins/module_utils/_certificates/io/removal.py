@@ -22,11 +22,8 @@ from .store import find_leftovers, remove_leftovers
 _KEYS = ("tlscacert", "tlscert", "tlskey")
 
 
-def observe_removal(config_path: str = "") -> RemovalState:
+def observe_removal() -> RemovalState:
     """Read the host's record, the files that it lists, and the engine's configuration.
-
-    Args:
-        config_path: the engine's configuration file; empty for the one that dockerd reads.
 
     Raises:
         Refused: the record or the configuration is invalid, or the process is not root's.
@@ -49,7 +46,7 @@ def observe_removal(config_path: str = "") -> RemovalState:
         if os.path.isdir(path) and not os.path.islink(path)
     }
     read_only = tuple(path for path in _changed(record) if not files.is_writable(path))
-    return RemovalState(record, places, contents, _in_use(record, config_path), read_only)
+    return RemovalState(record, places, contents, _in_use(record), read_only)
 
 
 def _changed(record: Record) -> list[str]:
@@ -114,9 +111,9 @@ def _remove_directory(path: str) -> bool:
     return True
 
 
-def _in_use(record: Record, config_path: str) -> dict[str, str]:
+def _in_use(record: Record) -> dict[str, str]:
     """The keys of the engine's configuration that name recorded files, by the files' paths."""
-    found = read_config(config_path)
+    found = read_config()
     named = {
         os.path.realpath(str(found.keys[key])): f"{found.path} as {key}" for key in _KEYS if key in found.keys
     }

@@ -14,34 +14,55 @@ import contextlib
 import datetime
 import os
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..._base.errors import InvalidInput, VerificationFailed
-from ..facts import SERVER, CertificateFacts, timestamp
+from ..facts import CLIENT, CertificateFacts, timestamp
 from ..issued import Again, Begin, Event, Ledger, find_fault, issued_event
 from ..model import leaf_certificate
+from ..names import check_names
 from ..reissue import reissue_spec
+from ..rotation import ISSUING_STEPS, REPAIR, REPLACE, Step, check_requested
 from ..spec import CertificateSpec
+from ..trust import ISSUING
 from . import authority as store
 from . import decoding, issued, issuing
+
+try:
+    from cryptography.exceptions import UnsupportedAlgorithm
+except ImportError:
+    pass  # decoding reports it
 
 
 @dataclass(frozen=True)
 class Order:
-    """Who signs, for whom, and on which terms.
+    """Who signs, when, and for whom.
 
     Attributes:
         material: the authority.
         now: the time where it is.
         host: name of the host in the inventory; empty if unknown.
-        permits_new_keys: whether existing certificates may be signed again for other keys.
-        is_compromised: whether a signature of the former authority proves nothing.
     """
 
     material: store.Material
     now: datetime.datetime
     host: str = ""
-    permits_new_keys: bool = False
+
+
+@dataclass(frozen=True)
+class Reissue:
+    """What a task allows to be signed again.
+
+    Attributes:
+        step: the step of the rotation.
+        directories: only certificates in or below these.
+        names: names that a repaired server may have although they are not local.
+        is_compromised: whether a signature of a former authority proves nothing.
+    """
+
+    step: Step
+    directories: Sequence[str]
+    names: Sequence[str] = ()
     is_compromised: bool = False
 
 
@@ -60,9 +81,10 @@ class _Batch:
 
     def sign(self, spec: CertificateSpec, request: str) -> str:
         material, now = self.order.material, self.order.now
-        mark = self.ledger.find_revoked_key(decoding.request_key(request))
+        subject = f"certificate in {spec.directory}"
+        with _reading(subject):
+            mark = self.ledger.find_revoked_key(decoding.request_key(request))
         if mark is not None:
-            subject = f"certificate in {spec.directory}"
             raise VerificationFailed(
                 subject,
                 problem=f"{subject}: its key was revoked at {timestamp(mark.time)}: {mark.reason}",
@@ -108,7 +130,7 @@ def sign_requests(specs: Iterable[CertificateSpec], requests: Mapping[str, str],
         VerificationFailed: a signing request is invalid, or for a revoked key.
         WormholeError: the record cannot be read or written. Nothing is handed out then.
     """
-    known = {spec.name: spec for spec in specs}
+    known = {spec.name: spec for spec in specs if spec.present}
     unknown = ", ".join(name for name in requests if name not in known)
     if unknown:
         raise InvalidInput("requests", expected="names in option certificates", found=unknown)
@@ -118,7 +140,7 @@ def sign_requests(specs: Iterable[CertificateSpec], requests: Mapping[str, str],
 
 
 def sign_again(
-    requests: Mapping[str, Mapping[str, str]], order: Order
+    requests: Mapping[str, Mapping[str, str]], order: Order, allowed: Reissue
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Sign existing certificates again, with the same names and usage.
 
@@ -128,23 +150,28 @@ def sign_again(
         The signed certificates by directory, and warnings.
 
     Raises:
-        VerificationFailed: a certificate must not be signed again, see
-            :func:`_certificates.issued.find_fault`.
+        VerificationFailed: the step issues no such certificate, the directory is not one of the
+            task's, another authority has signed the certificate, the signing request is for another
+            key than its own, or the record forbids it (:func:`_certificates.issued.find_fault`).
+        Refused: a server with an unusable key has names that are neither local nor those of the task.
         WormholeError: the record cannot be read or written. Nothing is handed out then.
     """
+    check_requested(allowed.step, allowed.directories, requests)
     with _recording(order) as batch:
-        signed = {directory: _sign_again(directory, pair, batch) for directory, pair in requests.items()}
+        signed = {directory: _sign_again(directory, pair, batch, allowed) for directory, pair in requests.items()}
         warnings = _warn_unrecorded(batch, requests)
     return signed, warnings
 
 
-def _sign_again(directory: str, pair: Mapping[str, str], batch: _Batch) -> str:
+def _sign_again(directory: str, pair: Mapping[str, str], batch: _Batch, allowed: Reissue) -> str:
     order = batch.order
     certificate, request = pair["certificate"], pair["request"]
     subject = f"certificate in {directory}"
-    facts = decoding.read_certificate(certificate.encode())
-    spec = reissue_spec(directory, facts)
-    issuer = decoding.find_anchor(certificate.encode(), order.material.trust)
+    with _reading(subject):
+        facts = decoding.read_certificate(certificate.encode())
+        spec = reissue_spec(directory, facts)
+        ours, issuer = decoding.find_anchor(certificate.encode(), order.material.trust)
+        same_key = decoding.request_key(request) == facts.public_key_sha256
     if spec is None or issuer is None or order.now > facts.not_after:
         raise VerificationFailed(
             subject,
@@ -152,19 +179,23 @@ def _sign_again(directory: str, pair: Mapping[str, str], batch: _Batch) -> str:
             "or one that it replaced",
             remedy="Nothing was signed",
         )
-    again = Again(
-        certificate=facts,
-        issuer=issuer,
-        host=order.host,
-        is_same_key=decoding.request_key(request) == facts.public_key_sha256,
-        permits_new_keys=order.permits_new_keys,
-        is_compromised=order.is_compromised,
-    )
-    fault = find_fault(batch.ledger, again, is_server=spec.profile == SERVER)
+    repairs, replaces = allowed.step == REPAIR, allowed.step == REPLACE
+    if spec.profile not in ISSUING_STEPS[allowed.step] or (ours == ISSUING and not repairs):
+        what = "is from the issuing authority already" if ours == ISSUING else f"is one of a {spec.profile}"
+        problem = f"{subject}: step {allowed.step} does not reissue it, because it {what}"
+        raise VerificationFailed(subject, problem=problem, remedy="Nothing was signed")
+    if same_key == replaces and not repairs:
+        # A host can present the certificate of another one, but not the key.
+        problem = f"{subject}: the request is for {'the same' if same_key else 'another'} key"
+        raise VerificationFailed(subject, problem=problem, remedy="Nothing was signed")
+    again = Again(facts, issuer, order.host, same_key, allowed.is_compromised)
+    fault = find_fault(batch.ledger, again, is_client=spec.profile == CLIENT)
     if fault:
-        raise VerificationFailed(
-            subject, problem=f"{subject}: {_name(facts)} {fault}", remedy=_remedy(directory)
-        )
+        raise VerificationFailed(subject, problem=f"{subject}: {_name(facts)} {fault}", remedy=_remedy(directory))
+    is_recorded = facts.fingerprint_sha256 in batch.ledger.issued
+    if not same_key and not (replaces and is_recorded):
+        # The record proves the names of a server that was issued to this host.
+        check_names(dict.fromkeys(spec.subject_alternative_names, subject), allowed.names)
     return batch.sign(spec, request)
 
 
@@ -205,13 +236,19 @@ def sign_certificate(
             another type.
     """
     subject = f"certificate signing request for {spec.name!r}"
-    parsed = decoding.load_request(subject, request)
-    public = parsed.public_key()
-    if not parsed.is_signature_valid:
-        raise VerificationFailed(subject, problem=f"the {subject} is not signed with its own key")
+    public = decoding.requested_key(subject, decoding.load_request(subject, request))
     found = decoding.key_type_of(public)
     if found != spec.key_type:
         raise VerificationFailed(subject, expected=f"a key of type {spec.key_type}", found=found)
     issuer = decoding.load_certificate(issuer_pem)
     template = leaf_certificate(spec, decoding.facts_of(issuer), now)
     return issuing.sign_profile(template, public, issuer_key, issuer).decode()
+
+
+@contextlib.contextmanager
+def _reading(subject: str) -> Iterator[None]:
+    """Turn what the library raises for odd keys and signatures into an error of this collection."""
+    try:
+        yield
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise VerificationFailed(subject, problem=f"the {subject} cannot be used: {error}") from error

@@ -12,6 +12,7 @@ from typing import Callable, Iterator
 
 from ..._base.address import SocketAddress
 from ..._base.errors import VerificationFailed, WormholeError
+from ..._base.io.files import LARGEST
 from ..._endpoint.io.reachability import read_container_hosts
 from ..._networks.io.namespaces import call_in_network_namespace, read_routes
 from ..._wiring.program import PROGRAM, WRAPPER
@@ -106,6 +107,6 @@ def _is_searching(pid: int) -> bool:
 def _read(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
-            return stream.read()
+            return stream.read(LARGEST)
     except OSError:
         return b""

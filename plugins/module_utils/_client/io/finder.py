@@ -13,9 +13,10 @@ from datetime import datetime, timezone
 from typing import Callable, Mapping, Optional
 
 from ..._base.errors import EngineUnavailable
+from ..._base.io.files import LARGEST
 from ..._certificates.facts import FILES
 from ..._endpoint.diagnosis import diagnose
-from ..._endpoint.io.client import ping_socket
+from ..._endpoint.io.https_client import ping_socket
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.layers import first_failure
 from ..._endpoint.model import TCP, TLS, EndpointSpec, check_timeout
@@ -30,17 +31,17 @@ def host_addresses() -> tuple[str, ...]:
     """The addresses that may be the host's; see find_candidates()."""
     hosts = ""
     with contextlib.suppress(OSError), open("/etc/hosts", encoding="utf-8", errors="replace") as table:
-        hosts = table.read()
+        hosts = table.read(LARGEST)
     return find_candidates(read_routes(), hosts)
 
 
 def find_engine(
     environment: Mapping[str, str],
     *,
-    certificate_path: str = "",
-    port: int = 2376,
-    insecure_plaintext_port: Optional[int] = None,
-    timeout: float = 3.0,
+    certificate_path: str,
+    port: int,
+    insecure_plaintext_port: Optional[int],
+    timeout: float,
     sockets: tuple[str, ...] = SOCKETS,
     addresses: Addresses = host_addresses,
 ) -> Candidate:
@@ -79,7 +80,7 @@ def find_engine(
         remedy="Set DOCKER_HOST, or run this in a container that wormhole.docker.wormhole_container created"
         if named is None
         else "Correct DOCKER_HOST, or unset it to search for the engine",
-        problem=f"no engine gives this container an answer that can be trusted: {attempts}",
+        problem=f"no engine could be verified from this container: {attempts}",
     )
 
 

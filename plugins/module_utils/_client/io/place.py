@@ -45,7 +45,7 @@ class Place:
 
 
 def container_place(
-    engine: EnginePort, container: str, *, address: str = "", directory: str = "", timeout: float = 5.0
+    engine: EnginePort, container: str, *, address: str, directory: str, timeout: float
 ) -> Place:
     """A running container, by its name or full ID; see parse_client_settings() for the options.
 

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any, Mapping
 
 from ..._base.errors import InvalidInput
+from ..._base.io.files import LARGEST
 from ..values import parse_env_file
 
 
@@ -46,7 +48,9 @@ def with_env_file(params: Mapping[str, Any]) -> dict[str, Any]:
         return dict(params)
     try:
         with open(path, encoding="utf-8") as stream:
-            text = stream.read()
+            text = stream.read(LARGEST + 1)
+        if len(text) > LARGEST:
+            raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB")
     except (OSError, UnicodeDecodeError) as error:
         found = getattr(error, "strerror", None) or "it is not UTF-8"
         raise InvalidInput(f"env_file {path}", problem=f"env_file {path} cannot be read: {found}") from error

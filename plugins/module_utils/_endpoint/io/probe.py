@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import time
 from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -40,10 +41,11 @@ from ..._networks.io.namespaces import call_in_network_namespace, read_routes
 from ..._networks.routes import default_gateways, find_route
 from ..model import TCP, EndpointSpec, EndpointState, match_san
 from ..observation import Anonymous, Api, Observation, Reached, Verified, parse_observation
-from .client import ask_engine, client_context, error_text, get, read_presented, rejection
+from .https_client import ask_engine, client_context, error_text, get, read_presented, rejection
 from .reachability import is_listened, kind_of_failure, resolve, source_address
 
 _PLAINTEXT_REJECTED = b"Client sent an HTTP request to an HTTPS server"
+_ADDRESSES = 4  # of a name that has more, when none of them answers
 _STEPS = 16  # connections, handshakes and answers that an observation waits for at most
 _NAME_MISMATCH = (62, 64)  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _OUT_OF_DATE = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
@@ -109,7 +111,10 @@ def _connect_and_observe(spec: EndpointSpec) -> Observation:
         peers = resolve(spec)
     except OSError as error:
         return Observation(replace(reached, outcome="unresolvable", detail=error_text(error)))
+    deadline = time.monotonic() + _ADDRESSES * spec.timeout
     for peer in peers:
+        if reached.peer and time.monotonic() >= deadline:
+            break
         source = source_address(spec, peer)
         # The tables that were read lack the routes of local addresses.
         route = None if source == peer else find_route(routes, peer)

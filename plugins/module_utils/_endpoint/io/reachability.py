@@ -23,7 +23,7 @@ from ..observation import TcpOutcome
 _LARGEST_HOSTS_FILE = 1 << 20
 
 
-def observe_gateways(pid: int, timeout: float = 5.0) -> tuple[str, ...]:
+def observe_gateways(pid: int, timeout: float) -> tuple[str, ...]:
     """The default gateways of a process's network namespace, IPv4 first; timeout in seconds.
 
     Raises:

@@ -32,13 +32,11 @@ class HostQuestions:
     Attributes:
         networks: whether to compare its Docker networks; None to compare them if that is possible.
         server_directory: directory of ``cert.pem``; empty for the ``tlscert`` of daemon.json.
-        config_path: the engine's daemon.json; empty for the file that this host's dockerd reads.
-        own_config: whether the engine reads that file.
+        own_config: whether the engine reads the daemon.json of this host.
     """
 
     networks: Optional[bool] = None
     server_directory: str = ""
-    config_path: str = ""
     own_config: bool = True
 
 
@@ -54,10 +52,15 @@ def observe_engine_host(
     if state.served is None:
         return EngineHost()
     peer = state.reached.peer
-    elsewhere = "" if is_local(spec, peer) else f"{peer} is no address of this host"
+    elsewhere = "" if is_local(spec, peer) else f"{peer} is not an address of this host"
     if elsewhere and (questions.networks or questions.server_directory):
         option = "networks" if questions.networks else "server_directory"
-        raise InvalidInput(f"option {option}", expected="an endpoint of this host", found=elsewhere)
+        raise InvalidInput(
+            f"option {option}",
+            expected="an endpoint of this host",
+            found=elsewhere,
+            problem=f"option {option} requires an endpoint of this host, but {elsewhere}",
+        )
     obstacle = elsewhere or ("observed from a container" if spec.container_pid else "")
     topology: Optional[Topology] = None
     names: tuple[NamedAddress, ...] = ()
@@ -88,7 +91,7 @@ def _observe_networks(
                 found=f"another one, whose data is in {info.get('DockerRootDir')}",
                 remedy="Set docker_host to the socket of the engine at the endpoint",
             )
-    return observe_server_names(engine, questions.config_path)
+    return observe_server_names(engine)
 
 
 def _observe_installed(
@@ -101,9 +104,9 @@ def _observe_installed(
     if obstacle:
         return None, "", obstacle
     if not questions.own_config:
-        return None, "", f"{questions.config_path or PATH} may be another engine's"
+        return None, "", f"{PATH} may be another engine's"
     try:
-        found = read_config(questions.config_path)
+        found = read_config()
         path = str(found.keys.get("tlscert", ""))
         if not path:
             return None, "", f"{found.path} names no tlscert"

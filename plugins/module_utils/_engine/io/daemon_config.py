@@ -29,15 +29,13 @@ class DaemonConfig:
     keys: Mapping[str, Any]
 
 
-def read_config(path: str = "") -> DaemonConfig:
-    """Reads a configuration file; by default, the configuration with which dockerd starts.
+def read_config() -> DaemonConfig:
+    """Reads the configuration with which dockerd starts.
 
     Raises:
         Refused: the file is invalid.
         WormholeError: it is not a readable file.
     """
-    if path:
-        return DaemonConfig(path, parse_config(read_config_text(path), path))
     command = observe_command()
     path = command.config_file
     from_file = parse_config(read_config_text(path), path) if path else {}

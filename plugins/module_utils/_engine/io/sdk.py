@@ -6,8 +6,8 @@
 
 Of the SDK's low-level ``APIClient``, this uses only public parts that mean the same from release
 5.0.3 to 7.1: the constructor, ``base_url``, ``api_version`` and the fact that it is a
-``requests.Session``; ``pull`` and ``inspect_distribution``, which find registry credentials;
-``logs``, which separates the streams. Requests and answers have the shape of the Engine API itself:
+``requests.Session``; ``pull`` and ``inspect_distribution``, which find registry credentials.
+Requests and answers have the shape of the Engine API itself:
 the SDK's helpers for containers lack options of newer engines, and their parameters differ between
 releases.
 
@@ -24,7 +24,7 @@ import socket
 import sys
 import tarfile
 import time
-from typing import Any, Iterable, Iterator, Mapping, Optional, cast
+from typing import Any, Container, Iterable, Iterator, Mapping, Optional, cast
 from urllib.parse import quote
 
 from ..._base.errors import EngineUnavailable, InvalidInput, MissingRequirement
@@ -34,6 +34,10 @@ from ..port import Json
 DEFAULT_DOCKER_HOST = "unix:///var/run/docker.sock"
 DEFAULT_TIMEOUT = 60
 DEFAULT_STOP_TIMEOUT = 10
+_LARGEST_LOG = 4 << 20
+_LARGEST_ARCHIVE = 4 << 20
+_CHUNK = 1 << 16
+_ERRORS = range(400, 600)
 _FOREVER = 10.0**9
 """Seconds."""
 _PAUSE = 0.1
@@ -67,7 +71,7 @@ class Engine:
         self._removal_timeout = timeout if removal_timeout is None else removal_timeout
         self.socket_path = parse_socket_path(docker_host)
         _check_socket(self.socket_path, timeout)
-        client_class, self._failures, self._answered = _import_sdk()
+        client_class, self._failures = _import_sdk()
         try:
             self._client = client_class(base_url=docker_host, version="auto", timeout=timeout)
         except self._failures as error:
@@ -205,26 +209,44 @@ class Engine:
         return int(answer.json()["StatusCode"])
 
     def container_logs(self, container: str, *, tail: Optional[int]) -> str:
-        lines = "all" if tail is None else tail
-        with self._reported(f"reading the log of the container {container}"):
-            try:
-                text = self._client.logs(container, stdout=True, stderr=True, tail=lines)
-            except self._answered:
-                return ""
-        return cast(bytes, text).decode("utf-8", errors="replace")
+        url, action = f"/containers/{_quoted(container)}/logs", f"reading the log of the container {container}"
+        params = {"stdout": "1", "stderr": "1", "tail": "all" if tail is None else str(tail)}
+        config = (self.find_container(container) or {}).get("Config") or {}
+        answer = self._call("GET", url, params=params, action=action, absent=_ERRORS, stream=True)
+        if answer is None:
+            return ""
+        end = bytearray()
+        with self._reported(action), contextlib.closing(answer):
+            chunks = answer.iter_content(_CHUNK)
+            for chunk in chunks if config.get("Tty") else without_headers(chunks):
+                end += chunk
+                if len(end) > 2 * _LARGEST_LOG:
+                    del end[:-_LARGEST_LOG]
+        return end[-_LARGEST_LOG:].decode("utf-8", errors="replace")
 
     def read_container_file(self, container: str, path: str) -> Optional[bytes]:
         url, action = (
             f"/containers/{_quoted(container)}/archive",
             f"reading {path} in the container {container}",
         )
-        answer = self._call("GET", url, params={"path": path}, action=action, absent=(404,))
+        answer = self._call("GET", url, params={"path": path}, action=action, absent=(404,), stream=True)
         if answer is None:
             return None
-        with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
-            member = archive.next()
-            stream = archive.extractfile(member) if member is not None and member.isreg() else None
-            return stream.read() if stream is not None else None
+        content = bytearray()
+        with self._reported(action), contextlib.closing(answer):
+            for chunk in answer.iter_content(_CHUNK):
+                content += chunk
+                if len(content) > _LARGEST_ARCHIVE:
+                    break
+        try:
+            with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+                member = archive.next()
+                stream = archive.extractfile(member) if member is not None and member.isreg() else None
+                return stream.read() if stream is not None else None
+        except tarfile.TarError as error:
+            large = len(content) > _LARGEST_ARCHIVE
+            found = f"it is larger than {_LARGEST_ARCHIVE >> 20} MiB" if large else str(error)
+            raise _failure(action, found) from error
 
     def close(self) -> None:
         """Closes the connections to the engine."""
@@ -241,8 +263,9 @@ class Engine:
         params: Optional[Mapping[str, str]] = None,
         body: Optional[Mapping[str, Any]] = None,
         action: str = "",
-        absent: tuple[int, ...] = (),
+        absent: Container[int] = (),
         patience: Optional[float] = None,
+        stream: bool = False,
     ) -> Any:
         """Sends one request.
 
@@ -250,14 +273,16 @@ class Engine:
             action: what the request does, for messages; by default the method and the path.
             absent: the status codes for which to return None.
             patience: seconds to wait for the answer; by default the timeout of this engine.
+            stream: whether to leave the content of the answer to the caller, who has to close it.
         """
         action = action or f"{method} {path}"
         url = f"{self._client.base_url}/v{self.api_version}{path}"
         with self._reported(action):
             answer = self._client.request(
-                method, url, params=params, json=body, timeout=patience or self._timeout
+                method, url, params=params, json=body, timeout=patience or self._timeout, stream=stream
             )
         if answer.status_code in absent:
+            answer.close()
             return None
         if answer.status_code >= 400:
             raise _failure(action, _explanation(answer.text) or f"status {answer.status_code}")
@@ -271,6 +296,28 @@ class Engine:
         except self._failures as error:
             explanation = str(getattr(error, "explanation", None) or "")
             raise _failure(action, explanation or str(error), "" if explanation else _SEE_LOG) from error
+
+
+def without_headers(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The output of a container without a terminal, of which each part has a header of 8 bytes.
+
+    Source: Engine API, ``POST /containers/{id}/attach``.
+    """
+    header, left = bytearray(), 0
+    for chunk in chunks:
+        rest = memoryview(chunk)
+        while rest:
+            if left:
+                part, rest = rest[:left], rest[left:]
+                left -= len(part)
+                yield bytes(part)
+                continue
+            missing = 8 - len(header)
+            header += rest[:missing]
+            rest = rest[missing:]
+            if len(header) == 8:
+                left = int.from_bytes(header[4:], "big")
+                header.clear()
 
 
 def parse_socket_path(docker_host: str) -> str:
@@ -306,19 +353,19 @@ def _check_socket(path: str, timeout: float) -> None:
         raise _silent(path, error.strerror or str(error)) from error
 
 
-def _import_sdk() -> tuple[Any, tuple[type[BaseException], ...], type[BaseException]]:
-    """The client class, all exceptions that it raises, and the one for an error of the engine."""
+def _import_sdk() -> tuple[Any, tuple[type[BaseException], ...]]:
+    """The client class, and all exceptions that it raises."""
     try:
         import requests
         from docker.api.client import APIClient
-        from docker.errors import APIError, DockerException
+        from docker.errors import DockerException
     except ImportError as error:
         raise MissingRequirement(
             "the docker SDK for Python",
             problem=f"{sys.executable} has no docker SDK for Python, release 5.0.3 or later ({error})",
             remedy="Set ansible_python_interpreter to a Python that has it: /usr/bin/python3 with python3-docker",
         ) from error
-    return APIClient, (DockerException, requests.exceptions.RequestException, OSError), APIError
+    return APIClient, (DockerException, requests.exceptions.RequestException, OSError)
 
 
 def _unusable(docker_host: str, error: BaseException) -> Exception:

@@ -13,11 +13,8 @@ from ..port import EnginePort
 from .daemon_config import read_config
 
 
-def observe_server_names(engine: EnginePort, path: str = "") -> tuple[Topology, tuple[NamedAddress, ...]]:
+def observe_server_names(engine: EnginePort) -> tuple[Topology, tuple[NamedAddress, ...]]:
     """The host's Docker networks, and the names for these and for networks to come.
-
-    Args:
-        path: the engine's configuration file; empty for the one that this host's dockerd reads.
 
     Raises:
         EngineUnavailable: the engine does not answer.
@@ -25,6 +22,6 @@ def observe_server_names(engine: EnginePort, path: str = "") -> tuple[Topology, 
     """
     topology = observe_topology(engine.networks())
     pools = engine.info().get("DefaultAddressPools") or ()
-    found = read_config(path)
+    found = read_config()
     config = parse_network_config(found.keys, pools, found.path)
     return topology, server_names(topology, promised_names(config, found.path))

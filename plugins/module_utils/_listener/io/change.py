@@ -75,7 +75,8 @@ class ListenerHost:
     def reserved(self) -> ContextManager[None]:
         """Waits until no other run changes the listener, and keeps others from doing so.
 
-        A run whose controller died continues by itself; it is waited for too.
+        A run whose controller died continues by itself; it is waited for too. After ten minutes,
+        ApplyFailed names its process.
         """
         return files.locked(_LOCK)
 
@@ -306,7 +307,7 @@ class ListenerHost:
                 self._rollback.run(journal)
             outcome = "The previous configuration is restored and the engine answers"
             if closed:
-                outcome += f". What {closed} listened on by TCP stays closed until it is started again"
+                outcome += f". The TCP sockets of {closed} stay closed until the unit is started again"
         except (WormholeError, OSError) as error:
             outcome = f"THE PREVIOUS STATE COULD NOT BE RESTORED ({error}): this host needs attention now"
         remedy = f"{cause.remedy}. {outcome}" if cause.remedy else outcome

@@ -12,7 +12,8 @@ import ssl
 import tempfile
 from typing import Iterator
 
-from ..._base.errors import Refused
+from ..._base.errors import Refused, VerificationFailed
+from ..._base.io import files
 from ..._base.io.commands import run
 from ..._certificates.io.decoding import read_certificate
 from ..._engine.command import EngineCommand
@@ -39,8 +40,12 @@ def check_material(directory: str, addresses: list[str]) -> None:
         raise _unsuitable(
             directory, f"The server certificate in {directory} is not usable ({error})"
         ) from error
-    with open(f"{directory}/cert.pem", "rb") as stream:
-        names = read_certificate(stream.read()).subject_alternative_names
+    try:
+        with open(f"{directory}/cert.pem", "rb") as stream:
+            names = read_certificate(stream.read(files.LARGEST)).subject_alternative_names
+    except VerificationFailed as error:
+        error.put_in(f"{directory}/cert.pem")
+        raise
     missing = [address for address in addresses if f"IP:{address}" not in {str(name) for name in names}]
     if missing:
         expected, path = ", ".join(f"IP:{address}" for address in missing), f"{directory}/cert.pem"

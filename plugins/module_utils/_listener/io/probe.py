@@ -15,7 +15,7 @@ from ..._base.errors import VerificationFailed
 from ..._base.io import files, systemd
 from ..._certificates.io.decoding import read_certificate
 from ..._endpoint.adequacy import is_adequate
-from ..._endpoint.io.client import ping_socket
+from ..._endpoint.io.https_client import ping_socket
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.model import EndpointSpec
 from ..._networks.gateways import NamedAddress, Topology

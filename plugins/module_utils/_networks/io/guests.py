@@ -21,7 +21,6 @@ answers, so that no answer means something; for IPv6, by the kernel (RFC 4862, 5
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import ipaddress
 import os
 import socket
@@ -31,6 +30,7 @@ import time
 from typing import Any, Callable, Iterator
 
 from ..._base.errors import MissingRequirement, VerificationFailed, WormholeError
+from ..._base.io import locks
 from ..._base.io.children import call_in_child
 from ..._base.io.commands import failure_of, run
 from ..guests import Guest, GuestAddress
@@ -71,7 +71,8 @@ def call_as_guest(guest: Guest, function: Callable[[], Any], *, timeout: float) 
     parent = os.getpid()
 
     def enter_and_call() -> Any:
-        with _one_at_a_time(guest.bridge):
+        # It gives up before the child does, to name the other guest.
+        with _one_at_a_time(guest.bridge, timeout + _ADDRESS_TIMEOUT):
             _attach(guest, parent, mtu)
             for address in guest.addresses:
                 _take_address(guest, address)
@@ -97,14 +98,11 @@ def _read_mtu(guest: Guest) -> str:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(bridge: str) -> Iterator[None]:
+def _one_at_a_time(bridge: str, patience: float) -> Iterator[None]:
     """Waits for other guests of a bridge: two at once would find the same address free."""
-    directory = os.open(f"/sys/class/net/{bridge}/", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
+    path = f"/sys/class/net/{bridge}/"
+    with locks.locked(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC), patience=patience):
         yield
-    finally:
-        os.close(directory)
 
 
 def _attach(guest: Guest, parent: int, mtu: str) -> None:

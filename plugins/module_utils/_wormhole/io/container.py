@@ -31,7 +31,7 @@ from ..._wiring.io.state import ObserveWiring
 from ..._wiring.program import InstallProgram, ProgramState, RemoveProgram
 from ..._wiring.spec import RUNTIME, WiringSpec
 from ..._wiring.wire import Wiring
-from .. import checks, model
+from .. import model, rejections
 from ..found import read_wiring, read_wiring_spec
 from ..model import Action, ConnectNetwork, CreateContainer, RestorePrevious, WormholeState
 from ..resolve import wiring_of, wiring_spec_of
@@ -249,7 +249,7 @@ class WormholeHost:
         engine, previous = self._engine, action.previous
         image = engine.find_image(self._spec.image)
         # The image may have been pulled since the plan was made.
-        checks.reject_image_labels(self._spec, image)
+        rejections.reject_image_labels(self._spec, image)
         body = action.complete_body(config_of(image))
         name = self._spec.successor_name if previous else action.name
         self._make_room(name)

@@ -111,8 +111,8 @@ class UnmanagedIdentity:
         for path, permission in ((self._directory, 1), *((f"{self._directory}/{name}", 4) for name in FILES)):
             info = os.stat(path)
             if not may(user, Ownership(info.st_uid, info.st_gid, info.st_mode), permission):
-                problem = f"{path} is not readable for user {user.uid}, as whom the container "
-                problem += f"{self._spec.name} runs: it has owner {info.st_uid}, group {info.st_gid} "
+                problem = f"{path} is not readable for user {user.uid} of the container "
+                problem += f"{self._spec.name}: it has owner {info.st_uid}, group {info.st_gid} "
                 problem += f"and mode {info.st_mode & 0o7777:04o}"
                 remedy = f"Set owner: {user.uid} for this identity in wormhole.docker.tls_certificates, "
                 remedy += "or let this module manage it (identity_managed: true)"
@@ -211,7 +211,8 @@ def observe_identity(
     if identity is not None:
         observed = certificate_store.observe_certificates([owned(identity, None)], authority)
         state = replace(state, certificate=observed[identity.name])
-        if state.certificate.issued_by != ISSUING:
+        # What another host's engine accepts is not known here.
+        if state.certificate.issued_by != ISSUING and not spec.wiring.engine:
             state = replace(state, accepted=read_accepted(spec.wiring.socket_path))
         present = current_container(spec, wormhole)
         if present is not None:

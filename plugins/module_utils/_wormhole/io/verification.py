@@ -20,12 +20,13 @@ from datetime import datetime, timezone
 from typing import Any, Callable, Iterable, Mapping, Optional
 
 from ..._base.errors import VerificationFailed, WormholeError
+from ..._base.io.files import LARGEST
 from ..._certificates.facts import FILES
 from ..._client.io.discovery import find_wiring
 from ..._container.inspection import health_of, is_paused, is_running, name_of, pid_of, state_of
 from ..._container.users import IdMap, host_uid, resolve_user
 from ..._endpoint.diagnosis import diagnose
-from ..._endpoint.io.client import ping_socket
+from ..._endpoint.io.https_client import ping_socket
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.layers import first_failure
 from ..._endpoint.model import EndpointSpec
@@ -225,7 +226,7 @@ def _find_user(user: str, uid_maps: Iterable[IdMap], gid_maps: Iterable[IdMap]) 
 
 def _read_file(path: str) -> Optional[bytes]:
     with contextlib.suppress(OSError), open(path, "rb") as stream:
-        return stream.read()
+        return stream.read(LARGEST)
     return None
 
 
@@ -238,7 +239,7 @@ def _read_identity(directory: str) -> None:
         except OSError as error:
             subject, user = f"{path} in the container", f"user {os.getuid()}"
             problem = f"{subject} is not readable for {user}: {error.strerror or error}"
-            remedy = f"Give it to {user}, or let wormhole_container manage the identity"
+            remedy = f"Make {user} its owner, or let wormhole_container manage the identity"
             raise VerificationFailed(subject, problem=problem, remedy=remedy) from error
 
 

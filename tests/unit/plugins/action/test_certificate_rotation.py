@@ -205,12 +205,15 @@ def test_the_authority_signs_again_only_certificates_that_it_has_issued(provisio
     mine = (fleet.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
     key = decoding.read_key((fleet.etc / "jenkins" / "key.pem").read_bytes())
     request = issuing.make_request(key, "anything")
-    issued = fleet.sign(requests={"/j": {"certificate": mine, "request": request}})["issued"]["/j"]
+    stage(fleet, "trust")
+    stage(fleet, "reissue")
+    step = {"step": "clients", "directories": ["/j"]}
+    issued = fleet.sign(requests={"/j": {"certificate": mine, "request": request}}, **step)["issued"]["/j"]
     assert decoding.read_certificate(issued.encode()).common_name == "jenkins"
 
     # A client's name is not certified for another key.
     other = issuing.make_request(issuing.make_key("ecdsa-p256"), "jenkins")
-    refused = fleet.sign(requests={"/j": {"certificate": mine, "request": other}})
+    refused = fleet.sign(requests={"/j": {"certificate": mine, "request": other}}, **step)
     assert "another key" in refused["msg"]
     stranger = Fleet(tmp_path / "stranger")
     (tmp_path / "stranger").mkdir()
@@ -219,7 +222,7 @@ def test_the_authority_signs_again_only_certificates_that_it_has_issued(provisio
     theirs = (stranger.etc / "jenkins" / "cert.pem").read_text(encoding="utf-8")
     key = decoding.read_key((stranger.etc / "jenkins" / "key.pem").read_bytes())
     foreign = {"certificate": theirs, "request": issuing.make_request(key, "jenkins")}
-    refused = fleet.sign(requests={"/j": foreign})
+    refused = fleet.sign(requests={"/j": foreign}, **step)
     assert "was not issued by this authority" in refused["msg"]
 
 

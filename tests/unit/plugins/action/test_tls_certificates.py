@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 
 import pytest
 
@@ -201,7 +202,7 @@ def test_an_authority_that_works_is_replaced_only_if_the_task_says_so(fleet, cap
         for check_mode in (True, False):
             refused = fleet.run(*certificates, check_mode=check_mode)
             assert "has valid certificates of CN=wormhole.docker CA (SHA-256 " in refused["msg"]
-            assert "which is another authority than that of this task, CN=Other (SHA-256 " in refused["msg"]
+            assert "but this task uses another authority, CN=Other (SHA-256 " in refused["msg"]
             assert (contents(fleet), record_of(fleet).read_bytes()) == (before, record)
     result = fleet.run(fleet.server(), fleet.client(), ca_replace=True)
     assert [(reason["subject"], reason["code"]) for reason in result["reasons"]] == [
@@ -308,3 +309,46 @@ def test_no_result_of_the_authority_holds_its_key_or_passphrase(fleet):
     assert result["invocation"]
     assert "PRIVATE" not in json.dumps(result)
     assert PASSPHRASE not in show(result)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o640, 0o604, 0o666])
+def test_a_private_key_by_path_that_others_can_read_is_reported(fleet, mode, capsys):
+    fleet.make_authority()
+    key = fleet.authority / "ca.key"
+    key.chmod(mode)
+    by_path = {
+        "ca_certificate_path": str(fleet.authority / "ca.pem"),
+        "ca_private_key_path": str(key),
+    }
+    for result in (fleet.run(fleet.server(), **by_path), fleet.run(fleet.server(), **by_path)):
+        assert not result.get("failed"), result
+        warnings = result.get("warnings", [])
+        if mode & 0o077:
+            assert [f"{key} has mode {mode:04o}: other users can read or replace it" in warnings[0]] == [True]
+        assert len(warnings) == bool(mode & 0o077)
+    capsys.readouterr()
+    local = {name[3:]: value for name, value in by_path.items()}
+    assert not fleet.sign(directory=None, **local).get("failed")
+    # A module's own warnings are no part of its result here.
+    assert (f"{key} has mode" in capsys.readouterr().err) == bool(mode & 0o077)
+
+
+STRONGER = {"more iterations": ["-v2", "aes-256-cbc", "-iter", "600000"], "scrypt": ["-scrypt"]}
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl here")
+@pytest.mark.parametrize("encryption", STRONGER.values(), ids=STRONGER)
+def test_a_key_that_was_encrypted_again_is_used_and_not_changed(fleet, encryption):
+    """As docs/certificates.md shows."""
+    fleet.make_authority(passphrase=PASSPHRASE)
+    key = fleet.authority / "ca.key"
+    argv = ["openssl", "pkcs8", "-topk8", "-in", str(key), "-out", f"{key}.new", *encryption]
+    words = ["-passin", f"pass:{PASSPHRASE}", "-passout", f"pass:{PASSPHRASE}"]
+    subprocess.run([*argv, *words], check=True)
+    content = (fleet.authority / "ca.key.new").read_bytes()
+    (fleet.authority / "ca.key.new").replace(key)
+    key.chmod(0o400)
+    again = fleet.make_authority(passphrase=PASSPHRASE)
+    assert (again.get("failed"), again["changed"]) == (None, False)
+    assert fleet.run(fleet.server(), ca_passphrase=PASSPHRASE)["changed"]
+    assert key.read_bytes() == content

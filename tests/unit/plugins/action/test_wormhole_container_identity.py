@@ -493,7 +493,7 @@ def test_check_mode_expects_an_earlier_task_to_replace_adopted_keys(host):
     for unit in host.units.iterdir():
         unit.unlink()
     assert host.launch(check_mode=True).get("changed")
-    assert "dockerd listens nowhere" in host.launch()["msg"]
+    assert "dockerd does not listen" in host.launch()["msg"]
     assert host.tree() == set()
 
 

@@ -221,7 +221,7 @@ def test_a_list_that_cannot_be_is_rejected_before_anything_is_sent(lists, second
 def test_two_wormholes_share_an_identity_only_if_it_is_the_same(lists):
     shared = {"identity": "both", "identity_directory": str(lists.host.etc / "both")}
     rejected = lists.run({"name": "aa", **shared}, {"name": "bb", **shared, "identity_validity_days": 9})
-    assert "The wormholes aa and bb want different identities in" in rejected["msg"]
+    assert "The wormholes aa and bb set different options for the identity in" in rejected["msg"]
     assert lists.host.sent == []
     done = lists.run({"name": "aa", **shared}, {"name": "bb", **shared})
     assert not done.get("failed"), done

@@ -179,12 +179,12 @@ def test_a_failure_says_what_was_changed_before_it(setup):
     found = {"reasons": INSTALLED["reasons"], "diff": [], "sections": [INSTALLED]}
     failed = setup.run({"changed": True, "packages": ["docker.io"]}, {**PORT_IN_USE, **found})
     assert failed["msg"] == (
-        "port 2376 is in use. Nothing else was changed. Before that, the task has changed: engine"
+        "port 2376 is in use. Nothing else was changed. Before that, the task changed: engine"
     )
     assert not setup.fleet.authority.exists()
     # and the controller what earlier runs have changed.
     failed = setup.run({**needed("dockerd"), "done": [INSTALLED]}, PORT_IN_USE)
-    assert failed["msg"].endswith("Before that, the task has changed: authority, engine")
+    assert failed["msg"].endswith("Before that, the task changed: authority, engine")
     assert [section["section"] for section in failed["sections"]] == ["authority", "engine"]
     assert failed["changed"]
 
@@ -204,7 +204,7 @@ def test_an_authority_that_cannot_be_created_in_the_end_leaves_the_rest_in_the_r
     done = {**DONE, "changed": True, "sections": [{**SECTIONS[0], "changed": True}]}
     failed = setup.run(done)
     assert failed["failed"]
-    assert "its directory is read-only. Before that, the task has changed: listener" in failed["msg"]
+    assert "its directory is read-only. Before that, the task changed: listener" in failed["msg"]
 
 
 def test_an_authority_by_path_is_checked_and_never_created(setup):
@@ -215,6 +215,16 @@ def test_an_authority_by_path_is_checked_and_never_created(setup):
     result = setup.run(DONE, ca_private_key_path=str(setup.fleet.authority / "ca.key"), **brought)
     assert [section["section"] for section in result["sections"]] == ["authority", "listener"]
     assert not result["changed"]
+    assert "warnings" not in result
+
+
+def test_a_private_key_that_others_can_read_is_reported_once(setup):
+    setup.fleet.make_authority()
+    key = setup.fleet.authority / "ca.key"
+    key.chmod(0o644)
+    brought = {"ca_certificate_path": str(setup.fleet.authority / "ca.pem"), "ca_directory": None}
+    (warning,) = setup.run(DONE, ca_private_key_path=str(key), **brought)["warnings"]
+    assert f"{key} has mode 0644" in warning
 
 
 def test_an_authority_elsewhere_gets_the_requests(setup):

@@ -47,7 +47,8 @@ PURE = {
 }  # fmt: skip
 """Modules of the standard library without effects, whose results only depend on their arguments."""
 
-IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
+IMPURE_NAMES = {"open", "print", "input", "exec", "eval", "__builtins__"}
+IMPORTERS = {"__import__", "import_module"}
 CLOCKS = {"now", "utcnow", "today"}
 LIBRARIES = {"docker", "requests", "urllib3", "cryptography"}
 ONE_LIBRARY = ({"docker", "requests", "urllib3"}, {"cryptography"})
@@ -124,6 +125,8 @@ def violations(source: str, name: str) -> List[str]:
         where, root = place(target), target.split(".")[0]
         if target.endswith(".*"):
             said = "imports name what they import"
+        elif target.rpartition(".")[2] in IMPORTERS:
+            said = "imports are statements, which can be read"
         elif where:
             said = _of_ours(target, where, name, relative)
         elif root in LIBRARIES:
@@ -135,8 +138,8 @@ def violations(source: str, name: str) -> List[str]:
     if len(libraries) > 1 and not any(libraries <= together for together in ONE_LIBRARY):
         found.append("several libraries in one file: " + ", ".join(sorted(libraries)))
     if is_pure(name):
-        found += _impure_calls(tree)
-    return [*found, *_branches_on_check_mode(tree)]
+        found += _impure_names(tree)
+    return [*found, *_hidden_imports(tree), *_branches_on_check_mode(tree)]
 
 
 def _of_ours(target: str, where: str, name: str, relative: bool) -> str:
@@ -172,14 +175,20 @@ def _is_listed(target: str) -> bool:
     return any(".".join(parts[:length]) in PURE for length in range(1, len(parts) + 1))
 
 
-def _impure_calls(tree: ast.Module) -> Iterator[str]:
+def _impure_names(tree: ast.Module) -> Iterator[str]:
+    """Yield what has effects although it is not imported, called here or handed on."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        if isinstance(node.func, ast.Name) and node.func.id in IMPURE_CALLS:
-            yield f"line {node.lineno}: {node.func.id}(): a pure file has no effects"
-        if isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS:
-            yield f"line {node.lineno}: .{node.func.attr}(): a pure file is given the time"
+        if isinstance(node, ast.Name) and node.id in IMPURE_NAMES:
+            yield f"line {node.lineno}: {node.id}: a pure file has no effects"
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS:
+            yield f"line {node.lineno}: .{node.attr}: a pure file is given the time"
+
+
+def _hidden_imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+        if name in IMPORTERS:
+            yield f"line {node.lineno}: {name}: imports are statements, which can be read"
 
 
 def _branches_on_check_mode(tree: ast.Module) -> Iterator[str]:
@@ -275,7 +284,9 @@ BREACHES = [
     (PLAN, "def f():\n    import socket", "without effects"),
     (PLAN, "from " + OURS + "module_utils._base.errors import InvalidInput", "relative inside"),
     (PLAN, "text = open('/etc/hosts').read()", "no effects"),
+    (PLAN, "opener = open", "no effects"),
     (PLAN, "import datetime\nnow = datetime.datetime.now()", "given the time"),
+    (PLAN, "import datetime\nnow = datetime.datetime.now", "given the time"),
     ("module_utils/_base/errors.py", "from .._networks.routes import Route", "_networks is above _base"),
     ("module_utils/_networks/routes.py", "from .._firewall import model", "_firewall is above _networks"),
     (OBSERVE, "from ansible.module_utils.basic import AnsibleModule", "knows no Ansible"),
@@ -286,6 +297,9 @@ BREACHES = [
     ),
     (OBSERVE, "from ..._wormhole.io import proof", "_wormhole is above _listener"),
     (OBSERVE, "from ..._glue.execute import execute", "_glue is above _listener"),
+    (OBSERVE, "import importlib\nplan = importlib.import_module('wormhole')", "can be read"),
+    (OBSERVE, "from importlib import import_module as load", "can be read"),
+    (OBSERVE, "__import__('wormhole')", "can be read"),
     (OBSERVE, "import docker", "may be absent"),
     (OBSERVE, "def f():\n    import docker\n    import cryptography", "several libraries"),
     (GLUE, "from ...modules.gateway_info import gather", "nothing imports a plugin"),

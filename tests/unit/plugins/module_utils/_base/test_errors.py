@@ -59,9 +59,7 @@ def test_a_place_is_named_before_the_object_and_all_else_is_kept(facts, text):
 
 def test_a_command_that_failed_is_quoted_from_its_end():
     error = CommandFailed("container job", status=3, output="x" * 2000 + "the last line\n")
-    assert str(error).startswith(
-        "container job: expected exit code 0, found exit code 3; its output ends with: x"
-    )
+    assert str(error).startswith("The container job ended with exit code 3; its output ends with: x")
     assert str(error).endswith("the last line")
     assert len(str(error)) < 1200
     assert error.facts()["output"].startswith("xxx")

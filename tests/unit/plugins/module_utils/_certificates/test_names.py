@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.names import (
     SubjectAlternativeName,
+    check_reported_names,
+    is_local,
     parse_san,
 )
 
@@ -119,3 +122,52 @@ def test_any_text_is_parsed_or_rejected(text):
     except InvalidInput:
         return
     assert parse_san(str(parsed)) == parsed
+
+
+# --- names that a host reports ---------------------------------------------------------------------
+
+LOCAL = [
+    *("IP:10.0.0.0", "IP:10.255.255.255", "IP:172.16.0.1", "IP:172.31.255.255", "IP:192.168.0.1"),
+    *("IP:127.0.0.1", "IP:127.255.255.255", "IP:::1"),
+    *("IP:169.254.0.1", "IP:fe80::1", "IP:febf::1", "IP:fc00::1", "IP:fdff::1"),
+    *("DNS:localhost", "DNS:LOCALHOST", "DNS:host.docker.internal"),
+]
+NOT_LOCAL = [
+    *("IP:9.255.255.255", "IP:11.0.0.0", "IP:172.15.255.255", "IP:172.32.0.0", "IP:192.167.255.255"),
+    *("IP:192.169.0.0", "IP:126.255.255.255", "IP:128.0.0.1", "IP:169.253.255.255", "IP:169.255.0.0"),
+    # Shared (RFC 6598), benchmarks (RFC 2544) and documentation (RFC 5737, RFC 3849)
+    *("IP:100.64.0.1", "IP:198.18.0.1", "IP:192.0.2.1", "IP:203.0.113.1", "IP:2001:db8::1"),
+    *("IP:8.8.8.8", "IP:2606:4700::1111", "IP:::2", "IP:fec0::1", "IP:fe7f::1", "IP:fbff::1"),
+    # An IPv4 address in another form
+    *("IP:64:ff9b::a00:1", "IP:2002:a00:1::1", "IP:::10.0.0.1"),
+    *("DNS:ci2", "DNS:ci2.example", "DNS:localhost.example", "DNS:*.docker.internal", "DNS:docker.internal"),
+]
+
+
+@pytest.mark.parametrize("text", LOCAL)
+def test_a_host_may_report_local_names(text):
+    assert is_local(parse_san(text))
+    check_reported_names([{"name": text}], ())
+
+
+@pytest.mark.parametrize("text", NOT_LOCAL)
+def test_a_host_may_report_other_names_only_if_the_task_names_them(text):
+    assert not is_local(parse_san(text))
+    name = str(parse_san(text))
+    with pytest.raises(Refused, match=re.escape(f"loopback: {name} (gateway of network ci)")) as refused:
+        check_reported_names([{"name": text, "origin": "gateway of network ci"}, {"name": LOCAL[0]}], LOCAL)
+    assert f"add {name} to listener_subject_alternative_names" in str(refused.value)
+    # In any form, and beside options that are malformed
+    check_reported_names([{"name": text}], ["IP:gateways", f"{text[:3]} {text[3:]}", name])
+
+
+def test_reported_names_have_to_be_names():
+    for text in ("IP:10.0.0.1/8", "URI:wormhole://ci2", "IP:::ffff:10.0.0.1", "DNS:10.0.0.1", "10.0.0.1"):
+        with pytest.raises(InvalidInput):
+            check_reported_names([{"name": text}], [text])
+
+
+@given(st.ip_addresses())
+def test_local_addresses_are_a_part_of_those_that_python_calls_private(address):
+    if is_local(SubjectAlternativeName("IP", str(address))):
+        assert address.is_private or address.is_link_local or address.is_loopback

@@ -92,7 +92,7 @@ def test_direct_and_verified_connections_cause_no_warning(variables, docker_host
 def test_all_proxy_stops_the_cli_whatever_the_exceptions(name, docker_host, tls, value):
     (text,) = interference_warnings("agent", [f"{name}={value}", "NO_PROXY=*"], docker_host, tls=tls)
     assert text.startswith(f"container agent: with {name}, Docker's CLI and Compose reject every engine")
-    assert f"Set {name} to an empty text in env" in text
+    assert f"Set {name} to an empty string in env" in text
 
 
 @pytest.mark.parametrize(

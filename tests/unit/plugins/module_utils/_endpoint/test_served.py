@@ -223,7 +223,7 @@ def test_names_that_both_certificates_lack_need_a_new_one():
             False,
             False,
             f"ends on 2026-12-24T21:00:00Z, not the one in {PATH}, which ends on 2027-02-21T21:00:00Z and which it reads "
-            "at its next start; until then the served one is good enough",
+            "at its next start; until then, the served one is sufficient",
             id="renewed before it was due",
         ),
         pytest.param(
@@ -243,7 +243,7 @@ def test_names_that_both_certificates_lack_need_a_new_one():
         pytest.param(
             make_facts(*ONE), another(*ONE, "DNS:ci.example.com"), False, True, "not the one in", id="a name"
         ),
-        pytest.param(make_facts(*ONE), another(*BOTH), False, False, "good enough", id="a network's name"),
+        pytest.param(make_facts(*ONE), another(*BOTH), False, False, "is sufficient", id="a network's name"),
     ],
 )
 def test_installed(served, installed, loaded, warns, text):

@@ -94,6 +94,12 @@ def test_pools_of_the_engines_command_line_count_where_the_file_names_none():
     ]
 
 
+def test_a_pool_that_is_not_private_promises_no_name():
+    pools = [{"base": "100.64.0.0/10", "size": 24}, {"base": "203.0.113.0/24", "size": 26}, POOL]
+    found = names({"default-address-pools": pools})
+    assert [entry[0] for entry in found] == [f"IP:10.200.{number}.1" for number in range(4)]
+
+
 def test_large_pools_are_named_up_to_a_bound_that_counts_for_all_of_them():
     pools = [{"base": "10.0.0.0/8", "size": 24}, {"base": "fd00::/8", "size": 64}]
     found = names({"default-address-pools": [POOL, *pools]})

@@ -52,7 +52,7 @@ def test_addresses_are_gateways_or_loopback(asked, expected):
         (
             ("192.0.2.1",),
             TOPOLOGY,
-            "beyond the bridges.*172.17.0.1 .gateway of network bridge.*172.18.0.1 .gateway",
+            "another address of the host.*172.17.0.1 .gateway of network bridge.*172.18.0.1 .gateway",
         ),
         (
             ("fd00::2",),
@@ -61,7 +61,7 @@ def test_addresses_are_gateways_or_loopback(asked, expected):
         ),
         (("fd00::2",), Topology((DOCKER0,), ()), "gateways of this host are: 172.17.0.1"),
         ((), NO_NETWORKS, r"no default bridge.*Create a bridge network .* addresses to \[gateways\], or set"),
-        (("192.0.2.1",), NO_NETWORKS, "beyond the bridges.*host_addresses.*Create a bridge network"),
+        (("192.0.2.1",), NO_NETWORKS, "another address of the host.*host_addresses.*Create a bridge network"),
         ((), Topology((CI,), ()), "no default bridge.*172.18.0.1"),
         (
             (EVERY_GATEWAY,),

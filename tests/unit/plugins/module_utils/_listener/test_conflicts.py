@@ -71,7 +71,7 @@ def test_the_message_for_a_port_in_use_is_a_heading_of_the_troubleshooting_page(
         (
             ListenerSpec(addresses=("192.0.2.1",)),
             VIRGIN,
-            "neither loopback nor a gateway.*beyond the bridges.*172.18.0.1 .gateway of network ci",
+            "neither loopback nor a gateway.*another address of the host.*172.18.0.1 .gateway of network ci",
         ),
         (SPEC, virgin(topology=NO_NETWORKS), "no default bridge"),
         (
@@ -207,7 +207,7 @@ def configured(line, running=None, **fields):
         (configured("dockerd -H fd://", missing=("/etc/x",)), "environment files that do not exist: /etc/x"),
         (
             configured("/bin/sh -c 'exec dockerd -H fd://'", "dockerd -H fd://"),
-            "admin.conf starts /bin/sh, which decides by itself how dockerd runs",
+            "admin.conf starts /bin/sh instead of dockerd, so the options of dockerd are unknown",
         ),
         (
             configured("dockerd -H fd:// --config-file="),
@@ -223,7 +223,7 @@ def configured(line, running=None, **fields):
         ),
         (
             configured("dockerd -H fd:// --config-file=/a.json", "dockerd -H fd://"),
-            "from /etc/docker/daemon.json, but from /a.json when it starts the next time. Restart docker.service",
+            "from /etc/docker/daemon.json, but will read /a.json at its next start. Restart docker.service",
         ),
         (
             dataclasses.replace(configured("dockerd -H fd:// --config-file=/a.json"), config_missing=True),

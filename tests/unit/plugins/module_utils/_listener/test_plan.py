@@ -502,7 +502,7 @@ def test_dropped_connections_are_opened_and_other_openings_closed():
     fewer = with_firewall(opened, needed=[opening()], opened=opened.firewall.opened)
     plan = plan_listener(SPEC, fewer)
     assert plan.texts() == [
-        "nftables has a rule of ours for connections from br-1 to 172.17.0.1:2376, which is not required"
+        "nftables has a rule of this collection for connections from br-1 to 172.17.0.1:2376, which is not required"
     ]
     assert plan.actions == (SetFirewall((opening(),)),)
 
@@ -512,7 +512,7 @@ def test_incomplete_rules_of_ours_are_repaired():
     plan = plan_listener(SPEC, state)
     assert codes(plan) == ["firewall_leftover"]
     assert (plan.before["firewall"], plan.after["firewall"]) == (
-        ["docker0 to 172.17.0.1:2376", "incomplete rules of ours"],
+        ["docker0 to 172.17.0.1:2376", "incomplete rules of this collection"],
         ["docker0 to 172.17.0.1:2376"],
     )
     assert plan.actions == (SetFirewall((opening(),)),)

@@ -254,7 +254,7 @@ def test_an_engine_that_the_program_would_not_find_is_an_obstacle(served, networ
     assert not wiring_of(spec(networks=networks, discover="launch"), state).obstacle
     obstacle = wiring_of(spec(networks=networks), state).obstacle
     assert (not obstacle) == works
-    assert works or "that the container cannot find by itself" in obstacle
+    assert works or "that the container cannot find at run time" in obstacle
 
 
 @pytest.mark.parametrize(

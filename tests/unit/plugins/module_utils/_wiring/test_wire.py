@@ -157,13 +157,13 @@ def test_the_nearest_address_that_is_served_is_taken(wormhole, served, address):
 def test_what_is_not_served_is_predicted_and_is_an_obstacle(wormhole, served, predicted):
     wiring = wire(wormhole, state(*served))
     assert wiring.address == predicted
-    assert "dockerd listens" in wiring.obstacle
+    assert wiring.obstacle.startswith(("dockerd listens at ", "dockerd does not listen "))
     assert "role wormhole.docker.listener" in wiring.remedy
 
 
 def test_an_address_behind_a_default_route_that_leads_elsewhere_is_none():
     wiring = wire(spec("a-macvlan", "v4"), state("172.17.0.1"))
-    assert "the container can reach 172.19.0.1: the default route" in wiring.obstacle
+    assert "the container can reach only 172.19.0.1: the default route" in wiring.obstacle
     assert "through network a-macvlan" in wiring.obstacle
 
 
@@ -199,7 +199,7 @@ def test_each_family_goes_by_its_own_default_route(networks, priorities, elsewhe
 def test_another_port_of_the_listener_is_reported():
     """Such as after the listener has moved to another one."""
     assert (
-        "nowhere for wormholes on port 2377, but on 2376, and"
+        "dockerd does not listen for wormholes on port 2377, but on 2376. The container can reach"
         in wire(spec(port=2377), state("172.17.0.1")).obstacle
     )
     assert "but on" not in wire(spec("v4", "a-macvlan", port=2376), state("172.17.0.1")).obstacle
@@ -226,7 +226,7 @@ def test_plaintext_sets_the_address_and_nothing_of_tls():
             spec("v4", transport=TCP),
             [],
             "172.19.0.1",
-            "listens nowhere for wormholes in plaintext on port 2375",
+            "does not listen for wormholes in plaintext on port 2375",
         ),
         (
             spec(mode="host", transport=TCP),
@@ -343,7 +343,7 @@ def test_a_program_finds_the_engine_where_host_gateway_ip_leads(served, networks
     assert (wiring.obstacle, wiring.address) == ("", address) or address is None
     if address is None:
         assert (
-            "host-gateway-ip in the configuration of dockerd leads host.docker.internal to 192.0.2.7"
+            "host-gateway-ip in the configuration of dockerd makes host.docker.internal resolve to 192.0.2.7"
             in wiring.obstacle
         )
         assert "List 192.0.2.7 in the option host_addresses" in wiring.remedy

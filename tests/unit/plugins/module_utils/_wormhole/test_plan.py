@@ -27,7 +27,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._networks.gateways
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.program import ProgramState
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.spec import RESERVED_VARIABLES
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.wire import EngineSocket, WiringState
-from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.checks import limit_warnings
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.model import (
     CleanUp,
     ConnectNetwork,
@@ -46,6 +45,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.model im
     WormholeState,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.plan import plan_wormhole
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.rejections import limit_warnings
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.resolve import (
     wiring_of,
     wiring_spec_of,

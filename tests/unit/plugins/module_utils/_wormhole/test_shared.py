@@ -82,7 +82,9 @@ def test_a_directory_has_one_identity():
     shared = {"identity": "both", "identity_directory": "/etc/wormhole/identities/both"}
     reject_contradictions([wanted("aa", **shared), wanted("bb", **shared)])
     for other in ({"identity": "other"}, {"identity_key_type": "rsa-3072"}, {"identity_validity_days": 3}):
-        with pytest.raises(InvalidInput, match="want different identities in /etc/wormhole/identities/both"):
+        with pytest.raises(
+            InvalidInput, match="set different options for the identity in /etc/wormhole/identities/both"
+        ):
             reject_contradictions([wanted("aa", **shared), wanted("bb", **{**shared, **other})])
 
 

@@ -241,3 +241,15 @@ def test_a_lock_that_cannot_be_taken_is_reported_with_what_to_do(tmp_path, monke
     said = "Cannot lock .*/lock: Permission denied. Run the task with become"
     with pytest.raises(ApplyFailed, match=said), files.locked(str(tmp_path / "lock")):
         pass
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    path = tmp_path / "f"
+    with open(path, "wb") as stream:
+        stream.truncate(files.LARGEST)
+    assert len(files.read_file(str(path)).content) == files.LARGEST
+    with open(path, "wb") as stream:
+        # Sparse: as large as all the memory.
+        stream.truncate(1 << 40)
+    with pytest.raises(WormholeError, match="f is larger than 16 MiB, and is not read"):
+        files.read_file(str(path))

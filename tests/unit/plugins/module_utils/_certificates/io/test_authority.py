@@ -36,6 +36,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
     authority as authority_store,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import ensure_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
@@ -70,7 +71,7 @@ def test_an_authority_is_created_once(directory):
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
     assert converge(directory, common_name="Other") == []
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
-    assert set(before) == {"ca.key", "ca.pem", ".lock"}
+    assert set(before) == {"ca.key", "ca.pem", "issued.jsonl", ".lock"}
     assert [mode(path) for path in (directory, directory / "ca.key", directory / "ca.pem")] == [
         0o700,
         0o400,
@@ -109,7 +110,7 @@ def test_temporary_files_of_a_killed_process_are_removed(directory):
     directory.mkdir(parents=True)
     (directory / ".ca.key.abc.new").write_bytes(b"half a key")
     assert converge(directory) == ["missing"]
-    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", ".lock"}
+    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "issued.jsonl", ".lock"}
 
 
 def test_a_key_without_its_certificate_is_rejected_and_unchanged(directory):
@@ -286,7 +287,7 @@ def test_a_rotation_completes_its_stages_and_leaves_one_authority(directory):
     assert rotate(directory, "trust", "sesame") == []
     assert rotate(directory, "drop", "sesame") == ["former_trusted"]
     assert parts(directory, "sesame") == [["CA G2"], [], [], ["CA"]]
-    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "retired.pem", ".lock"}
+    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "retired.pem", "issued.jsonl", ".lock"}
     material = authority_store.read_material(str(directory), "sesame")
     assert check_authority(str(directory), material.state, NOW).key_type == "ecdsa-p384"
     assert b"ENCRYPTED" in (directory / "ca.key").read_bytes()
@@ -448,3 +449,17 @@ def test_a_user_without_a_home_directory_is_told_so(monkeypatch):
         with pytest.raises(InvalidInput) as caught:
             load_material(options, "")
         assert "where certificates are signed, the home directory is unknown" in str(caught.value)
+
+
+def test_an_authority_by_path_is_checked_with_the_mode_of_its_key(directory):
+    converge(directory)
+    by_path = {
+        "certificate_path": str(directory / "ca.pem"),
+        "private_key_path": str(directory / "ca.key"),
+        "directory": None,
+    }
+    assert "warnings" not in ensure_authority(by_path, check_mode=False)
+    (directory / "ca.key").chmod(0o644)
+    (text,) = ensure_authority(by_path, check_mode=False)["warnings"]
+    assert f"private key {directory}/ca.key has mode 0644" in text
+    assert "chmod 0600" in text

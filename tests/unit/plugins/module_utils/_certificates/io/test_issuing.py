@@ -375,3 +375,15 @@ def test_a_missing_library_is_named_with_its_package(monkeypatch):
     monkeypatch.setattr(decoding, "IMPORT_ERROR", "No module named 'cryptography'")
     with pytest.raises(MissingRequirement, match="python3-cryptography"):
         decoding.read_certificate(b"")
+
+
+def test_an_encrypted_key_is_protected_as_the_documentation_says():
+    """docs/certificates.md: PBES2 with PBKDF2-HMAC-SHA-256, 2,048 iterations, and AES-256-CBC."""
+    pem = issuing.write_key(issuing.make_key("ecdsa-p256"), "correct horse")
+    assert pem.startswith(b"-----BEGIN ENCRYPTED PRIVATE KEY-----")
+    der = base64.b64decode(b"".join(pem.splitlines()[1:-1]))
+    pbes2, pbkdf2 = bytes.fromhex("06092a864886f70d01050d"), bytes.fromhex("06092a864886f70d01050c")
+    hmac_sha256, aes_256_cbc = bytes.fromhex("06082a864886f70d0209"), bytes.fromhex("060960864801650304012a")
+    iterations = b"\x02\x02" + (2048).to_bytes(2, "big")
+    places = [der.index(part) for part in (pbes2, pbkdf2, iterations, hmac_sha256, aes_256_cbc)]
+    assert places == sorted(places)

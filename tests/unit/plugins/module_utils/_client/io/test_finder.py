@@ -59,7 +59,9 @@ def unix_engine(path, status=200):
 
 
 def find(environment, *, sockets=(), addresses=(LOOPBACK,), **options):
-    return find_engine(environment, sockets=sockets, addresses=lambda: tuple(addresses), **options)
+    defaults = {"certificate_path": "", "port": 2376, "insecure_plaintext_port": None, "timeout": 3.0}
+    options = {**defaults, "sockets": sockets, "addresses": lambda: tuple(addresses), **options}
+    return find_engine(environment, **options)
 
 
 def served(lab, name=LOOPBACK):

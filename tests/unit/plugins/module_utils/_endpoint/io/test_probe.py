@@ -23,9 +23,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.diagnosis import diagnose
+from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.client import get
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.probe import observe_endpoint
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.reachability import (
     is_listened,
@@ -80,7 +81,10 @@ class Authority:
         if strict:
             identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
             builder = builder.add_extension(identifier, critical=False)
-        if sans:
+        if isinstance(sans, bytes):
+            odd = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, sans)
+            builder = builder.add_extension(odd, critical=False)
+        elif sans:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([_san(san) for san in sans]), critical=False
             )
@@ -215,6 +219,39 @@ def canned(answer):
         listener.close()
 
 
+@contextlib.contextmanager
+def dripping(answer, pause, context=None):
+    """A server that sends one byte after another, with a pause before each; yields its port."""
+    listener, ended = socket.create_server((LOOPBACK, 0)), threading.Event()
+
+    def drip(connection):
+        with contextlib.suppress(OSError), connection:
+            stream = context.wrap_socket(connection, server_side=True) if context else connection
+            stream.recv(4096)
+            for byte in answer:
+                if ended.wait(pause):
+                    break
+                stream.sendall(bytes([byte]))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                threads.append(threading.Thread(target=drip, args=[listener.accept()[0]]))
+                threads[-1].start()
+
+    threads = [threading.Thread(target=serve)]
+    threads[0].start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        ended.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        threads[0].join()
+        for thread in threads:
+            thread.join()
+        listener.close()
+
+
 class Lab:
     """A CA, a server certificate and a client identity from it, and servers that use them."""
 
@@ -317,6 +354,66 @@ def test_a_rejection_under_tls_1_3_is_always_recognized(lab):
     with engine(lab.context()) as port:
         seen = {look(port)[0].anonymous.verdict for _attempt in range(50)}
     assert seen == {"refused"}
+
+
+@pytest.mark.parametrize(
+    "sans",
+    [b"\x30\x02\xa3\x00", b"\x30\x07\x87\x05\x7f\x00\x00\x00\x01", b"\x30\x03\x82\x01\xff"],
+    ids=["of an X.400 address", "of 5 bytes", "that is not ASCII"],
+)
+def test_a_certificate_with_a_name_that_cannot_be_decoded_is_reported(lab, sans):
+    with engine(lab.context(lab.authority.issue("dockerd", sans))) as port:
+        state, layers = look(port, directory=lab.identity)
+    assert (state.served, state.anonymous.protocol) == (None, "tls")
+    assert layers["validity"].ok is None
+    assert "certificate cannot be decoded" in layers["validity"].text
+
+
+SLOW = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: slow\r\n" % number for number in range(20))
+
+
+def test_a_server_that_sends_a_byte_now_and_then_does_not_extend_the_timeout_of_an_answer():
+    with dripping(SLOW, 0.05) as port:
+        begin = time.monotonic()
+        state, layers = look(port, transport="tcp", timeout=0.3)
+        taken = time.monotonic() - begin
+    assert state.anonymous.protocol == "silent"
+    assert failing(layers) == "tls"
+    # One answer; all bytes would take more than 10 seconds.
+    assert taken < 3
+
+
+def test_the_same_within_tls(lab):
+    with dripping(SLOW, 0.05, lab.context()) as port:
+        begin = time.monotonic()
+        state, layers = look(port, directory=lab.identity, timeout=1.0)
+        taken = time.monotonic() - begin
+    assert (state.verified.trusted, failing(layers)) == (True, "api")
+    assert "timed out" in layers["api"].text
+    assert taken < 8
+
+
+def test_a_slow_body_does_not_extend_it_either():
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n"
+    client, server = socket.socketpair()
+    with client, server:
+        client.settimeout(0.3)
+        ended = threading.Event()
+
+        def drip():
+            server.sendall(head)
+            while not ended.wait(0.05):
+                server.sendall(b"x")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        begin = time.monotonic()
+        answer = get(client, LOOPBACK, "/_ping")
+        taken = time.monotonic() - begin
+        ended.set()
+        thread.join()
+        assert (answer.status, answer.failure, client.gettimeout()) == (0, "timed out", 0.3)
+    assert taken < 3
 
 
 def test_without_an_identity_the_certificate_is_seen_and_nothing_is_verified(lab):
@@ -533,7 +630,7 @@ def test_server_certificate_used_by_the_client(lab):
     [
         (lambda d: os.unlink(f"{d}/key.pem"), "key.pem is missing; Docker's CLI then sends no certificate"),
         (lambda d: os.unlink(f"{d}/cert.pem"), "cert.pem is missing; Docker's CLI then sends no certificate"),
-        (lambda d: open(f"{d}/key.pem", "w").close(), "no certificate with its key"),
+        (lambda d: open(f"{d}/key.pem", "w").close(), "not a certificate and its key"),
         (lambda d: _overwrite(d, _key_pem(ec.generate_private_key(ec.SECP256R1()))), "is not the key of"),
         (lambda d: _overwrite(d, _key_pem(ec.generate_private_key(ec.SECP256R1()), b"secret")), "encrypted"),
     ],
@@ -682,7 +779,7 @@ def test_the_same_is_seen_through_a_process_in_the_same_namespace(lab):
 
 @needs_root
 def test_gateways_of_the_same_namespace():
-    assert observe_gateways(os.getpid()) == default_gateways(read_routes())
+    assert observe_gateways(os.getpid(), 5.0) == default_gateways(read_routes())
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.serve
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.model import (
     EndpointSpec,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.command import EngineCommand
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.io import daemon_config
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._certificates.facts import make_facts
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._endpoint.io.test_probe import (
     Authority,
@@ -61,9 +63,12 @@ def unavailable():
 
 
 @pytest.fixture
-def config(tmp_path):
-    """The path of daemon.json, which does not exist."""
-    return tmp_path / "daemon.json"
+def config(tmp_path, monkeypatch):
+    """The path of the file that dockerd reads, which does not exist."""
+    path = tmp_path / "daemon.json"
+    words = f"dockerd -H fd:// --config-file {path}"
+    monkeypatch.setattr(daemon_config, "observe_command", lambda: EngineCommand(words, f"/usr/sbin/{words}"))
+    return path
 
 
 @pytest.fixture
@@ -83,7 +88,7 @@ def look(config):
     ):
         spec = EndpointSpec(address, port, container_pid=container)
         state = make_state(peer=address, served=served, engine_id=engine_id, engine_root=engine_root)
-        asked = HostQuestions(config_path=str(config), **questions)
+        asked = HostQuestions(**questions)
         return observe_engine_host(spec, state, asked, connect or Engine())
 
     return call
@@ -113,9 +118,9 @@ def test_the_hosts_own_endpoint_is_compared_with_its_networks(look, config, want
 @pytest.mark.parametrize(
     ("values", "reason", "error"),
     [
-        ({"address": ELSEWHERE}, "198.51.100.1 is no address of this host", InvalidInput),
+        ({"address": ELSEWHERE}, "198.51.100.1 is not an address of this host", InvalidInput),
         ({"container": 1}, "observed from a container", None),
-        ({"container": 1, "address": ELSEWHERE}, "198.51.100.1 is no address of this host", InvalidInput),
+        ({"container": 1, "address": ELSEWHERE}, "198.51.100.1 is not an address of this host", InvalidInput),
         ({"engine_id": "another engine"}, "another one", InvalidInput),
         (
             {"engine_id": "this engine", "engine_root": "/srv/docker"},
@@ -218,7 +223,7 @@ def test_a_server_directory_is_read(look, config, server, values):
 @pytest.mark.parametrize(
     ("values", "error", "words"),
     [
-        ({"address": ELSEWHERE}, InvalidInput, "option server_directory: expected an endpoint of this host"),
+        ({"address": ELSEWHERE}, InvalidInput, "option server_directory requires an endpoint of this host"),
         ({"server_directory": "/nonexistent"}, WormholeError, "found no file"),
         ({"content": "no certificate"}, VerificationFailed, "cert.pem: not an X.509 certificate"),
     ],

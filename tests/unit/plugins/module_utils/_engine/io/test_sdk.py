@@ -7,9 +7,11 @@ contract's."""
 
 from __future__ import annotations
 
+import io
 import json
 import socketserver
 import sys
+import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
@@ -21,6 +23,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
     InvalidInput,
     MissingRequirement,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.io import sdk
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import Engine, parse_socket_path
 
 FULL_ID = "ab" * 32
@@ -36,7 +39,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, url.path, parse_qs(url.query), body))
         key = url.path.partition("/v1.")[2].partition("/")[2] or url.path.strip("/")
         status, answer = self.server.answers.get(key, (404, {"message": "page not found"}))
-        content = json.dumps(answer).encode() if answer is not None else b""
+        if isinstance(answer, bytes):
+            content = answer
+        else:
+            content = json.dumps(answer).encode() if answer is not None else b""
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(content)))
@@ -209,3 +215,70 @@ class _Answer:
 
     def json(self):
         return self._content
+
+
+# --- what is large --------------------------------------------------------------------------------
+
+
+def framed(*parts):
+    return b"".join(b"\1\0\0\0" + len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def serve_log(server, content, *, tty=False):
+    server.answers[f"containers/{FULL_ID}/json"] = (200, {"Id": FULL_ID, "Name": "/x", "Config": {"Tty": tty}})
+    server.answers[f"containers/{FULL_ID}/logs"] = (200, content)
+
+
+def test_the_log_is_read_without_the_headers_of_its_parts(server, engine):
+    serve_log(server, framed(b"one\n", b"", b"two\n"))
+    assert engine.container_logs(FULL_ID, tail=2) == "one\ntwo\n"
+    assert server.requests[-1][2] == {"stdout": ["1"], "stderr": ["1"], "tail": ["2"]}
+    serve_log(server, b"one\r\n", tty=True)
+    assert engine.container_logs(FULL_ID, tail=None) == "one\r\n"
+
+
+def test_headers_are_found_wherever_the_parts_of_the_answer_end():
+    content = framed(b"one", b"", b"two", b"x" * 300)
+    for size in range(1, len(content)):
+        chunks = [content[at : at + size] for at in range(0, len(content), size)]
+        assert b"".join(sdk.without_headers(chunks)) == b"onetwo" + b"x" * 300
+
+
+def test_a_driver_that_keeps_no_log_has_an_empty_one(server, engine):
+    serve_log(server, b"")
+    server.answers[f"containers/{FULL_ID}/logs"] = (501, {"message": "does not support reading"})
+    assert engine.container_logs(FULL_ID, tail=None) == ""
+
+
+@pytest.mark.parametrize("tty", [False, True])
+def test_only_the_end_of_a_large_log_is_kept(server, engine, monkeypatch, tty):
+    monkeypatch.setattr(sdk, "_LARGEST_LOG", 1000)
+    parts = [b"%06d " % number for number in range(100_000)]
+    serve_log(server, b"".join(parts) if tty else framed(*parts), tty=tty)
+    assert engine.container_logs(FULL_ID, tail=None) == b"".join(parts)[-1000:].decode()
+
+
+def archive_of(size, kind=tarfile.REGTYPE):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("passwd")
+        member.type, member.size = kind, size
+        archive.addfile(member, io.BytesIO(b"x" * size))
+    return packed.getvalue()
+
+
+def test_a_file_is_read_from_its_archive(server, engine):
+    server.answers[f"containers/{FULL_ID}/archive"] = (200, archive_of(3))
+    assert engine.read_container_file(FULL_ID, "/etc/passwd") == b"xxx"
+    server.answers[f"containers/{FULL_ID}/archive"] = (200, archive_of(0, tarfile.DIRTYPE))
+    assert engine.read_container_file(FULL_ID, "/etc/passwd") is None
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(archive_of(6 << 20), "it is larger than 4 MiB"), (b"no archive", "reading /etc/passwd in the container")],
+)
+def test_a_large_file_and_a_broken_archive_end_in_a_message(server, engine, content, found):
+    server.answers[f"containers/{FULL_ID}/archive"] = (200, content)
+    with pytest.raises(EngineUnavailable, match=found):
+        engine.read_container_file(FULL_ID, "/etc/passwd")

@@ -555,7 +555,7 @@ def test_what_was_closed_of_somebody_elses_is_told(bench):
     bench.state = dataclasses.replace(bench.state, unmanaged_sockets={"docker.socket": socket})
     before = bench.tree()
     bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "daemon-reload" else None
-    with pytest.raises(ApplyFailed, match="answers. What docker.socket listened on by TCP stays closed"):
+    with pytest.raises(ApplyFailed, match="answers. The TCP sockets of docker.socket stay closed"):
         bench.run(MINIMAL)
     assert bench.tree() == before
 

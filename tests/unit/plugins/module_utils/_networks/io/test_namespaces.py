@@ -92,7 +92,7 @@ def test_what_listens_here_is_not_there(elsewhere):
         None,
         (),
     )
-    assert observe_gateways(elsewhere) == ()
+    assert observe_gateways(elsewhere, 5.0) == ()
 
 
 def test_large_answers_arrive_whole():

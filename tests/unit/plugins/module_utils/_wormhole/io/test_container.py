@@ -256,8 +256,8 @@ def no_identity(bench):
 @pytest.mark.parametrize(
     "spoil, message",
     [
-        (no_listener, "dockerd listens nowhere for wormholes on port 2376.*role wormhole.docker.listener"),
-        (other_port, "dockerd listens nowhere for wormholes on port 2376"),
+        (no_listener, "dockerd does not listen for wormholes on port 2376.*role wormhole.docker.listener"),
+        (other_port, "dockerd does not listen for wormholes on port 2376"),
         (no_key, "identity directory .* has no key.pem.*tls_certificates"),
         (no_identity, "identity directory .* has no ca.pem"),
     ],
@@ -688,7 +688,7 @@ def test_a_job_that_fails_tells_its_output_and_leaves_what_was_there(bench):
     kept = bench.identifier()
     bench.engine.exit_code, bench.engine.log = 3, "no Dockerfile\n"
     with pytest.raises(
-        CommandFailed, match="found exit code 3; its output ends with: no Dockerfile.*previous"
+        CommandFailed, match="ended with exit code 3; its output ends with: no Dockerfile.*previous"
     ):
         bench.run(detach=False, user="0")
     assert (bench.identifier(), bench.engine.names()) == (kept, {"agent": "running"})
@@ -810,7 +810,7 @@ def test_what_serves_another_engine_is_nothing_for_this_one(bench, monkeypatch, 
     wired = docker_host_of(bench.engine.find_container("agent"))
     assert wired == ("unix:///var/run/docker.sock" if another else f"unix://{own}")
     for params in ({}, {"network_mode": "host"}) if another else ():
-        with pytest.raises(MissingRequirement, match="docker_host names another one. Use transport unix"):
+        with pytest.raises(MissingRequirement, match="docker_host names another engine. Use transport unix"):
             bench.run(**params)
     listener.close()
 
@@ -980,7 +980,7 @@ def test_an_image_for_another_platform_is_pulled(bench):
     assert bench.run(platform="amd64").is_empty
     plan = bench.run(platform="linux/aarch64")
     assert plan.texts() == [
-        "platform: expected linux/arm64/v8, found an image for another; requires a new container"
+        "platform: expected linux/arm64/v8, found an image for another platform; requires a new container"
     ]
     assert bench.run(platform="linux/arm64").is_empty
 

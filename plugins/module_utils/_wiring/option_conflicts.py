@@ -38,7 +38,7 @@ def reject_conflicts(spec: WiringSpec, wiring: Wiring, options: Mapping[str, Any
     conflict = next(_conflicts(spec, wiring, options), "")
     if conflict:
         problem = f"{conflict} is set by transport {spec.transport}"
-        remedy = "Remove it from the task. For a container without a wormhole, use another module"
+        remedy = "Remove it from the task. For a container without access to its engine, use another module"
         raise InvalidInput(conflict, problem=problem, remedy=remedy)
 
 

@@ -110,7 +110,7 @@ def _find_unmanaged_sockets(state: ListenerState) -> Iterator[Refused]:
             ENGINE_UNIT,
             problem="Socket units that this collection does not manage hand TCP sockets to dockerd, "
             f"which the TLS keys would change: {_render_sockets(state)}",
-            remedy="Make their clients wormholes, then remove the units or their ListenStream, see systemctl cat",
+            remedy="Let their clients use wormholes, then remove the units or their ListenStream=, see systemctl cat",
         )
 
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import json
 import os
 import socket
 import ssl
+import time
 from dataclasses import dataclass
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 from ..._base.address import bracket
 from ..model import EndpointSpec
@@ -104,7 +106,9 @@ def _load_identity(context: ssl.SSLContext, directory: str) -> str:
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             return f"{key} is not the key of {certificate}"
-        return f"{certificate} and {key} are no certificate with its key in PEM form, or the key is encrypted"
+        return (
+            f"{certificate} and {key} are not a certificate and its key in PEM form, or the key is encrypted"
+        )
     except (OSError, ValueError) as error:
         return f"{certificate}: {error_text(error)}"
     return ""
@@ -129,8 +133,39 @@ class Answer:
     rejection: str = ""
 
 
+class _Answering(io.RawIOBase):
+    """What a server sends within the timeout of its socket, counted from now and not from each byte."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection, self._timeout = connection, connection.gettimeout()
+        self._deadline = None if self._timeout is None else time.monotonic() + self._timeout
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> Optional[int]:
+        if self._deadline is not None:
+            left = self._deadline - time.monotonic()
+            if left <= 0:
+                raise socket.timeout("timed out")
+            self._connection.settimeout(left)
+        try:
+            return self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(self._timeout)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What HTTPResponse asks of a socket."""
+        return io.BufferedReader(self)
+
+
 def get(connection: socket.socket, host: str, path: str) -> Answer:
-    """Send one request and read its answer; the connection stays open for the next one."""
+    """Send one request and read its answer; the connection stays open for the next one.
+
+    The whole answer has to arrive within the timeout of the connection: a server that sends a byte
+    now and then does not extend it.
+    """
     request = (
         f"GET {path} HTTP/1.1\r\nHost: {bracket(host)}\r\nUser-Agent: wormhole.docker\r\nAccept: */*\r\n\r\n"
     )
@@ -138,7 +173,8 @@ def get(connection: socket.socket, host: str, path: str) -> Answer:
         # A server that rejects a certificate may have closed already; its alert can still be read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             connection.sendall(request.encode("ascii"))
-        with contextlib.closing(http.client.HTTPResponse(connection, method="GET")) as response:
+        answering: Any = _Answering(connection)
+        with contextlib.closing(http.client.HTTPResponse(answering, method="GET")) as response:
             response.begin()
             return Answer(response.status, response.getheader("Date") or "", response.read(_LARGEST_ANSWER))
     except (OSError, http.client.HTTPException) as error:

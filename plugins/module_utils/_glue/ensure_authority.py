@@ -10,7 +10,7 @@ import datetime
 from typing import Any, Mapping
 
 from .._certificates import authority, authority_plan
-from .._certificates.facts import CLIENT, KEY_TYPES
+from .._certificates.facts import CLIENT, KEY_TYPE_ARGUMENT
 from .._certificates.io import authority as store
 from .authority import pack_authority
 from .execute import execute
@@ -18,7 +18,7 @@ from .material import load_material, load_previous
 
 CREATION_ARGUMENTS: dict[str, Any] = {
     "common_name": {"type": "str", "default": "wormhole.docker CA"},
-    "key_type": {"type": "str", "default": "ecdsa-p256", "choices": list(KEY_TYPES), "no_log": False},
+    "key_type": KEY_TYPE_ARGUMENT,
     "validity_days": {"type": "int", "default": 3650},
     "rotation": {"type": "str", "choices": [authority.TRUST, authority.REISSUE, authority.DROP]},
     "rotation_waits_for": {"type": "list", "elements": "str", "default": []},
@@ -42,7 +42,8 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
     if params["directory"] is None:
         is_replaced = bool(material.trust.successor)
         authority.check_authority(place, material.state, now, is_replaced=is_replaced)
-        return {"changed": False, "reasons": [], **_describe(place, material, now)}
+        result = {"changed": False, "reasons": [], **_describe(place, material, now)}
+        return {**result, **({"warnings": [material.warning]} if material.warning else {})}
     passphrase = params["passphrase"]
     previous = load_previous(params, "")
     spec = authority.parse_authority(place, params, replaces=bool(previous.issuing))

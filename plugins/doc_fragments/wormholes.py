@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Document the option for wormholes that a task does not list; see _glue/unlisted.py."""
+"""Options of the modules for a list of wormholes; their arguments are in _glue/wormhole.py."""
 
 from __future__ import annotations
 
@@ -19,4 +19,8 @@ options:
     type: str
     choices: [keep, remove]
     default: keep
+  discover_program:
+    description: Internal. The action plugin sets it to the text of the program for containers with
+      C(discover=runtime).
+    type: str
 """

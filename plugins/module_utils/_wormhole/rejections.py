@@ -11,7 +11,7 @@ from typing import Any, Iterable, Mapping, Optional
 from .._base.errors import InvalidInput, Refused
 from .._base.labels import LABEL_MANAGED
 from .._base.plan import Reason
-from .._container.inspection import config_of, host_config_of, is_alive, name_of
+from .._container.inspection import config_of, host_config_of, is_alive, labels_of, name_of
 from .._container.option import Comparison
 from .._container.options import find_too_new, find_unsupported
 from .model import WormholeState, is_wormhole
@@ -63,7 +63,7 @@ def reject_image_labels(spec: WormholeSpec, image: Optional[Mapping[str, Any]]) 
     strict = spec.comparisons.get("labels") is Comparison.STRICT and "labels" in spec.options
     if not spec.reject_image_labels or not strict:
         return
-    surplus = sorted(set(config_of(image).get("Labels") or ()) - set(spec.options["labels"]))
+    surplus = sorted(set(labels_of(image)) - set(spec.options["labels"]))
     if surplus:
         subject = f"image {spec.image}"
         problem = f"The {subject} has labels that the task does not set: {', '.join(surplus)}"
@@ -95,7 +95,7 @@ def reject_unsupported(spec: WormholeSpec, state: WormholeState) -> None:
         needed.update({part: since for part, since in needs.items() if state.api_version < since})
     for part, since in needed.items():
         problem = f"{part} requires an engine with API {_dotted(since)} or later, "
-        problem += f"and this one has API {_dotted(state.api_version)}"
+        problem += f"but this one has API {_dotted(state.api_version)}"
         raise InvalidInput(part, problem=problem, remedy="Remove it from the task for this host")
     _reject_missing_healthcheck(spec, state)
 
