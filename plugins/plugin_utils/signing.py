@@ -136,9 +136,14 @@ class SigningAction(ActionBase):
     ) -> None:
         """Note beside the authority that the host has answered."""
         host = host_name(task_vars)
-        lost = answer.get("failed") or answer.get("unreachable")
-        if material.directory and material.key is not None and host and not lost and not self._task.check_mode:
+
+        def see() -> dict[str, Any]:
             record.see(material.directory, host)
+            return {}
+
+        lost = answer.get("failed") or answer.get("unreachable")
+        if material.directory and material.key is not None and host and not lost:
+            collect(bool(self._task.check_mode), see)
 
     def check_requests(
         self, requests: dict[str, Any], known: Collection[str], task_vars: dict[str, Any]

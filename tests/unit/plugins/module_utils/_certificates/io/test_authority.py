@@ -36,7 +36,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
     authority as authority_store,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import ensure_authority
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import ensure_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 
 NOW = datetime.datetime.now(datetime.timezone.utc)
