@@ -143,9 +143,10 @@ class Ledger:
 
     @functools.cached_property
     def revocations(self) -> Mapping[str, Revoked]:
-        """The first revocation of each certificate, by fingerprint."""
-        marks = [event for event in self.events if isinstance(event, Revoked)]
-        return {mark.fingerprint_sha256: mark for mark in reversed(marks) if mark.fingerprint_sha256}
+        """The first revocation of each certificate, by fingerprint. That of an identity is final."""
+        marks = [e for e in self.events if isinstance(e, Revoked) and e.fingerprint_sha256]
+        marks.sort(key=lambda mark: mark.target == IDENTITY, reverse=True)
+        return {mark.fingerprint_sha256: mark for mark in reversed(marks)}
 
     @functools.cached_property
     def revoked_authorities(self) -> Mapping[str, Revoked]:

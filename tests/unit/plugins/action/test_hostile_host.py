@@ -618,6 +618,12 @@ def test_the_host_that_keeps_the_authority_reports_malformed_requests(hostile, r
 ROOT_DIRECTORY = Path(answers.__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT_DIRECTORY / "plugins/modules").glob("*.py") if path.stem != "__init__")
 SIGNING = ("certificate_rotation", "tls_certificates", "wormhole_container", "wormhole_containers", "wormhole_host")
+SIGNERS = (
+    "certificate_authority",
+    "certificate_authority_info",
+    "certificate_revocation",
+    "certificate_signature",
+)
 FROM_THE_CONTROLLER = {
     "wormhole_container": {"certificates"},
     "wormhole_containers": {"certificates"},
@@ -661,7 +667,7 @@ def test_every_module_has_an_action_plugin_that_drops_facts(name):
     rejected = run_action(name, {"changed": "x"}, variables)
     assert "ci1 gave a malformed answer to wormhole.docker." in rejected["msg"]
     variables["ansible_facts"] = {"certificates_ca_directory": "/srv/ca"}
-    signs = name in ("certificate_authority", "certificate_signature")
+    signs = name in SIGNERS
     assert bool(run_action(name, {"changed": False}, variables).get("failed")) == signs
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 
 import pytest
@@ -286,3 +287,127 @@ def test_the_record_of_the_previous_scope_counts(fleet, tmp_path):
     assert fleet.rotate("servers", **previous)["changed"]
     assert "was revoked" in fleet.rotate("clients", **previous)["msg"]
     assert [event["event"] for event in lines(after)] == ["begin", "issued"]
+
+
+def replace_authority(fleet, revoked, *, kill_after=99):
+    """What playbook revoke does on one host; return whether it has changed anything."""
+    answer = fleet.revoke(**revoked)
+    assert not answer.get("failed"), answer["msg"]
+    for name in ("dockerd", "jenkins", "backup"):
+        if (fleet.etc / name).exists() and installed(fleet, name).fingerprint_sha256 in answer["removed_identities"]:
+            shutil.rmtree(fleet.etc / name)
+    steps = [
+        *([lambda: fleet.make_authority(rotation="drop")] if answer["drop_required"] else []),
+        lambda: fleet.make_authority(rotation="trust"),
+        lambda: fleet.rotate("trust"),
+        lambda: fleet.make_authority(rotation="reissue"),
+        lambda: fleet.rotate("replace", rotation_reason="compromised"),
+        lambda: fleet.make_authority(rotation="drop"),
+    ]
+    done = [answer]
+    for step in steps[:kill_after] if answer["replacement_required"] else ():
+        done.append(step())
+        assert not done[-1].get("failed"), done[-1]["msg"]
+    return any(result["changed"] for result in done)
+
+
+def forge(fleet, authority):
+    """Have the key of an authority sign a client that nobody recorded."""
+    source = {"certificate_content": authority["ca.pem"], "private_key_content": authority["ca.key"]}
+    request = issuing.make_request(issuing.make_key("ecdsa-p256"), "forged")
+    certificates = [fleet.client("forged")]
+    return fleet.sign(directory=None, certificates=certificates, requests={"forged": request}, **source)["issued"]["forged"]
+
+
+@pytest.mark.parametrize(
+    "revoked",
+    [{"identity": "backup"}, {"identity": "backup", "host": HOST}, {"host": HOST}, {"authority": "wormhole.docker CA"}],
+    ids=lambda revoked: " ".join(revoked),
+)
+@pytest.mark.parametrize("kill_after", [0, 1, 2, 3, 4, 99])
+def test_a_revocation_replaces_every_key_and_is_completed_after_an_interruption(provisioned, revoked, kill_after):
+    fleet = provisioned
+    fleet.run(fleet.client("backup"))
+    names = {"dockerd", "jenkins", "backup"}
+    before = {name: installed(fleet, name) for name in names}
+    assert fleet.revoke(check_mode=True, **revoked)["changed"]
+    assert "revoked" not in {line["event"] for line in lines(fleet.authority)}
+    assert replace_authority(fleet, revoked, kill_after=kill_after)
+    if "identity" in revoked:
+        answer = fleet.revoke(**revoked)
+        assert answer["removed_identities"] == [before["backup"].fingerprint_sha256]
+        names -= {"backup"}
+    if kill_after < 99:
+        assert replace_authority(fleet, revoked)
+    for name in names:
+        now = installed(fleet, name)
+        assert now.issuer == "CN=wormhole.docker CA G2"
+        assert now.public_key_sha256 != before[name].public_key_sha256
+        (anchor,) = decoding.read_bundle((fleet.etc / name / "ca.pem").read_bytes())
+        assert anchor.subject == now.issuer
+    states = {one["fingerprint_sha256"]: one["state"] for one in fleet.issued()["certificates"]}
+    assert {states[facts.fingerprint_sha256] for facts in before.values()} <= {"revoked", "untrusted"}
+    assert {states[installed(fleet, name).fingerprint_sha256] for name in names} == {"alive"}
+    if "host" not in revoked or "identity" in revoked:
+        assert not replace_authority(fleet, revoked)
+    assert not fleet.run(fleet.server(), fleet.client())["changed"]
+
+
+def test_what_a_stolen_authority_signs_is_no_proof(provisioned):
+    fleet = provisioned
+    stolen = {name: (fleet.authority / name).read_text(encoding="utf-8") for name in ("ca.pem", "ca.key")}
+    (fleet.etc / "forged").mkdir()
+    (fleet.etc / "forged" / "cert.pem").write_text(forge(fleet, stolen), encoding="utf-8")
+    fleet.revoke(authority="wormhole.docker CA")
+    for name in ("trust", "reissue"):
+        stage(fleet, name)
+    request = issuing.make_request(issuing.make_key("ecdsa-p256"), "forged")
+    pair = {"certificate": certificate(fleet, "forged"), "request": request}
+    for step in ("replace", "clients"):
+        refused = fleet.sign(requests={"/etc/wormhole/forged": pair}, step=step, host=HOST)
+        assert refused["failed"]
+        assert "not in the record" in refused["msg"] or "another key" in refused["msg"]
+
+
+def test_a_rotation_in_progress_is_ended_before_the_revocation(provisioned):
+    fleet = provisioned
+    for name in ("trust", "reissue"):
+        stage(fleet, name)
+    fleet.rotate("servers")
+    fleet.rotate("clients")
+    stolen = installed(fleet, "jenkins")
+    assert replace_authority(fleet, {"host": HOST})
+    now = installed(fleet, "jenkins")
+    assert now.issuer == "CN=wormhole.docker CA G3"
+    assert now.public_key_sha256 != stolen.public_key_sha256
+
+
+def test_the_record_is_listed(provisioned):
+    fleet = provisioned
+    fleet.revoke(identity="jenkins")
+    found = fleet.issued(expires_within_days=400)
+    assert not found["changed"]
+    assert (found["record"]["complete"], found["record"]["path"]) == (True, str(fleet.authority / "issued.jsonl"))
+    assert {one["common_name"]: one["state"] for one in found["certificates"]} == {
+        "dockerd": "expiring",
+        "jenkins": "revoked",
+    }
+    assert [one["common_name"] for one in found["expiring"]] == ["dockerd"]
+    (revoked,) = found["revoked"]
+    assert (revoked["revoked"]["reason"], revoked["revoked"]["target"]) == ("stolen", "identity")
+    (host,) = found["hosts"]
+    assert (host["host"], host["alive"], host["days_since_seen"]) == (HOST, 1, 0)
+    adopt(fleet)
+    found = fleet.issued()
+    assert (found["record"]["complete"], found["record"]["begun"], found["certificates"]) == (False, "", [])
+    fleet.authority = fleet.authority / "none"
+    assert "there is no authority in" in fleet.issued()["msg"]
+    assert "there is no authority in" in fleet.revoke(identity="jenkins")["msg"]
+
+
+def test_nothing_is_revoked_in_an_incomplete_record(provisioned):
+    fleet = provisioned
+    adopt(fleet)
+    for options in ({"identity": "jenkins"}, {"host": HOST}, {"authority": "wormhole.docker CA"}):
+        assert "wormhole.docker.rotate" in fleet.revoke(**options)["msg"]
+    assert "one of the following is required" in fleet.revoke()["msg"]
