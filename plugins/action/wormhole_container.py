@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Collection
 
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
@@ -29,8 +30,14 @@ class ActionModule(WormholeAction):
         _spec, identity = self._parse(options)
         return sign_requests([] if identity is None else [identity], requests, order)
 
+    def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = {name: options[name] for name in ("engine_address", "port") if options["engine"]}
+        return {**super().host_arguments(options), **found}
+
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = self.validate()
+        if options["engine"]:
+            self._find_engine(options, task_vars)
         spec, identity = self._parse(options)
         wiring, identities = spec.wiring, []
         if identity is not None:
@@ -41,3 +48,30 @@ class ActionModule(WormholeAction):
 
     def _parse(self, options: dict[str, Any]) -> Any:
         return wormhole.parse_wormhole(options, parse_socket_path(options["docker_host"]))
+
+    def _find_engine(self, options: dict[str, Any], task_vars: dict[str, Any]) -> None:
+        """Complete the options by the variables of the host whose engine the container uses.
+
+        Raises:
+            InvalidInput: the inventory has no such host, or its engine serves no other hosts.
+        """
+        engine, hosts = options["engine"], task_vars.get("hostvars", {})
+        if engine not in hosts:
+            problem = f"The inventory has no host {engine}, whose engine the container is to use"
+            raise InvalidInput("engine", problem=problem, remedy="Set engine to the name of a host in the inventory")
+        variables = hosts[engine]
+        if not options["engine_address"]:
+            addresses = parse_addresses(variables.get("listener_host_addresses") or ())
+            if not addresses:
+                problem = f"The engine of {engine} serves no clients on other hosts"
+                remedy = f"Set listener_host_addresses for {engine} and run the playbook wormhole.docker.provision"
+                raise InvalidInput("engine_address", problem=problem, remedy=remedy)
+            options["engine_address"] = addresses[0]
+        if "port" not in self._task.args:
+            options["port"] = int(variables.get("listener_port", options["port"]))
+
+
+def parse_addresses(value: Any) -> list[str]:
+    """Return the addresses in a variable: a list, or a text with commas as from the command line."""
+    items = value.split(",") if isinstance(value, str) else value
+    return [str(item).strip() for item in items if str(item).strip()]

@@ -27,7 +27,7 @@ options:
     default: tls
   identity:
     description: Common name of the client certificate. The engine identifies the wormhole by it
-      with O(transport=tls). By default the name of the container.
+      with O(transport=tls). By default the name of the container. It must not begin with a dot.
     type: str
   engine:
     description:
@@ -35,7 +35,8 @@ options:
         that runs it. The authority of that host issues the identity.
       - That engine has to serve clients on other hosts, see
         O(wormhole.docker.dockerd_listener#module:host_addresses).
-      - Requires O(transport=tls) and O(discover=launch).
+      - Requires O(transport=tls) and O(discover=launch). Not supported in lists of wormholes, such as
+        in role P(wormhole.docker.wormholes#role).
     type: str
   engine_address:
     description: IP address or host name at which the engine of the host in O(engine) serves the

@@ -240,6 +240,12 @@ options:
       node, with O(detach=false).
     type: bool
     default: false
+  return_environment:
+    description: Whether the result has the values of environment variables and the tokens of log
+      drivers. They may be secrets, so by default they are hidden. The variables that configure
+      Docker's clients, such as E(DOCKER_HOST), are not.
+    type: bool
+    default: false
   removal_wait_timeout:
     description: Seconds to wait for the engine to complete a removal that is in progress. By
       default O(timeout), whereas docker_container waits without a limit.
@@ -441,8 +447,9 @@ reasons:
       description: Name of the container.
       type: str
 container:
-  description: Inspection of the container by the engine, including the values of environment
-    variables. Empty if the container does not exist. In check mode, the existing container.
+  description: Inspection of the container by the engine, without the values of environment variables
+    unless O(return_environment) is true. Empty if the container does not exist. In check mode, the
+    existing container.
   returned: success
   type: dict
   contains:
@@ -534,7 +541,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.launch import Signing, launch_one
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import WORMHOLE_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import (
+    WORMHOLE_ARGUMENTS,
+    without_internal,
+)
 
 
 def ensure(module: AnsibleModule) -> dict[str, Any]:
@@ -543,7 +553,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(ensure, {**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS, "discover_program": {"type": "str"}})
+    arguments = {**SIGNING_ARGUMENTS, **WORMHOLE_ARGUMENTS, "discover_program": {"type": "str"}}
+    run(ensure, arguments, hide=without_internal)
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 
 def main() -> None:
     internal = {"discover_program": {"type": "str"}, "announced": {"type": "bool"}}
-    run(ensure, {**SIGNING_ARGUMENTS, **wormhole.LIST_ARGUMENTS, **internal})
+    run(ensure, {**SIGNING_ARGUMENTS, **wormhole.LIST_ARGUMENTS, **internal}, hide=wormhole.without_internal)
 
 
 if __name__ == "__main__":

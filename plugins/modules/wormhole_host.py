@@ -175,7 +175,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(ensure, {**SIGNING_ARGUMENTS, **HOST_ARGUMENTS, **INTERNAL})
+    run(ensure, {**SIGNING_ARGUMENTS, **HOST_ARGUMENTS, **INTERNAL}, hide=wormhole.without_internal)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,13 @@ def _fields(item: Mapping[str, Any], fields: Mapping[str, Check]) -> None:
             raise ValueError(f"{error} as {name}") from error
 
 
+def _warnings(value: Any) -> None:
+    """Texts, or what ansible-core makes of them."""
+    _list(value)
+    if any(isinstance(item, (list, dict)) for item in value):
+        raise ValueError("a list of texts")
+
+
 def _invocation(value: Any) -> None:
     """The arguments of the module, which ansible-core adds."""
     _mapping(value)
@@ -154,6 +161,12 @@ def _requests(value: Any) -> None:
             raise ValueError("PEM form")
 
 
+def _public_part(value: Any) -> None:
+    """The public part of an authority."""
+    _mapping(value)
+    _texts(list(value.values()))
+
+
 def _pairs(value: Any) -> None:
     """The requests of a rotation, each with the certificate to replace."""
     _mapping(value)
@@ -175,7 +188,7 @@ COMMON: Mapping[str, Check] = {
     "msg": _text,
     "error": _mapping,
     "reasons": _reasons,
-    "warnings": _list,
+    "warnings": _warnings,
     "invocation": _invocation,
     **_reported("diff", "deprecations", "exception", "rc", "unreachable"),
     # If the module could not be run, or runs in the background
@@ -184,10 +197,11 @@ COMMON: Mapping[str, Check] = {
 """What every module may answer."""
 
 ANSWERS: Mapping[str, Mapping[str, Check]] = {
-    "certificate_authority": _reported(
-        *("certificate", "directory", "subject", "fingerprint_sha256", "not_before", "not_after", "days_left"),
-        *("key_type", "rotation", "trust_bundle", "waiting", "obstacle"),
-    ),
+    "certificate_authority": {
+        "authority": _public_part,
+        **_reported("certificate", "directory", "subject", "fingerprint_sha256", "not_before", "not_after"),
+        **_reported("days_left", "key_type", "rotation", "trust_bundle", "waiting", "obstacle"),
+    },
     "certificate_authority_info": _reported(
         *("directory", "subject", "not_after", "days_left", "record", "certificates", "expiring", "revoked", "hosts")
     ),
@@ -206,7 +220,7 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
         "requests": _pairs,
         "restart_required": _flag,
     },
-    "certificate_signature": {"authority": _requests, "issued": _requests},
+    "certificate_signature": {"authority": _public_part, "issued": _requests},
     "dockerd_listener": _reported(
         *("endpoints", "unix_socket", "insecure_endpoints", "unreachable_networks", "firewall", "reloaded"),
         *("restarted", "interrupted", "removed"),
@@ -289,9 +303,7 @@ def read_answer(
     return kept
 
 
-def check_requests(
-    module: str, requests: Mapping[str, Any], host: str, known: Collection[str]
-) -> None:
+def check_requests(module: str, requests: Mapping[str, Any], host: str, known: Collection[str]) -> None:
     """Check which certificates a host requests.
 
     Args:

@@ -31,7 +31,9 @@ def naming(action: ActionBase, task_vars: dict[str, Any]) -> Iterator[None]:
         raise
 
 
-def read(action: ActionBase, module: str, answer: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+def read(
+    action: ActionBase, module: str, answer: dict[str, Any], task_vars: dict[str, Any]
+) -> dict[str, Any]:
     """Return what is read of an answer.
 
     Raises:

@@ -160,7 +160,12 @@ class SigningAction(ActionBase):
         answers.check_requests(self.MODULE, requests, reading.host_of(self, task_vars), issued)
 
     def _take_requests(
-        self, options: dict[str, Any], answer: dict[str, Any], task_vars: dict[str, Any], *, asked: bool = False
+        self,
+        options: dict[str, Any],
+        answer: dict[str, Any],
+        task_vars: dict[str, Any],
+        *,
+        asked: bool = False,
     ) -> dict[str, Any]:
         """Remove the requests from an answer, and return them once they are checked.
 

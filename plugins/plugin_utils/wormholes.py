@@ -18,6 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates import scope as scopes
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import SOURCES
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import without_secrets
 from ansible_collections.wormhole.docker.plugins.plugin_utils.answers import printable
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
@@ -69,8 +70,11 @@ class WormholeAction(SigningAction):
         validated: dict[str, Any] = options
         return validated
 
-    def _default_authority(self, task_vars: Mapping[str, Any]) -> str:
-        """The directory of the authority that the roles use for this host.
+    def _default_authority(self, task_vars: Mapping[str, Any], engine: str) -> str:
+        """The directory of the authority that the roles use for the host of an engine.
+
+        Args:
+            engine: name of the host; empty for the host of the task.
 
         Raises:
             InvalidInput: a variable of role certificate_authority is invalid.
@@ -79,7 +83,8 @@ class WormholeAction(SigningAction):
             str(self._templar.template(task_vars.get(name, default)))
             for name, default in AUTHORITY_VARIABLES.items()
         )
-        return scopes.authority_directory(base, str(task_vars.get("inventory_hostname", "")), scope)
+        host = engine or str(task_vars.get("inventory_hostname", ""))
+        return scopes.authority_directory(base, host, scope)
 
     def launch(
         self, options: dict[str, Any], identities: list[dict[str, Any]], task_vars: dict[str, Any]
@@ -91,7 +96,7 @@ class WormholeAction(SigningAction):
             answer.pop(certificates.REQUESTS, None)
             return answer
         if options["authority"] is None and not any(options[f"ca_{source}"] for source in SOURCES):
-            options["ca_directory"] = self._default_authority(task_vars)
+            options["ca_directory"] = self._default_authority(task_vars, options.get("engine") or "")
         answer = self._issue(options, task_vars)
         if certificates.REQUESTS in answer:
             requested = answer[certificates.REQUESTS]
@@ -119,6 +124,10 @@ class WormholeAction(SigningAction):
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer = super()._run_module(arguments, task_vars)
-        for name in (*self.TEXTS, *self.INTERNAL):
-            answer.get("invocation", {}).get("module_args", {}).pop(name, None)
+        invocation = answer.get("invocation", {})
+        given = invocation.get("module_args")
+        if given:
+            for name in (*self.TEXTS, *self.INTERNAL):
+                given.pop(name, None)
+            invocation["module_args"] = without_secrets(given)
         return answer

@@ -226,12 +226,16 @@ class Controller:
         lab: the lab whose network it is in.
         home: home directory.
         collections: directory with ``ansible_collections``.
+
+    Attributes:
+        variables: further variables of hosts in the inventory, by their names.
     """
 
     def __init__(self, lab: Lab, home: Path, collections: Path) -> None:
         self._lab = lab
         self._collections = collections
         self.home = home
+        self.variables: dict[str, Mapping[str, Any]] = {}
 
     def playbook(self, name: str, hosts: Host | Sequence[Host], *arguments: str, check: bool = True) -> Run:
         """Run ``wormhole.docker.NAME`` on one or several hosts.
@@ -293,7 +297,7 @@ class Controller:
         """
         described = {}
         for host in hosts:
-            variables = host_variables(self._lab, host.name)
+            variables = {**host_variables(self._lab, host.name), **self.variables.get(host.name, {})}
             trips = trips_of(place, host)
             trips.touch()
             for program in ("ssh", "sftp", "scp"):

@@ -56,8 +56,8 @@ class AuthoritySpec:
         stage: stage that the rotation has to reach; None to leave it where it is.
         waits_for: hosts that have not completed the previous stage; the previous authority is not
             dropped if there are any.
-        replaces: whether it replaces an authority in another directory, so that a rotation creates
-            it.
+        replaces: certificate of an authority in another directory that it replaces, in PEM form, so
+            that a rotation creates it; empty without one.
     """
 
     directory: str
@@ -66,7 +66,7 @@ class AuthoritySpec:
     validity: datetime.timedelta
     stage: Optional[Stage] = None
     waits_for: tuple[str, ...] = ()
-    replaces: bool = False
+    replaces: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,12 +135,12 @@ AuthorityAction = Union[CreateAuthority, CreateSuccessor, Promote, DropFormer, S
 
 
 def parse_authority(
-    directory: str, options: Mapping[str, Any], *, replaces: bool = False
+    directory: str, options: Mapping[str, Any], *, replaces: str = ""
 ) -> AuthoritySpec:
     """Parse the options of module certificate_authority.
 
     Args:
-        replaces: whether option ``previous_directory`` names an authority.
+        replaces: see :class:`AuthoritySpec`.
 
     Raises:
         InvalidInput: an option is invalid.

@@ -76,9 +76,7 @@ def is_local(name: SubjectAlternativeName) -> bool:
     return ranges.is_local(ipaddress.ip_address(name.value))
 
 
-def check_reported_names(
-    reported: Iterable[Mapping[str, Any]], allowed: Iterable[str]
-) -> None:
+def check_reported_names(reported: Iterable[Mapping[str, Any]], allowed: Iterable[str]) -> None:
     """Check names for its server's certificate that a host has reported, such as its gateways.
 
     A host that could choose them freely would get a certificate for the name of another one.
@@ -108,15 +106,11 @@ def check_names(reported: Mapping[SubjectAlternativeName, str], allowed: Iterabl
     """
     listed = frozenset(_parse_some(allowed))
     refused = {
-        str(name): origin
-        for name, origin in reported.items()
-        if name not in listed and not is_local(name)
+        str(name): origin for name, origin in reported.items() if name not in listed and not is_local(name)
     }
     if refused:
         told = ", ".join(f"{name} ({origin})" if origin else name for name, origin in refused.items())
-        problem = (
-            f"The host reports names for its server's certificate that are neither private nor loopback: {told}"
-        )
+        problem = f"The host reports names for its server's certificate that are neither private nor loopback: {told}"
         raise Refused(
             "subject alternative names",
             problem=problem,

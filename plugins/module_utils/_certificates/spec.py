@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Optional, Sequence
@@ -93,6 +94,7 @@ def _parse_certificate(option: Mapping[str, Any]) -> CertificateSpec:
     )
     check_common_name(f"{subject}: common_name", common_name, f"{named} to a shorter or simpler one")
     check_directory(f"{subject}: directory", option["directory"])
+    _reject_pending(subject, option["directory"])
     check_validity_days(f"{subject}: validity_days", option["validity_days"])
     present = option["state"] == "present"
     names, deferrable = _parse_names(subject, option.get("subject_alternative_names") or ())
@@ -130,6 +132,13 @@ def _parse_certificate(option: Mapping[str, Any]) -> CertificateSpec:
         validity=validity,
         renew_before=_parse_renewal(subject, option.get("renew_before_days"), validity),
     )
+
+
+def _reject_pending(subject: str, directory: str) -> None:
+    name = posixpath.basename(directory.rstrip("/"))
+    if name.startswith(".") and name.endswith(".pending"):
+        problem = f"{subject}: {directory} is the directory of the pending key of another certificate"
+        raise InvalidInput(f"{subject}: directory", problem=problem, remedy="Choose another directory")
 
 
 def _parse_names(

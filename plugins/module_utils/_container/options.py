@@ -21,7 +21,7 @@ from .inspection import host_config_of
 from .isolation import ISOLATION
 from .names import reject_nul
 from .network import NETWORK
-from .option import Body, Comparison, ContainerOption, Deviation, Kind, compare
+from .option import HIDDEN, Body, Comparison, ContainerOption, Deviation, Kind, compare
 from .process import PROCESS
 from .resources import RESOURCES
 from .storage import STORAGE
@@ -184,6 +184,63 @@ def render_update(
 def show_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return canonical values for a diff, with secrets hidden."""
     return {name: _BY_NAME[name].show_value(value) for name, value in values.items()}
+
+
+def hide_values(container: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inspection of a container with the values hidden that may be secrets.
+
+    These are the values of its variables, and those of options of log and volume drivers. Reasons
+    and diffs hide the same ones.
+    """
+    hidden = dict(container)
+    config, host_config = container.get("Config") or {}, container.get("HostConfig") or {}
+    log = host_config.get("LogConfig") or {}
+    if config.get("Env"):
+        variables = [str(variable).partition("=") for variable in config["Env"]]
+        shown = [
+            f"{name}{sign}{_show('env', name, value) if sign else ''}" for name, sign, value in variables
+        ]
+        hidden["Config"] = {**config, "Env": shown}
+    changed: dict[str, Any] = {}
+    if log.get("Config"):
+        options = {name: _show("log_options", name, value) for name, value in log["Config"].items()}
+        changed["LogConfig"] = {**log, "Config": options}
+    if host_config.get("Mounts"):
+        changed["Mounts"] = [_hide_driver(mount) for mount in host_config["Mounts"]]
+    if changed:
+        hidden["HostConfig"] = {**host_config, **changed}
+    return hidden
+
+
+def _hide_driver(mount: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a mount of the API without the values of its volume driver's options."""
+    volume = mount.get("VolumeOptions") or {}
+    driver = volume.get("DriverConfig") or {}
+    if not driver.get("Options"):
+        return mount
+    options = dict.fromkeys(driver["Options"], HIDDEN)
+    return {**mount, "VolumeOptions": {**volume, "DriverConfig": {**driver, "Options": options}}}
+
+
+def hide_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a wormhole as its task has set them, with the same values hidden."""
+    hidden = dict(arguments)
+    for option in ("env", "log_options"):
+        if isinstance(hidden.get(option), Mapping):
+            hidden[option] = {name: _show(option, name, value) for name, value in hidden[option].items()}
+    if isinstance(hidden.get("log_opt"), Mapping):
+        hidden["log_opt"] = {k: _show("log_options", k, value) for k, value in hidden["log_opt"].items()}
+    if isinstance(hidden.get("mounts"), list):
+        secret = {"volume_options": HIDDEN}
+        hidden["mounts"] = [
+            {**mount, **secret} if isinstance(mount, Mapping) and mount.get("volume_options") else mount
+            for mount in hidden["mounts"]
+        ]
+    return hidden
+
+
+def _show(option: str, item: str, value: Any) -> Any:
+    return _BY_NAME[option].show(item, value)
 
 
 def _merge(body: Body, addition: Mapping[str, Any]) -> None:

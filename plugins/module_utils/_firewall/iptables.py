@@ -77,7 +77,7 @@ def parse_save(text: str, backend: Backend, family: str) -> IptablesRules:
             policies, chains = {}, {}
             tables[line[1:].strip()] = Table(policies, chains)
         elif line.startswith(":"):
-            name, policy = line[1:].split()[:2]
+            name, policy = (*line[1:].split(), "-", "-")[:2]
             chains.setdefault(name, [])
             if policy != "-":
                 policies[name] = policy

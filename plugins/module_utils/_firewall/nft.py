@@ -10,6 +10,7 @@ Source: libnftables-json(5), nft(8).
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Collection, Iterator, Mapping, Optional, Sequence
 
@@ -17,6 +18,7 @@ from .model import COMMENT, Backend, Hook, Opening, Packet, Placement, Step, wal
 from .nft_match import Key, judge_rule
 
 BACKEND: Backend = "nft"
+_NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*")
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,30 @@ def parse_opening(rule: Mapping[str, Any]) -> Optional[Opening]:
             interface, address, port, _accept = (found[key] for key in expected)
             return Opening(interface, address, port)
     return None
+
+
+def has_name(hook: Hook) -> bool:
+    """Whether the language of nft can name a chain and its table.
+
+    It has no quotes for names (nft(8), scanner.l). A program that uses the kernel's interface or
+    JSON can give a chain any name.
+    """
+    return all(_NAME.fullmatch(name) for name in (hook.family, hook.table, hook.chain))
+
+
+def render_insertion(placement: Placement) -> str:
+    """The command that inserts the rule of an opening at the head of a chain."""
+    hook = placement.hook
+    return f"insert rule {hook.family} {hook.table} {hook.chain} {render_rule(placement.opening)}"
+
+
+def deletion(hook: Hook, handle: int) -> tuple[list[str], Optional[str]]:
+    """The command that deletes a rule from any chain, and its standard input, if it reads that."""
+    if has_name(hook):
+        words = ["nft", "delete", "rule", hook.family, hook.table, hook.chain, "handle", str(handle)]
+        return words, None
+    rule = {"family": hook.family, "table": hook.table, "chain": hook.chain, "handle": handle}
+    return ["nft", "-j", "-f", "-"], json.dumps({"nftables": [{"delete": {"rule": rule}}]})
 
 
 def render_rule(opening: Opening) -> str:

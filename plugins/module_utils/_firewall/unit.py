@@ -54,9 +54,10 @@ failed=0
 nft_rules() {  # family, table and name of the chain; rules on standard input
     present=$(nft -a list chain "$1" "$2" "$3" 2>/dev/null) || return 0
     {
-        printf '%s\n' "$present" |
-            sed -n "s/.* comment \"@COMMENT@\" # handle \([0-9]*\)\$/delete rule $1 $2 $3 handle \1/p"
-        test "$action" = stop || sed "s/^/insert rule $1 $2 $3 /"
+        printf '%s\n' "$present" | sed -n 's/.* comment "@COMMENT@" # handle \([0-9]*\)$/\1/p' |
+            while read -r handle; do printf 'delete rule %s %s %s handle %s\n' "$1" "$2" "$3" "$handle"; done
+        test "$action" = stop ||
+            while read -r rule; do printf 'insert rule %s %s %s %s\n' "$1" "$2" "$3" "$rule"; done
     } | nft -f - || failed=1
 }
 

@@ -7,10 +7,8 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
 from typing import Any, Mapping
 
-from .._base.plan import Plan
 from .._certificates import authority, authority_plan
 from .._certificates.facts import CLIENT, KEY_TYPE_ARGUMENT
 from .._certificates.io import authority as store
@@ -48,19 +46,12 @@ def ensure_authority(params: Mapping[str, Any], *, check_mode: bool) -> dict[str
         return {**result, **({"warnings": [material.warning]} if material.warning else {})}
     passphrase = params["passphrase"]
     previous = load_previous(params, "")
-    spec = authority.parse_authority(place, params, replaces=bool(previous.issuing))
-    is_missing = material.state.certificate is None and material.state.key is None
-
-    def plan(found: store.Material) -> Plan[authority.AuthorityAction]:
-        # An authority that this task has created is itself the successor.
-        is_created = is_missing and found.state.certificate is not None
-        return authority_plan.plan_authority(replace(spec, stage=None) if is_created else spec, found.state, now)
-
+    spec = authority.parse_authority(place, params, replaces="".join(a.pem for a in previous.issuing))
     result = execute(
         check_mode=check_mode,
         subject=spec.directory,
         observe=lambda: store.read_material(spec.directory, passphrase),
-        plan=plan,
+        plan=lambda material: authority_plan.plan_authority(spec, material.state, now),
         apply=lambda plan: store.apply_authority(spec, plan, passphrase, now),
         describe=lambda material, plan: {
             **_describe(place, material, now),

@@ -20,6 +20,7 @@ from .._certificates.trust import Authority
 from .._client.interference import interference_warnings
 from .._container.inspection import variables_of
 from .._container.io import host_values
+from .._container.options import hide_values
 from .._engine.io.sdk import parse_socket_path
 from .._engine.io.snapshot import Snapshot
 from .._engine.port import EnginePort
@@ -51,15 +52,19 @@ class Launch:
         engine: a snapshot of the engine that runs it.
         authority: the authority that issues its identity.
         log: called with the output of a container that the task has waited for.
+        shows: whether the result has the values that may be secrets.
 
     Attributes:
         spec, identity: the wormhole and its identity; None if it has no managed one.
     """
 
-    def __init__(self, wanted: Wanted, engine: Snapshot, authority: Authority, log: Log) -> None:
+    def __init__(
+        self, wanted: Wanted, engine: Snapshot, authority: Authority, log: Log, *, shows: bool = False
+    ) -> None:
         self.spec, self.identity = wanted
         self.engine = engine
         self._log = log
+        self._shows = shows
         self._now = datetime.datetime.now(datetime.timezone.utc)
         verifier = verification.WormholeVerifier(engine, verification.connect_from_inside)
         waiter = verification.WormholeVerifier(engine.live(), verification.connect_from_inside)
@@ -159,13 +164,14 @@ class Launch:
             values = _describe_present(spec, host, state, proved)
             values["certificate"] = _describe_identity(self.identity, state, self._now)
         values["left"] = left
+        shown = values["container"] if self._shows else hide_values(values["container"])
         warnings = [
             *ownership.replacement_warnings(plan.reasons),
             *removal.kept_warnings(left),
             *_wiring_warnings(spec, values),
             *rejections.limit_warnings(spec, state.wormhole),
         ]
-        return {**values, **({"warnings": warnings} if warnings else {})}
+        return {**values, "container": shown, **({"warnings": warnings} if warnings else {})}
 
 
 def launch_one(
@@ -185,7 +191,9 @@ def launch_one(
     """
     wanted = parse_wanted(params)
     authority = signing.unpack([wanted])
-    launch = Launch(wanted, Snapshot(lambda: open_engine(params)), authority, logger(params, log))
+    launch = Launch(
+        wanted, Snapshot(lambda: open_engine(params)), authority, logger(params, log), shows=shows(params)
+    )
     name = "" if launch.identity is None else launch.identity.name
     certificate = None if signing.issued is None else signing.issued.get(name)
     return issue.with_requests(lambda: launch.run(check_mode, certificate))
@@ -239,6 +247,11 @@ def parse_wanted(params: Mapping[str, Any], place: str = "") -> Wanted:
 def logger(params: Mapping[str, Any], log: Log) -> Log:
     """Return what to call with the output of a container, as its task wants it."""
     return log if params["output_logs"] else lambda text: None
+
+
+def shows(params: Mapping[str, Any]) -> bool:
+    """Return whether a task wants the values that may be secrets in its result."""
+    return bool(params["return_environment"])
 
 
 def _make_request(action: model.IssueCertificate) -> str:

@@ -29,7 +29,7 @@ from .certificates import REQUESTS
 from .connection import open_engine
 from .execute import collect
 from .failure import failure_of
-from .launch import Launch, Log, Signing, logger, parse_wanted
+from .launch import Launch, Log, Signing, logger, parse_wanted, shows
 
 SIDE_BY_SIDE = 8
 """How many wormholes are changed at the same time. Most of the time, they wait for the engine."""
@@ -121,7 +121,8 @@ class WormholeList:
 
     def _launch(self, number: int, engines: _Engines) -> Launch:
         params = self._wormholes[number]
-        return Launch(self._wanted[number], engines.find(params), self._authority, logger(params, self._log))
+        wanted, log = self._wanted[number], logger(params, self._log)
+        return Launch(wanted, engines.find(params), self._authority, log, shows=shows(params))
 
     def _results(self) -> list[Any]:
         """Return the plan of each wormhole, or its failure as the result of a module."""

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -14,11 +14,37 @@ from .._base.errors import WormholeError
 from .failure import failure_of
 
 Body = Callable[[AnsibleModule], Dict[str, Any]]
+Hide = Callable[[Mapping[str, Any]], Dict[str, Any]]
 
 
-def run(main: Body, arguments: Mapping[str, Any], **constraints: Any) -> None:
-    """Run a module's body with these arguments; the constraints are those of AnsibleModule."""
-    finish(AnsibleModule(argument_spec=arguments, supports_check_mode=True, **constraints), main)
+class _Discreet(AnsibleModule):
+    """A module that writes its options to the system log of the host without secrets.
+
+    ``no_log`` is not for options such as ``env``: it also masks each of their values, such as 1, in
+    all of the result.
+    """
+
+    def __init__(self, hide: Hide, **constraints: Any) -> None:
+        self._hide = hide
+        super().__init__(**constraints)
+
+    def _log_invocation(self) -> None:
+        params: dict[str, Any] = self.params  # type: ignore[has-type]
+        self.params = self._hide(params)
+        try:
+            super()._log_invocation()
+        finally:
+            self.params = params
+
+
+def run(main: Body, arguments: Mapping[str, Any], *, hide: Optional[Hide] = None, **constraints: Any) -> None:
+    """Run a module's body with these arguments; the constraints are those of AnsibleModule.
+
+    Args:
+        hide: returns the options without the values that must not be logged on the host.
+    """
+    given = {"argument_spec": arguments, "supports_check_mode": True, **constraints}
+    finish(AnsibleModule(**given) if hide is None else _Discreet(hide, **given), main)
 
 
 def finish(module: AnsibleModule, main: Body) -> None:

@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from .._base.errors import InvalidInput, WormholeError
 from .._certificates.spec import CertificateSpec
 from .._container import attachments as container_networks
-from .._container.options import arguments
+from .._container.options import arguments, hide_arguments
 from .._engine.io.sdk import parse_socket_path
 from .._wiring.options import ARGUMENTS as WIRING_ARGUMENTS
 from .._wiring.spec import DISCOVERIES, LAUNCH
@@ -59,6 +59,7 @@ WORMHOLE_ARGUMENTS: dict[str, Any] = {
     "image_name_mismatch": {"type": "str", "choices": [RECREATE, IGNORE], "default": RECREATE},
     "image_label_mismatch": {"type": "str", "choices": [IGNORE, FAIL], "default": IGNORE},
     "output_logs": {"type": "bool", "default": False},
+    "return_environment": {"type": "bool", "default": False},
     "removal_wait_timeout": {"type": "float"},
     "unsupported_limits": {"type": "str", "choices": [FAIL, WARN], "default": FAIL},
     **fixed_options.ARGUMENTS,
@@ -103,6 +104,20 @@ def validate(arguments: Mapping[str, Any], options: Mapping[str, Any]) -> dict[s
 def validate_wormhole(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of one wormhole of a list; see :func:`validate`."""
     return validate(WORMHOLE_ARGUMENTS, options)
+
+
+def without_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a wormhole, or of a list of them, without the values that may be secrets."""
+    shown = hide_arguments(options)
+    if isinstance(options.get("wormholes"), list):
+        listed = options["wormholes"]
+        shown["wormholes"] = [without_secrets(one) if isinstance(one, Mapping) else one for one in listed]
+    return shown
+
+
+def without_internal(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options for the log of the host: without secrets, and without the text of the program."""
+    return {name: value for name, value in without_secrets(options).items() if name != "discover_program"}
 
 
 def validate_list(
@@ -152,6 +167,10 @@ def parse_list(
         except WormholeError as error:
             error.put_in(params["name"])
             raise
+        if spec.wiring.engine:
+            problem = f"{params['name']}: engine {spec.wiring.engine} is not supported in a list"
+            remedy = "Run this container by a task of wormhole.docker.wormhole_container"
+            raise InvalidInput("engine", problem=problem, remedy=remedy)
         wanted.append((spec, identity))
         if identity is not None:
             listed = listed_identity(params, spec, identity)

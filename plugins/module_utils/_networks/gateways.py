@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Mapping, Optional, Union
+from typing import Any, Iterable, Mapping, Optional, Sequence, Union
 
 from .._base.errors import WormholeError
 
@@ -204,6 +204,12 @@ def remedy_for_missing(network: str, topology: Topology) -> str:
     return f"It is the ID of network {named}: use that name" if named else "Create the network first"
 
 
+def subnets_of(network: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The ``IPAM.Config`` of a network: an entry for each subnet."""
+    found: Sequence[Mapping[str, Any]] = (network.get("IPAM") or {}).get("Config") or ()
+    return found
+
+
 def parse_subnet(text: str) -> Union[ipaddress.IPv4Network, ipaddress.IPv6Network]:
     """A subnet of a Docker network; may have host bits, such as ``10.1.5.0/16`` (Docker 20.10).
 
@@ -282,7 +288,7 @@ def _families_elsewhere(network: Mapping[str, Any], gateways: Iterable[Gateway])
         return enabled
     own = {gateway.address for gateway in gateways}
     routers: dict[str, str] = {}
-    for config in (network.get("IPAM") or {}).get("Config") or []:
+    for config in subnets_of(network):
         routers.update(config.get("AuxiliaryAddresses") or {})
     inhibited = {4} if _is_inhibited(network.get("Options") or {}) else set()
     return enabled & inhibited | {
@@ -293,7 +299,7 @@ def _families_elsewhere(network: Mapping[str, Any], gateways: Iterable[Gateway])
 def _gateways_of(network: Mapping[str, Any], interfaces: Mapping[str, Iterable[str]]) -> Iterable[Gateway]:
     name = str(network.get("Name", ""))
     interface = bridge_interface(network)
-    for config in (network.get("IPAM") or {}).get("Config") or []:
+    for config in subnets_of(network):
         if not config.get("Subnet"):
             continue
         subnet = _parse(parse_subnet, config["Subnet"], f"network {name}", "a subnet")

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Iterator, Mapping, Optional, Union
 
 from .._base.errors import InvalidInput, WormholeError
-from .gateways import DEFAULT_GATEWAY, Gateway, Topology, Unreachable, parse_subnet
+from .gateways import DEFAULT_GATEWAY, Gateway, Topology, Unreachable, parse_subnet, subnets_of
 
 HOST_DRIVER = "host"
 
@@ -138,8 +138,8 @@ def _choose(gateway: Gateway, network: Mapping[str, Any], taken: set[_Address]) 
 
 
 def _config(network: Mapping[str, Any], subnet: _Network) -> Mapping[str, Any]:
-    configs = (network.get("IPAM") or {}).get("Config") or []
-    return next((entry for entry in configs if parse_subnet(entry.get("Subnet") or "::/128") == subnet), {})
+    entries = subnets_of(network)
+    return next((entry for entry in entries if parse_subnet(entry.get("Subnet") or "::/128") == subnet), {})
 
 
 def _from_the_top(subnet: _Network, ip_range: Optional[str]) -> Iterator[_Address]:
@@ -173,6 +173,6 @@ def _taken(network: Mapping[str, Any], attached: Iterable[Mapping[str, Any]]) ->
                 own = endpoint.get("IPAMConfig") or {}
                 found += [endpoint.get("IPAddress"), endpoint.get("GlobalIPv6Address")]
                 found += [own.get("IPv4Address"), own.get("IPv6Address")]
-    for config in (network.get("IPAM") or {}).get("Config") or []:
+    for config in subnets_of(network):
         found += (config.get("AuxiliaryAddresses") or {}).values()
     return {ipaddress.ip_address(text.split("/", maxsplit=1)[0]) for text in found if text}

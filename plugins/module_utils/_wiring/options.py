@@ -75,6 +75,12 @@ def parse_wiring(
     if "/" in identity or identity in (".", ".."):
         subject, remedy = f"identity {identity}", "Set identity_directory to choose the directory"
         raise InvalidInput(subject, problem=f"{subject} is not a plain name", remedy=remedy)
+    if identity.startswith("."):
+        # A rotation does not look into hidden directories, and .NAME.pending is that of a new key.
+        subject, problem = f"identity {identity}", f"The name of identity {identity} begins with a dot"
+        raise InvalidInput(
+            subject, problem=problem, remedy="Choose a name that begins with another character"
+        )
     # The same name has another identity for another engine.
     own = f"{identity}@{file_name(engine)}" if engine else identity
     directory = params.get("identity_directory") or f"{IDENTITIES}/{own}"

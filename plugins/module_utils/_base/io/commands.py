@@ -36,6 +36,7 @@ def run(
         check=False,
         capture_output=True,
         text=True,
+        errors="replace",  # a name or a comment in another encoding
         timeout=timeout,
         input=text,
         env=environment,

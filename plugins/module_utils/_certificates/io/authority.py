@@ -184,6 +184,9 @@ def _apply(action: Any, state: ca.AuthorityState, order: _Order) -> None:
 @_apply.register(ca.CreateAuthority)
 def _create_authority(_action: ca.CreateAuthority, state: ca.AuthorityState, order: _Order) -> None:
     if state.certificate is None:
+        if order.spec.stage is not None:
+            # What the other authority has issued is known until the rotation ends.
+            _write(order.spec.directory, ca.FORMER_CERTIFICATE_FILE, order.spec.replaces.encode())
         _create(order.spec, ca.KEY_FILE, ca.CERTIFICATE_FILE, order)
 
 

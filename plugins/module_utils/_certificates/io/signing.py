@@ -16,7 +16,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
-from ..._base.errors import InvalidInput, VerificationFailed
+from ..._base.errors import InvalidInput, VerificationFailed, WormholeError
 from ..facts import CLIENT, CertificateFacts, timestamp
 from ..issued import Again, Begin, Event, Ledger, find_fault, issued_event
 from ..model import leaf_certificate
@@ -27,11 +27,6 @@ from ..spec import CertificateSpec
 from ..trust import ISSUING
 from . import authority as store
 from . import decoding, issued, issuing
-
-try:
-    from cryptography.exceptions import UnsupportedAlgorithm
-except ImportError:
-    pass  # decoding reports it
 
 
 @dataclass(frozen=True)
@@ -82,8 +77,7 @@ class _Batch:
     def sign(self, spec: CertificateSpec, request: str) -> str:
         material, now = self.order.material, self.order.now
         subject = f"certificate in {spec.directory}"
-        with _reading(subject):
-            mark = self.ledger.find_revoked_key(decoding.request_key(request))
+        mark = self.ledger.find_revoked_key(decoding.request_key(request))
         if mark is not None:
             raise VerificationFailed(
                 subject,
@@ -167,11 +161,14 @@ def _sign_again(directory: str, pair: Mapping[str, str], batch: _Batch, allowed:
     order = batch.order
     certificate, request = pair["certificate"], pair["request"]
     subject = f"certificate in {directory}"
-    with _reading(subject):
+    try:
         facts = decoding.read_certificate(certificate.encode())
         spec = reissue_spec(directory, facts)
         ours, issuer = decoding.find_anchor(certificate.encode(), order.material.trust)
         same_key = decoding.request_key(request) == facts.public_key_sha256
+    except WormholeError as error:
+        error.put_in(subject)
+        raise
     if spec is None or issuer is None or order.now > facts.not_after:
         raise VerificationFailed(
             subject,
@@ -243,12 +240,3 @@ def sign_certificate(
     issuer = decoding.load_certificate(issuer_pem)
     template = leaf_certificate(spec, decoding.facts_of(issuer), now)
     return issuing.sign_profile(template, public, issuer_key, issuer).decode()
-
-
-@contextlib.contextmanager
-def _reading(subject: str) -> Iterator[None]:
-    """Turn what the library raises for odd keys and signatures into an error of this collection."""
-    try:
-        yield
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise VerificationFailed(subject, problem=f"the {subject} cannot be used: {error}") from error

@@ -67,7 +67,7 @@ def observe_engine_host(
     not_compared = "not requested" if questions.networks is False else obstacle
     if questions.networks or not not_compared:
         try:
-            topology, names = _observe_networks(state, questions, connect())
+            topology, names = _observe_networks(state, connect())
             not_compared = ""
         except WormholeError as error:
             if questions.networks:
@@ -79,9 +79,7 @@ def observe_engine_host(
     return EngineHost(topology, names, not_compared, listening, *_observe_installed(questions, obstacle))
 
 
-def _observe_networks(
-    state: EndpointState, questions: HostQuestions, engine: EnginePort
-) -> tuple[Topology, tuple[NamedAddress, ...]]:
+def _observe_networks(state: EndpointState, engine: EnginePort) -> tuple[Topology, tuple[NamedAddress, ...]]:
     if state.api.engine_id:
         info = engine.info()
         if (info.get("ID"), info.get("DockerRootDir")) != (state.api.engine_id, state.api.engine_root):

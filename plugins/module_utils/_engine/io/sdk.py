@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Long because it has a method for each question to the engine and each change.
 """The Docker engine, through the docker SDK for Python.
 
 Of the SDK's low-level ``APIClient``, this uses only public parts that mean the same from release
@@ -209,7 +210,10 @@ class Engine:
         return int(answer.json()["StatusCode"])
 
     def container_logs(self, container: str, *, tail: Optional[int]) -> str:
-        url, action = f"/containers/{_quoted(container)}/logs", f"reading the log of the container {container}"
+        url, action = (
+            f"/containers/{_quoted(container)}/logs",
+            f"reading the log of the container {container}",
+        )
         params = {"stdout": "1", "stderr": "1", "tail": "all" if tail is None else str(tail)}
         config = (self.find_container(container) or {}).get("Config") or {}
         answer = self._call("GET", url, params=params, action=action, absent=_ERRORS, stream=True)

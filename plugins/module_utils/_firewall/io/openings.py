@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Iterable, Sequence
+from typing import Iterable, Optional, Sequence
 
-from ..._base.errors import ApplyFailed
+from ..._base.errors import ApplyFailed, EngineUnavailable, Refused
 from ..._base.io import systemd
 from ..._base.io.files import read_file, remove_file, write_file
 from .. import iptables as firewall_iptables
 from .. import nft as firewall_nft
 from .. import unit as firewall_unit
-from ..model import FirewallState, Opening, Placement
+from ..model import FirewallState, Hook, Opening, Placement
 from ..plan import Observed, blocking, conclude, is_persistent, place
 from .firewalld import set_firewalld_openings
 from .rules import execute, observe_rules
@@ -46,6 +46,7 @@ def set_openings(manager: str, openings: Sequence[Opening]) -> None:
     """
     observed = observe_rules()
     places = place(observed, openings)
+    _check_names(places.chains)
     if places.firewalld or observed.firewalld_policy is not None:
         set_firewalld_openings(observed, places.firewalld)
     if places.ufw or observed.ufw_openings() or has_saved():
@@ -60,6 +61,33 @@ def set_openings(manager: str, openings: Sequence[Opening]) -> None:
         raise ApplyFailed(subject, problem=f"The {subject} still drops packets to {ports}", remedy=remedy)
 
 
+def _check_names(desired: frozenset[Placement]) -> None:
+    """Raises Refused if the language of nft cannot name a chain: our script and service speak it."""
+    ours = sorted(placement for placement in desired if placement.hook.backend == firewall_nft.BACKEND)
+    commands = "".join(firewall_nft.render_insertion(placement) + "\n" for placement in ours)
+    for hook in dict.fromkeys(placement.hook for placement in ours):
+        if not firewall_nft.has_name(hook):
+            raise _unnamed(hook, "it has a character that the language of nft does not allow")
+    if ours:
+        try:
+            # Names may also be words of the language, in some versions of nft.
+            execute(["nft", "--check", "--file", "-"], commands)
+        except EngineUnavailable as error:
+            hooks = ", ".join(dict.fromkeys(_name_of(placement.hook) for placement in ours))
+            raise _unnamed(ours[0].hook, str(error), hooks) from error
+
+
+def _unnamed(hook: Hook, found: str, names: str = "") -> Refused:
+    names = names or _name_of(hook)
+    problem = f"Cannot insert a rule into chain {names} of nftables: {found}"
+    remedy = "Open the port there yourself, or rename the chain, and set firewall: ignore"
+    return Refused(f"chain {names}", problem=problem, remedy=remedy)
+
+
+def _name_of(hook: Hook) -> str:
+    return f"{hook.chain!r} in table {hook.family} {hook.table!r}"
+
+
 def _set_chains(observed: Observed, desired: frozenset[Placement], openings: Iterable[Opening]) -> None:
     """Makes our rules in chains exactly these: the script inserts them, this removes all others."""
     # The files are written first and removed last: if this run is killed, the next one sees that
@@ -68,7 +96,7 @@ def _set_chains(observed: Observed, desired: frozenset[Placement], openings: Ite
     if not desired:
         if observed.unit is not None or observed.enabled:
             _remove_unit()
-        _remove_rules(observed, keep=frozenset())
+        _remove_rules(keep=frozenset())
         remove_file(firewall_unit.SCRIPT_PATH)
         return
     if not is_persistent(observed, desired):
@@ -77,7 +105,7 @@ def _set_chains(observed: Observed, desired: frozenset[Placement], openings: Ite
         write_file(firewall_unit.UNIT_PATH, firewall_unit.render_unit().encode(), mode=0o644)
         systemd.daemon_reload()
         systemd.enable(firewall_unit.UNIT)
-    _remove_rules(observed, keep=frozenset(p for p in desired if p.opening not in ineffective))
+    _remove_rules(keep=frozenset(p for p in desired if p.opening not in ineffective))
     # A reload never leaves the rules out for a moment; a service that is not active is started.
     execute(["systemctl", "reload-or-restart", firewall_unit.UNIT])
 
@@ -95,26 +123,23 @@ def _remove_unit() -> None:
     systemd.daemon_reload()
 
 
-def _remove_rules(observed: Observed, keep: frozenset[Placement]) -> None:
+def _remove_rules(keep: frozenset[Placement]) -> None:
     """Removes our rules from the kernel, except one of each to keep."""
     # Read again: the service may have been stopped in the meantime.
     now = observe_rules()
     shown = now.shown_by_iptables()
-    found = [
-        (
-            placement,
-            ["nft", "delete", "rule", hook.family, hook.table, hook.chain, "handle", str(rule["handle"])],
-        )
+    found: list[tuple[Optional[Placement], Sequence[str], Optional[str]]] = [
+        (placement, *firewall_nft.deletion(hook, rule["handle"]))
         for hook, rule, placement in firewall_nft.placements(now.nft)
         if (hook.family, hook.table) not in shown
     ]
     for rules in now.iptables:
         for hook, words, placement in firewall_iptables.placements(rules):
             program = firewall_unit.program_of(hook)
-            found.append((placement, [program, "-w", "-t", hook.table, "-D", hook.chain, *words]))
+            found.append((placement, [program, "-w", "-t", hook.table, "-D", hook.chain, *words], None))
     kept: set[Placement] = set()
-    for placement, command in found:
+    for placement, command, text in found:
         if placement in keep and placement not in kept:
             kept.add(placement)
         else:
-            execute(command)
+            execute(command, text)

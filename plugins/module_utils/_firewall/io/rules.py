@@ -66,15 +66,15 @@ def observe_rules() -> Observed:
     )
 
 
-def execute(argv: Sequence[str]) -> str:
-    """Runs a program of the packet filter.
+def execute(argv: Sequence[str], text: Optional[str] = None) -> str:
+    """Runs a program of the packet filter, with a text as its standard input.
 
     Raises:
         EngineUnavailable: it failed; the message holds its output.
     """
     command = " ".join(argv)
     try:
-        answer = run(argv, _TIMEOUT)
+        answer = run(argv, _TIMEOUT, text=text)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EngineUnavailable(command, expected="an answer", found=str(error)) from error
     if answer.returncode:

@@ -74,7 +74,9 @@ def make_request(key=KEY):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "root")])
     builder = x509.CertificateSigningRequestBuilder().subject_name(name)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("ci2.example")]), critical=False)
+    builder = builder.add_extension(
+        x509.SubjectAlternativeName([x509.DNSName("ci2.example")]), critical=False
+    )
     usage = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     builder = builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
     algorithm = None if isinstance(key, ed448.Ed448PrivateKey) else hashes.SHA256()
@@ -113,7 +115,11 @@ TASKS = {
     ),
     "wormhole_container": Task(container_action, WORMHOLE, "agent", IDENTITY, {"transport": "unix"}),
     "wormhole_containers": Task(
-        list_action, {"wormholes": [WORMHOLE]}, AGENT, IDENTITY, {"wormholes": [{**WORMHOLE, "transport": "unix"}]}
+        list_action,
+        {"wormholes": [WORMHOLE]},
+        AGENT,
+        IDENTITY,
+        {"wormholes": [{**WORMHOLE, "transport": "unix"}]},
     ),
     "wormhole_host": Task(
         host_action,
@@ -202,8 +208,14 @@ tasks = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
 @tasks
 def test_a_host_gets_its_own_certificate_as_the_task_has_it(hostile, task):
-    freely = {"certificates": [{**ROOT, "name": task.own}, ROOT], "ca_directory": "/", "issued": {"root": "x"}}
-    result = hostile.attempt(task, wants(task.own, **(freely if task.action is not certificates_action else {})))
+    freely = {
+        "certificates": [{**ROOT, "name": task.own}, ROOT],
+        "ca_directory": "/",
+        "issued": {"root": "x"},
+    }
+    result = hostile.attempt(
+        task, wants(task.own, **(freely if task.action is not certificates_action else {}))
+    )
     assert not result.get("failed"), result
     (signed,) = hostile.signed
     assert names_of(signed) == task.names
@@ -247,7 +259,10 @@ def test_nothing_is_signed_in_check_mode(hostile, task):
 
 @tasks
 def test_a_host_requests_once(hostile, task):
-    result = hostile.attempt(task, wants(task.own), wants(task.own, "root", certificates=[ROOT]))
+    # Of tls_certificates, this key is a report.
+    more = {} if task.action is certificates_action else {"certificates": [ROOT]}
+    result = hostile.attempt(task, wants(task.own), wants(task.own, "root", **more))
+    assert not result.get("failed"), result
     assert [names_of(signed) for signed in hostile.signed] == [task.names]
     assert not {"requests", "gateways"} & set(result)
     assert "root" not in str(result.get("certificates"))
@@ -322,9 +337,9 @@ def test_a_host_cannot_report_the_names_of_another_one(hostile, names):
 def test_a_host_may_report_what_the_task_names(hostile, listener):
     gateways = [*GATEWAYS, {"name": "IP:100.64.0.1", "origin": "gateway of network ci"}]
     task = TASKS["wormhole_host, a server"]
-    assert not hostile.attempt(
-        task, wants("dockerd", gateways=gateways), options={"listener": listener}
-    ).get("failed")
+    assert not hostile.attempt(task, wants("dockerd", gateways=gateways), options={"listener": listener}).get(
+        "failed"
+    )
     (signed,) = hostile.signed
     assert "IP:100.64.0.1" in names_of(signed)[1]
 
@@ -335,13 +350,25 @@ MALFORMED = {
     "msg": [7],
     "error": ["x", {"kind": "x"}],
     "reasons": ["x", ["x"], [{"code": "x"}], [{"code": 7, "subject": "", "text": ""}]],
-    "warnings": ["x"],
+    "warnings": ["x", [{}], [[]]],
     "invocation": ["x", {"module_args": "x"}],
 }
 MALFORMED_OF = {
     "wormhole_host": {
-        "gateways": ["x", {}, ["IP:10.0.0.1"], [{"origin": "x"}], [{"name": 7}], [{"name": "DNS:a", "kind": "x"}]],
-        "done": ["x", ["x"], [{"section": "engine"}], [{"section": "engine", "changed": True, "reasons": []}]],
+        "gateways": [
+            "x",
+            {},
+            ["IP:10.0.0.1"],
+            [{"origin": "x"}],
+            [{"name": 7}],
+            [{"name": "DNS:a", "kind": "x"}],
+        ],
+        "done": [
+            "x",
+            ["x"],
+            [{"section": "engine"}],
+            [{"section": "engine", "changed": True, "reasons": []}],
+        ],
         "sections": [
             "x",
             [7],
@@ -368,7 +395,9 @@ def test_a_malformed_answer_is_an_error_that_names_the_host(hostile, name):
     for key, values in {**MALFORMED, **MALFORMED_OF[name]}.items():
         for value in values:
             result = hostile.attempt(task, {"changed": False, key: value})
-            assert_rejected(hostile, result, f"ci1 gave a malformed answer to wormhole.docker.{name}: {key}: ")
+            assert_rejected(
+                hostile, result, f"ci1 gave a malformed answer to wormhole.docker.{name}: {key}: "
+            )
 
 
 @tasks
@@ -406,13 +435,16 @@ def test_facts_and_undocumented_keys_are_dropped(hostile, task):
 
 @tasks
 @pytest.mark.parametrize(
-    "name", ["wormholes_containers", "listener_addresses", "certificate_authority_directory", "__certificates_here"]
+    "name",
+    ["wormholes_containers", "listener_addresses", "certificate_authority_directory", "__certificates_here"],
 )
 def test_facts_do_not_stand_for_variables_of_this_collection(hostile, task, name):
     hostile.variables["ansible_facts"] = {"distribution": "Debian", "listener": "x"}
     assert not hostile.attempt(task, {"changed": False}).get("failed")
     hostile.variables["ansible_facts"][name] = "x"
-    assert_rejected(hostile, hostile.attempt(task, wants(task.own)), f"ci1 has facts with the names of variables")
+    assert_rejected(
+        hostile, hostile.attempt(task, wants(task.own)), "ci1 has facts with the names of variables"
+    )
     assert hostile.sent == []
 
 
@@ -441,7 +473,12 @@ class Pki:
 
     def issue(self, profile, names=()):
         key = issuing.make_key("ecdsa-p256")
-        wanted = {"name": "ci2", "profile": profile, "directory": "/x", "subject_alternative_names": list(names)}
+        wanted = {
+            "name": "ci2",
+            "profile": profile,
+            "directory": "/x",
+            "subject_alternative_names": list(names),
+        }
         request = issuing.make_request(key, "ci2")
         signed = self.hostile.sign(certificates=[wanted], requests={"ci2": request})
         return signed["issued"]["ci2"], request
@@ -457,7 +494,9 @@ def pki(hostile):
 
 
 def rotate(hostile, step, pairs, check_mode=False, **options):
-    task = Task(rotation_action, {"step": step, "directories": ["/etc/wormhole/", "/srv/tls"], **options}, "", ())
+    task = Task(
+        rotation_action, {"step": step, "directories": ["/etc/wormhole/", "/srv/tls"], **options}, "", ()
+    )
     return hostile.attempt(task, {"changed": True, "requests": pairs}, check_mode=check_mode)
 
 
@@ -550,6 +589,8 @@ def test_a_host_is_signed_for_a_bounded_number_of_times(pki, hostile):
     for number in (1001, 5000):
         pairs = {f"/etc/wormhole/identities/{index}": pair for index in range(number)}
         assert_rejected(hostile, rotate(hostile, "clients", pairs))
+    refused = hostile.sign(requests=pairs, step="clients")
+    assert "5000 certificates are requested, more than 1000" in refused["msg"]
 
 
 def test_only_certificates_of_the_authority_are_signed_again(pki, hostile, tmp_path, monkeypatch):
@@ -602,7 +643,10 @@ def test_the_host_that_keeps_the_authority_checks_the_same(pki, hostile, options
 def test_the_host_that_keeps_the_authority_signs_nothing_in_check_mode(pki, hostile):
     given = {"directory": str(hostile.authority)}
     pairs = {PLACE: pki.pair("client")}
-    for more in ({"requests": pairs, "step": "clients"}, {"requests": {"agent": REQUEST}, "certificates": [CLIENT]}):
+    for more in (
+        {"requests": pairs, "step": "clients"},
+        {"requests": {"agent": REQUEST}, "certificates": [CLIENT]},
+    ):
         assert run_module(certificate_signature, {**given, **more})["issued"]
         assert run_module(certificate_signature, {**given, **more}, check_mode=True)["issued"] == {}
 
@@ -616,8 +660,16 @@ def test_the_host_that_keeps_the_authority_reports_malformed_requests(hostile, r
 # --- modules without a part that signs -------------------------------------------------------------
 
 ROOT_DIRECTORY = Path(answers.__file__).resolve().parents[2]
-MODULES = sorted(path.stem for path in (ROOT_DIRECTORY / "plugins/modules").glob("*.py") if path.stem != "__init__")
-SIGNING = ("certificate_rotation", "tls_certificates", "wormhole_container", "wormhole_containers", "wormhole_host")
+MODULES = sorted(
+    path.stem for path in (ROOT_DIRECTORY / "plugins/modules").glob("*.py") if path.stem != "__init__"
+)
+SIGNING = (
+    "certificate_rotation",
+    "tls_certificates",
+    "wormhole_container",
+    "wormhole_containers",
+    "wormhole_host",
+)
 SIGNERS = (
     "certificate_authority",
     "certificate_authority_info",
@@ -646,7 +698,12 @@ def run_action(name, answer, variables):
     """Run the action plugin of a module that signs nothing on the controller."""
     plugin = importlib.import_module(f"ansible_collections.wormhole.docker.plugins.action.{name}")
     task = types.SimpleNamespace(
-        args={}, check_mode=False, async_val=0, action=plugin.ActionModule.MODULE, diff=False, delegate_to=None
+        args={},
+        check_mode=False,
+        async_val=0,
+        action=plugin.ActionModule.MODULE,
+        diff=False,
+        delegate_to=None,
     )
     connection = types.SimpleNamespace(_shell=types.SimpleNamespace(tmpdir=None), has_native_async=False)
     action = plugin.ActionModule(task, connection, types.SimpleNamespace(), None, None, None)

@@ -18,9 +18,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
     record as certificate_record,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
-    removal as certificate_removal,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.command import EngineCommand
+from ansible_collections.wormhole.docker.plugins.module_utils._engine.io import daemon_config
 from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import Fleet
 
 
@@ -33,10 +32,10 @@ def config(tmp_path):
 @pytest.fixture
 def fleet(tmp_path, config, monkeypatch):
     fleet = Fleet(tmp_path)
-    observe = certificate_removal.observe_removal
+    words = f"dockerd -H fd:// --config-file {config}"
     monkeypatch.setattr(certificate_record, "directory", lambda: str(fleet.state))
     monkeypatch.setattr(certificate_record, "is_kept", lambda: True)
-    monkeypatch.setattr(certificate_removal, "observe_removal", lambda: observe(str(config)))
+    monkeypatch.setattr(daemon_config, "observe_command", lambda: EngineCommand(words, f"/usr/sbin/{words}"))
     fleet.make_authority()
     return fleet
 

@@ -12,6 +12,7 @@ import json
 import os
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import (
     ApplyFailed,
@@ -89,6 +90,31 @@ def test_the_default_authority_is_that_of_the_role(host, variables, place, tmp_p
     host.authority.rename(tmp_path / place)
     host.variables = variables
     assert host.launch(ca_directory=None)["certificate"]["common_name"] == "agent"
+
+
+def test_another_hosts_engine_is_used_with_an_identity_of_its_authority(host, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = tmp_path / ".wormhole/ca/hosts/ci2"
+    place.parent.mkdir(parents=True)
+    host.authority.rename(place)
+    far = {"listener_host_addresses": ["192.0.2.2", "192.0.2.3"], "listener_port": "2386"}
+    host.variables = {"hostvars": {"ci1": {}, "ci2": far}}
+    result = host.launch(ca_directory=None, engine="ci2")
+    assert not result.get("failed"), result
+    assert result["wormhole"]["docker_host"] == "tcp://192.0.2.2:2386"
+    assert not host.launch(ca_directory=None, engine="ci2")["changed"]
+    chosen = {"engine": "ci2", "engine_address": "ci2.example.org", "port": 2376}
+    assert host.launch(ca_directory=None, **chosen)["wormhole"]["docker_host"] == "tcp://ci2.example.org:2376"
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [("ci3", "The inventory has no host ci3"), ("ci1", "The engine of ci1 serves no clients on other hosts")],
+)
+def test_an_engine_that_cannot_be_used_is_rejected_before_anything_is_sent(host, engine, said):
+    host.variables = {"hostvars": {"ci1": {"listener_host_addresses": ""}}}
+    assert said in host.launch(engine=engine)["msg"]
+    assert host.sent == []
 
 
 def test_a_scope_that_does_not_exist_is_rejected(host):
@@ -510,3 +536,37 @@ def test_a_name_that_is_too_long_for_an_identity_is_rejected_with_the_option_tha
     assert refused["msg"].startswith("identity: expected 1 to 64 printable characters")
     assert refused["msg"].endswith("Set the option identity to a shorter or simpler one")
     assert host.launch(name=long, identity="short")["changed"]
+
+
+def test_values_of_variables_leave_the_result_only_on_request(host):
+    secrets = {"env": {"TOKEN": "s3cret"}}
+    first = host.launch(**secrets)
+    again = host.launch(**secrets)
+    changed = host.launch(env={"TOKEN": "an0ther"})
+    for result in (first, again, changed):
+        assert not result.get("failed"), result
+        assert "s3cret" not in str(result)
+        assert "an0ther" not in str(result)
+        assert "TOKEN=(hidden)" in result["container"]["Config"]["Env"]
+    assert first["invocation"]["module_args"]["env"] == {"TOKEN": "(hidden)"}
+    assert "an0ther" not in str(host.launch(state="absent", check_mode=True))
+    # The container itself has the value, and the address of its engine is no secret.
+    shown = host.launch(**secrets, return_environment=True)
+    assert "TOKEN=s3cret" in shown["container"]["Config"]["Env"]
+    assert shown["invocation"]["module_args"]["env"] == {"TOKEN": "(hidden)"}
+    (address,) = [item for item in first["container"]["Config"]["Env"] if item.startswith("DOCKER_HOST=")]
+    assert address.startswith("DOCKER_HOST=tcp://")
+
+
+def test_the_log_of_the_host_has_no_secrets(host, monkeypatch):
+    logged = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda self, text, log_args=None: logged.append(text))
+    assert host.launch(env={"TOKEN": "s3cret"})["changed"]
+    assert host.engine.find_container("agent")["Config"]["Env"].count("TOKEN=s3cret") == 1
+    invocations = [text for text in logged if text.startswith("Invoked with ")]
+    assert len(invocations) == len(host.sent)
+    for text in invocations:
+        assert "name=agent" in text
+        assert "TOKEN" in text
+        assert "s3cret" not in text
+        assert "discover_program" not in text

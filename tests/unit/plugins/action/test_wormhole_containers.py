@@ -198,6 +198,7 @@ def test_what_is_missing_for_one_wormhole_does_not_stop_the_others(lists):
     ("second", "message"),
     [
         ({"name": "agent-0"}, "The wormhole agent-0 is listed more than once"),
+        ({"name": "far", "image": "cli", "engine": "ci2", "engine_address": "192.0.2.2"}, "engine ci2 is not supported in a list"),
         (
             {"name": "bb", "published_ports": ["127.0.0.1:80:81"]},
             "agent-0 and bb publish the same port 80/tcp of the host",
@@ -276,23 +277,23 @@ def test_images_to_pull_are_named_before_the_pull_begins(lists):
     done = lists.run(*again)
     assert not done.get("failed"), done
     assert pulled[0][0] == "new"
-    assert pulled[0][1] == ["[] pulling 1 image: new"]
+    assert pulled[0][1] == ["[ci1] pulling 1 image: new"]
     assert len(lists.host.sent) == 2
     assert "pulls" not in done
     # Together with a request for a certificate, there is no further round trip.
     lists.engine.registry["newer"] = make_image("newer")
     done = lists.run({"name": "cc", "image": "newer"})
     assert not done.get("failed"), done
-    assert "[] pulling 1 image: newer" in lists.said
+    assert "[ci1] pulling 1 image: newer" in lists.said
     assert len(lists.host.sent) == 2
 
 
 def test_changes_are_named_in_the_log(lists):
     lists.run(*NAMES[:2])
-    assert [line.partition(": changed")[0] for line in lists.said] == ["[] agent-0", "[] agent-1"]
+    assert [line.partition(": changed")[0] for line in lists.said] == ["[ci1] agent-0", "[ci1] agent-1"]
     lists.run(NAMES[0], {**NAMES[1], "env": {"A": "b"}})
     (line,) = lists.said
-    assert line.startswith("[] agent-1: changed: env A")
+    assert line.startswith("[ci1] agent-1: changed: env A")
 
 
 def test_an_authority_elsewhere_signs_all_identities_in_one_exchange(lists):
@@ -351,3 +352,12 @@ def test_the_connection_of_the_task_is_the_default_of_its_wormholes(lists, monke
         timeout=7,
     )
     assert set(opened) == {("unix:///run/a.sock", 7), ("unix:///run/b.sock", 7)}
+
+
+def test_values_of_variables_are_not_returned(lists):
+    wanted = {"name": "aa", "transport": "unix", "env": {"TOKEN": "s3cret"}}
+    result = lists.run(wanted)
+    assert not result.get("failed"), result
+    assert "s3cret" not in str(result)
+    assert result["invocation"]["module_args"]["wormholes"][0]["env"] == {"TOKEN": "(hidden)"}
+    assert "TOKEN=s3cret" in str(lists.run({**wanted, "return_environment": True}))

@@ -154,8 +154,8 @@ def test_what_takes_long_is_announced_before_it_begins(setup):
         {**DONE, "sections": [ENGINE, *SECTIONS]},
     )
     assert setup.said == [
-        "[] installing 2 packages: docker.io, python3-docker",
-        "[] pulling 1 image: busybox",
+        "[ci1] installing 2 packages: docker.io, python3-docker",
+        "[ci1] pulling 1 image: busybox",
     ]
     assert [arguments["announced"] for arguments in setup.sent] == [[], ["packages"], ["packages", "pulls"]]
     assert [section["section"] for section in result["sections"]] == ["authority", "engine", "listener"]
@@ -239,7 +239,7 @@ def test_an_authority_elsewhere_gets_the_requests(setup):
     assert done["sections"] == SECTIONS
     # The task that requests has announced what takes long, and reports what it has changed before.
     asked = setup.run({**needed("dockerd"), "pulls": ["busybox"], "done": [INSTALLED]}, **given)
-    assert setup.said == ["[] pulling 1 image: busybox"]
+    assert setup.said == ["[ci1] pulling 1 image: busybox"]
     assert (asked["sections"], asked["reasons"]) == ([INSTALLED], INSTALLED["reasons"])
     setup.run(DONE, issued=signed["issued"], **given)
     assert setup.sent[0]["announced"] == ["packages", "pulls"]

@@ -43,6 +43,7 @@ NO_MALFORMED = {
                 "ca_private_key_content",
             ),
             *("identity_validity_days", "identity_renew_before_days"),
+            *("engine", "engine_address"),
         ),
         ELSEWHERE,
     ),
@@ -56,6 +57,7 @@ NO_MALFORMED = {
 """Options without a malformed case. Booleans and choices need none, because Ansible checks them."""
 
 NOT_IN_THE_MATRIX = {
+    **dict.fromkeys(("engine", "engine_address"), "needs another host; see system/test_engines.py"),
     **dict.fromkeys(("adopt", "image", "pull", "port", "docker_host"), "tried in tasks/refusals.yml"),
     **dict.fromkeys(
         ("auto_remove", "cleanup", "detach", "force_kill", "healthy_wait_timeout"), "tried in tasks/jobs.yml"
@@ -64,6 +66,7 @@ NOT_IN_THE_MATRIX = {
     **dict.fromkeys(
         (
             *("image_name_mismatch", "image_label_mismatch", "output_logs", "removal_wait_timeout"),
+            *("return_environment",),
             *("unsupported_limits", "debug"),
         ),
         "not in the inspection; see system/test_like_docker_container.py and _wormhole/test_plan.py",

@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.authorities import CREATION_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import CREATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
 )

@@ -92,6 +92,8 @@ def test_a_trailing_slash_of_a_directory_is_ignored():
         ({"directory": "//"}, "absolute path"),
         ({"directory": "/etc/../srv"}, "absolute path"),
         ({"directory": ""}, "absolute path"),
+        ({"directory": "/etc/wormhole/identities/.agent.pending"}, "pending key of another certificate"),
+        ({"directory": "/etc/wormhole/identities/.agent.pending/"}, "pending key of another certificate"),
         ({"name": "x" * 65}, "64"),
         ({"common_name": "x" * 65}, "64"),
         ({"common_name": "a\nb"}, "printable"),

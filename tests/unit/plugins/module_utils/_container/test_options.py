@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 
@@ -24,6 +25,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._container.options
     find_deviations,
     find_too_new,
     find_unsupported,
+    hide_arguments,
+    hide_values,
     merge_options,
     parse_comparisons,
     parse_options,
@@ -930,3 +933,66 @@ def test_parts_of_an_attachment_that_require_a_newer_engine():
     needs = {"networks ci mac_address": (1, 44), "networks ci gw_priority": (1, 48)}
     assert attachment.needs() == needs
     assert Attachment("ci").needs() == {}
+
+
+INSPECTION = {
+    "Config": {
+        "Env": ["TOKEN=s3cret=x", "EMPTY=", "REMOVED", "DOCKER_HOST=tcp://172.17.0.1:2376"],
+        "User": "1",
+    },
+    "HostConfig": {
+        "LogConfig": {"Type": "splunk", "Config": {"splunk-token": "s3cret", "tag": "x"}},
+        "Mounts": [
+            {"Type": "bind", "Source": "/a"},
+            {
+                "Type": "volume",
+                "VolumeOptions": {"DriverConfig": {"Name": "cifs", "Options": {"o": "password=s3cret"}}},
+            },
+        ],
+        "Memory": 1,
+    },
+    "Name": "/x",
+}
+
+
+def test_an_inspection_is_shown_without_secrets():
+    inspection = copy.deepcopy(INSPECTION)
+    shown = hide_values(inspection)
+    assert inspection == INSPECTION
+    assert "s3cret" not in str(shown)
+    assert shown["Config"] == {
+        "Env": ["TOKEN=(hidden)", "EMPTY=(hidden)", "REMOVED", "DOCKER_HOST=tcp://172.17.0.1:2376"],
+        "User": "1",
+    }
+    assert shown["HostConfig"]["LogConfig"] == {
+        "Type": "splunk",
+        "Config": {"splunk-token": "(hidden)", "tag": "x"},
+    }
+    assert shown["HostConfig"]["Mounts"][1]["VolumeOptions"]["DriverConfig"] == {
+        "Name": "cifs",
+        "Options": {"o": "(hidden)"},
+    }
+    assert (shown["Name"], shown["HostConfig"]["Memory"]) == ("/x", 1)
+
+
+@pytest.mark.parametrize(
+    "inspection", [{}, {"Config": None}, {"HostConfig": {"LogConfig": None, "Mounts": None}}]
+)
+def test_an_inspection_without_values_stays_as_it_is(inspection):
+    assert hide_values(inspection) == inspection
+
+
+def test_arguments_are_shown_without_secrets():
+    volume = {"type": "volume", "target": "/v", "volume_options": {"o": "password=s3cret"}}
+    given = {
+        "name": "ci",
+        "env": {"TOKEN": "s3cret", "DOCKER_CONTEXT": "x"},
+        "log_options": {"splunk-token": "s3cret"},
+        "log_opt": {"splunk-token": "s3cret"},
+        "mounts": [volume, {"type": "bind"}, "malformed"],
+    }
+    shown = hide_arguments(given)
+    assert "s3cret" not in str(shown)
+    assert shown["env"] == {"TOKEN": "(hidden)", "DOCKER_CONTEXT": "x"}
+    assert (shown["name"], shown["mounts"][1:]) == ("ci", given["mounts"][1:])
+    assert hide_arguments({"env": "malformed", "mounts": None}) == {"env": "malformed", "mounts": None}

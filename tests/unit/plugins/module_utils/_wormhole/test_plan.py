@@ -549,6 +549,9 @@ MALFORMED_PARAMETERS = [
     ),
     ({"port": 0}, "port: expected a number from 1 to 65535"),
     ({"identity": "../x"}, "identity ../x is not a plain name"),
+    ({"identity": ".."}, "identity .. is not a plain name"),
+    ({"identity": ".agent"}, "The name of identity .agent begins with a dot"),
+    ({"identity": ".agent.pending"}, "The name of identity .agent.pending begins with a dot"),
     (
         {"transport": "unix", "identity_owner": "ci"},
         "identity_owner requires transport tls and identity_managed: true",

@@ -52,7 +52,9 @@ def test_the_holder_of_a_lock_is_named_with_its_command(lock):
             pytest.fail("locked")
         assert 0.3 <= time.monotonic() - begin < 20
         text = str(caught.value)
-    assert text.startswith(f"{lock} is still locked after 0.3 seconds, by process {process.pid} ({sys.executable}")
+    assert text.startswith(
+        f"{lock} is still locked after 0.3 seconds, by process {process.pid} ({sys.executable}"
+    )
     assert "site.yml)" in text
     assert "end its process, then run the task again" in text
 
@@ -74,7 +76,9 @@ def test_the_default_is_ten_minutes(lock, monkeypatch):
     moments = iter([0.0, 599.0, 600.0])
     monkeypatch.setattr(locks.time, "monotonic", lambda: next(moments))
     monkeypatch.setattr(locks.time, "sleep", lambda _seconds: None)
-    with held(lock), pytest.raises(ApplyFailed, match="after 10 minutes, by process"), files.locked(str(lock)):
+    with held(lock), pytest.raises(ApplyFailed, match="after 10 minutes, by process"), files.locked(
+        str(lock)
+    ):
         pytest.fail("locked")
 
 
@@ -110,7 +114,9 @@ def hurried(monkeypatch):
 def test_the_authority_and_the_record_name_their_holders_too(tmp_path, monkeypatch):
     (tmp_path / "ca").mkdir(mode=0o700)
     (tmp_path / "ca" / ".lock").touch()
-    with held(tmp_path / "ca" / ".lock") as process, pytest.raises(ApplyFailed, match=f"process {process.pid} "):
+    with held(tmp_path / "ca" / ".lock") as process, pytest.raises(
+        ApplyFailed, match=f"process {process.pid} "
+    ):
         authority.read_material(str(tmp_path / "ca"), None)
     (tmp_path / "record").mkdir()
     monkeypatch.setattr(record, "directory", lambda: str(tmp_path / "record"))

@@ -154,14 +154,17 @@ def request(key=KEY):
     return builder.sign(key, hashes.SHA256()).public_bytes(DER)
 
 
+REQUEST = request()
+
+
 @pytest.mark.parametrize(
     "der",
     [
-        replaced(request(), P256, UNKNOWN_CURVE),
-        replaced(request(), ELLIPTIC, UNKNOWN_KEY),
-        replaced(request(), ECDSA_SHA256, UNKNOWN_SIGNATURE),
-        request()[:-1] + b"\x00",
-        request()[1:],
+        replaced(REQUEST, P256, UNKNOWN_CURVE),
+        replaced(REQUEST, ELLIPTIC, UNKNOWN_KEY),
+        replaced(REQUEST, ECDSA_SHA256, UNKNOWN_SIGNATURE),
+        REQUEST[:-1] + bytes([REQUEST[-1] ^ 1]),
+        REQUEST[1:],
     ],
     ids=["curve", "kind of key", "signature algorithm", "signature", "cut off"],
 )
@@ -181,6 +184,15 @@ def test_a_key_of_an_unknown_kind_ends_in_a_message():
     assert not isinstance(caught.value, InvalidInput)
 
 
+def outcome(decode):
+    """The message in which a call ends; empty if it returns."""
+    try:
+        decode()
+    except VerificationFailed as error:
+        return str(error)
+    return ""
+
+
 def test_a_certificate_with_any_byte_changed_is_decoded_or_ends_in_a_message():
     plain = build(KEY)
     good = pem_of(plain)
@@ -197,10 +209,10 @@ def test_a_certificate_with_any_byte_changed_is_decoded_or_ends_in_a_message():
                     lambda odd=odd: decoding.is_signed_by(odd, good),
                     lambda odd=odd: decoding.is_signed_by(good, odd),
                 ):
-                    try:
-                        decode()
-                        ends.add("decoded")
-                    except VerificationFailed as error:
-                        assert str(error).startswith(("certificate: ", "the certificate", "not an X.509")), error
-                        ends.add("message")
-    assert ends == {"decoded", "message"}
+                    ends.add(outcome(decode))
+    assert "" in ends
+    messages = ends - {""}
+    assert messages
+    assert [
+        text for text in messages if not text.startswith(("the certificate does not", "not an X.509"))
+    ] == []

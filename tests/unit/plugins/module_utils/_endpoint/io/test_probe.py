@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.diagnosis import diagnose
-from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.client import get
+from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.https_client import get
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.probe import observe_endpoint
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.reachability import (
     is_listened,

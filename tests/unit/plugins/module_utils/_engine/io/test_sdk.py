@@ -225,7 +225,10 @@ def framed(*parts):
 
 
 def serve_log(server, content, *, tty=False):
-    server.answers[f"containers/{FULL_ID}/json"] = (200, {"Id": FULL_ID, "Name": "/x", "Config": {"Tty": tty}})
+    server.answers[f"containers/{FULL_ID}/json"] = (
+        200,
+        {"Id": FULL_ID, "Name": "/x", "Config": {"Tty": tty}},
+    )
     server.answers[f"containers/{FULL_ID}/logs"] = (200, content)
 
 
@@ -276,7 +279,10 @@ def test_a_file_is_read_from_its_archive(server, engine):
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(archive_of(6 << 20), "it is larger than 4 MiB"), (b"no archive", "reading /etc/passwd in the container")],
+    [
+        (archive_of(6 << 20), "it is larger than 4 MiB"),
+        (b"no archive", "reading /etc/passwd in the container"),
+    ],
 )
 def test_a_large_file_and_a_broken_archive_end_in_a_message(server, engine, content, found):
     server.answers[f"containers/{FULL_ID}/archive"] = (200, content)

@@ -4,16 +4,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import ApplyFailed, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import (
+    ApplyFailed,
+    EngineUnavailable,
+    Refused,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall import nft as firewall_nft
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import ufw as firewall_ufw
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import unit as firewall_unit
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.io import openings
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.io import ufw as adapter
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import (
     COMMENT,
@@ -21,6 +29,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model im
     Opening,
     Placement,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.nft import BaseChain, NftRules
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.plan import Observed
 
 OPENING = Opening("docker0", "172.17.0.1", 2376)
 OTHER = Opening("br-0", "172.18.0.1", 2376)
@@ -135,6 +145,7 @@ NFT = """\
 #!/bin/sh
 case "$*" in
     "-a list chain inet filter input") cat "$STATE/chain" ;;
+    "-a list chain inet k8s.v1 svc/a-b_c") cat "$STATE/chain" ;;
     "-f -") cat >>"$STATE/calls" ;;
     *) exit 1 ;;
 esac
@@ -190,6 +201,83 @@ def test_the_script_replaces_ours_in_one_step_and_nobody_elses(script):
         f"insert rule inet filter input {RULE}",
     ]
     assert script("stop", NATIVE, ABSENT) == ["delete rule inet filter input handle 12"]
+
+
+def test_the_script_speaks_of_chains_whose_names_have_slashes(script):
+    chain = Placement(Hook("nft", "inet", "k8s.v1", "svc/a-b_c"), OPENING)
+    assert firewall_unit.parse_script(firewall_unit.render_script([chain])) == (chain,)
+    assert script("start", chain) == [
+        "delete rule inet k8s.v1 svc/a-b_c handle 12",
+        f"insert rule inet k8s.v1 svc/a-b_c {RULE}",
+    ]
+
+
+class Nft:
+    """nft that has chains of input which drop; records what it is asked for."""
+
+    def __init__(self, family, table, chain, *, knows=True):
+        self.key, self.knows, self.calls, self.found = (family, table, chain), knows, [], ()
+
+    def execute(self, argv, text=None):
+        self.calls.append((argv, text))
+        if "--check" in argv and not self.knows:
+            raise EngineUnavailable("nft", problem="syntax error, unexpected accept, expecting string")
+        return ""
+
+    def observe(self):
+        base = BaseChain(self.key, "input", "drop")
+        return Observed(nft=NftRules((base,), {self.key: self.found}))
+
+
+def arrange(monkeypatch, nft):
+    monkeypatch.setattr(openings, "execute", nft.execute)
+    monkeypatch.setattr(openings, "observe_rules", nft.observe)
+
+
+@pytest.mark.parametrize(
+    "name", ["two words", 'in"put', "it's", "in;put", "1st", "-input", "in\nput", "$input", "eingäng", ""]
+)
+@pytest.mark.parametrize("part", ["table", "chain"])
+def test_a_name_that_nft_cannot_express_is_reported_before_anything_is_changed(monkeypatch, name, part):
+    nft = Nft("inet", *((name, "input") if part == "table" else ("filter", name)))
+    arrange(monkeypatch, nft)
+    with pytest.raises(Refused, match="does not allow. Open the port there yourself") as caught:
+        openings.set_openings("nftables", [OPENING])
+    assert repr(name) in str(caught.value)
+    assert nft.calls == []
+
+
+def test_a_name_that_is_a_word_of_the_language_is_reported_too(monkeypatch):
+    nft = Nft("inet", "filter", "accept", knows=False)
+    arrange(monkeypatch, nft)
+    with pytest.raises(Refused, match="chain 'accept' in table inet 'filter' of nftables: syntax error"):
+        openings.set_openings("nftables", [OPENING])
+    command = f"insert rule inet filter accept {RULE}\n"
+    assert nft.calls == [(["nft", "--check", "--file", "-"], command)]
+
+
+def test_a_rule_of_ours_is_deleted_whatever_the_name_of_its_chain_is(monkeypatch):
+    nft = Nft("inet", "my table", "in\nput")
+    nft.found = ({"handle": 7, "comment": COMMENT, "expr": []},)
+    arrange(monkeypatch, nft)
+    for name in ("remove_file", "write_file"):
+        monkeypatch.setattr(openings, name, lambda *_arguments: None)
+    openings.set_openings("", [])
+    (call,) = nft.calls
+    assert call[0] == ["nft", "-j", "-f", "-"]
+    rule = {"family": "inet", "table": "my table", "chain": "in\nput", "handle": 7}
+    assert json.loads(call[1]) == {"nftables": [{"delete": {"rule": rule}}]}
+
+
+@pytest.mark.skipif(shutil.which("nft") is None or os.geteuid() != 0, reason="needs nft and root")
+def test_the_real_nft_names_what_we_say_it_does():
+    names = ["input", "a.b/c-d_e", ".x", "_x", "two words", 'in"put', "1st", "-x", "in;put"]
+    commands = ["add table inet t", *(f"add chain inet t {name}" for name in names)]
+    for name, command in zip(names, commands[1:]):
+        text = f"{commands[0]}\n{command}\n"
+        argv = ["unshare", "--net", "nft", "--check", "--file", "-"]
+        done = subprocess.run(argv, input=text, text=True, capture_output=True, check=False)
+        assert (done.returncode == 0) == firewall_nft.has_name(Hook("nft", "inet", "t", name)), name
 
 
 def test_the_script_puts_a_rule_of_iptables_in_once(script):
