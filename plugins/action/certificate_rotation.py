@@ -6,16 +6,12 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.checks import check_directory
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
-    Reissue,
-    sign_again,
-)
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_again
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.rotation import check_requested
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.reissue import parse_reissue
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import ROTATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
 
@@ -35,8 +31,7 @@ class ActionModule(SigningAction):
         check_requested(options["step"], options["directories"], requests)
         return requests
 
-    def sign(
-        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
-    ) -> dict[str, str]:
-        allowed = Reissue(options["step"], options["directories"], options["subject_alternative_names"])
-        return sign_again(requests, material, now, allowed)
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
+        signed, warnings = sign_again(requests, order, parse_reissue(options))
+        self._warnings += warnings
+        return signed

@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Collection
 
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction
@@ -38,7 +36,5 @@ class ActionModule(SigningAction):
     def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
         return {spec.name for spec in parse_certificates(options["certificates"]) if spec.present}
 
-    def sign(
-        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
-    ) -> dict[str, str]:
-        return sign_requests(parse_certificates(options["certificates"]), requests, material, now)
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
+        return sign_requests(parse_certificates(options["certificates"]), requests, order)

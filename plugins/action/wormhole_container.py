@@ -6,12 +6,10 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole import identity_spec
@@ -28,11 +26,9 @@ class ActionModule(WormholeAction):
         _spec, identity = self._parse(options)
         return () if identity is None else (identity.name,)
 
-    def sign(
-        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
-    ) -> dict[str, str]:
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         _spec, identity = self._parse(options)
-        return sign_requests([] if identity is None else [identity], requests, material, now)
+        return sign_requests([] if identity is None else [identity], requests, order)
 
     def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
         found = {name: options[name] for name in ("engine_address", "port") if options["engine"]}

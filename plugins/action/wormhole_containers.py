@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import datetime
 from typing import Any, Collection
 
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.authority import Material
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
@@ -25,11 +23,9 @@ class ActionModule(WormholeAction):
     def find_names(self, options: dict[str, Any], requests: dict[str, Any]) -> Collection[str]:
         return frozenset(self._identities(options))
 
-    def sign(
-        self, options: dict[str, Any], requests: dict[str, Any], material: Material, now: datetime.datetime
-    ) -> dict[str, str]:
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         specs = [spec for _options, spec in self._identities(options).values()]
-        return sign_requests(specs, requests, material, now)
+        return sign_requests(specs, requests, order)
 
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = self.validate()

@@ -12,8 +12,9 @@ from typing import Any, Mapping
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.trust import Authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates, wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import host_options as host
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
@@ -25,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_autho
     ensure_authority,
 )
 from ansible_collections.wormhole.docker.plugins.plugin_utils.reading import naming
+from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import host_name
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
 LONG = {"packages": ("installing", "package"), "pulls": ("pulling", "image")}
@@ -38,11 +40,13 @@ class _Run:
     Attributes:
         authority: the result of certificate_authority; empty without one.
         is_ensured: whether the authority was created or checked, and not only planned.
+        material: the authority on the controller; None without one.
         done: sections that the host has changed before its last answer.
     """
 
     authority: dict[str, Any]
     is_ensured: bool = False
+    material: Optional[store.Material] = None
     done: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -65,19 +69,21 @@ class ActionModule(WormholeAction):
         arguments = self.host_arguments(options)
         arguments["identities"] = [listed for listed, _spec in identities.values()]
         elsewhere = options["authority"] is not None
-        authority: dict[str, Any] = {}
+        run = _Run({})
         if elsewhere:
             given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
             arguments.update(given)
         else:
-            authority = self._ensure_authority(options, check_mode=True)
-            arguments["authority"] = pack_authority(self._offer(options, may_be_missing=bool(authority))[0])
-        run = _Run(authority)
+            run.authority = self._ensure_authority(options, check_mode=True)
+            offer, run.material = self._offer(options, may_be_missing=bool(run.authority))
+            arguments["authority"] = pack_authority(offer)
         try:
             answer = self._exchange(run, options, arguments, listener, identities, task_vars)
         except WormholeError as error:
             # A part of the controller has failed. What was done before is in the result all the same.
             answer = {"failed": True, "msg": str(error), "error": error.as_dict()}
+        if run.material is not None:
+            self.see(run.material, answer, task_vars)
         if certificates.REQUESTS not in answer:
             self._conclude(run, options, answer)
         for section in answer.get("sections", ()):
@@ -117,12 +123,13 @@ class ActionModule(WormholeAction):
                     self._add([], run.done, pending)
                     return {**pending, "changed": True}
                 run.authority, run.is_ensured = self._ensure_authority(options, check_mode=False), True
-                offer, material = self._offer(options)
+                offer, run.material = self._offer(options)
                 arguments["authority"] = pack_authority(offer)
                 now = datetime.datetime.now(datetime.timezone.utc)
                 specs = parse_certificates(certificates.with_defaults(wanted))
+                order = Order(run.material, now, host_name(task_vars))
                 with naming(self, task_vars):
-                    arguments["issued"] = sign_requests(specs, requests, material, now)
+                    arguments["issued"] = sign_requests(specs, requests, order)
                 announced = list(LONG)
             elif not told:
                 return answer
@@ -161,7 +168,9 @@ class ActionModule(WormholeAction):
             answer.update(failed=True, msg=str(error), error=error.as_dict())
             return {}
 
-    def _offer(self, options: dict[str, Any], *, may_be_missing: bool = False) -> tuple[Any, Any]:
+    def _offer(
+        self, options: dict[str, Any], *, may_be_missing: bool = False
+    ) -> tuple[Authority, store.Material]:
         place, material = self.load_authority(options)
         now = datetime.datetime.now(datetime.timezone.utc)
         missing = may_be_missing or bool(self._task.check_mode)

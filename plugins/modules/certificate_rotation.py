@@ -13,8 +13,9 @@ description:
   - Runs one step of a rotation for all certificates of a host. The playbook
     C(wormhole.docker.rotate) runs the steps in order on all hosts. Connections are verified
     throughout.
-  - A reissued certificate has the same names, usage, length of validity and B(key) as before. An
-    authority reissues only its own certificates and those of authorities that it has replaced.
+  - A reissued certificate has the same names, usage, length of validity and B(key) as before, except
+    in step V(replace). An authority reissues only its own certificates and those of authorities that
+    it has replaced, if its record holds them and they are not revoked.
   - Certificates that have expired or whose key is missing are not changed.
     M(wormhole.docker.tls_certificates) replaces them.
   - Steps can be repeated.
@@ -32,11 +33,16 @@ options:
         not from the issuing authority.
       - V(drop) removes all authorities but the issuing one from every C(ca.pem). It fails if a
         certificate of another authority is in use. Restart the engine afterwards.
+      - V(replace) takes the place of the last three steps if a key was stolen. It reissues all
+        certificates that are not from the issuing authority, for B(new keys), and removes all other
+        authorities from every C(ca.pem) at once. Restart the engine afterwards. Clients cannot connect
+        until then. The authority's record must hold the certificates of clients, as issued to this
+        host.
       - V(repair) is not part of a rotation. If the engine cannot start because a server's key or
         C(ca.pem) is unusable, this step issues a new certificate with the names of the existing
         one, or rewrites C(ca.pem).
     type: str
-    choices: [trust, servers, clients, drop, repair]
+    choices: [trust, servers, clients, drop, replace, repair]
     required: true
   directories:
     description: Absolute paths of directories to search for certificates. The rotation covers every
@@ -45,6 +51,17 @@ options:
     type: list
     elements: str
     default: [/etc/wormhole]
+  rotation_reason:
+    description:
+      - Why the authority is replaced. It determines which certificates are reissued.
+      - With V(regular), it reissues what its record holds. If it existed before the record began, the
+        signature of an authority of this rotation is accepted as proof, with a warning.
+      - With V(compromised), the signature of an authority proves nothing. Only certificates that the
+        record holds, as issued to this host, are reissued.
+      - Revoked certificates are not reissued, see M(wormhole.docker.certificate_revocation).
+    type: str
+    choices: [regular, compromised]
+    default: regular
   ca_previous_directory:
     description: Directory B(on the controller) of an authority that the one in O(ca_directory)
       replaces. The rotation also covers the certificates of that authority. The module does not
@@ -109,7 +126,8 @@ reasons:
   returned: success
   contains:
     code:
-      description: V(trust_bundle_outdated), V(wrong_issuer), V(former_trusted) or V(unreadable).
+      description: V(trust_bundle_outdated), V(wrong_issuer), V(former_trusted), V(key_replaced) or
+        V(unreadable).
       type: str
     text:
       description: The reason as a sentence.

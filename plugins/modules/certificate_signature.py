@@ -18,7 +18,8 @@ description:
     key is taken from a request. Without O(certificates), the module reissues certificates of this
     authority and of authorities that it has replaced, as O(step) allows.
   - In check mode, the module signs nothing.
-  - The module changes nothing on the host where it runs.
+  - If the authority is in O(directory), the module records each signed certificate there, in
+    C(issued.jsonl), before it returns it. It changes nothing else on the host where it runs.
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 extends_documentation_fragment:
   - wormhole.docker.attributes
@@ -31,6 +32,11 @@ options:
       - Absolute path of the authority's directory, see M(wormhole.docker.certificate_authority).
       - One of O(directory), O(certificate_path) and O(certificate_content) is required.
     type: str
+  host:
+    description: Name of the host in the inventory that the certificates are for. The record holds it,
+      and the key of a recorded certificate is replaced only for the host that it was issued to.
+    type: str
+    default: ""
   passphrase:
     description: Passphrase of the authority's private key.
     type: str
@@ -51,8 +57,9 @@ options:
       - V(servers) and V(clients) only reissue certificates that another authority than the issuing
         one has signed, and only for the key that they have. V(repair) reissues server certificates
         for another key.
+      - V(replace) reissues what the record holds, as issued to O(host), for another key.
     type: str
-    choices: [servers, clients, repair]
+    choices: [servers, clients, replace, repair]
   directories:
     description: Absolute paths of directories. Certificates that are not in or below them are not
       reissued. Set it to the same value as in the task that returned O(requests).
@@ -65,6 +72,11 @@ options:
     type: list
     elements: str
     default: []
+  rotation_reason:
+    description: See the option of the same name of M(wormhole.docker.certificate_rotation).
+    type: str
+    choices: [regular, compromised]
+    default: regular
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.certificate_authority
@@ -90,6 +102,7 @@ EXAMPLES = r"""
     directory: /srv/pki/ci
     certificates: "{{ identities }}"
     requests: "{{ pending.requests }}"
+    host: "{{ inventory_hostname }}"
   delegate_to: ca.example.org
   become: true
   register: signed
@@ -133,6 +146,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import issued as record
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import signing
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import authority_options
@@ -140,6 +154,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority im
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import CERTIFICATE_OPTIONS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import collect
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.reissue import parse_reissue
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import SIGNATURE_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import run
 
@@ -152,18 +167,25 @@ def answer(module: AnsibleModule) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.timezone.utc)
     authority = store.offer_authority(place, material, now, may_be_missing=module.check_mode)
 
+    warnings = [material.warning] if material.warning else []
+
     def sign() -> dict[str, str]:
         if not requests:
             return {}
         if authority.obstacle or material.key is None:
             obstacle = authority.obstacle or "its key is missing"
             raise Refused("authority", problem=f"the authority cannot sign: {obstacle}")
-        if specs is None:
-            return signing.sign_again(_parse_pairs(requests), material, now, _parse_allowed(module.params))
-        return signing.sign_requests(specs, _parse_requests(requests), material, now)
+        host = module.params["host"]
+        if material.directory and host:
+            record.see(material.directory, host)
+        order = signing.Order(material, now, host)
+        if specs is not None:
+            return signing.sign_requests(specs, _parse_requests(requests), order)
+        signed, added = signing.sign_again(_parse_pairs(requests), order, _parse_allowed(module.params))
+        warnings.extend(added)
+        return signed
 
     issued = collect(module.check_mode, sign)
-    warnings = [material.warning] if material.warning else []
     return {"changed": False, "authority": pack_authority(authority), "issued": issued, "warnings": warnings}
 
 
@@ -171,7 +193,7 @@ def _parse_allowed(params: Mapping[str, Any]) -> signing.Reissue:
     if params["step"] is None:
         problem = "step is required with requests and without certificates"
         raise InvalidInput("step", problem=problem, remedy="Set it to the step of the rotation")
-    return signing.Reissue(params["step"], params["directories"], params["subject_alternative_names"])
+    return parse_reissue(params)
 
 
 def _parse_pairs(requests: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
@@ -195,6 +217,7 @@ def main() -> None:
         **authority_options.previous_argument(""),
         "certificates": {"type": "list", "elements": "dict", "options": CERTIFICATE_OPTIONS},
         "requests": {"type": "dict", "default": {}},
+        "host": {"type": "str", "default": ""},
         **SIGNATURE_ARGUMENTS,
     }
     run(answer, arguments, **authority_options.authority_constraints(""))

@@ -202,6 +202,17 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
         **_reported("certificate", "directory", "subject", "fingerprint_sha256", "not_before", "not_after"),
         **_reported("days_left", "key_type", "rotation", "trust_bundle", "waiting", "obstacle"),
     },
+    "certificate_authority_info": _reported(
+        *("directory", "subject", "not_after", "days_left", "record", "certificates", "expiring", "revoked", "hosts")
+    ),
+    "certificate_revocation": {
+        "known": _flag,
+        "hosts": _texts,
+        "removed_identities": _texts,
+        "replacement_required": _flag,
+        "drop_required": _flag,
+        **_reported("directory"),
+    },
     "certificate_rotation": {
         "certificates": _mapping,
         "has_server": _flag,

@@ -15,17 +15,24 @@ task issues are read.
 from __future__ import annotations
 
 import datetime
-from typing import Any, ClassVar, Collection, Optional
+from typing import Any, ClassVar, Collection, Mapping, Optional
 
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import issued as record
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority import pack_authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import collect
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 from ansible_collections.wormhole.docker.plugins.plugin_utils import answers, reading
+
+
+def host_name(task_vars: Mapping[str, Any]) -> str:
+    """The name of the task's host in the inventory."""
+    return str(task_vars.get("inventory_hostname", ""))
 
 
 class SigningAction(ActionBase):
@@ -42,15 +49,9 @@ class SigningAction(ActionBase):
 
     MODULE: ClassVar[str]
     ARGUMENTS: ClassVar[dict[str, Any]]
-    _warning = ""
+    _warnings: tuple[str, ...] = ()
 
-    def sign(
-        self,
-        options: dict[str, Any],
-        requests: dict[str, Any],
-        material: store.Material,
-        now: datetime.datetime,
-    ) -> dict[str, str]:
+    def sign(self, options: dict[str, Any], requests: dict[str, Any], order: Order) -> dict[str, str]:
         """Sign the host's requests."""
         raise NotImplementedError
 
@@ -80,7 +81,7 @@ class SigningAction(ActionBase):
             result.update(self._manage(variables))
         except WormholeError as error:
             result.update(failed=True, msg=str(error), error=error.as_dict())
-        warnings = [self._warning, *result.get("warnings", ())] if self._warning else ()
+        warnings = [*self._warnings, *result.get("warnings", ())] if self._warnings else ()
         if warnings:
             result["warnings"] = list(dict.fromkeys(warnings))
         return result
@@ -88,7 +89,7 @@ class SigningAction(ActionBase):
     def load_authority(self, options: dict[str, Any]) -> tuple[str, store.Material]:
         """Read the authority as load_material() does; the task warns about a fault of its key's file."""
         place, material = load_material(options)
-        self._warning = material.warning
+        self._warnings += (material.warning,) if material.warning else ()
         return place, material
 
     def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -120,14 +121,29 @@ class SigningAction(ActionBase):
         authority = store.offer_authority(place, material, now, may_be_missing=bool(self._task.check_mode))
         arguments["authority"] = pack_authority(authority)
         answer = self._run_module(arguments, task_vars)
+        self.see(material, answer, task_vars)
         requests = self._take_requests(options, answer, task_vars)
         if not requests:
             return answer
         with reading.naming(self, task_vars):
-            issued = self.sign(options, requests, material, now)
+            issued = self.sign(options, requests, Order(material, now, host_name(task_vars)))
         answer = self._run_module({**arguments, "issued": issued}, task_vars)
         self._take_requests(options, answer, task_vars, asked=True)
         return answer
+
+    def see(
+        self, material: store.Material, answer: Mapping[str, Any], task_vars: Mapping[str, Any]
+    ) -> None:
+        """Note beside the authority that the host has answered."""
+        host = host_name(task_vars)
+
+        def see() -> dict[str, Any]:
+            record.see(material.directory, host)
+            return {}
+
+        lost = answer.get("failed") or answer.get("unreachable")
+        if material.directory and material.key is not None and host and not lost:
+            collect(bool(self._task.check_mode), see)
 
     def check_requests(
         self, requests: dict[str, Any], known: Collection[str], task_vars: dict[str, Any]

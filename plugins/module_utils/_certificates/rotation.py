@@ -8,6 +8,9 @@ The order of the steps keeps every connection verified. Clients trust the new au
 server has a certificate from it. The server trusts it, and is restarted, before a client has one. A
 reissued certificate keeps its key, its names and its usage, so that a client that reads the files
 at that moment finds a matching pair.
+
+After a theft, security is more important: :data:`REPLACE` makes new keys, and the trust bundles hold
+only the issuing authority from then on. Clients cannot connect until the server has been restarted.
 """
 
 from __future__ import annotations
@@ -27,21 +30,27 @@ from .reissue import reissue_spec
 from .spec import CertificateSpec
 from .trust import ISSUING, Authority
 
-Step = Literal["trust", "servers", "clients", "drop", "repair"]
-"""The steps of a rotation on one host, in this order. ``repair`` is not part of a rotation."""
+Step = Literal["trust", "servers", "clients", "drop", "replace", "repair"]
+"""The steps of a rotation on one host, in this order.
+
+After a theft, ``replace`` takes the place of the steps from ``servers`` on. ``repair`` is not part of
+a rotation.
+"""
 
 SERVERS: Final = "servers"
 CLIENTS: Final = "clients"
 DROP: Final = "drop"
+REPLACE: Final = "replace"
 REPAIR: Final = "repair"
 STEPS: tuple[Step, ...] = get_args(Step)
 
-ISSUING_STEPS: Final[Mapping[Step, facts.Profile]] = {
-    SERVERS: facts.SERVER,
-    CLIENTS: facts.CLIENT,
-    REPAIR: facts.SERVER,
+ISSUING_STEPS: Final[Mapping[Step, tuple[facts.Profile, ...]]] = {
+    SERVERS: (facts.SERVER,),
+    CLIENTS: (facts.CLIENT,),
+    REPLACE: (facts.SERVER, facts.CLIENT),
+    REPAIR: (facts.SERVER,),
 }
-"""The steps that issue certificates, with the profile of these."""
+"""The steps that issue certificates, with the profiles of these."""
 
 
 MAXIMUM_REQUESTS: Final = 1000
@@ -149,16 +158,21 @@ def _plan_one(
     step: Step, spec: CertificateSpec, state: CertificateState, authority: Authority, now: datetime.datetime
 ) -> Decision:
     trust = authority.trust
-    if step == DROP:
+    is_reissued = spec.profile in ISSUING_STEPS.get(step, ()) and state.issued_by not in ("", ISSUING)
+    if is_reissued:
+        check_can_issue(spec, authority, now)
+    if is_reissued and step == REPLACE:
+        text = f"issued by {_issuer(state)}, and its key is replaced"
+        action = IssueCertificate(spec, trust.exact(spec.profile))
+        return [make_reason(spec, "key_replaced", text)], [action]
+    if step in (DROP, REPLACE):
         if trust.is_exact(spec.profile, state.trust_bundle):
             return [], []
         text = f"{spec.directory}/{facts.CA_FILE} trusts other authorities than the issuing one"
         reason = make_reason(spec, "former_trusted", text)
         return [reason], [InstallTrustBundle(spec, trust.exact(spec.profile))]
-    turn = ISSUING_STEPS.get(step)
     bundle = trust.renewed(spec.profile, state.trust_bundle)
-    if turn == spec.profile and state.issued_by not in ("", ISSUING):
-        check_can_issue(spec, authority, now)
+    if is_reissued:
         text = f"issued by {_issuer(state)}, which is not the issuing authority"
         return [make_reason(spec, "wrong_issuer", text)], [IssueCertificate(spec, bundle, keep_key=True)]
     if not trust.is_current(spec.profile, state.trust_bundle):

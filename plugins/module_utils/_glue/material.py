@@ -34,17 +34,24 @@ def load_material(options: Mapping[str, Any], prefix: str = "ca_") -> tuple[str,
     """
     decoding.require()
     place, material = _load(options, prefix)
-    return place, replace(material, trust=material.trust.replacing(load_previous(options, prefix)))
+    previous = _previous_directory(options, prefix)
+    trust = material.trust.replacing(authority_store.read_trust(previous) if previous else Trust())
+    return place, replace(material, trust=trust, previous_directory=previous)
 
 
 def load_previous(options: Mapping[str, Any], prefix: str = "ca_") -> Trust:
     """Read the public part of the authority that this one replaces; empty without one."""
+    directory = _previous_directory(options, prefix)
+    return authority_store.read_trust(directory) if directory else Trust()
+
+
+def _previous_directory(options: Mapping[str, Any], prefix: str) -> str:
     option = f"{prefix}previous_directory"
     if options.get(option) is None:
-        return Trust()
+        return ""
     directory = _expand(option, options[option]).rstrip("/")
     check_directory(option, directory)
-    return authority_store.read_trust(directory)
+    return directory
 
 
 def _load(options: Mapping[str, Any], prefix: str) -> tuple[str, authority_store.Material]:

@@ -20,9 +20,10 @@ from ..._base.io import files, locks
 from ..._base.plan import Plan
 from .. import authority as ca
 from ..facts import DIRECTORY
+from ..issued import RECORD_FILE, SEEN_DIRECTORY, Begin
 from ..scope import HOSTS_DIRECTORY
 from ..trust import Anchor, Authority, Trust
-from . import decoding, issuing
+from . import decoding, issued, issuing
 
 _LOCK_FILE = ".lock"
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -37,12 +38,16 @@ class Material:
         state: the observed authority.
         trust: its certificate and those of the others in a rotation, in PEM form.
         key: private key, as an object of the cryptography library; None if there is none.
+        directory: its directory, which holds its record; empty without one.
+        previous_directory: directory of an authority that it replaces; empty without one.
         warning: a fault of the key's file that does not prevent anything, as a sentence.
     """
 
     state: ca.AuthorityState
     trust: Trust = Trust()
     key: Any = None
+    directory: str = ""
+    previous_directory: str = ""
     warning: str = ""
 
     @property
@@ -63,7 +68,7 @@ def read_material(directory: str, passphrase: Optional[str]) -> Material:
         if material.state.modes and (material.key is None or not material.trust.issuing):
             # Another process may have created the directory and its lock file in between.
             material = _read_locked(directory, passphrase)
-        return material
+        return replace(material, directory=directory)
 
 
 def read_trust(directory: str) -> Trust:
@@ -227,9 +232,23 @@ def _drop_former(_action: ca.DropFormer, _state: ca.AuthorityState, order: _Orde
         files.remove_file(os.path.join(directory, name))
 
 
+@contextlib.contextmanager
+def locked(directory: str) -> Iterator[None]:
+    """Hold the lock of an authority during a block; wait for other processes.
+
+    Raises:
+        ApplyFailed: the lock file cannot be written.
+    """
+    with naming_user(directory), files.locked(os.path.join(directory, _LOCK_FILE)):
+        yield
+
+
 def _create(spec: ca.AuthoritySpec, key_file: str, certificate_file: str, order: _Order) -> None:
     key = issuing.make_key(spec.key_type)
     certificate = make_certificate(spec, key, order.now)
+    facts = decoding.read_certificate(certificate)
+    # Before the first certificate can be signed.
+    issued.append(spec.directory, [Begin(order.now, True, facts.subject, facts.public_key_sha256)])
     # The key first: a certificate never exists without its key.
     _write(spec.directory, key_file, issuing.write_key(key, order.passphrase))
     _write(spec.directory, certificate_file, certificate)
@@ -267,7 +286,7 @@ def _read(directory: str, passphrase: Optional[str]) -> Material:
         with _naming(os.path.join(directory, name)):
             anchors[name] = decoding.read_bundle(contents[name]) if name in contents else ()
     modes = {DIRECTORY: found.mode, **{name: file.mode for name, file in present.items() if file}}
-    known = {*ca.MODES, HOSTS_DIRECTORY}
+    known = {*ca.MODES, HOSTS_DIRECTORY, RECORD_FILE, SEEN_DIRECTORY}
     others = (name for name in os.listdir(directory) if name not in known and not name.startswith("."))
     public = decoding.key_facts(key) if key else None
     state = ca.AuthorityState(modes=modes, key=public, other_files=tuple(sorted(others)))

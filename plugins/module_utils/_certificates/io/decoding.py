@@ -197,6 +197,11 @@ def find_issuer(certificate: bytes, trust: Trust) -> IssuedBy:
     Raises:
         VerificationFailed: it is not an X.509 certificate.
     """
+    return find_anchor(certificate, trust)[0]
+
+
+def find_anchor(certificate: bytes, trust: Trust) -> tuple[IssuedBy, Optional[Anchor]]:
+    """The same, with the certificate of this part; None if no part has signed the certificate."""
     anchors: dict[Part, Sequence[Anchor]] = {
         ISSUING: trust.issuing[:1],
         SUCCESSOR: trust.successor,
@@ -204,9 +209,10 @@ def find_issuer(certificate: bytes, trust: Trust) -> IssuedBy:
         RETIRED: trust.retired,
     }
     for part, candidates in anchors.items():
-        if any(is_signed_by(certificate, anchor.pem.encode()) for anchor in candidates):
-            return part
-    return ""
+        for anchor in candidates:
+            if is_signed_by(certificate, anchor.pem.encode()):
+                return part, anchor
+    return "", None
 
 
 def load_request(subject: str, request: str) -> x509.CertificateSigningRequest:

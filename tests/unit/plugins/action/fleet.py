@@ -25,6 +25,8 @@ from ansible_collections.wormhole.docker.plugins.action import (
 from ansible_collections.wormhole.docker.plugins.action import tls_certificates as tls_certificates_action
 from ansible_collections.wormhole.docker.plugins.modules import (
     certificate_authority,
+    certificate_authority_info,
+    certificate_revocation,
     certificate_rotation,
     certificate_signature,
     tls_certificates,
@@ -121,6 +123,15 @@ class Fleet:
         given = {"directory": str(self.authority), **options}
         arguments = {name: value for name, value in given.items() if value is not None}
         return run_module(certificate_signature, arguments)
+
+    def revoke(self, check_mode=False, **options):
+        """Run certificate_revocation where the authority is."""
+        arguments = {"directory": str(self.authority), "reason": "stolen", **options}
+        return run_module(certificate_revocation, arguments, check_mode)
+
+    def issued(self, **options):
+        """Run certificate_authority_info where the authority is."""
+        return run_module(certificate_authority_info, {"directory": str(self.authority), **options})
 
     def check(self, *certificates, **options):
         return self.run(*certificates, check_mode=True, **options)

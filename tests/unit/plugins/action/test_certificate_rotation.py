@@ -136,7 +136,7 @@ def test_a_host_moves_to_the_authority_of_the_other_scope(fleet, tmp_path, scope
     assert not fleet.rotate("trust", check_mode=True, **previous)["changed"]
     assert "no authority" in fleet.rotate("trust", **previous)["msg"]
 
-    stage(fleet, "trust", **move)
+    assert not stage(fleet, "trust", **move).get("failed")
     fleet.rotate("trust", **previous)
     # An identity that is issued meanwhile works before and after the server has changed.
     assert not fleet.run(fleet.client("another")).get("failed")

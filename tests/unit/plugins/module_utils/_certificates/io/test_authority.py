@@ -71,7 +71,7 @@ def test_an_authority_is_created_once(directory):
     before = {path.name: path.read_bytes() for path in directory.iterdir()}
     assert converge(directory, common_name="Other") == []
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
-    assert set(before) == {"ca.key", "ca.pem", ".lock"}
+    assert set(before) == {"ca.key", "ca.pem", "issued.jsonl", ".lock"}
     assert [mode(path) for path in (directory, directory / "ca.key", directory / "ca.pem")] == [
         0o700,
         0o400,
@@ -110,7 +110,7 @@ def test_temporary_files_of_a_killed_process_are_removed(directory):
     directory.mkdir(parents=True)
     (directory / ".ca.key.abc.new").write_bytes(b"half a key")
     assert converge(directory) == ["missing"]
-    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", ".lock"}
+    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "issued.jsonl", ".lock"}
 
 
 def test_a_key_without_its_certificate_is_rejected_and_unchanged(directory):
@@ -287,7 +287,7 @@ def test_a_rotation_completes_its_stages_and_leaves_one_authority(directory):
     assert rotate(directory, "trust", "sesame") == []
     assert rotate(directory, "drop", "sesame") == ["former_trusted"]
     assert parts(directory, "sesame") == [["CA G2"], [], [], ["CA"]]
-    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "retired.pem", ".lock"}
+    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "retired.pem", "issued.jsonl", ".lock"}
     material = authority_store.read_material(str(directory), "sesame")
     assert check_authority(str(directory), material.state, NOW).key_type == "ecdsa-p384"
     assert b"ENCRYPTED" in (directory / "ca.key").read_bytes()
