@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
+    Order,
+    sign_requests,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole import identity_spec
