@@ -158,7 +158,9 @@ def test_what_is_wrong_is_found():
     ]
     text = "`HostRun.run()`\nin `_glue/host.py`, `find_candidates()` in `files/wormhole-discover`, `OPTIONS` in `_container/options.py`"
     assert misplaced(text) == []
-    text = "`test_scopes.py`: `test_nothing`, `test_which_engine_a_stolen_key_opens`; `test_none.py`: `test_it`"
+    text = (
+        "`test_scopes.py`: `test_nothing`, `test_which_engine_a_stolen_key_opens`; `test_none.py`: `test_it`"
+    )
     assert unshown(text) == ["test_nothing", "test_none.py", "test_it"]
     assert anchor("Add a `container` option, in six steps") == "add-a-container-option-in-six-steps"
     assert long_lines("x" * 101) == ["x" * 101]
