@@ -161,7 +161,9 @@ def plan_firewall(
 
 def _restriction_reasons(state: ListenerState, restriction: Optional[Restriction]) -> list[Reason]:
     present = state.firewall.restriction
-    if state.firewall.unrestricted:
+    # A table without a rule for any port is what an interrupted change has left.
+    empty = present is not None and not present.ports and present != restriction
+    if state.firewall.unrestricted or empty:
         text = "the rules of this collection that keep neighbours from the listener are incomplete"
         return [Reason("neighbours_leftover", text, "firewall")]
     ports, desired = (set(found.ports) if found else set() for found in (present, restriction))
