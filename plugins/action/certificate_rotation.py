@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.checks import check_directory
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_again
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
+    Order,
+    sign_again,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.rotation import check_requested
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.reissue import parse_reissue
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.rotation import ROTATION_ARGUMENTS

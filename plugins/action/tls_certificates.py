@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Collection
 
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
+    Order,
+    sign_requests,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import SigningAction

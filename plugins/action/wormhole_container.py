@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Any, Collection
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
+    Order,
+    sign_requests,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole import identity_spec
@@ -58,13 +61,17 @@ class ActionModule(WormholeAction):
         engine, hosts = options["engine"], task_vars.get("hostvars", {})
         if engine not in hosts:
             problem = f"The inventory has no host {engine}, whose engine the container is to use"
-            raise InvalidInput("engine", problem=problem, remedy="Set engine to the name of a host in the inventory")
+            raise InvalidInput(
+                "engine", problem=problem, remedy="Set engine to the name of a host in the inventory"
+            )
         variables = hosts[engine]
         if not options["engine_address"]:
             addresses = parse_addresses(variables.get("listener_host_addresses") or ())
             if not addresses:
                 problem = f"The engine of {engine} serves no clients on other hosts"
-                remedy = f"Set listener_host_addresses for {engine} and run the playbook wormhole.docker.provision"
+                remedy = (
+                    f"Set listener_host_addresses for {engine} and run the playbook wormhole.docker.provision"
+                )
                 raise InvalidInput("engine_address", problem=problem, remedy=remedy)
             options["engine_address"] = addresses[0]
         if "port" not in self._task.args:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any, Collection
 
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
+    Order,
+    sign_requests,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass, field
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
-from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import Order, sign_requests
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.signing import (
+    Order,
+    sign_requests,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.trust import Authority
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates, wormhole

@@ -179,7 +179,7 @@ def _pairs(value: Any) -> None:
 
 
 def _reported(*names: str) -> dict[str, Check]:
-    return {name: _anything for name in names}
+    return dict.fromkeys(names, _anything)
 
 
 COMMON: Mapping[str, Check] = {
@@ -203,7 +203,17 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
         **_reported("days_left", "key_type", "rotation", "trust_bundle", "waiting", "obstacle"),
     },
     "certificate_authority_info": _reported(
-        *("directory", "subject", "not_after", "days_left", "record", "certificates", "expiring", "revoked", "hosts")
+        *(
+            "directory",
+            "subject",
+            "not_after",
+            "days_left",
+            "record",
+            "certificates",
+            "expiring",
+            "revoked",
+            "hosts",
+        )
     ),
     "certificate_revocation": {
         "known": _flag,

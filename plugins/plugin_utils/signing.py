@@ -131,9 +131,7 @@ class SigningAction(ActionBase):
         self._take_requests(options, answer, task_vars, asked=True)
         return answer
 
-    def see(
-        self, material: store.Material, answer: Mapping[str, Any], task_vars: Mapping[str, Any]
-    ) -> None:
+    def see(self, material: store.Material, answer: Mapping[str, Any], task_vars: Mapping[str, Any]) -> None:
         """Note beside the authority that the host has answered."""
         host = host_name(task_vars)
 

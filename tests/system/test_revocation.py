@@ -44,7 +44,7 @@ def starts(host):
 def keys(host):
     """Return the digests of the host's private keys, by path."""
     found = host.run("find /etc/wormhole -name key.pem -exec sha256sum {} +").stdout.split()
-    return dict(zip(found[1::2], found[::2]))
+    return dict(zip(found[1::2], found[::2], strict=True))
 
 
 def expect_new_keys(host, before, name, *, without=()):
@@ -194,10 +194,17 @@ def test_a_wrong_command_changes_nothing(release, fresh_host, playbook, own_ca):
         (("-e", "identity=nobody"), "No authority of these hosts has issued anything for identity=nobody"),
         (("-e", "host=nowhere"), "for host=nowhere"),
         (("-e", "authority=nothing"), "for authority=nothing"),
-        (("-e", "identity=agent", "-e", "certificate_authority_certificate_path=/srv/ca.pem"), "has no record"),
+        (
+            ("-e", "identity=agent", "-e", "certificate_authority_certificate_path=/srv/ca.pem"),
+            "has no record",
+        ),
     ):
         refused = playbook("revoke", host, *arguments, check=False)
         assert refused.failures == 1
         assert said in refused.message
         assert refused.changed == 0
-    assert (contents(host), engine(host), (own_ca(host) / "issued.jsonl").read_bytes()) == (files, running, record)
+    assert (contents(host), engine(host), (own_ca(host) / "issued.jsonl").read_bytes()) == (
+        files,
+        running,
+        record,
+    )

@@ -98,7 +98,9 @@ class Issued:
     @property
     def label(self) -> str:
         """What it is, for messages and diffs."""
-        return f"{self.profile} CN={self.common_name} of {self.host or 'an unknown host'}, serial {self.serial}"
+        return (
+            f"{self.profile} CN={self.common_name} of {self.host or 'an unknown host'}, serial {self.serial}"
+        )
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,11 @@ def find_fault(ledger: Ledger, again: Again, *, is_client: bool) -> str:
         return "is not in the record of issued certificates"
     # A host determines the names of its own server, which are checked, so an unknown host is no fault.
     permitted = {again.host} - {""} if gets_another_key or not signature_proves else {again.host, ""}
-    if recorded is not None and recorded.host not in permitted and not (again.is_same_key and signature_proves):
+    if (
+        recorded is not None
+        and recorded.host not in permitted
+        and not (again.is_same_key and signature_proves)
+    ):
         return f"was issued to {recorded.host or 'an unknown host'}, not to {again.host or 'an unknown host'}"
     return ""
 
@@ -270,7 +276,13 @@ def describe_issued(
 
 
 def issued_event(
-    certificate: CertificateFacts, *, profile: str, host: str, directory: str, issuer: Anchor, now: datetime.datetime
+    certificate: CertificateFacts,
+    *,
+    profile: str,
+    host: str,
+    directory: str,
+    issuer: Anchor,
+    now: datetime.datetime,
 ) -> Issued:
     """The event of a certificate that was just signed."""
     return Issued(

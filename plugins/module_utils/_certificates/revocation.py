@@ -89,9 +89,7 @@ def parse_revocation(
     return RevocationSpec(directory, HOST, host, reason=reason)
 
 
-def plan_revocation(
-    spec: RevocationSpec, state: RevocationState, now: datetime.datetime
-) -> Plan[Revoked]:
+def plan_revocation(spec: RevocationSpec, state: RevocationState, now: datetime.datetime) -> Plan[Revoked]:
     """The events to add to the record.
 
     Raises:
@@ -107,8 +105,8 @@ def plan_revocation(
     marks = list(_marks(spec, state, now))
     labels = {_label(mark, state.ledger): mark for mark in marks}
     return Plan(
-        before={label: "valid" for label in labels},
-        after={label: f"revoked: {spec.reason}" for label in labels},
+        before=dict.fromkeys(labels, "valid"),
+        after=dict.fromkeys(labels, f"revoked: {spec.reason}"),
         reasons=tuple(Reason("not_revoked", f"{label} is valid", spec.directory) for label in labels),
         actions=tuple(marks),
     )
@@ -143,7 +141,9 @@ def find_hosts(state: RevocationState, now: datetime.datetime) -> tuple[str, ...
     found = (
         one.host
         for one in current
-        if one.issuer_spki_sha256 in keys and now <= one.not_after and one.fingerprint_sha256 not in ledger.revocations
+        if one.issuer_spki_sha256 in keys
+        and now <= one.not_after
+        and one.fingerprint_sha256 not in ledger.revocations
     )
     return tuple(sorted(set(found) - {""}))
 
@@ -162,7 +162,9 @@ def _has_revoked(state: RevocationState, authority: CertificateFacts, now: datet
     ledger, key = state.ledger, authority.public_key_sha256
     if key in ledger.revoked_authorities:
         return True
-    issued = (ledger.issued[fingerprint] for fingerprint in ledger.revocations if fingerprint in ledger.issued)
+    issued = (
+        ledger.issued[fingerprint] for fingerprint in ledger.revocations if fingerprint in ledger.issued
+    )
     return any(one.issuer_spki_sha256 == key and now <= one.not_after for one in issued)
 
 
@@ -226,9 +228,7 @@ def _label(mark: Revoked, ledger: Ledger) -> str:
     return ledger.issued[mark.fingerprint_sha256].label
 
 
-def describe(
-    spec: RevocationSpec, state: RevocationState, now: datetime.datetime
-) -> dict[str, Any]:
+def describe(spec: RevocationSpec, state: RevocationState, now: datetime.datetime) -> dict[str, Any]:
     """The return values of module certificate_revocation."""
     return {
         "directory": spec.directory,

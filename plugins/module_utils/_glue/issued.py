@@ -78,7 +78,9 @@ def list_issued(params: Mapping[str, Any]) -> dict[str, Any]:
         "hosts": [
             {
                 "host": host,
-                "alive": sum(one["host"] == host and one["state"] in (record.ALIVE, record.EXPIRING) for one in listed),
+                "alive": sum(
+                    one["host"] == host and one["state"] in (record.ALIVE, record.EXPIRING) for one in listed
+                ),
                 "last_seen": timestamp(seen[host]) if host in seen else "",
                 "days_since_seen": (now - seen[host]) // ONE_DAY if host in seen else None,
             }
@@ -127,5 +129,9 @@ def _state(material: store.Material, ledger: record.Ledger) -> revocation.Revoca
     found = material.state
     retired = (decoding.read_certificate(anchor.pem.encode()) for anchor in material.trust.retired)
     return revocation.RevocationState(
-        ledger, found.certificate, found.successor, found.former, tuple(facts.common_name for facts in retired)
+        ledger,
+        found.certificate,
+        found.successor,
+        found.former,
+        tuple(facts.common_name for facts in retired),
     )

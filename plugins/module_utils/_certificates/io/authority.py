@@ -79,7 +79,12 @@ def read_trust(directory: str) -> Trust:
     """
     with naming_user(directory):
         anchors: list[Anchor] = []
-        for name in (ca.CERTIFICATE_FILE, ca.NEXT_CERTIFICATE_FILE, ca.FORMER_CERTIFICATE_FILE, ca.RETIRED_FILE):
+        for name in (
+            ca.CERTIFICATE_FILE,
+            ca.NEXT_CERTIFICATE_FILE,
+            ca.FORMER_CERTIFICATE_FILE,
+            ca.RETIRED_FILE,
+        ):
             path = os.path.join(directory, name)
             found = files.read_file(path)
             with _naming(path):

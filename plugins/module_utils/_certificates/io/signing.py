@@ -91,7 +91,12 @@ class _Batch:
                 self.events.append(Begin(now, False, issuer.subject, issuer.public_key_sha256))
             self.events.append(
                 issued_event(
-                    facts, profile=spec.profile, host=self.order.host, directory=spec.directory, issuer=issuer, now=now
+                    facts,
+                    profile=spec.profile,
+                    host=self.order.host,
+                    directory=spec.directory,
+                    issuer=issuer,
+                    now=now,
                 )
             )
         return certificate
@@ -114,7 +119,9 @@ def _recording(order: Order) -> Iterator[_Batch]:
         issued.append(directory, batch.events)
 
 
-def sign_requests(specs: Iterable[CertificateSpec], requests: Mapping[str, str], order: Order) -> dict[str, str]:
+def sign_requests(
+    specs: Iterable[CertificateSpec], requests: Mapping[str, str], order: Order
+) -> dict[str, str]:
     """Sign requested certificates. Only the public key is taken from a signing request.
 
     Signing requests and certificates are in PEM form, by name.
@@ -129,8 +136,7 @@ def sign_requests(specs: Iterable[CertificateSpec], requests: Mapping[str, str],
     if unknown:
         raise InvalidInput("requests", expected="names in option certificates", found=unknown)
     with _recording(order) as batch:
-        signed = {name: batch.sign(known[name], request) for name, request in requests.items()}
-    return signed
+        return {name: batch.sign(known[name], request) for name, request in requests.items()}
 
 
 def sign_again(
@@ -152,7 +158,9 @@ def sign_again(
     """
     check_requested(allowed.step, allowed.directories, requests)
     with _recording(order) as batch:
-        signed = {directory: _sign_again(directory, pair, batch, allowed) for directory, pair in requests.items()}
+        signed = {
+            directory: _sign_again(directory, pair, batch, allowed) for directory, pair in requests.items()
+        }
         warnings = _warn_unrecorded(batch, requests)
     return signed, warnings
 
@@ -188,7 +196,9 @@ def _sign_again(directory: str, pair: Mapping[str, str], batch: _Batch, allowed:
     again = Again(facts, issuer, order.host, same_key, allowed.is_compromised)
     fault = find_fault(batch.ledger, again, is_client=spec.profile == CLIENT)
     if fault:
-        raise VerificationFailed(subject, problem=f"{subject}: {_name(facts)} {fault}", remedy=_remedy(directory))
+        raise VerificationFailed(
+            subject, problem=f"{subject}: {_name(facts)} {fault}", remedy=_remedy(directory)
+        )
     is_recorded = facts.fingerprint_sha256 in batch.ledger.issued
     if not same_key and not (replaces and is_recorded):
         # The record proves the names of a server that was issued to this host.
@@ -214,7 +224,9 @@ def _warn_unrecorded(batch: _Batch, requests: Mapping[str, Mapping[str, str]]) -
         place: decoding.read_certificate(pair["certificate"].encode()).fingerprint_sha256
         for place, pair in requests.items()
     }
-    unknown = ", ".join(place for place, fingerprint in found.items() if fingerprint not in batch.ledger.issued)
+    unknown = ", ".join(
+        place for place, fingerprint in found.items() if fingerprint not in batch.ledger.issued
+    )
     if not directory or not unknown:
         return ()
     return (

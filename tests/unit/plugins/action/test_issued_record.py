@@ -39,7 +39,9 @@ def provisioned(fleet):
 
 
 def lines(authority):
-    return [json.loads(line) for line in (authority / "issued.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line) for line in (authority / "issued.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 def installed(fleet, name):
@@ -62,7 +64,14 @@ def stage(fleet, name):
 def mark(fleet, name, target="identity"):
     found = installed(fleet, name)
     event = record.Revoked(
-        found.not_before, target, "stolen", found.serial, found.fingerprint_sha256, "", found.common_name, HOST
+        found.not_before,
+        target,
+        "stolen",
+        found.serial,
+        found.fingerprint_sha256,
+        "",
+        found.common_name,
+        HOST,
     )
     record_store.append(str(fleet.authority), [event])
 
@@ -237,7 +246,10 @@ def test_keys_are_replaced_and_bundles_exact(provisioned, target):
     for name, was in before.items():
         now = installed(fleet, name)
         assert now.public_key_sha256 != was.public_key_sha256
-        assert (now.common_name, now.subject_alternative_names) == (was.common_name, was.subject_alternative_names)
+        assert (now.common_name, now.subject_alternative_names) == (
+            was.common_name,
+            was.subject_alternative_names,
+        )
         assert now.issuer == "CN=wormhole.docker CA G2"
         (anchor,) = decoding.read_bundle((fleet.etc / name / "ca.pem").read_bytes())
         assert anchor.subject == now.issuer
@@ -265,7 +277,9 @@ def test_another_host_does_not_get_a_key_certified(provisioned):
             if "host" in options or name == "jenkins" or "step" in options:
                 assert said in refused["msg"]
         signed = fleet.sign(requests={f"/etc/wormhole/{name}": pair}, step="replace", host="ci1")
-        assert decoding.read_certificate(signed["issued"][f"/etc/wormhole/{name}"].encode()).common_name == name
+        assert (
+            decoding.read_certificate(signed["issued"][f"/etc/wormhole/{name}"].encode()).common_name == name
+        )
     pair["request"] = issuing.make_request(
         decoding.read_key((fleet.etc / "jenkins" / "key.pem").read_bytes()), "jenkins"
     )
@@ -294,7 +308,9 @@ def replace_authority(fleet, revoked, *, kill_after=99):
     answer = fleet.revoke(**revoked)
     assert not answer.get("failed"), answer["msg"]
     for name in ("dockerd", "jenkins", "backup"):
-        if (fleet.etc / name).exists() and installed(fleet, name).fingerprint_sha256 in answer["removed_identities"]:
+        if (fleet.etc / name).exists() and installed(fleet, name).fingerprint_sha256 in answer[
+            "removed_identities"
+        ]:
             shutil.rmtree(fleet.etc / name)
     steps = [
         *([lambda: fleet.make_authority(rotation="drop")] if answer["drop_required"] else []),
@@ -316,16 +332,25 @@ def forge(fleet, authority):
     source = {"certificate_content": authority["ca.pem"], "private_key_content": authority["ca.key"]}
     request = issuing.make_request(issuing.make_key("ecdsa-p256"), "forged")
     certificates = [fleet.client("forged")]
-    return fleet.sign(directory=None, certificates=certificates, requests={"forged": request}, **source)["issued"]["forged"]
+    return fleet.sign(directory=None, certificates=certificates, requests={"forged": request}, **source)[
+        "issued"
+    ]["forged"]
 
 
 @pytest.mark.parametrize(
     "revoked",
-    [{"identity": "backup"}, {"identity": "backup", "host": HOST}, {"host": HOST}, {"authority": "wormhole.docker CA"}],
+    [
+        {"identity": "backup"},
+        {"identity": "backup", "host": HOST},
+        {"host": HOST},
+        {"authority": "wormhole.docker CA"},
+    ],
     ids=lambda revoked: " ".join(revoked),
 )
 @pytest.mark.parametrize("kill_after", [0, 1, 2, 3, 4, 99])
-def test_a_revocation_replaces_every_key_and_is_completed_after_an_interruption(provisioned, revoked, kill_after):
+def test_a_revocation_replaces_every_key_and_is_completed_after_an_interruption(
+    provisioned, revoked, kill_after
+):
     fleet = provisioned
     fleet.run(fleet.client("backup"))
     names = {"dockerd", "jenkins", "backup"}
@@ -387,7 +412,10 @@ def test_the_record_is_listed(provisioned):
     fleet.revoke(identity="jenkins")
     found = fleet.issued(expires_within_days=400)
     assert not found["changed"]
-    assert (found["record"]["complete"], found["record"]["path"]) == (True, str(fleet.authority / "issued.jsonl"))
+    assert (found["record"]["complete"], found["record"]["path"]) == (
+        True,
+        str(fleet.authority / "issued.jsonl"),
+    )
     assert {one["common_name"]: one["state"] for one in found["certificates"]} == {
         "dockerd": "expiring",
         "jenkins": "revoked",

@@ -170,7 +170,9 @@ def test_what_may_be_signed_again(events, again, fault):
     certificate = dataclasses.replace(make_facts(), fingerprint_sha256=ONE.fingerprint_sha256)
     options = {"host": "ci1", "is_same_key": True, **again}
     is_client = options.pop("is_client", True)
-    found = record.find_fault(ledger(*events), record.Again(certificate, ISSUER, **options), is_client=is_client)
+    found = record.find_fault(
+        ledger(*events), record.Again(certificate, ISSUER, **options), is_client=is_client
+    )
     assert fault in found
     assert bool(fault) is bool(found)
 

@@ -119,7 +119,9 @@ def test_an_interrupted_revocation_is_completed_and_does_not_revoke_new_keys(tar
     trusting = dataclasses.replace(after, successor=SECOND)
     assert describe(wanted, trusting, NOW)["replacement_required"]
     new = issued(by="CA G2", age=-DAY / 24)
-    replacing = dataclasses.replace(after, issuing=SECOND, former=FIRST, ledger=after.ledger.with_events([new]))
+    replacing = dataclasses.replace(
+        after, issuing=SECOND, former=FIRST, ledger=after.ledger.with_events([new])
+    )
     assert marked(replacing, wanted)[0] == []
     described = describe(wanted, replacing, NOW)
     assert (described["replacement_required"], described["drop_required"]) == (True, False)
@@ -192,6 +194,8 @@ def test_malformed_options(options, said):
 
 def test_options_are_parsed():
     given = {"identity": None, "host": None, "authority": None, "reason": "stolen"}
-    assert parse_revocation("/ca", **{**given, "identity": "agent", "host": "ci1"}) == spec("identity", "agent", "ci1")
+    assert parse_revocation("/ca", **{**given, "identity": "agent", "host": "ci1"}) == spec(
+        "identity", "agent", "ci1"
+    )
     assert parse_revocation("/ca", **{**given, "host": "ci1"}) == spec("host", "ci1")
     assert parse_revocation("/ca", **{**given, "authority": "CA"}) == spec("authority", "CA")

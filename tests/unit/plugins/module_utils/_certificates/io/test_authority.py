@@ -287,7 +287,13 @@ def test_a_rotation_completes_its_stages_and_leaves_one_authority(directory):
     assert rotate(directory, "trust", "sesame") == []
     assert rotate(directory, "drop", "sesame") == ["former_trusted"]
     assert parts(directory, "sesame") == [["CA G2"], [], [], ["CA"]]
-    assert {path.name for path in directory.iterdir()} == {"ca.key", "ca.pem", "retired.pem", "issued.jsonl", ".lock"}
+    assert {path.name for path in directory.iterdir()} == {
+        "ca.key",
+        "ca.pem",
+        "retired.pem",
+        "issued.jsonl",
+        ".lock",
+    }
     material = authority_store.read_material(str(directory), "sesame")
     assert check_authority(str(directory), material.state, NOW).key_type == "ecdsa-p384"
     assert b"ENCRYPTED" in (directory / "ca.key").read_bytes()

@@ -75,7 +75,9 @@ def test_a_host_is_seen(tmp_path, host):
     store.see(str(tmp_path), host)
     (found,) = (tmp_path / "seen").iterdir()
     os.utime(found, (1_000_000, 1_000_000))
-    assert store.read_seen(str(tmp_path)) == {host: datetime.datetime.fromtimestamp(1_000_000, datetime.timezone.utc)}
+    assert store.read_seen(str(tmp_path)) == {
+        host: datetime.datetime.fromtimestamp(1_000_000, datetime.timezone.utc)
+    }
     store.see(str(tmp_path), host)
     assert store.read_seen(str(tmp_path))[host] > NOW - datetime.timedelta(days=3650)
     assert len(list((tmp_path / "seen").iterdir())) == 1
