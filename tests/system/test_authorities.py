@@ -239,7 +239,8 @@ def test_a_separate_host_signs_and_keeps_the_key(release, fresh_hosts, playbook,
     assert host.run("find / -xdev -name 'ca.key'").stdout == ""
     place = f"/srv/pki/engines/hosts/{host.name}"
     shown = signer.run("find /srv/pki -type f -name '*.*' ! -name .lock -printf '%p %m\\n' | sort").stdout
-    assert shown.splitlines() == [f"{place}/ca.key 400", f"{place}/ca.pem 444"]
+    expected = [f"{place}/ca.key 400", f"{place}/ca.pem 444", f"{place}/issued.jsonl 600"]
+    assert shown.splitlines() == expected
     again = [run("provision"), run("launch", *launch_arguments())]
     assert [each.changed for each in again] == [0, 0]
     # Each host is asked once.

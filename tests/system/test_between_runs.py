@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import datetime
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from certificates import DAY, SERVER, reissue
-from hosts import GATEWAY, RESTART, engine
+from certificates import DAY, IDENTITIES, SERVER, read_certificate, reissue
+from hosts import GATEWAY, RESTART, WORMHOLE, engine, inside
 from lab.spec import RELEASES
 from local_ansible import copy, install_ansible
 
@@ -158,6 +160,45 @@ def test_the_address_of_docker0_after_the_next_start_is_urgent(host):
     assert told.failed
     assert told.result["error"]["subject"].endswith("layer networks")
     assert "lacks IP:172.29.0.1 (bip of /etc/docker/daemon.json)" in told.result["msg"]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_short_lifetimes_are_renewed_by_the_documented_timer(release, fresh_host, collections, tmp_path):
+    """The host is its own controller. Its check reports the identity until the timer has run."""
+    host = fresh_host(release)
+    install_ansible(host)
+    copy(host, collections, ["ansible_collections/wormhole"], "/usr/share/ansible/collections")
+    agent = {**WORMHOLE, "identity_validity_days": 6}
+    variables = {"wormholes_containers": [agent], "ansible_connection": "local"}
+    host.write("/etc/ansible/hosts.yml", yaml.safe_dump({"all": {"hosts": {"localhost": variables}}}))
+    for name in ("provision", "launch"):
+        host.run(f"ansible-playbook -i /etc/ansible/hosts.yml wormhole.docker.{name}")
+    page = (Path(__file__).resolve().parents[2] / "docs/stolen-keys.md").read_text(encoding="utf-8")
+    service, timer = re.findall(r"^```ini\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    host.write("/etc/systemd/system/wormhole-launch.service", service)
+    host.write("/etc/systemd/system/wormhole-launch.timer", timer)
+    host.run("systemctl daemon-reload && systemctl enable --now wormhole-launch.timer")
+    assert host.run("systemctl is-active wormhole-launch.timer").stdout == "active\n"
+
+    authority = "/root/.wormhole/ca/hosts/localhost"
+    for name in ("ca.key", "ca.pem"):
+        (tmp_path / name).write_text(host.read(f"{authority}/{name}"))
+    place = f"{IDENTITIES}/agent"
+    reissue(host, place, tmp_path, begins=-5 * DAY, ends=DAY)
+    asked = f"ansible localhost --connection local -m wormhole.docker.endpoint_info -a 'address={GATEWAY} directory={place}'"
+    told = host.run(asked).stdout
+    assert "due for renewal since" in told
+    assert "wormhole.docker.launch" in told
+
+    running = engine(host)
+    host.run("systemctl start wormhole-launch.service")
+    left = read_certificate(host, place).not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    assert 5 * DAY < left <= 6 * DAY
+    assert "due for renewal since" not in host.run(asked).stdout
+    assert engine(host) == running
+    assert inside(host, "docker version --format '{{.Server.Os}}'").stdout.strip() == "linux"
+    events = [json.loads(line) for line in host.read(f"{authority}/issued.jsonl").splitlines()]
+    assert [event.get("common_name") for event in events].count("agent") == 2
 
 
 def add_network(host: Any, name: str) -> str:

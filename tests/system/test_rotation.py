@@ -108,7 +108,9 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
     assert sorted(path.name for path in controller_ca.iterdir() if not path.name.startswith(".")) == [
         "ca.key",
         "ca.pem",
+        "issued.jsonl",
         "retired.pem",
+        "seen",
     ]
     again = [playbook("provision", hosts, *FLEET), playbook("launch", hosts, *launch_arguments(), *FLEET)]
     assert [run.changed for run in again] == [0, 0]

@@ -69,13 +69,16 @@ def forge(authority):
     }
 
 
-def opens(host, material):
-    """Return the clients that the engine of a host lets in with stolen material."""
+def opens(host, material, ca=f"{AGENT}/ca.pem"):
+    """Return the clients that the engine of a host lets in with stolen material.
+
+    The file says whom the thief trusts.
+    """
     host.run(f"rm -rf {STOLEN}; mkdir -m 0700 {STOLEN}")
     for name, text in material.items():
         host.write(f"{STOLEN}/{name}", text, 0o600)
     # The thief knows whom to trust: the engine's own certificate is not a secret.
-    files = {"ca": f"{AGENT}/ca.pem", "cert": f"{STOLEN}/cert.pem", "key": f"{STOLEN}/key.pem"}
+    files = {"ca": ca, "cert": f"{STOLEN}/cert.pem", "key": f"{STOLEN}/key.pem"}
     return {
         name
         for name, command in CLIENTS.items()
