@@ -61,9 +61,14 @@ options:
         elements: raw
         default: []
       owner:
-        description: Owner of the directory and its files, by name or ID. An ID need not exist on
-          the host. Set this option to the user that reads the key in the container. By default the
-          user that runs the module, which is root with C(become).
+        description:
+          - Owner of C(key.pem), by name or ID. An ID need not exist on the host. Set this option to
+            the user that reads the key in the container. By default the user that runs the module,
+            which is root with C(become).
+          - The directory and the other files belong to the user that runs the module. They belong
+            to this owner only if O(certificates[].directory_mode) does not let others list and
+            enter the directory, or O(certificates[].certificate_mode) does not let others read the
+            files.
         type: str
       group:
         description: Group of the directory and its files, by name or number. By default the owner's

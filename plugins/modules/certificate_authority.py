@@ -264,7 +264,11 @@ def manage(module: AnsibleModule) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(manage, {**authority_arguments(""), **previous_argument(""), **CREATION_ARGUMENTS}, **authority_constraints(""))
+    run(
+        manage,
+        {**authority_arguments(""), **previous_argument(""), **CREATION_ARGUMENTS},
+        **authority_constraints(""),
+    )
 
 
 if __name__ == "__main__":

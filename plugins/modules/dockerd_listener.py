@@ -138,6 +138,20 @@ options:
     type: str
     choices: [open, ignore]
     default: open
+  neighbours:
+    description:
+      - What to do with packets to O(addresses) and O(port) that come neither from the host itself nor
+        from a bridge of the engine. Linux accepts packets for each of its addresses on every interface,
+        so that another host with a route to a bridge's address could reach the listener.
+      - V(drop) drops them, by a table of nftables that the service C(wormhole-docker-neighbours.service)
+        loads. O(host_addresses) are not restricted. Bridges that no network of the engine uses when
+        the module runs count as neighbours. The engine is not restarted.
+      - V(accept) drops nothing, and removes the table and the service of earlier runs.
+      - If not set, V(drop), but V(accept) if O(firewall=ignore).
+      - V(drop) fails if the program C(nft) is not installed. If the option is not set, the module
+        only warns.
+    type: str
+    choices: [drop, accept]
   material_changed:
     description: Whether an earlier task of this run has replaced the server certificate or, in
       check mode, would have. Check mode needs this to predict the restart. Set it to
@@ -164,6 +178,7 @@ extends_documentation_fragment:
   - wormhole.docker.attributes
 requirements:
   - cryptography >= 38 (Debian package python3-cryptography) on the managed node
+  - nft (Debian package nftables) on the managed node, for O(neighbours=drop)
   - socat (Debian package socat) on the managed node, for O(insecure_plaintext_port)
   - systemd on the managed node, with a docker.service that starts dockerd with C(-H fd://), as the
     vendors' units do
@@ -174,9 +189,6 @@ notes:
     module then verifies another address on which the engine listens.
   - Tested with Docker 20.10 and systemd 252, Docker 26.1 and systemd 257, and Docker 28.5 and
     systemd 262.
-  - Linux accepts packets for each of its addresses on every interface. Another machine on the
-    network can therefore route packets for a bridge's address to this host and reach the listener.
-    Mutual TLS keeps it out, and a firewall can, too.
 seealso:
   - module: wormhole.docker.tls_certificates
   - module: wormhole.docker.gateway_info
@@ -280,6 +292,12 @@ firewall:
       type: list
       elements: str
       sample: ["docker0 to 172.17.0.1:2376"]
+    drops:
+      description: What cannot reach the listener, with its endpoint; in check mode, what could not.
+        Empty with O(neighbours=accept).
+      type: list
+      elements: str
+      sample: ["interfaces that are no bridge to 172.17.0.1:2376"]
 reloaded:
   description: Whether the engine reloaded its configuration; in check mode, whether it would.
   returned: success, unless O(state=recovered) or O(state=planned)

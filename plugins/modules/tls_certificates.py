@@ -20,9 +20,9 @@ description:
   - A certificate is replaced if it is missing or unreadable, does not match its key, has another
     issuer, name or usage than requested, or is due for renewal. A different owner, mode or
     C(ca.pem) is corrected without issuing a certificate.
-  - A new certificate usually has a new key. The key is kept if only names have changed, or if a
-    client certificate is renewed before it expires. A client that reads its files at that moment
-    thus finds a matching pair. To replace the key of a client, remove its C(key.pem).
+  - A new certificate usually has a new key. The key is kept if only names have changed, or if the
+    certificate is renewed before it expires. A client that reads its files at that moment thus
+    finds a matching pair. To replace a key, remove C(key.pem).
   - During a rotation, certificates of the previous authority are not changed. The playbook
     C(wormhole.docker.rotate) reissues them. If such a certificate has to be issued for another
     reason, the task fails until that playbook has run.

@@ -88,8 +88,8 @@ options:
     default: true
   identity_owner:
     description:
-      - User in the container to whom the identity belongs, as an ID or as a name in C(/etc/passwd)
-        of the image. Only this user can read the private key. A group after a colon is accepted, as
+      - User in the container to whom the key of the identity belongs, as an ID or as a name in
+        C(/etc/passwd) of the image. Only this user can read the private key. A group after a colon is accepted, as
         in O(user). By default the user of the container's main process.
       - Set it for an image that starts as root and drops its privileges, for example with C(su),
         C(gosu) or C(setpriv). The access to the engine is then verified as this user.
@@ -313,7 +313,7 @@ extends_documentation_fragment:
   - wormhole.docker.attributes
 notes:
   - On engines that remap users (C(userns-remap)), O(transport=unix) is rejected. With
-    O(transport=tls), the identity belongs to the ID of the user on the host.
+    O(transport=tls), the key of the identity belongs to the ID of the user on the host.
   - On rootless engines, O(transport=tls) and O(transport=tcp) are rejected.
   - On engines with SELinux, O(transport=unix) and O(shared_directory) are rejected for confined
     containers, and the identity is mounted with the option C(z). This is not tested on such hosts.

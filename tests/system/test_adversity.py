@@ -7,11 +7,22 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from hosts import BYSTANDER, GATEWAY, WORMHOLE, configure, engine, footprint, launch_arguments, listening
+from hosts import (
+    BYSTANDER,
+    GATEWAY,
+    WORMHOLE,
+    configure,
+    engine,
+    footprint,
+    inside,
+    launch_arguments,
+    listening,
+)
 from lab.spec import RELEASES
 
 PLAYS = Path(__file__).parent / "plays"
@@ -213,3 +224,17 @@ def test_a_module_without_root_says_so(release, fresh_host, playbook):
     assert "Errno" not in authority
     assert [name for name, said in failed.items() if "Run the task with become: true" not in said] == []
     assert [said for said in failed.values() if "Errno" in said] == []
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_a_container_puts_in_place_of_its_files_does_not_stop_a_run(release, fresh_host, playbook):
+    host = fresh_host(release)
+    wormhole = {**WORMHOLE, "identity_owner": "1234"}
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments(wormhole))
+    # The identity's owner is looked up in these files. Who opens a pipe for reading waits for a writer.
+    inside(host, "for name in passwd group; do rm /etc/$name; mkfifo -m 0666 /etc/$name; done")
+    began = time.monotonic()
+    run = playbook("launch", host, *launch_arguments(wormhole))
+    assert run.changed == 0
+    assert time.monotonic() - began < 60

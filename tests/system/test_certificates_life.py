@@ -99,9 +99,7 @@ HARMS = [
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_expired_or_half_written_files_are_repaired_and_others_do_not_change(
-    release, host, playbook, own_ca
-):
+def test_expired_or_half_written_files_are_repaired_and_others_do_not_change(release, host, playbook, own_ca):
     running = engine(host).containers
     assert {name.split()[1] for name in running} == {"agent", "other", "bystander"}
     started = "docker inspect -f '{{.State.StartedAt}}' agent other bystander"
@@ -139,9 +137,7 @@ def test_expired_or_half_written_files_are_repaired_and_others_do_not_change(
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_without_the_authoritys_key_everything_works_that_needs_no_signature(
-    release, host, playbook, own_ca
-):
+def test_without_the_authoritys_key_everything_works_that_needs_no_signature(release, host, playbook, own_ca):
     authority = own_ca(host)
     lost = authority.parent / "ca.key"
     shutil.move(authority / "ca.key", lost)
@@ -195,6 +191,8 @@ def test_a_renewal_does_not_interrupt_clients(release, fresh_host, playbook, own
     host.run(RESTART)
     before = engine(host)
 
+    key = host.run(f"sha256sum {SERVER}/key.pem").stdout
+
     client = ContinuousClient(host)
     run = playbook("provision", host)
     # A client reads its files one after the other, so repeated renewals would hit it in between.
@@ -209,6 +207,48 @@ def test_a_renewal_does_not_interrupt_clients(release, fresh_host, playbook, own
     assert (code, subject) == ("expires_soon", "dockerd")
     assert "within the renewal window of 122 days" in text
     assert engine(host).pid != before.pid
+    # Only the certificate has changed, so that a power cut cannot separate it from its key.
+    assert host.run(f"sha256sum {SERVER}/key.pem").stdout == key
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_identities_of_earlier_versions_get_their_owners_without_interruption(release, fresh_host, playbook):
+    host = fresh_host(release)
+    wormhole = {**WORMHOLE, "user": "4242", "tmpfs": ["/tmp:mode=1777"]}
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments(wormhole))
+    before = engine(host)
+    # Earlier, everything belonged to the container's user, and everybody could enter.
+    host.run(f"chown -R 4242 {AGENT} && chmod 0755 {IDENTITIES}")
+    read = f"setpriv --reuid 4242 --regid 4242 --clear-groups cat {AGENT}/key.pem"
+    assert "PRIVATE KEY" in host.run(read).stdout
+
+    client = ContinuousClient(host)
+    run = playbook("launch", host, *launch_arguments(wormhole))
+    client.stop().check(cuts=0)
+
+    assert {reason[:2] for reason in reasons(run)} == {("mode_drift", "agent"), ("owner_drift", "agent")}
+    assert engine(host) == before
+    owners = host.run(f"cd {AGENT} && stat -c '%u %a' .. . ca.pem cert.pem key.pem").stdout.splitlines()
+    assert owners == ["0 700", "0 755", "0 444", "0 444", "4242 400"]
+    assert "Permission denied" in host.run(read, check=False).stderr
+    assert playbook("launch", host, *launch_arguments(wormhole)).changed == 0
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_identities_of_users_of_the_host_stay_within_their_reach(release, fresh_host, playbook, tmp_path):
+    host = fresh_host(release)
+    clients = [{"name": "ci", "profile": "client", "directory": f"{IDENTITIES}/ci", "owner": "4242"}]
+    playbook("provision", host)
+    path = tmp_path / "clients.yml"
+    roles = [{"role": "wormhole.docker.identities", "identities_clients": clients}]
+    path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "become": True, "roles": roles}]))
+    playbook(str(path), host)
+    read = f"setpriv --reuid 4242 --regid 4242 --clear-groups cat {IDENTITIES}/ci/key.pem"
+    for _turn in range(2):
+        assert "PRIVATE KEY" in host.run(read).stdout
+        playbook("launch", host, *launch_arguments())
+    assert host.run(f"stat -c '%u %a' {IDENTITIES} {IDENTITIES}/ci").stdout.splitlines() == ["0 755", "0 755"]
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -19,6 +19,7 @@ import time
 
 import pytest
 
+from certificates import DAY, SERVER, reissue
 from hosts import BYSTANDER, GATEWAY, WORMHOLE, engine, inside, launch_arguments
 from lab import LabError
 from lab.spec import RELEASES
@@ -34,6 +35,22 @@ LONGEST_CHANGE = 2.0
 PORTS = (2376, 12376)
 ALSO = ({}, {"listener_transports": ["tls", "unix"]}, {"listener_addresses": ["gateways"]})
 """Variables in addition to the port."""
+BETWEEN = "/run/between"
+STOP_BETWEEN = f"""
+import os
+import time
+
+replace = os.replace
+
+def stop_between(source, target, **options):
+    replace(source, target, **options)
+    if target == "{SERVER}/key.pem":
+        open("{BETWEEN}", "w").close()
+        time.sleep(600)
+
+os.replace = stop_between
+"""
+"""Stops a module after it has renamed the server's key, and before it renames the certificate."""
 FOREIGN = {"labels": ["rack=7"], "max-concurrent-downloads": 2}
 
 
@@ -153,3 +170,46 @@ def test_after_a_kill_the_engine_runs_and_the_next_run_completes_or_undoes_the_c
     playbook("provision", host)
     playbook("launch", host, *launch_arguments(WORMHOLE))
     assert inside(host, "docker info --format '{{.Name}}'").stdout.strip() == host.name
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_power_cut_between_key_and_certificate_leaves_an_engine_that_starts(
+    release, fresh_host, playbook, start_playbook, controller_ca, tmp_path
+):
+    host = fresh_host(release)
+    playbook("provision", host)
+    playbook("launch", host, *launch_arguments())
+    # An expired certificate is replaced together with its key.
+    reissue(host, SERVER, controller_ca, begins=-2 * DAY, ends=-DAY / 24)
+    before = keys(host)
+    host.write(
+        "/opt/between/python", '#!/bin/sh\nPYTHONPATH=/opt/between exec /usr/bin/python3 -B "$@"\n', 0o755
+    )
+    host.write("/opt/between/sitecustomize.py", STOP_BETWEEN)
+    inventory = tmp_path / "between.json"
+    variables = {"ansible_python_interpreter": "/opt/between/python"}
+    inventory.write_text(json.dumps({"all": {"hosts": {host.name: variables}}}))
+
+    run = start_playbook("provision", host, "-i", str(inventory))
+    host.run(f"timeout 110 sh -c 'until [ -e {BETWEEN} ]; do sleep 0.1; done'")
+    key, certificate = keys(host)
+    assert key not in before
+    assert certificate == before[1]
+    cut_power(run, host, None)
+
+    wait_for_engine(host)
+    assert f"{GATEWAY}:2376" in host.run("ss -Hltn").stdout
+    assert keys(host) == (key, key)
+    assert "completes an interrupted replacement" in host.run("journalctl -b -u docker.service").stdout
+    host.run("docker start agent")
+    assert inside(host, "docker info --format '{{.Name}}'").stdout.strip() == host.name
+    playbook("provision", host)
+    assert keys(host) == (key, key)
+    assert host.run(f"ls -A {SERVER}").stdout.split() == ["ca.pem", "cert.pem", "key.pem"]
+    assert playbook("provision", host).changed == 0
+
+
+def keys(host):
+    """Return the public keys of the server's private key and of its certificate."""
+    private = host.run(f"openssl pkey -in {SERVER}/key.pem -pubout").stdout
+    return private, host.run(f"openssl x509 -in {SERVER}/cert.pem -noout -pubkey").stdout

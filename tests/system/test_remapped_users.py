@@ -40,6 +40,20 @@ WORMHOLES = [
     {**SOCKET, "name": "socket", "userns_mode": "host"},
     {**SOCKET, "name": "socket-named", "image": "wormhole-lab/nonroot:1", "userns_mode": "host"},
 ]
+
+
+def shown(host, name):
+    """Return owner and mode of what an identity has beside its key."""
+    paths = f"cd /etc/wormhole/identities/{name} && stat -c '%u %a' . ca.pem cert.pem"
+    return host.run(paths).stdout.splitlines()
+
+
+def denied(host, number, path):
+    """Report whether a user of the host cannot read a file."""
+    read = f"setpriv --reuid {number} --regid {number} --clear-groups cat {path}"
+    return "Permission denied" in host.run(read, check=False).stderr
+
+
 DISCOVER = 'eval "$(sh /usr/local/lib/wormhole-docker/wormhole-discover --print)"; '
 
 
@@ -58,6 +72,10 @@ def test_wormholes_work_and_by_socket_only_in_the_hosts_user_namespace(release, 
         assert asked.stdout.strip() == host.name, name
     for name, owner in OWNERS.items():
         assert host.run(f"stat -c '%u %a' {KEY.format(name)}").stdout.split() == [owner, "400"], name
+        assert shown(host, name) == ["0 755", "0 444", "0 444"], name
+        # Who has the same number on the host does not reach the key.
+        assert denied(host, owner, KEY.format(name)), name
+    assert host.run("stat -c '%u %a' /etc/wormhole/identities").stdout.split() == ["0", "700"]
     assert playbook("launch", host, *launch_arguments(*WORMHOLES)).changed == 0
 
     refused = playbook("launch", host, *launch_arguments({**SOCKET, "name": "refused"}), check=False)

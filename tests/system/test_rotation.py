@@ -116,9 +116,7 @@ def test_three_hosts_rotate_and_no_request_fails(release, fresh_hosts, playbook,
     assert [run.changed for run in again] == [0, 0]
 
 
-def test_each_stage_runs_alone_and_stages_out_of_order_fail_or_change_nothing(
-    fresh_host, playbook, own_ca
-):
+def test_each_stage_runs_alone_and_stages_out_of_order_fail_or_change_nothing(fresh_host, playbook, own_ca):
     host = fresh_host(DEFAULT)
     prepare([host], playbook)
     running = engine(host)

@@ -41,9 +41,7 @@ WAYS = ("identity", "server", "authority")
 def steal(host):
     """Return the key material of a host, by what it is and by file."""
     places = {"identity": AGENT, "server": SERVER}
-    return {
-        way: {name: host.read(f"{place}/{name}") for name in FILES} for way, place in places.items()
-    }
+    return {way: {name: host.read(f"{place}/{name}") for name in FILES} for way, place in places.items()}
 
 
 def forge(authority):

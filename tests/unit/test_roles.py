@@ -276,7 +276,12 @@ def path_of(**variables):
     def holds(name):
         return environment.from_string(found[name]).render(variables).strip() == "True"
 
-    texts = ("__host_own_directory", "__host_directory", "__host_certificate_path", "__host_certificate_content")
+    texts = (
+        "__host_own_directory",
+        "__host_directory",
+        "__host_certificate_path",
+        "__host_certificate_content",
+    )
     for name in texts:
         variables[name] = environment.from_string(found[name]).render(variables)
     for name in ("__host_signed_elsewhere", "__host_reads_another_authority"):

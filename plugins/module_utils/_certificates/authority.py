@@ -134,9 +134,7 @@ _ROTATE = (
 AuthorityAction = Union[CreateAuthority, CreateSuccessor, Promote, DropFormer, SetMode]
 
 
-def parse_authority(
-    directory: str, options: Mapping[str, Any], *, replaces: str = ""
-) -> AuthoritySpec:
+def parse_authority(directory: str, options: Mapping[str, Any], *, replaces: str = "") -> AuthoritySpec:
     """Parse the options of module certificate_authority.
 
     Args:

@@ -12,7 +12,14 @@ from typing import Iterator
 
 from .._base.plan import Reason
 from .facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, KEY_FILE, ONE_DAY, CertificateFacts, timestamp
-from .model import CertificateAction, CertificateState, InstallTrustBundle, SetAttributes, expected_entries
+from .model import (
+    CertificateAction,
+    CertificateState,
+    InstallTrustBundle,
+    SetAttributes,
+    expected_entries,
+    path_of,
+)
 from .spec import CertificateSpec
 from .trust import FORMER, ISSUING, RETIRED, SUCCESSOR, Authority
 
@@ -124,7 +131,7 @@ def find_drift(
         found = state.entries.get(name)
         if found is None or found == expected:
             continue
-        path = f"{spec.directory}/{name}".rstrip("/")
+        path = path_of(spec.directory, name)
         if found.mode != expected.mode:
             text = f"mode of {path}: expected {expected.mode:04o}, found {found.mode:04o}"
             reasons.append(make_reason(spec, "mode_drift", text))

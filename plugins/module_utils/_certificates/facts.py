@@ -33,6 +33,8 @@ EXTENDED_KEY_USAGE: Mapping[Profile, str] = {SERVER: "serverAuth", CLIENT: "clie
 CA_FILE = "ca.pem"
 CERTIFICATE_FILE = "cert.pem"
 KEY_FILE = "key.pem"
+PARENT = ".."
+"""Name of the directory in which a certificate's directory is."""
 FILES = (CA_FILE, CERTIFICATE_FILE, KEY_FILE)
 """The files that the Docker CLI and SDKs read from DOCKER_CERT_PATH."""
 

@@ -7,10 +7,20 @@
 from __future__ import annotations
 
 import datetime
+import posixpath
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Union
 
-from .facts import BACKDATE, CA_FILE, CERTIFICATE_FILE, DIRECTORY, KEY_FILE, CertificateFacts, KeyFacts
+from .facts import (
+    BACKDATE,
+    CA_FILE,
+    CERTIFICATE_FILE,
+    DIRECTORY,
+    KEY_FILE,
+    PARENT,
+    CertificateFacts,
+    KeyFacts,
+)
 from .spec import CertificateSpec
 from .trust import Anchor, Bundle, IssuedBy
 
@@ -29,7 +39,8 @@ class CertificateState:
     """The observed directory of one certificate. What is missing is None or empty.
 
     Attributes:
-        entries: owner and mode by file name; the empty name means the directory.
+        entries: owner and mode by file name; the empty name means the directory. The parent is
+            observed only if its mode may be set.
         other_files: sorted names of other entries of the directory.
         trust_bundle: certificates in ``ca.pem``, in order; empty if the file is unreadable.
         certificate: content of ``cert.pem``.
@@ -119,8 +130,14 @@ CertificateAction = Union[
 ]
 
 
+_OTHERS = {DIRECTORY: 0o005, CA_FILE: 0o004, CERTIFICATE_FILE: 0o004, KEY_FILE: 0o004}
+"""The bits of a mode with which the owner of the key need not own the entry. No key has them."""
+
+
 def expected_entries(spec: CertificateSpec) -> dict[str, Entry]:
     """The requested owners and modes of a certificate's directory and files.
+
+    The owner has what only he can read. The rest belongs to the keeper.
 
     Raises:
         ValueError: the numbers of owner and group are unknown.
@@ -133,7 +150,21 @@ def expected_entries(spec: CertificateSpec) -> dict[str, Entry]:
         CERTIFICATE_FILE: spec.certificate_mode,
         KEY_FILE: spec.key_mode,
     }
-    return {name: Entry(mode, spec.uid, spec.gid) for name, mode in modes.items()}
+    uid, gid = spec.uid, spec.gid
+    found = {
+        name: Entry(mode, spec.keeper if mode & _OTHERS[name] == _OTHERS[name] else uid, gid)
+        for name, mode in modes.items()
+    }
+    if spec.parent_mode is not None:
+        found[PARENT] = Entry(spec.parent_mode, spec.keeper, 0)
+    return found
+
+
+def path_of(directory: str, name: str) -> str:
+    """The path of an entry of :attr:`CertificateState.entries`."""
+    if name == PARENT:
+        return posixpath.dirname(directory)
+    return f"{directory}/{name}" if name else directory
 
 
 def is_usable(state: CertificateState, now: datetime.datetime) -> bool:

@@ -13,7 +13,7 @@ import functools
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any, Iterable, Iterator, Mapping
+from typing import Any, Iterable, Mapping, Optional
 
 from .._base.errors import InvalidInput, Refused
 from .._networks import ranges
@@ -104,7 +104,7 @@ def check_names(reported: Mapping[SubjectAlternativeName, str], allowed: Iterabl
     Raises:
         Refused: a name is neither local nor named by the task.
     """
-    listed = frozenset(_parse_some(allowed))
+    listed = frozenset(map(_parse_any, allowed))
     refused = {
         str(name): origin for name, origin in reported.items() if name not in listed and not is_local(name)
     }
@@ -119,12 +119,12 @@ def check_names(reported: Mapping[SubjectAlternativeName, str], allowed: Iterabl
         )
 
 
-def _parse_some(texts: Iterable[str]) -> Iterator[SubjectAlternativeName]:
-    for text in texts:
-        try:
-            yield parse_san(text)
-        except InvalidInput:
-            pass
+def _parse_any(text: str) -> Optional[SubjectAlternativeName]:
+    """The name; None if it is malformed."""
+    try:
+        return parse_san(text)
+    except InvalidInput:
+        return None
 
 
 def _parse_address(text: str, value: str) -> str:

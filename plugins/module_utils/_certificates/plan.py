@@ -5,7 +5,7 @@
 """Decide what to do about the certificates of one host.
 
 A deviation of the certificate or its key requires a new certificate. It comes with a new key,
-unless only names change or a client certificate is renewed. A different owner, mode or trust bundle
+unless only names change or the certificate is renewed. A different owner, mode or trust bundle
 is corrected in place. Other files in a certificate's directory are not changed.
 """
 
@@ -55,7 +55,7 @@ def assemble(
     for spec, state, (why, what) in decisions:
         if what:
             before[spec.name] = describe_found(spec, state, authority)
-            after[spec.name] = describe_requested(spec)
+            after[spec.name] = describe_requested(spec, state)
             if any(isinstance(action, model.RecordCertificate) for action in what):
                 before[spec.name]["recorded"], after[spec.name]["recorded"] = False, True
             reasons += why
@@ -77,7 +77,11 @@ def _plan_one(
     if wrong:
         check_can_issue(spec, authority, now)
         _check_rotation(spec, state, now)
-        return [*wrong, *reasons], [_issue(spec, state, {reason.code for reason in wrong}, authority)]
+        issue = _issue(spec, state, {reason.code for reason in wrong}, authority)
+        above = [
+            item for item in actions if isinstance(item, model.SetAttributes) and item.name == facts.PARENT
+        ]
+        return [*wrong, *reasons], [issue, *above]
     if state.leftovers:
         reasons.append(deviations.leftover(spec, state))
         actions.append(model.RemoveLeftovers(spec, state.leftovers))
@@ -96,9 +100,9 @@ def _issue(
 ) -> model.IssueCertificate:
     bundle = authority.trust.renewed(spec.profile, state.trust_bundle)
     names = {deviations.SAN_MISSING, deviations.SAN_SURPLUS}
-    # A client may read its files during a renewal: with the same key, it finds a matching pair.
-    kept = names | {deviations.EXPIRES_SOON} if spec.profile == facts.CLIENT else names
-    if state.certificate is None or not codes <= kept:
+    # Only one file changes with the same key: a client that reads its files meanwhile, and an engine
+    # that is started after a power cut, find a matching pair.
+    if state.certificate is None or not codes <= names | {deviations.EXPIRES_SOON}:
         return model.IssueCertificate(spec, bundle)
     missing = set(spec.subject_alternative_names) - set(state.certificate.subject_alternative_names)
     trusted_already = bundle.only_grows or authority.trust.is_current(spec.profile, state.trust_bundle)
@@ -295,10 +299,10 @@ def describe_found(
         )
     current = authority.trust.is_current(spec.profile, state.trust_bundle)
     fields["trust_bundle"] = _OWN_ISSUER if current else "other certificates"
-    return {**fields, **_describe_entries(state.entries)}
+    return {**fields, **_describe_entries(_shown(spec, state, state.entries))}
 
 
-def describe_requested(spec: CertificateSpec) -> dict[str, Any]:
+def describe_requested(spec: CertificateSpec, state: model.CertificateState) -> dict[str, Any]:
     """The requested certificate in the diff."""
     if not spec.present:
         return {"state": "absent"}
@@ -311,12 +315,22 @@ def describe_requested(spec: CertificateSpec) -> dict[str, Any]:
         "key_type": spec.key_type,
         "validity_days": spec.validity // facts.ONE_DAY,
         "trust_bundle": _OWN_ISSUER,
-        **_describe_entries(model.expected_entries(spec)),
+        **_describe_entries(_shown(spec, state, model.expected_entries(spec))),
     }
 
 
+def _shown(
+    spec: CertificateSpec, state: model.CertificateState, entries: Mapping[str, model.Entry]
+) -> dict[str, model.Entry]:
+    """The entries in the diff. The parent directory is only shown if it changes: certificates share it."""
+    found, wanted = state.entries.get(facts.PARENT), model.expected_entries(spec).get(facts.PARENT)
+    changes = None not in (found, wanted) and found != wanted
+    return {name: entry for name, entry in entries.items() if name != facts.PARENT or changes}
+
+
 def _describe_entries(entries: Mapping[str, model.Entry]) -> dict[str, str]:
+    names = {facts.DIRECTORY: "directory", facts.PARENT: "parent directory"}
     return {
-        name or "directory": f"{entry.mode:04o} {entry.uid}:{entry.gid}"
+        names.get(name, name): f"{entry.mode:04o} {entry.uid}:{entry.gid}"
         for name, entry in sorted(entries.items())
     }

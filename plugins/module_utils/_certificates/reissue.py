@@ -47,4 +47,5 @@ def reissue_spec(
         renew_before=facts.default_renewal_window(validity),
         uid=key.uid,
         gid=key.gid,
+        keeper=place.uid,
     )

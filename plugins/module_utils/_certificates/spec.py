@@ -39,6 +39,9 @@ class CertificateSpec:
             :func:`_certificates.facts.default_renewal_window`.
         deferrable: names for which a server need not be restarted.
         uid, gid: numbers of owner and group on the host; None until they are looked up there.
+        keeper: number of the user that owns what others may read, so that the owner of the key
+            cannot replace it: the user that runs the module.
+        parent_mode: permission bits of the directory's parent; None to leave them to others.
     """
 
     name: str
@@ -59,6 +62,8 @@ class CertificateSpec:
     deferrable: frozenset[SubjectAlternativeName] = frozenset()
     uid: Optional[int] = None
     gid: Optional[int] = None
+    keeper: int = 0
+    parent_mode: Optional[int] = None
 
     @property
     def key_usage(self) -> tuple[str, ...]:

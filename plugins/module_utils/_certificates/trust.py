@@ -132,7 +132,9 @@ class Trust:
 
         While certificates of the previous authority are in use, they are known and may be reissued.
         """
-        others = [a for part in PARTS for a in getattr(previous, part) if a not in (*self.issuing, *self.successor)]
+        others = [
+            a for part in PARTS for a in getattr(previous, part) if a not in (*self.issuing, *self.successor)
+        ]
         former = self.former or tuple(anchor for anchor in previous.issuing if anchor in others)
         retired = _distinct([*self.retired, *(anchor for anchor in others if anchor not in former)])
         return replace(self, former=former, retired=retired)

@@ -24,6 +24,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Literal, Mapping, Optional, Sequence, TypeVar, get_args
 
+from .._base.address import SocketAddress
+
 COMMENT = "wormhole.docker"
 """The comment of our rules."""
 
@@ -67,8 +69,21 @@ class Opening:
 
 
 @dataclass(frozen=True)
+class Restriction:
+    """TCP ports that only the host itself and bridges can reach; see :mod:`_firewall.neighbours`.
+
+    Attributes:
+        ports: addresses of the host, with their ports.
+        bridges: the bridges that cannot reach them.
+    """
+
+    ports: tuple[SocketAddress, ...]
+    bridges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FirewallState:
-    """The host's packet filter, as far as openings are concerned.
+    """The host's packet filter, as far as openings and the restriction are concerned.
 
     Attributes:
         manager: what manages the rules; empty if nothing filters input.
@@ -77,6 +92,9 @@ class FirewallState:
         leftover: there are other traces of ours: an incomplete opening, a file without its rule, a
             rule without effect.
         at_boot: those of needed that are dropped only if the engine starts before firewalld answers.
+        restriction: the restriction that is in force and persistent; None if there is none.
+        unrestricted: there are traces of a restriction of ours that is not both.
+        restricts: whether this host has the program that restricts ports.
     """
 
     manager: Literal[Manager, ""] = ""
@@ -84,6 +102,9 @@ class FirewallState:
     opened: tuple[Opening, ...] = ()
     leftover: bool = False
     at_boot: tuple[Opening, ...] = ()
+    restriction: Optional[Restriction] = None
+    unrestricted: bool = False
+    restricts: bool = True
 
 
 @dataclass(frozen=True, order=True)

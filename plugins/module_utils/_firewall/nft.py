@@ -18,6 +18,8 @@ from .model import COMMENT, Backend, Hook, Opening, Packet, Placement, Step, wal
 from .nft_match import Key, judge_rule
 
 BACKEND: Backend = "nft"
+RESTRICTING = ("inet", "wormhole-docker")
+"""Family and name of our own table, see :mod:`_firewall.neighbours`."""
 _NAME = re.compile(r"[A-Za-z_.][A-Za-z0-9_./-]*")
 
 
@@ -45,11 +47,13 @@ class NftRules:
     elements: Mapping[Key, Sequence[Any]] = field(default_factory=dict)
 
     def input_filters(self) -> tuple[BaseChain, ...]:
-        """The base chains that can drop input."""
+        """The base chains that can drop input, without that of our own table."""
         return tuple(
             base
             for base in self.bases
-            if base.hook == "input" and (base.policy == "drop" or self.rules.get(base.key))
+            if base.hook == "input"
+            and base.key[:2] != RESTRICTING
+            and (base.policy == "drop" or self.rules.get(base.key))
         )
 
 

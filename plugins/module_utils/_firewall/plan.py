@@ -37,11 +37,22 @@ from typing import Iterable, Literal, Mapping, Optional, Sequence
 
 from . import firewalld as firewall_firewalld
 from . import iptables as firewall_iptables
+from . import neighbours as firewall_neighbours
 from . import nft as firewall_nft
 from . import ufw as firewall_ufw
 from . import unit as firewall_unit
 from .iptables import IptablesRules, Words
-from .model import FIREWALLD, MANAGERS, FirewallState, Hook, Manager, Opening, Packet, Placement
+from .model import (
+    FIREWALLD,
+    MANAGERS,
+    FirewallState,
+    Hook,
+    Manager,
+    Opening,
+    Packet,
+    Placement,
+    Restriction,
+)
 from .nft import NftRules
 
 
@@ -60,6 +71,9 @@ class Observed:
         firewalld_unordered: whether systemd starts the engine without waiting until firewalld answers.
         script, unit: texts of our files; None if there is none.
         enabled: how many of the links that enable our service exist.
+        has_nft: whether this host has the program nft.
+        neighbours_unit: text of the service that loads our own table; None if there is none.
+        neighbours_enabled: how many of the links that enable this service exist.
         sources: the networks behind each interface, in CIDR notation.
     """
 
@@ -73,6 +87,9 @@ class Observed:
     script: Optional[str] = None
     unit: Optional[str] = None
     enabled: int = 0
+    has_nft: bool = True
+    neighbours_unit: Optional[str] = None
+    neighbours_enabled: int = 0
     sources: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def ufw_openings(self) -> frozenset[Opening]:
@@ -229,6 +246,7 @@ def conclude(observed: Observed, desired: Sequence[Opening]) -> FirewallState:
     broken = frozenset(opening for view in views for opening in view.broken)
     misplaced = frozenset(opening for view in views for opening in view.misplaced)
     opened = frozenset(o for o in found - broken if not blocking(observed, o, with_ours=True))
+    restriction = _restriction(observed)
     leftover = opened != found or bool(misplaced & opened & needed) or any(view.leftover for view in views)
     return FirewallState(
         manager=_manager(observed, places),
@@ -240,7 +258,25 @@ def conclude(observed: Observed, desired: Sequence[Opening]) -> FirewallState:
             for opening in sorted(needed if observed.firewalld_unordered else ())
             if not blocking(observed, opening, with_ours=False)
         ),
+        restriction=restriction,
+        unrestricted=restriction is None and has_restriction(observed),
+        restricts=observed.has_nft,
     )
+
+
+def has_restriction(observed: Observed) -> bool:
+    """Whether there are traces of a restriction: our table, its service, or a link to that."""
+    has_table = any(key[:2] == firewall_nft.RESTRICTING for key in observed.nft.rules)
+    return has_table or observed.neighbours_unit is not None or bool(observed.neighbours_enabled)
+
+
+def _restriction(observed: Observed) -> Optional[Restriction]:
+    """The restriction that is both in force and persistent."""
+    found = firewall_neighbours.parse_unit(observed.neighbours_unit or "")
+    enabled = observed.neighbours_enabled == len(firewall_neighbours.LINKS)
+    if found and enabled and firewall_neighbours.is_in_force(observed.nft, found):
+        return found
+    return None
 
 
 def _view_chains(observed: Observed, desired: frozenset[Placement]) -> View:

@@ -32,9 +32,10 @@ _WANTED_BY = ("multi-user.target", *LOADERS)
 LINKS = tuple(f"/etc/systemd/system/{unit}.wants/{UNIT}" for unit in _WANTED_BY)
 """The links that exist while the service is enabled."""
 
-_MANAGED = (
+MANAGED = (
     "# Managed by the Ansible module wormhole.docker.dockerd_listener, which undoes changes made here.\n"
 )
+"""The first line of our files."""
 _PROGRAMS: Mapping[tuple[Backend, str], str] = {
     ("iptables-nft", "ip"): "iptables-nft",
     ("iptables-nft", "ip6"): "ip6tables-nft",
@@ -44,7 +45,7 @@ _PROGRAMS: Mapping[tuple[Backend, str], str] = {
 
 _HEAD = (
     "#!/bin/sh\n"
-    + _MANAGED
+    + MANAGED
     + "# Lets containers reach the Docker API of this host: `start` puts a rule at the head of each chain that drops,\n"
     "# `stop` takes it out. Our rules bear the comment @COMMENT@. A chain that is not there drops nothing.\n"
     r"""
@@ -126,7 +127,7 @@ def render_unit() -> str:
     """The text of the service."""
     loaders = " ".join(LOADERS)
     return (
-        _MANAGED + "[Unit]\n"
+        MANAGED + "[Unit]\n"
         "Description=Openings in the packet filter, for containers that use the Docker API of this host\n"
         f"After={loaders} network.target\n"
         "Before=docker.service\n"

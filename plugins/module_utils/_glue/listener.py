@@ -13,7 +13,7 @@ from .._listener import model, removal
 from .._listener import spec as listener_spec
 from .._listener.io.change import ListenerHost
 from .._listener.outlook import compute_outlook
-from .._listener.parts import render_opening
+from .._listener.parts import render_opening, render_restriction
 from .._listener.plan import plan_listener
 from .._listener.warnings import listener_warnings
 from . import connection
@@ -67,7 +67,8 @@ def _describe(
     outlook = compute_outlook(spec, state) if spec.present else None
     insecure = outlook.insecure_endpoints if outlook else ()
     restarts = [action for action in plan.actions if isinstance(action, model.RestartEngine)]
-    warnings = listener_warnings(insecure, lost)
+    unguarded = spec.present and spec.tls and spec.drops_neighbours and not state.firewall.restricts
+    warnings = listener_warnings(insecure, lost, neighbours=unguarded)
     return {
         "endpoints": list(map(str, outlook.endpoints)) if outlook else [],
         "unix_socket": spec.unix_socket if spec.present else "",
@@ -79,6 +80,7 @@ def _describe(
         "firewall": {
             "manager": state.firewall.manager,
             "openings": list(map(render_opening, outlook.openings)) if outlook else [],
+            "drops": render_restriction(outlook.restriction) if outlook else [],
         },
         "reloaded": any(isinstance(action, model.ReloadEngine) for action in plan.actions),
         "restarted": bool(restarts),

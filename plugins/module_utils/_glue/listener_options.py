@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from .._listener.spec import ExistingListeners, Firewall, ListenerSpec, RunningContainers, State, Transport
+from .._listener.spec import (
+    ExistingListeners,
+    Firewall,
+    ListenerSpec,
+    Neighbours,
+    RunningContainers,
+    State,
+    Transport,
+)
 
 DEFAULTS = ListenerSpec()
 
@@ -34,6 +42,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "existing_listeners": _choice(ExistingListeners, DEFAULTS.existing_listeners),
     "live_restore": {"type": "bool"},
     "firewall": _choice(Firewall, DEFAULTS.firewall),
+    "neighbours": {"type": "str", "choices": list(get_args(Neighbours))},
     "material_changed": {"type": "bool", "default": DEFAULTS.material_changed},
     "running_containers": _choice(RunningContainers, DEFAULTS.running_containers),
     "wormholes_removed": {"type": "list", "elements": "str", "default": list(DEFAULTS.wormholes_removed)},

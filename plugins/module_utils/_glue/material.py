@@ -95,7 +95,7 @@ def _content(
     option = f"{prefix}{name}_path"
     path = _expand(option, path)
     with authority_store.naming_user(path):
-        found = files.read_file(path)
+        found = files.read_file(path, any_link=True)
     if found is None:
         problem = f"{option}: there is no file at {path} where certificates are signed"
         raise InvalidInput(option, problem=problem)

@@ -15,7 +15,7 @@ from typing import Optional
 
 from .._base.address import SocketAddress
 from .._base.errors import Refused
-from .._firewall.model import Opening
+from .._firewall.model import Opening, Restriction
 from .._networks.gateways import DEFAULT_BRIDGE, Topology
 from .spec import EVERY_GATEWAY, ListenerSpec
 
@@ -102,6 +102,23 @@ def required_openings(spec: ListenerSpec, topology: Topology) -> tuple[Opening, 
         if own is not None:
             openings.append(Opening(own.interface, address, port))
     return tuple(sorted(set(openings)))
+
+
+def required_restriction(
+    spec: ListenerSpec, topology: Topology, bridges: tuple[str, ...]
+) -> Optional[Restriction]:
+    """The ports that neighbours cannot reach: those of all addresses but host_addresses.
+
+    Args:
+        bridges: the host's bridges that are none of the engine's.
+    """
+    if not (spec.tls and spec.drops_neighbours):
+        return None
+    addresses = [
+        address for address in resolve_gateways(spec, topology) if address not in spec.host_addresses
+    ]
+    ports = tuple(sorted(SocketAddress(address, spec.port) for address in addresses))
+    return Restriction(ports, bridges) if ports else None
 
 
 def _every_gateway(topology: Topology) -> list[str]:

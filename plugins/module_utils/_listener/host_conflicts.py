@@ -55,6 +55,7 @@ def refuse_conflicts(
         lost = any(config.get(key) == value for key, value in tls_keys(spec).items())
         obstacles += _find_plaintext(state, None, lost)
     obstacles += [*_find_unassigned(state), *_find_occupied(state), *_find_live_restore(spec, state, config)]
+    obstacles += _find_missing_nft(spec, state)
     command_conflicts.raise_all(obstacles)
 
 
@@ -142,6 +143,13 @@ def _find_unassigned(state: ListenerState) -> Iterator[Refused]:
         problem = f"host_addresses lists addresses that no interface of this host has: {addresses}"
         remedy = "Show the addresses of this host with ip address"
         yield Refused("option host_addresses", problem=problem, remedy=remedy)
+
+
+def _find_missing_nft(spec: ListenerSpec, state: ListenerState) -> Iterator[Refused]:
+    """Without the option, the run only warns."""
+    if spec.tls and spec.neighbours == "drop" and not state.firewall.restricts:
+        problem = "neighbours is drop, which needs the program nft, and it is not installed"
+        yield Refused("option neighbours", problem=problem, remedy="Install the package nftables")
 
 
 def _find_occupied(state: ListenerState) -> Iterator[Refused]:

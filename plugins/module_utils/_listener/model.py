@@ -23,7 +23,7 @@ from typing import Final, Literal, Mapping, Optional
 from .._base.address import SocketAddress
 from .._engine import daemon_json
 from .._engine.command import EngineCommand
-from .._firewall.model import FirewallState, Opening
+from .._firewall.model import FirewallState, Opening, Restriction
 from .._networks.gateways import Topology
 from .journal import Origin
 from .units import SocketAccess
@@ -108,6 +108,7 @@ class ListenerState:
         stranded: names of the containers that an interrupted run stopped and did not start again.
         wormholes: names of the running containers that reach the engine by TLS.
         firewall: the host's firewall.
+        other_bridges: the host's bridges that are none of the engine's.
         interrupted: whether an earlier run was interrupted before it ended its change.
         origin: the record of the original files.
         restarted: whether this run has restarted the engine already.
@@ -142,6 +143,7 @@ class ListenerState:
     stranded: tuple[str, ...] = ()
     wormholes: tuple[str, ...] = ()
     firewall: FirewallState = FirewallState()
+    other_bridges: tuple[str, ...] = ()
     interrupted: bool = False
     origin: Origin = Origin()
     restarted: bool = False
@@ -230,9 +232,14 @@ class RestartUnits(Action):
 
 @dataclass(frozen=True)
 class SetFirewall(Action):
-    """Open exactly these in the host's firewall, and close all other openings of ours."""
+    """Open exactly these in the host's firewall, and close all other openings of ours.
+
+    Attributes:
+        restriction: what keeps neighbours from the listener; None for nothing.
+    """
 
     openings: tuple[Opening, ...]
+    restriction: Optional[Restriction] = None
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from .._base.errors import Refused
 from .._base.plan import Reason
 from .._engine import command as engine_command
 from .._engine import daemon_json, options
-from .._firewall.model import Opening
+from .._firewall.model import Opening, Restriction
 from .._networks.gateways import DEFAULT_BRIDGE, Topology
 from . import guard
-from .addresses import insecure_endpoints, required_openings, resolve_addresses
+from .addresses import insecure_endpoints, required_openings, required_restriction, resolve_addresses
 from .adoption import kept_hosts, needs_override, replaced_hosts
 from .model import SERVED_CURRENT, SERVED_NOTHING, SERVED_OUTDATED, ListenerState, Served
 from .spec import ENGINE_UNIT, LIVE_RESTORE, ListenerSpec, tls_keys
@@ -40,6 +40,7 @@ class Outlook:
         endpoints: where dockerd listens by TLS after the run.
         insecure_endpoints: where plaintext is served after the run.
         openings: the openings that the host's firewall needs for these endpoints.
+        restriction: what keeps neighbours from these endpoints; None for nothing.
         served: what each of the endpoints serves before the run.
         restart_reasons: why the engine has to be restarted; empty if it keeps running.
         live_restore: whether containers survive a restart of the engine.
@@ -50,6 +51,7 @@ class Outlook:
     endpoints: tuple[SocketAddress, ...]
     insecure_endpoints: tuple[SocketAddress, ...]
     openings: tuple[Opening, ...]
+    restriction: Optional[Restriction]
     served: Mapping[SocketAddress, Served]
     restart_reasons: tuple[Reason, ...]
     live_restore: bool
@@ -113,11 +115,13 @@ def compute_outlook(spec: ListenerSpec, state: ListenerState) -> Outlook:
         endpoints = _endpoints_after_restart(spec, topology, state.config_file)
     live_restore = state.live_restore if spec.live_restore is None else spec.live_restore
     required = required_openings(spec, topology) if spec.firewall == "open" else ()
+    restriction = required_restriction(spec, topology, state.other_bridges)
     return Outlook(
         topology=topology,
         endpoints=endpoints,
         insecure_endpoints=insecure_endpoints(spec, topology),
         openings=tuple(opening for opening in required if opening in state.firewall.needed),
+        restriction=restriction if state.firewall.restricts else None,
         served={endpoint: _served(spec, state, endpoint.host) for endpoint in endpoints},
         restart_reasons=tuple(restart_reasons),
         live_restore=live_restore,

@@ -11,7 +11,7 @@ from typing import Any, Collection, Iterable, Mapping, NamedTuple, Optional, Seq
 from .._base.address import SocketAddress
 from .._base.plan import Plan, Reason
 from .._engine import daemon_json
-from .._firewall.model import Opening
+from .._firewall.model import Opening, Restriction
 from . import guard
 from .model import (
     Action,
@@ -127,20 +127,69 @@ def render_opening(opening: Opening) -> str:
     return f"{opening.interface} to {SocketAddress(opening.address, opening.port)}"
 
 
-def diff_firewall(state: ListenerState, openings: Sequence[Opening]) -> Entries:
-    """The entry of our openings in the firewall; none without a firewall and traces of ours."""
+def render_restriction(restriction: Optional[Restriction]) -> list[str]:
+    """The ports of a restriction, and what cannot reach them, as text."""
+    if restriction is None:
+        return []
+    others = ", ".join(["interfaces that are no bridge", *restriction.bridges])
+    return [f"{others} to {port}" for port in restriction.ports]
+
+
+def diff_firewall(
+    state: ListenerState, openings: Sequence[Opening], restriction: Optional[Restriction]
+) -> Entries:
+    """The entries of our openings in the firewall, and of the restriction; none without traces of ours
+    where there is no firewall."""
     firewall = state.firewall
     present = [render_opening(opening) for opening in sorted(firewall.opened)]
     present += ["incomplete rules of this collection"] if firewall.leftover else []
-    return {"firewall": (present, list(map(render_opening, openings)))} if firewall.manager or present else {}
+    opened = (
+        {"firewall": (present, list(map(render_opening, openings)))} if firewall.manager or present else {}
+    )
+    dropped = render_restriction(firewall.restriction)
+    dropped += ["incomplete rules of this collection"] if firewall.unrestricted else []
+    return {**opened, "drops": (dropped, render_restriction(restriction))}
 
 
-def plan_firewall(state: ListenerState, openings: Collection[Opening]) -> Part:
-    """Plans that the host's firewall has exactly these openings."""
+def plan_firewall(
+    state: ListenerState, openings: Collection[Opening], restriction: Optional[Restriction]
+) -> Part:
+    """Plans that the host's firewall has exactly these openings, and this restriction."""
+    reasons = [*_opening_reasons(state, openings), *_restriction_reasons(state, restriction)]
+    return Part(reasons, [SetFirewall(tuple(sorted(openings)), restriction)] if reasons else [])
+
+
+def _restriction_reasons(state: ListenerState, restriction: Optional[Restriction]) -> list[Reason]:
+    present = state.firewall.restriction
+    if state.firewall.unrestricted:
+        text = "the rules of this collection that keep neighbours from the listener are incomplete"
+        return [Reason("neighbours_leftover", text, "firewall")]
+    ports, desired = (set(found.ports) if found else set() for found in (present, restriction))
+    reasons = [
+        Reason("neighbours_reach", f"other hosts with a route to {port} reach it", str(port))
+        for port in sorted(desired - ports)
+    ]
+    for port in sorted(ports - desired):
+        text = f"a rule of this collection keeps other hosts from {port}, which is not required"
+        reasons.append(Reason("neighbours_kept_out", text, str(port)))
+    if reasons or present is None or restriction is None:
+        return reasons
+    for bridge in sorted(set(restriction.bridges) - set(present.bridges)):
+        text = f"the listener accepts packets from {bridge}, which is no bridge of the engine"
+        reasons.append(Reason("neighbours_reach", text, bridge))
+    for bridge in sorted(set(present.bridges) - set(restriction.bridges)):
+        text = (
+            f"a rule of this collection keeps packets from {bridge} from the listener, which is not required"
+        )
+        reasons.append(Reason("neighbours_kept_out", text, bridge))
+    return reasons
+
+
+def _opening_reasons(state: ListenerState, openings: Collection[Opening]) -> list[Reason]:
     firewall = state.firewall
     desired, opened = set(openings), set(firewall.opened)
     if desired == opened and not firewall.leftover:
-        return Part()
+        return []
     manager = firewall.manager or "the firewall"
     reasons = []
     for opening in sorted(desired - opened):
@@ -156,7 +205,7 @@ def plan_firewall(state: ListenerState, openings: Collection[Opening]) -> Part:
         reasons.append(
             Reason("firewall_leftover", f"{manager} has incomplete rules of this collection", "firewall")
         )
-    return Part(reasons, [SetFirewall(tuple(sorted(desired)))])
+    return reasons
 
 
 def plan_interrupted_run(state: ListenerState, restarts: bool) -> Part:

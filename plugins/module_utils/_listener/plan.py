@@ -38,7 +38,7 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     former = parts.plan_former_configs(spec, state)
     units = [step(state, desired) for step in (_plan_unit_files, _plan_surplus_units, _plan_enabling)]
     overrides = [_plan_override(state, desired), _plan_socket_overrides(spec, state, desired)]
-    engine = [_plan_reload(state, outlook), parts.plan_firewall(state, outlook.openings)]
+    engine = [_plan_reload(state, outlook), parts.plan_firewall(state, outlook.openings, outlook.restriction)]
     unread = _plan_unread_files(state, outlook, [guarding, *units, *overrides])
     restart = _plan_restart(spec, state, outlook, desired)
     last = [_plan_plaintext(state, desired), parts.plan_interrupted_run(state, outlook.restarts)]
@@ -59,7 +59,7 @@ def _diff(spec: ListenerSpec, state: ListenerState, desired: DesiredFiles, outlo
         **parts.diff_former_configs(spec, state),
         **parts.diff_containers(state, outlook.restarts, outlook.interrupted),
         **parts.diff_unit_files(state, desired.unit_files),
-        **parts.diff_firewall(state, outlook.openings),
+        **parts.diff_firewall(state, outlook.openings, outlook.restriction),
         **parts.diff_guard(state, desired.guard_program),
         "serves": (
             {str(endpoint): served for endpoint, served in outlook.served.items()},

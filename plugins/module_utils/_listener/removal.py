@@ -51,7 +51,7 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     units = [_plan_units(state), _plan_overrides(state)]
     config, later = _plan_config(state, original, restarts) if config_differs else (Part(), Part())
     left_out = _explain_exposed(state, exposed) if config_differs else Part()
-    guarding, firewall = _plan_guard(state), parts.plan_firewall(state, ())
+    guarding, firewall = _plan_guard(state), parts.plan_firewall(state, (), None)
     former = parts.plan_former_configs(spec, state)
     restart = _plan_restart(state, held, interrupted) if restarts else Part()
     leftovers = parts.plan_interrupted_run(state, restarts)
@@ -65,7 +65,7 @@ def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
             **parts.diff_former_configs(spec, state),
             **parts.diff_containers(state, restarts, interrupted),
             **parts.diff_unit_files(state, {}),
-            **parts.diff_firewall(state, ()),
+            **parts.diff_firewall(state, (), None),
             **parts.diff_guard(state, None),
         },
     )

@@ -26,6 +26,7 @@ State = Literal["present", "absent", "planned", "recovered"]
 Transport = Literal["tls", "unix"]
 ExistingListeners = Literal["refuse", "adopt"]
 Firewall = Literal["open", "ignore"]
+Neighbours = Literal["drop", "accept"]
 RunningContainers = Literal["interrupt", "refuse"]
 
 
@@ -47,6 +48,8 @@ class ListenerSpec:
         live_restore: whether containers survive a restart of the engine; None keeps the present
             setting.
         firewall: whether a firewall of the host is opened for containers.
+        neighbours: whether packets to gateways are dropped that come neither from the host nor from
+            a bridge of the engine; None for drop unless the firewall is ignored.
         material_changed: whether an earlier task of this run has replaced the server's certificate,
             or will.
         running_containers: whether a restart of the engine may stop running containers.
@@ -64,6 +67,7 @@ class ListenerSpec:
     existing_listeners: ExistingListeners = "refuse"
     live_restore: Optional[bool] = None
     firewall: Firewall = "open"
+    neighbours: Optional[Neighbours] = None
     material_changed: bool = False
     running_containers: RunningContainers = "interrupt"
     wormholes_removed: tuple[str, ...] = ()
@@ -76,6 +80,11 @@ class ListenerSpec:
     @property
     def tls(self) -> bool:
         return "tls" in self.transports
+
+    @property
+    def drops_neighbours(self) -> bool:
+        """Whether packets to gateways are dropped that come neither from the host nor from a bridge."""
+        return self.neighbours == "drop" or (self.neighbours is None and self.firewall == "open")
 
     @property
     def unix_socket(self) -> str:

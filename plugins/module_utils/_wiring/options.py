@@ -71,16 +71,7 @@ def parse_wiring(
     discover: wiring_spec.Discovery = params.get("discover") or LAUNCH
     _check_discovery(discover, transport, bool(params.get("testcontainers")))
     engine, engine_address = _parse_engine(params, transport, discover)
-    identity = params.get("identity") or params["name"]
-    if "/" in identity or identity in (".", ".."):
-        subject, remedy = f"identity {identity}", "Set identity_directory to choose the directory"
-        raise InvalidInput(subject, problem=f"{subject} is not a plain name", remedy=remedy)
-    if identity.startswith("."):
-        # A rotation does not look into hidden directories, and .NAME.pending is that of a new key.
-        subject, problem = f"identity {identity}", f"The name of identity {identity} begins with a dot"
-        raise InvalidInput(
-            subject, problem=problem, remedy="Choose a name that begins with another character"
-        )
+    identity = _parse_identity(str(params.get("identity") or params["name"]))
     # The same name has another identity for another engine.
     own = f"{identity}@{file_name(engine)}" if engine else identity
     directory = params.get("identity_directory") or f"{IDENTITIES}/{own}"
@@ -142,6 +133,19 @@ def _check_discovery(
         raise InvalidInput("testcontainers", problem=problem, remedy="Remove one of both from the task")
 
 
+def _parse_identity(identity: str) -> str:
+    if "/" in identity or identity in (".", ".."):
+        subject, remedy = f"identity {identity}", "Set identity_directory to choose the directory"
+        raise InvalidInput(subject, problem=f"{subject} is not a plain name", remedy=remedy)
+    if identity.startswith("."):
+        # A rotation does not look into hidden directories, and .NAME.pending is that of a new key.
+        subject, problem = f"identity {identity}", f"The name of identity {identity} begins with a dot"
+        raise InvalidInput(
+            subject, problem=problem, remedy="Choose a name that begins with another character"
+        )
+    return identity
+
+
 def _parse_engine(
     params: Mapping[str, Any], transport: wiring_spec.Transport, discover: wiring_spec.Discovery
 ) -> tuple[str, str]:
@@ -154,7 +158,9 @@ def _parse_engine(
         remedy = "Set engine to the name of the host in the inventory, and engine_address to an address in its listener_host_addresses"
         raise InvalidInput(missing, problem=f"{missing} is missing", remedy=remedy)
     if transport != TLS or discover == RUNTIME:
-        problem = f"engine {engine} is the engine of another host, which requires transport tls and discover launch"
+        problem = (
+            f"engine {engine} is the engine of another host, which requires transport tls and discover launch"
+        )
         raise InvalidInput("engine", problem=problem, remedy="Remove transport and discover from the task")
     if _HOST_NAME.fullmatch(address) is None:
         raise InvalidInput("engine_address", expected="an IP address or a host name", found=repr(address))

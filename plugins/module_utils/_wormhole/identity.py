@@ -225,7 +225,7 @@ def _plan_certificate(
     if not reasons:
         return Steps()
     before = {"identity": describe_found(present, found, authority)}
-    after = {"identity": _describe(spec, identity, future)}
+    after = {"identity": _describe(spec, identity, future, found)}
     return Steps(tuple(reasons), plan.actions, before, after)
 
 
@@ -269,13 +269,15 @@ def _present_owner(
     return owned(identity, future)
 
 
-def _describe(spec: WormholeSpec, identity: CertificateSpec, uid: Optional[int]) -> dict[str, Any]:
-    fields = describe_requested(owned(identity, uid))
+def _describe(
+    spec: WormholeSpec, identity: CertificateSpec, uid: Optional[int], found: CertificateState
+) -> dict[str, Any]:
+    fields = describe_requested(owned(identity, uid), found)
     if uid is None:
         user = spec.wiring.identity_owner or str(spec.options.get("user") or "of the image")
         user = user.partition(":")[0]
-        for name, entry in expected_entries(owned(identity, uid)).items():
-            fields[name or "directory"] = f"{entry.mode:04o} user {user}:{entry.gid}"
+        key = expected_entries(owned(identity, uid))[KEY_FILE]
+        fields[KEY_FILE] = f"{key.mode:04o} user {user}:{key.gid}"
     return fields
 
 

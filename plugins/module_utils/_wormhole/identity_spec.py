@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import posixpath
+from dataclasses import replace
 from typing import Any, Mapping
 
 from .._base.errors import InvalidInput
 from .._certificates.facts import CLIENT, KEY_TYPE_ARGUMENT
 from .._certificates.spec import CertificateSpec, parse_certificates
+from .._wiring.options import IDENTITIES
 
 GROUP = 0
 """Group of an identity's files. Its members cannot read the key."""
@@ -62,7 +65,10 @@ def parse_identity(params: Mapping[str, Any], identity: str, directory: str) -> 
         if subject == "identity":
             error.remedy = "The identity is the name of the wormhole by default. Set the option identity to a shorter or simpler one"
         raise
-    return spec
+    # Who has the number of a container's user on the host must not reach its key. A container needs
+    # no permission on the directories above what it mounts.
+    closed = posixpath.dirname(spec.directory) == IDENTITIES
+    return replace(spec, parent_mode=0o700 if closed else None)
 
 
 def made_identity(directory: str) -> CertificateSpec:

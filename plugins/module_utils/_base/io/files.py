@@ -21,15 +21,7 @@ from typing import Iterator, Optional
 
 from ..errors import ApplyFailed, WormholeError
 from . import locks
-
-LARGEST = 16 << 20
-"""Bytes that are read from a file at most; no file that this collection reads is nearly as large."""
-_KINDS = {
-    stat.S_IFREG: "a regular file",
-    stat.S_IFDIR: "a directory",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFIFO: "a named pipe",
-}
+from .opening import open_regular, other_kind, read_limited
 
 
 @dataclass(frozen=True)
@@ -69,18 +61,19 @@ class DirectoryState:
     gid: int
 
 
-def read_file(path: str) -> Optional[FileState]:
-    """Reads a regular file and its metadata; None if it does not exist."""
+def read_file(path: str, *, any_link: bool = False) -> Optional[FileState]:
+    """Reads a regular file and its metadata; None if it does not exist.
+
+    Which symbolic links are followed: see :func:`.opening.open_regular`.
+    """
     try:
-        with open(path, "rb") as stream:
-            info = os.fstat(stream.fileno())
-            if not stat.S_ISREG(info.st_mode):
-                raise _other_kind(path, "a regular file", info.st_mode)
-            mode = stat.S_IMODE(info.st_mode)
-            content = stream.read(LARGEST + 1)
-            if len(content) > LARGEST:
-                raise _too_large(path)
+        handle = open_regular(path, any_link=any_link)
+        try:
+            info = os.fstat(handle)
+            mode, content = stat.S_IMODE(info.st_mode), read_limited(handle, path)
             return FileState(content, mode, info.st_uid, info.st_gid, info.st_mtime_ns)
+        finally:
+            os.close(handle)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -104,7 +97,7 @@ def read_directory(path: str) -> Optional[DirectoryState]:
         found = error.strerror or str(error)
         raise WormholeError(path, found=found, problem=f"Cannot read {path}: {found}") from error
     if not stat.S_ISDIR(info.st_mode):
-        raise _other_kind(path, "a directory", info.st_mode)
+        raise other_kind(path, "a directory", info.st_mode)
     return DirectoryState(stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
 
 
@@ -176,7 +169,7 @@ def link_file(path: str, link: str) -> bool:
 def set_metadata(path: str, *, mode: int, uid: int, gid: int, mtime_ns: int) -> None:
     """Sets a file's owner, mode and modification time; does not follow symbolic links."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             os.fchown(handle, uid, gid)
             os.fchmod(handle, mode)
@@ -284,14 +277,3 @@ def failure(verb: str, path: str, error: OSError, *, target: str = "") -> ApplyF
     }
     remedy = remedies.get(error.errno or 0, "")
     return ApplyFailed(path, found=found, problem=f"Cannot {verb} {path}: {found}", remedy=remedy)
-
-
-def _too_large(path: str) -> WormholeError:
-    expected, found = f"at most {LARGEST >> 20} MiB", "a larger file"
-    problem = f"{path} is larger than {LARGEST >> 20} MiB, and is not read"
-    return WormholeError(path, expected=expected, found=found, problem=problem)
-
-
-def _other_kind(path: str, expected: str, mode: int) -> WormholeError:
-    kind = _KINDS.get(stat.S_IFMT(mode), "a special file")
-    return WormholeError(path, expected=expected, found=kind, problem=f"{path} is {kind}, not {expected}")

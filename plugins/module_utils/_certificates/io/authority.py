@@ -209,7 +209,7 @@ def _promote(_action: ca.Promote, state: ca.AuthorityState, order: _Order) -> No
     copies = {ca.KEY_FILE: ca.FORMER_KEY_FILE, ca.CERTIFICATE_FILE: ca.FORMER_CERTIFICATE_FILE}
     if state.successor is not None:
         for name, copy in copies.items():
-            present = files.read_file(path(name))
+            present = files.read_file(path(name), any_link=True)
             if present is not None:
                 _write(directory, copy, present.content)
         files.rename(path(ca.NEXT_KEY_FILE), path(ca.KEY_FILE))
@@ -221,10 +221,10 @@ def _promote(_action: ca.Promote, state: ca.AuthorityState, order: _Order) -> No
 @_apply.register(ca.DropFormer)
 def _drop_former(_action: ca.DropFormer, _state: ca.AuthorityState, order: _Order) -> None:
     directory = order.spec.directory
-    former = files.read_file(os.path.join(directory, ca.FORMER_CERTIFICATE_FILE))
+    former = files.read_file(os.path.join(directory, ca.FORMER_CERTIFICATE_FILE), any_link=True)
     if former is None:
         return
-    retired = files.read_file(os.path.join(directory, ca.RETIRED_FILE))
+    retired = files.read_file(os.path.join(directory, ca.RETIRED_FILE), any_link=True)
     content = retired.content if retired else b""
     if former.content not in content:
         _write(directory, ca.RETIRED_FILE, content + former.content)
@@ -275,7 +275,7 @@ def _read(directory: str, passphrase: Optional[str]) -> Material:
     found = files.read_directory(directory)
     if found is None:
         return Material(ca.AuthorityState())
-    present = {name: files.read_file(os.path.join(directory, name)) for name in _FILES}
+    present = {name: files.read_file(os.path.join(directory, name), any_link=True) for name in _FILES}
     contents = {name: file.content for name, file in present.items() if file}
     key = None
     if ca.KEY_FILE in contents:

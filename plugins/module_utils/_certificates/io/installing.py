@@ -10,18 +10,20 @@ import contextlib
 import datetime
 import functools
 import os
-from typing import Any, Mapping, Union
+import stat
+from typing import Any, Callable, Mapping, Union
 
 from ..._base.errors import ApplyFailed, VerificationFailed
 from ..._base.io import files
+from ..._base.io.opening import other_kind
 from ..._base.plan import Plan
 from .. import model
 from ..deviations import find_deviations
-from ..facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, FILES, KEY_FILE
+from ..facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, FILES, KEY_FILE, PARENT
 from ..spec import CertificateSpec
 from ..trust import ISSUING, Authority
 from . import record as certificate_record
-from .store import decode, pending_key, remove_leftovers
+from .store import decode, make_parent, pending_key, remove_leftovers, staged
 
 
 def apply_certificates(
@@ -123,13 +125,46 @@ def _apply(action: Any, _files: Mapping[str, bytes]) -> None:
 def _install(action: model.IssueCertificate, contents: Mapping[str, bytes]) -> None:
     spec = action.spec
     attributes = model.expected_entries(spec)[DIRECTORY]
+    make_parent(spec)
     files.make_directory(spec.directory, mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
+    complete(spec.directory)
     # The trust bundle first, so that the issuer is trusted before the certificate exists. Key and
     # certificate last and together, because they do not match in between.
     _write_bundle(action, contents)
-    _write(spec, KEY_FILE, contents[KEY_FILE])
-    _write(spec, CERTIFICATE_FILE, contents[CERTIFICATE_FILE])
+    key = files.read_file(os.path.join(spec.directory, KEY_FILE))
+    if key is None or key.content == contents[KEY_FILE]:
+        _write(spec, KEY_FILE, contents[KEY_FILE])
+        _write(spec, CERTIFICATE_FILE, contents[CERTIFICATE_FILE])
+    else:
+        _replace_both(spec, contents)
     remove_leftovers(spec.directory)
+
+
+def _replace_both(spec: CertificateSpec, contents: Mapping[str, bytes]) -> None:
+    """Replace a key and its certificate so that an interruption in between can be repaired.
+
+    Both are on the disk before the first one is renamed. After that, the staged certificate belongs
+    to the key, and the guard of the engine renames it before dockerd reads them.
+    """
+    for name in (KEY_FILE, CERTIFICATE_FILE):
+        attributes = model.expected_entries(spec)[name]
+        path = staged(spec.directory, name)
+        files.write_file(path, contents[name], mode=attributes.mode, uid=attributes.uid, gid=attributes.gid)
+    for name in (KEY_FILE, CERTIFICATE_FILE):
+        files.rename(staged(spec.directory, name), os.path.join(spec.directory, name))
+
+
+def complete(directory: str) -> None:
+    """Complete the replacement of a key and its certificate that was interrupted in between.
+
+    Otherwise, the next replacement would stage another key beside this certificate.
+
+    Raises:
+        ApplyFailed: the certificate cannot be renamed.
+    """
+    key, certificate = (staged(directory, name) for name in (KEY_FILE, CERTIFICATE_FILE))
+    if os.path.lexists(certificate) and not os.path.lexists(key):
+        files.rename(certificate, os.path.join(directory, CERTIFICATE_FILE))
 
 
 @_apply.register(model.SetAttributes)
@@ -170,23 +205,34 @@ def _write(spec: CertificateSpec, name: str, content: bytes) -> None:
 
 
 def set_attributes(spec: CertificateSpec, name: str) -> None:
-    """Set owner, group and mode of a certificate's file, or of its directory (the empty name).
+    """Set owner, group and mode of a certificate's file, of its directory (the empty name), or of its parent.
 
     Raises:
         ApplyFailed: they cannot be set, or the path is a symbolic link.
+        WormholeError: the path is of another kind, or the file has a second name.
     """
     attributes = model.expected_entries(spec)[name]
-    path = os.path.join(spec.directory, name) if name else spec.directory
+    path = model.path_of(spec.directory, name)
     try:
         # Do not follow a symbolic link: the owner of the directory could point it anywhere.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
+            _check_kind(path, os.fstat(handle), stat.S_ISDIR if name in (DIRECTORY, PARENT) else stat.S_ISREG)
             os.fchown(handle, attributes.uid, attributes.gid)
             os.fchmod(handle, attributes.mode)
         finally:
             os.close(handle)
     except OSError as error:
         raise files.failure("set owner and mode of", path, error) from error
+
+
+def _check_kind(path: str, info: os.stat_result, is_expected: Callable[[int], bool]) -> None:
+    """Check that a path is what this collection has created, and not a name of another file."""
+    if not is_expected(info.st_mode):
+        raise other_kind(path, "a file or directory of this collection", info.st_mode)
+    if stat.S_ISREG(info.st_mode) and info.st_nlink != 1:
+        problem = f"{path} is a hard link: the file has {info.st_nlink} names"
+        raise ApplyFailed(path, problem=problem, remedy="Remove the link, then run the task again")
 
 
 @_apply.register(model.RemoveCertificate)

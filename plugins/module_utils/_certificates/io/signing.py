@@ -135,8 +135,10 @@ def sign_requests(
     unknown = ", ".join(name for name in requests if name not in known)
     if unknown:
         raise InvalidInput("requests", expected="names in option certificates", found=unknown)
+    signed: dict[str, str] = {}
     with _recording(order) as batch:
-        return {name: batch.sign(known[name], request) for name, request in requests.items()}
+        signed.update({name: batch.sign(known[name], request) for name, request in requests.items()})
+    return signed
 
 
 def sign_again(

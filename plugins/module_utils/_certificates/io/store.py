@@ -11,6 +11,7 @@ a container.
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -19,7 +20,7 @@ from typing import Iterable, Mapping, Sequence
 
 from ..._base.errors import ApplyFailed, InvalidInput, WormholeError
 from ..._base.io import files
-from ..facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, FILES, KEY_FILE
+from ..facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, FILES, KEY_FILE, PARENT
 from ..model import CertificateState, Entry, HostState
 from ..record import Record
 from ..spec import CertificateSpec
@@ -36,6 +37,7 @@ def look_up_owner(spec: CertificateSpec) -> CertificateSpec:
     Raises:
         InvalidInput: the host has no such user or group.
     """
+    spec = replace(spec, keeper=os.geteuid())
     uid = os.geteuid() if spec.owner is None else _number(spec, "owner", spec.owner)
     if spec.group is not None:
         return replace(spec, uid=uid, gid=_number(spec, "group", spec.group))
@@ -62,8 +64,38 @@ def observe_certificates(specs: Sequence[CertificateSpec], authority: Authority)
         digests = certificate_record.digests(spec.directory).items() if kept else ()
         unrecorded = (name for name, digest in digests if not record.knows(spec.directory, name, digest))
         recorded = bool(record.certificates.get(spec.directory)) if kept else None
+        if spec.parent_mode is not None and kept:
+            state = replace(state, entries={**state.entries, **_observe_parent(spec.directory, record)})
         found[spec.name] = replace(state, unrecorded=tuple(unrecorded), recorded=recorded)
     return found
+
+
+def _observe_parent(directory: str, record: Record) -> dict[str, Entry]:
+    """The directory above an identity; nothing if it does not exist, or if others may have to enter it.
+
+    A user of the host other than root may use an identity that was not made for a wormhole.
+    """
+    parent = os.path.dirname(directory)
+    found = files.read_directory(parent)
+    if found is None:
+        return {}
+    for place in record.certificates:
+        if os.path.dirname(place) == parent and place not in {*record.identities, directory}:
+            with contextlib.suppress(OSError):
+                if os.lstat(os.path.join(place, KEY_FILE)).st_uid != 0:
+                    return {}
+    return {PARENT: Entry(found.mode, found.uid, found.gid)}
+
+
+def make_parent(spec: CertificateSpec) -> None:
+    """Create the directory above a certificate's with the mode of the specification, if it is missing.
+
+    Raises:
+        ApplyFailed: it cannot be created.
+    """
+    parent = os.path.dirname(spec.directory)
+    if spec.parent_mode is not None and not os.path.isdir(parent):
+        files.make_directory(parent, mode=spec.parent_mode, uid=os.geteuid(), gid=os.getegid())
 
 
 def find_certificates(roots: Iterable[str], authority: Authority) -> dict[str, CertificateState]:
@@ -127,6 +159,7 @@ def make_request(spec: CertificateSpec, *, keep_key: bool = False) -> str:
     else:
         key = issuing.make_key(spec.key_type)
     certificate_record.note({spec.directory: {}})
+    make_parent(spec)
     files.make_directory(_pending_directory(spec.directory), mode=0o700, uid=uid, gid=gid)
     files.write_file(pending_key(spec), issuing.write_key(key), mode=0o400, uid=uid, gid=gid)
     return issuing.make_request(key, spec.common_name)
@@ -193,6 +226,14 @@ def remove_leftovers(directory: str) -> None:
         pass
     except OSError as error:
         raise files.failure("remove", pending, error) from error
+
+
+def staged(directory: str, name: str) -> str:
+    """The path of a file that is going to replace another one together with its counterpart.
+
+    One of :func:`.files.leftovers`.
+    """
+    return os.path.join(directory, f".{name}.staged.new")
 
 
 def _temporaries(directory: str) -> list[str]:

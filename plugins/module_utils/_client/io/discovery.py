@@ -12,7 +12,7 @@ from typing import Callable, Iterator
 
 from ..._base.address import SocketAddress
 from ..._base.errors import VerificationFailed, WormholeError
-from ..._base.io.files import LARGEST
+from ..._base.io.opening import LARGEST
 from ..._endpoint.io.reachability import read_container_hosts
 from ..._networks.io.namespaces import call_in_network_namespace, read_routes
 from ..._wiring.program import PROGRAM, WRAPPER

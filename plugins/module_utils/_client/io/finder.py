@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 from typing import Callable, Mapping, Optional
 
 from ..._base.errors import EngineUnavailable
-from ..._base.io.files import LARGEST
+from ..._base.io.opening import LARGEST
 from ..._certificates.facts import FILES
 from ..._endpoint.diagnosis import diagnose
 from ..._endpoint.io.https_client import ping_socket

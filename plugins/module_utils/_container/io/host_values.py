@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Any, Mapping
 
-from ..._base.errors import InvalidInput
-from ..._base.io.files import LARGEST
+from ..._base.errors import InvalidInput, WormholeError
+from ..._base.io.opening import read_regular
 from ..values import parse_env_file
 
 
@@ -47,11 +46,10 @@ def with_env_file(params: Mapping[str, Any]) -> dict[str, Any]:
     if not path:
         return dict(params)
     try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read(LARGEST + 1)
-        if len(text) > LARGEST:
-            raise OSError(errno.EFBIG, f"it is larger than {LARGEST >> 20} MiB")
+        text = read_regular(path, any_link=True).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         found = getattr(error, "strerror", None) or "it is not UTF-8"
         raise InvalidInput(f"env_file {path}", problem=f"env_file {path} cannot be read: {found}") from error
+    except WormholeError as error:
+        raise InvalidInput(f"env_file {path}", problem=f"env_file {error.problem}") from error
     return {**params, "env": {**parse_env_file(path, text), **(params.get("env") or {})}}

@@ -23,10 +23,13 @@ from dataclasses import dataclass
 from typing import Any, Iterator, Optional
 
 from ..._base.address import bracket
+from ..._base.errors import WormholeError
+from ..._base.io.opening import opened_path, read_regular
 from ..model import EndpointSpec
 from ..observation import Api
 
 _LARGEST_ANSWER = 1 << 20
+_LARGEST_FILE = 1 << 20
 
 # TLS alerts (RFC 8446, 6.2) by which a server rejects a client's certificate or the lack of one.
 _REJECTIONS = (
@@ -43,24 +46,24 @@ _REJECTIONS = (
 )
 
 
-@contextlib.contextmanager
-def _client_root(spec: EndpointSpec) -> Iterator[None]:
-    """Resolve paths as the client does, with the mounts and absolute links of its container.
+def _root(spec: EndpointSpec) -> str:
+    """The root directory of the client's paths: with the mounts and absolute links of its container."""
+    return f"/proc/{spec.container_pid}/root" if spec.contained else ""
 
-    For a forked child only, since the root directory belongs to the whole process. Sources:
-    chroot(2), proc(5).
+
+@contextlib.contextmanager
+def _opened(spec: EndpointSpec, path: str) -> Iterator[str]:
+    """A path by which OpenSSL opens a file of the client; see :func:`.opening.opened_path`.
+
+    Raises:
+        OSError: it does not exist, is not a regular file, or cannot be opened.
     """
-    if not spec.contained:
-        yield
-        return
-    outside = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.chroot(f"/proc/{spec.container_pid}/root")
-        yield
-    finally:
-        os.fchdir(outside)
-        os.chroot(".")
-        os.close(outside)
+    with contextlib.ExitStack() as opened:
+        try:
+            found = opened.enter_context(opened_path(path, root=_root(spec), limit=_LARGEST_FILE))
+        except WormholeError as error:
+            raise OSError(error.problem) from error
+        yield found
 
 
 def read_presented(spec: EndpointSpec) -> bytes:
@@ -68,9 +71,8 @@ def read_presented(spec: EndpointSpec) -> bytes:
     if not spec.directory:
         return b""
     try:
-        with _client_root(spec), open(os.path.join(spec.directory, "cert.pem"), "rb") as stream:
-            return stream.read(_LARGEST_ANSWER)
-    except OSError:
+        return read_regular(os.path.join(spec.directory, "cert.pem"), root=_root(spec), limit=_LARGEST_FILE)
+    except (OSError, WormholeError):
         return b""
 
 
@@ -84,33 +86,32 @@ def client_context(spec: EndpointSpec) -> tuple[ssl.SSLContext, str]:
     # Clients with Python 3.13 are this strict; others are less so.
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.hostname_checks_common_name = False
-    with _client_root(spec):
-        context.load_verify_locations(cafile=spec.authority)
-        return context, _load_identity(context, spec.directory) if spec.directory else ""
+    with _opened(spec, spec.authority) as path:
+        context.load_verify_locations(cafile=path)
+    return context, _load_identity(context, spec) if spec.directory else ""
 
 
-def _load_identity(context: ssl.SSLContext, directory: str) -> str:
+def _load_identity(context: ssl.SSLContext, spec: EndpointSpec) -> str:
     """Load the client's certificate and key; return the reason if that fails."""
-    certificate, key = (os.path.join(directory, name) for name in ("cert.pem", "key.pem"))
-    for path in (certificate, key):
+    paths = certificate, key = [os.path.join(spec.directory, name) for name in ("cert.pem", "key.pem")]
+    with contextlib.ExitStack() as opened:
+        found: list[str] = []
+        for path in paths:
+            try:
+                found.append(opened.enter_context(_opened(spec, path)))
+            except FileNotFoundError:
+                return f'{path} is missing; Docker\'s CLI then sends no certificate and prints "certificate required"'
+            except OSError as error:
+                return f"{path}: {error_text(error)}"
         try:
-            with open(path, "rb"):
-                pass
-        except FileNotFoundError:
-            return f'{path} is missing; Docker\'s CLI then sends no certificate and prints "certificate required"'
-        except OSError as error:
-            return f"{path}: {error_text(error)}"
-    try:
-        # Without a callback OpenSSL would ask at the terminal for an encrypted key's passphrase.
-        context.load_cert_chain(certificate, key, password=lambda: "")
-    except ssl.SSLError as error:
-        if error.reason == "KEY_VALUES_MISMATCH":
-            return f"{key} is not the key of {certificate}"
-        return (
-            f"{certificate} and {key} are not a certificate and its key in PEM form, or the key is encrypted"
-        )
-    except (OSError, ValueError) as error:
-        return f"{certificate}: {error_text(error)}"
+            # Without a callback OpenSSL would ask at the terminal for an encrypted key's passphrase.
+            context.load_cert_chain(found[0], found[1], password=lambda: "")
+        except ssl.SSLError as error:
+            if error.reason == "KEY_VALUES_MISMATCH":
+                return f"{key} is not the key of {certificate}"
+            return f"{certificate} and {key} are not a certificate and its key in PEM form, or the key is encrypted"
+        except (OSError, ValueError) as error:
+            return f"{certificate}: {error_text(error)}"
     return ""
 
 

@@ -9,18 +9,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
-import os
 import socket
 import threading
 from typing import Any, Optional
 
+from ..._base.errors import WormholeError
+from ..._base.io.children import call_in_child
+from ..._base.io.opening import read_regular
+from ..._base.io.privileges import become
 from ..._networks.io.interfaces import is_assigned, listening_addresses
 from ..._networks.io.namespaces import call_in_network_namespace, read_routes
 from ..._networks.routes import default_gateways
 from ..model import EndpointSpec, find_in_hosts
 from ..observation import TcpOutcome
 
+_HOSTS = "/etc/hosts"
 _LARGEST_HOSTS_FILE = 1 << 20
+_READING = 5.0
+"""Seconds to read a file of a container."""
 
 
 def observe_gateways(pid: int, timeout: float) -> tuple[str, ...]:
@@ -99,12 +105,17 @@ def kind_of_failure(error: OSError) -> TcpOutcome:
 
 
 def read_container_hosts(pid: int) -> str:
-    """The container's ``/etc/hosts``; empty if it cannot be read."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    """The container's ``/etc/hosts``; empty if it cannot be read.
+
+    A child of its own reads it as the container's process would: what the container puts there
+    leads nowhere else.
+    """
+
+    def read() -> str:
+        become(pid)
+        return read_regular(_HOSTS, limit=_LARGEST_HOSTS_FILE).decode("utf-8", errors="replace")
+
     try:
-        with open(
-            f"/proc/{pid}/root/etc/hosts", "rb", opener=lambda path, _flags: os.open(path, flags)
-        ) as hosts:
-            return hosts.read(_LARGEST_HOSTS_FILE).decode("utf-8", errors="replace")
-    except OSError:
+        return str(call_in_child(read, timeout=_READING, subject=f"{_HOSTS} of process {pid}"))
+    except WormholeError:
         return ""

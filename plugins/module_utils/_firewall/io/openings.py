@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Observe and set our openings in the host's packet filter, as :mod:`_firewall.plan` decides."""
+"""Observe and set our openings and the restriction in the host's packet filter, as
+:mod:`_firewall.plan` decides."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from ..._base.errors import ApplyFailed, EngineUnavailable, Refused
 from ..._base.io import systemd
 from ..._base.io.files import read_file, remove_file, write_file
 from .. import iptables as firewall_iptables
+from .. import neighbours as firewall_neighbours
 from .. import nft as firewall_nft
 from .. import unit as firewall_unit
-from ..model import FirewallState, Hook, Opening, Placement
+from ..model import FirewallState, Hook, Opening, Placement, Restriction
 from ..plan import Observed, blocking, conclude, is_persistent, place
 from .firewalld import set_firewalld_openings
 from .rules import execute, observe_rules
@@ -32,8 +34,12 @@ def observe_firewall(desired: Sequence[Opening]) -> FirewallState:
     return conclude(observe_rules(), desired)
 
 
-def set_openings(manager: str, openings: Sequence[Opening]) -> None:
-    """Makes our openings exactly these, in force and persistent; for none, removes all our traces.
+def set_openings(
+    manager: str, openings: Sequence[Opening], restriction: Optional[Restriction] = None
+) -> None:
+    """Makes our openings and the restriction exactly these, in force and persistent.
+
+    Without any, all our traces are removed.
 
     An opening goes wherever it is needed now, and nowhere if the host's own rules accept its
     packets. The manager is for messages only.
@@ -52,6 +58,7 @@ def set_openings(manager: str, openings: Sequence[Opening]) -> None:
     if places.ufw or observed.ufw_openings() or has_saved():
         set_ufw_openings(places.ufw)
     _set_chains(observed, places.chains, openings)
+    _set_restriction(observed, restriction)
     state = conclude(observe_rules(), openings)
     dropped = sorted(set(state.needed) - set(state.opened))
     if dropped:
@@ -59,6 +66,29 @@ def set_openings(manager: str, openings: Sequence[Opening]) -> None:
         subject = f"packet filter ({manager or 'of unknown origin'})"
         remedy = "Open the port there yourself, and set firewall: ignore"
         raise ApplyFailed(subject, problem=f"The {subject} still drops packets to {ports}", remedy=remedy)
+    if state.restriction != restriction or state.unrestricted:
+        unit = firewall_neighbours.UNIT
+        problem = f"{unit} has run, but the table of nftables that it loads is not the desired one"
+        raise ApplyFailed(
+            unit, problem=problem, remedy=f"See journalctl -u {unit}, or set neighbours: accept"
+        )
+
+
+def _set_restriction(observed: Observed, restriction: Optional[Restriction]) -> None:
+    state = conclude(observed, ())
+    if (state.restriction, state.unrestricted) == (restriction, False):
+        return
+    path, unit = firewall_neighbours.UNIT_PATH, firewall_neighbours.UNIT
+    if restriction is None:
+        _remove_unit(path, unit, firewall_neighbours.LINKS)
+        if observed.has_nft:
+            execute(firewall_neighbours.REMOVE_COMMAND)
+        return
+    write_file(path, firewall_neighbours.render_unit(restriction).encode(), mode=0o644)
+    systemd.daemon_reload()
+    systemd.enable(unit)
+    # A reload replaces the table in one step; a service that is not active is started.
+    execute(["systemctl", "reload-or-restart", unit])
 
 
 def _check_names(desired: frozenset[Placement]) -> None:
@@ -95,7 +125,7 @@ def _set_chains(observed: Observed, desired: frozenset[Placement], openings: Ite
     ineffective = {opening for opening in openings if blocking(observed, opening, with_ours=True)}
     if not desired:
         if observed.unit is not None or observed.enabled:
-            _remove_unit()
+            _remove_unit(firewall_unit.UNIT_PATH, firewall_unit.UNIT, firewall_unit.LINKS)
         _remove_rules(keep=frozenset())
         remove_file(firewall_unit.SCRIPT_PATH)
         return
@@ -110,16 +140,16 @@ def _set_chains(observed: Observed, desired: frozenset[Placement], openings: Ite
     execute(["systemctl", "reload-or-restart", firewall_unit.UNIT])
 
 
-def _remove_unit() -> None:
-    if read_file(firewall_unit.UNIT_PATH) is not None:
-        systemd.stop(firewall_unit.UNIT)
-    for link in firewall_unit.LINKS:
+def _remove_unit(path: str, unit: str, links: Iterable[str]) -> None:
+    if read_file(path) is not None:
+        systemd.stop(unit)
+    for link in links:
         if os.path.islink(link):
             os.unlink(link)
         # systemd has created the directory. It stays if it holds other links.
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(link))
-    remove_file(firewall_unit.UNIT_PATH)
+    remove_file(path)
     systemd.daemon_reload()
 
 

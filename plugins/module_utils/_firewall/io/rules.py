@@ -23,6 +23,7 @@ from ..._base.io.systemd import show
 from ..._networks.io.namespaces import read_routes
 from .. import firewalld as firewall_firewalld
 from .. import iptables as firewall_iptables
+from .. import neighbours as firewall_neighbours
 from .. import nft as firewall_nft
 from .. import ufw as firewall_ufw
 from .. import unit as firewall_unit
@@ -62,6 +63,9 @@ def observe_rules() -> Observed:
         script=read_text(firewall_unit.SCRIPT_PATH),
         unit=read_text(firewall_unit.UNIT_PATH),
         enabled=sum(os.path.islink(path) for path in firewall_unit.LINKS),
+        has_nft=nft is not None,
+        neighbours_unit=read_text(firewall_neighbours.UNIT_PATH),
+        neighbours_enabled=sum(os.path.islink(path) for path in firewall_neighbours.LINKS),
         sources=sources,
     )
 

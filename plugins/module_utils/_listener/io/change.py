@@ -201,7 +201,8 @@ class ListenerHost:
 
     def _set_firewall(self, action: listener.SetFirewall) -> None:
         self._note(replace(self._notes, firewall_changed=True))
-        set_openings(self._state.firewall.manager if self._state else "", action.openings)
+        manager = self._state.firewall.manager if self._state else ""
+        set_openings(manager, action.openings, action.restriction)
 
     def _restart(self, action: listener.RestartEngine) -> None:
         spares = bool(self._connect().info().get("LiveRestoreEnabled"))
@@ -229,7 +230,7 @@ class ListenerHost:
         firewall = observe_firewall(wanted)
         needed = tuple(opening for opening in wanted if opening in firewall.needed)
         if set(needed) != set(firewall.opened) or firewall.leftover:
-            self._set_firewall(listener.SetFirewall(needed))
+            self._set_firewall(listener.SetFirewall(needed, outlook.restriction))
 
     def _reload(self, _action: listener.ReloadEngine) -> None:
         """Makes dockerd read its configuration, and waits for the configured live-restore."""

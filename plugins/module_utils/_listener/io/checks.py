@@ -12,9 +12,9 @@ import ssl
 import tempfile
 from typing import Iterator
 
-from ..._base.errors import Refused, VerificationFailed
-from ..._base.io import files
+from ..._base.errors import Refused, VerificationFailed, WormholeError
 from ..._base.io.commands import run
+from ..._base.io.opening import opened_path, read_regular
 from ..._certificates.io.decoding import read_certificate
 from ..._engine.command import EngineCommand
 from ..._engine.options import without_options
@@ -34,15 +34,17 @@ def check_material(directory: str, addresses: list[str]) -> None:
             raise _unsuitable(path, f"The server certificate is incomplete: {path} does not exist")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        context.load_verify_locations(f"{directory}/ca.pem")
-        context.load_cert_chain(f"{directory}/cert.pem", f"{directory}/key.pem")
-    except (ssl.SSLError, OSError) as error:
+        with contextlib.ExitStack() as opened:
+            paths = (f"{directory}/{name}" for name in ("ca.pem", "cert.pem", "key.pem"))
+            authority, *pair = [opened.enter_context(opened_path(path)) for path in paths]
+            context.load_verify_locations(authority)
+            context.load_cert_chain(*pair)
+    except (ssl.SSLError, OSError, WormholeError) as error:
         raise _unsuitable(
             directory, f"The server certificate in {directory} is not usable ({error})"
         ) from error
     try:
-        with open(f"{directory}/cert.pem", "rb") as stream:
-            names = read_certificate(stream.read(files.LARGEST)).subject_alternative_names
+        names = read_certificate(read_regular(f"{directory}/cert.pem")).subject_alternative_names
     except VerificationFailed as error:
         error.put_in(f"{directory}/cert.pem")
         raise

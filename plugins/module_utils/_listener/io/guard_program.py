@@ -8,6 +8,8 @@ The Ansible module wormhole.docker.dockerd_listener installs this file on the ho
 changes made to it. It needs only the standard library. A drop-in of docker.service runs it
 (ExecStartPre=) and stops the listener's sockets unless it succeeds.
 
+It also completes a replacement of the server's key and certificate that a power cut has interrupted.
+
 dockerd serves plaintext on the sockets that systemd passes to it unless its configuration file
 demands TLS. That file belongs to the administrator, and other tools write it.
 
@@ -24,11 +26,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 import sys
 from collections.abc import Mapping
 
 DEFAULT_CONFIG = "/etc/docker/daemon.json"
 FILES = ("tlscacert", "tlscert", "tlskey")
+LARGEST = 16 << 20
 REMEDY = "Run the playbook wormhole.docker.provision."
 
 
@@ -48,8 +52,7 @@ def find_problem(command: str, environment: Mapping[str, str], paths: tuple[str,
     if not os.path.isfile(path):
         return f"{path} does not exist"
     try:
-        with open(path, "rb") as stream:
-            config = parse_config(stream.read())
+        config = parse_config(read_config(path))
     except (OSError, ValueError) as error:
         return f"{path} cannot be read: {error}"
     if config.get("tlsverify") is not True:
@@ -60,6 +63,48 @@ def find_problem(command: str, environment: Mapping[str, str], paths: tuple[str,
         if not os.path.isfile(expected):
             return f"{expected}, which {path} names, does not exist, and dockerd will not start without it"
     return ""
+
+
+def read_config(path: str) -> bytes:
+    """The content of a file, which others may have replaced by a pipe or an endless one.
+
+    Raises:
+        ValueError: it is not a regular file, or too large.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        content = stream.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST} bytes")
+    return content
+
+
+def complete(certificate: str, key: str) -> None:
+    """Completes a replacement of key and certificate that a power cut has interrupted in between.
+
+    dockerd does not start with a key that is not the certificate's. The staged certificate is
+    renamed if it belongs to the key.
+    """
+    directory, name = os.path.split(certificate)
+    staged = os.path.join(directory, f".{name}.staged.new")
+    if not os.path.isfile(staged):
+        return
+    import ssl  # pylint: disable=import-outside-toplevel
+
+    try:
+        # An encrypted key would be asked for at the terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(staged, key, password=lambda: "")
+        os.replace(staged, certificate)
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except (OSError, ValueError) as error:
+        sys.stdout.write(f"{staged} is not used: {error}\n")
+        return
+    sys.stdout.write(f"wormhole.docker completes an interrupted replacement of {certificate}\n")
 
 
 def expand(command: str, environment: Mapping[str, str]) -> str:
@@ -125,6 +170,8 @@ def record(path: str, problem: str) -> None:
 def main(arguments: list[str]) -> int:
     """Checks the configuration; returns the exit status."""
     try:
+        if arguments[0] != "-":
+            complete(*arguments[2:4])
         problem = find_problem(parse_command(sys.stdin.read()), os.environ, tuple(arguments[1:]))
     except Exception as error:  # pylint: disable=broad-except
         problem = f"dockerd's configuration cannot be checked: {type(error).__name__}: {error}"

@@ -21,6 +21,7 @@ from ..._engine.io.daemon_config import read_config_text
 from ..._engine.port import EnginePort
 from ..._firewall.io.openings import observe_firewall
 from ..._firewall.model import Opening
+from ..._firewall.neighbours import other_bridges
 from ..._networks.gateways import Topology
 from ..._networks.io import interfaces
 from ..._networks.io.namespaces import read_routes
@@ -57,7 +58,10 @@ def observe_listener(
         require_interpreter()
     engine = connect()
     info = engine.info()
-    topology = interfaces.observe_topology(engine.networks())
+    # Before the networks: a network that is created meanwhile does not make its bridge another one.
+    bridges = interfaces.bridges()
+    networks = engine.networks()
+    topology = interfaces.observe_topology(networks)
     units = observe_units()
     config_file, pools = units.command.config_file or daemon_json.PATH, info.get("DefaultAddressPools") or ()
     config_text = read_config_text(config_file)
@@ -107,6 +111,7 @@ def observe_listener(
         stranded=stranded_containers(engine),
         wormholes=running_containers(engine, {LABEL_TRANSPORT: "tls"}),
         firewall=observe_firewall(_openings(spec, topology, after_restart)),
+        other_bridges=other_bridges(bridges, interfaces.bridges_of(networks)),
         interrupted=Transaction().open() is not None,
         origin=origin,
         restarted=restarted,

@@ -18,7 +18,7 @@ reloaded the engine          does not answer  restarts the engine
 closed sockets or restarted  either           stops the units whose files were changed, then
 the engine                                    restarts the engine, which listens on the previous
                                               sockets again
-changed the packet filter    either           sets the previous openings
+changed the packet filter    either           sets the previous openings and restriction
 begun a rollback             either           is finished by the next run before anything else
 ===========================  ===============  ===================================================
 
@@ -34,15 +34,16 @@ import contextlib
 import os
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Optional
 
+from ..._base.address import SocketAddress
 from ..._base.errors import VerificationFailed, WormholeError
 from ..._base.io import files, systemd
 from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._engine import daemon_json
 from ..._engine.port import EnginePort
 from ..._firewall.io.openings import set_openings
-from ..._firewall.model import Opening
+from ..._firewall.model import Opening, Restriction
 from .. import guard
 from .. import model as listener
 from ..journal import Journal
@@ -74,6 +75,7 @@ class Notes:
         live_restore: whether live-restore was on.
         manager: what managed the packet filter.
         openings: what it let through for the listener.
+        restriction: what kept neighbours from the listener.
         closed: the change has closed sockets of the listener.
         reloaded: it has reloaded the engine.
         restarted: it has restarted the engine.
@@ -88,6 +90,7 @@ class Notes:
     live_restore: bool = False
     manager: str = ""
     openings: tuple[Opening, ...] = ()
+    restriction: Optional[Restriction] = None
     closed: bool = False
     reloaded: bool = False
     restarted: bool = False
@@ -110,6 +113,7 @@ def notes_before(state: listener.ListenerState) -> Notes:
         live_restore=state.live_restore,
         manager=state.firewall.manager,
         openings=state.firewall.opened,
+        restriction=state.firewall.restriction,
     )
 
 
@@ -127,8 +131,16 @@ def parse_notes(data: Mapping[str, Any]) -> Notes:
         containers=tuple(data.get("containers", ())),
         manager=str(data.get("manager", "")),
         openings=tuple(Opening(*opening) for opening in data.get("openings", ())),
+        restriction=_parse_restriction(data.get("restriction")),
         **{flag: bool(data.get(flag)) for flag in flags},
     )
+
+
+def _parse_restriction(data: Optional[Mapping[str, Any]]) -> Optional[Restriction]:
+    if not data:
+        return None
+    ports = tuple(SocketAddress(str(address), int(port)) for address, port in data["ports"])
+    return Restriction(ports, tuple(data["bridges"]))
 
 
 class Rollback:
@@ -225,7 +237,7 @@ class Rollback:
             lambda: systemd.restart_units(*sorted(proxies)),
         ]
         if notes.firewall_changed:
-            steps.append(lambda: set_openings(notes.manager, notes.openings))
+            steps.append(lambda: set_openings(notes.manager, notes.openings, notes.restriction))
         failures: list[WormholeError] = []
         for step in steps:
             try:

@@ -35,8 +35,17 @@ def observe_topology(networks: Iterable[Mapping[str, Any]]) -> Topology:
         networks: as the Engine API lists them (``GET /networks``).
     """
     networks = list(networks)
-    names = {bridge_interface(network) for network in networks if network.get("Driver") == "bridge"}
-    return parse_networks(networks, {name: interface_addresses(name) for name in names})
+    return parse_networks(networks, {name: interface_addresses(name) for name in bridges_of(networks)})
+
+
+def bridges_of(networks: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The interfaces of the engine's bridge networks; networks as for observe_topology."""
+    return {bridge_interface(network) for network in networks if network.get("Driver") == "bridge"}
+
+
+def bridges() -> tuple[str, ...]:
+    """The host's interfaces that are bridges, the engine's and all others (Linux, net/bridge/br_sysfs_br.c)."""
+    return tuple(sorted(path.split("/")[-2] for path in glob.glob("/sys/class/net/*/bridge")))
 
 
 def interface_addresses(name: str) -> tuple[str, ...]:

@@ -236,7 +236,7 @@ def discard(identity: CertificateSpec) -> None:
 
 def give(identity: CertificateSpec) -> None:
     """Give an identity's directory and its files to the owner that its specification names."""
-    for name, wanted in expected_entries(identity).items():
+    for name, wanted in expected_entries(replace(identity, parent_mode=None)).items():
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found = os.stat(os.path.join(identity.directory, name))
             if Entry(stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid) != wanted:

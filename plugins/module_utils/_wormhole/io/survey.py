@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable
 
 from ..._base.errors import WormholeError
-from ..._base.io.files import LARGEST
+from ..._base.io.opening import read_regular
 from ..._base.labels import LABEL_DISCOVER, LABEL_TRANSPORT
 from ..._certificates.facts import timestamp
 from ..._certificates.io.decoding import read_certificate
@@ -66,8 +66,7 @@ def _certificate(wormhole: FoundWormhole, now: datetime) -> dict[str, Any]:
     if not wormhole.identity_directory:
         return nothing
     try:
-        with open(f"{wormhole.identity_directory}/cert.pem", "rb") as stream:
-            not_after = read_certificate(stream.read(LARGEST)).not_after
+        not_after = read_certificate(read_regular(f"{wormhole.identity_directory}/cert.pem")).not_after
     except (OSError, WormholeError):
         return nothing
     days = (not_after - now.astimezone(timezone.utc)).total_seconds() / 86400

@@ -12,15 +12,15 @@ if that was replaced.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from typing import Any, Callable, Iterable, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from ..._base.errors import VerificationFailed, WormholeError
-from ..._base.io.files import LARGEST
+from ..._base.io.opening import open_regular, read_regular
+from ..._base.io.privileges import Credentials, User, become
 from ..._certificates.facts import FILES
 from ..._client.io.discovery import find_wiring
 from ..._container.inspection import health_of, is_paused, is_running, name_of, pid_of, state_of
@@ -180,62 +180,46 @@ def connect_from_inside(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
 
 
 def as_process(pid: int, function: Callable[[], Any], user: str = "") -> Callable[[], Any]:
-    """Return a function with another process's root directory, user and groups, for a forked child.
+    """Return a function that first becomes a process of a container, for a forked child.
 
     Args:
         user: another user, for a process that drops its privileges; a name or ID in the container,
             optionally with a group after a colon.
 
-    Sources: proc(5) (``/proc/pid/root``, ``Uid``, ``Gid`` and ``Groups`` in ``/proc/pid/status``),
-    chroot(2), user_namespaces(7).
+    Sources: see :mod:`_base.io.privileges`; user_namespaces(7).
     """
 
     def call() -> Any:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as stream:
-            status = dict(line.split(":", 1) for line in stream if ":" in line)
-        # The second of the four numbers is the effective one.
-        uid, gid = int(status["Uid"].split()[1]), int(status["Gid"].split()[1])
-        groups = [int(number) for number in status["Groups"].split()]
-        maps = [_read_id_map(f"/proc/{pid}/{kind}_map") for kind in ("uid", "gid")]
-        os.chroot(f"/proc/{pid}/root")
-        os.chdir("/")
-        if user:
-            uid, (gid, *groups) = _find_user(user, *maps)
-        os.setgroups(groups)
-        os.setgid(gid)
-        os.setuid(uid)
+        become(pid, (lambda who: _find_user(user, who)) if user else None)
         return function()
 
     return call
 
 
-def _read_id_map(path: str) -> tuple[IdMap, ...]:
-    with open(path, encoding="ascii") as lines:
-        return tuple(IdMap(*map(int, line.split())) for line in lines)
-
-
-def _find_user(user: str, uid_maps: Iterable[IdMap], gid_maps: Iterable[IdMap]) -> tuple[int, list[int]]:
+def _find_user(user: str, who: Credentials) -> User:
     """Return a user of the root directory and his groups, as numbers on the host."""
     found = resolve_user(user, (), _read_file("/etc/passwd"), _read_file("/etc/group"))
-    uid, gids = host_uid(found.uid, uid_maps), [host_uid(gid, gid_maps) for gid in found.gids]
+    uid_map, gid_map = (tuple(IdMap(*line) for line in lines) for lines in (who.uid_map, who.gid_map))
+    uid, gids = host_uid(found.uid, uid_map), [host_uid(gid, gid_map) for gid in found.gids]
     if uid is None or gids[0] is None:
         subject = f"user {user}"
         raise VerificationFailed(subject, problem=f"The engine maps {subject} to no user of the host")
-    return uid, [gid for gid in gids if gid is not None]
+    return User(uid, gids[0], [gid for gid in gids[1:] if gid is not None])
 
 
 def _read_file(path: str) -> Optional[bytes]:
-    with contextlib.suppress(OSError), open(path, "rb") as stream:
-        return stream.read(LARGEST)
-    return None
+    """The content of a file of the container; None if it has none that can be read."""
+    try:
+        return read_regular(path)
+    except (OSError, WormholeError):
+        return None
 
 
 def _read_identity(directory: str) -> None:
     for name in FILES:
         path = f"{directory}/{name}"
         try:
-            with open(path, "rb"):
-                pass
+            os.close(open_regular(path))
         except OSError as error:
             subject, user = f"{path} in the container", f"user {os.getuid()}"
             problem = f"{subject} is not readable for {user}: {error.strerror or error}"

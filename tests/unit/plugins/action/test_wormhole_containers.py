@@ -198,7 +198,10 @@ def test_what_is_missing_for_one_wormhole_does_not_stop_the_others(lists):
     ("second", "message"),
     [
         ({"name": "agent-0"}, "The wormhole agent-0 is listed more than once"),
-        ({"name": "far", "image": "cli", "engine": "ci2", "engine_address": "192.0.2.2"}, "engine ci2 is not supported in a list"),
+        (
+            {"name": "far", "image": "cli", "engine": "ci2", "engine_address": "192.0.2.2"},
+            "engine ci2 is not supported in a list",
+        ),
         (
             {"name": "bb", "published_ports": ["127.0.0.1:80:81"]},
             "agent-0 and bb publish the same port 80/tcp of the host",

@@ -34,6 +34,7 @@ def test_the_defaults_are_those_of_the_spec():
         "addresses",
         "insecure_plaintext_port",
         "live_restore",
+        "neighbours",
     }
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import CREATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_options import (
     authority_arguments,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import connection_arguments
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import CREATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
     HOST_ARGUMENTS,
     LISTENER_ARGUMENTS,

@@ -183,10 +183,11 @@ def test_a_correct_certificate_is_unchanged():
         (installed(SERVER, at=NOW - 400 * DAY, common_name="other"), ["wrong_common_name", "expired"]),
     ],
 )
-def test_a_wrong_certificate_is_replaced_with_its_key(state, expected):
+def test_a_wrong_certificate_is_replaced_with_its_key_unless_it_is_renewed_in_time(state, expected):
     plan = plan_one(SERVER, state)
     assert codes(plan) == expected
-    assert plan.actions[:1] == ((IssueCertificate(SERVER, BUNDLE),) if expected else ())
+    issue = IssueCertificate(SERVER, BUNDLE, keep_key=expected == ["expires_soon"])
+    assert plan.actions[:1] == ((issue,) if expected else ())
     assert restart_required(plan) == bool(expected)
 
 
@@ -473,15 +474,16 @@ def test_no_result_holds_pem_or_the_bundle(spec, state):
 @pytest.mark.parametrize(
     ("spec", "fields", "kept"),
     [
-        # A client may read its files at any time. An engine reads them at start, after the renewal.
+        # A client may read its files at any time, and an engine be started after a power cut.
         (CLIENT, {"not_after": NOW + 50 * DAY}, True),
-        (SERVER, {"not_after": NOW + 50 * DAY}, False),
+        (SERVER, {"not_after": NOW + 50 * DAY}, True),
         (CLIENT, {"not_after": NOW - DAY}, False),
+        (SERVER, {"not_after": NOW + 50 * DAY, "common_name": "other"}, False),
         (CLIENT, {"common_name": "other"}, False),
         (CLIENT, {"not_after": NOW + 50 * DAY, "common_name": "other"}, False),
     ],
 )
-def test_a_client_that_is_renewed_before_it_expires_keeps_its_key(spec, fields, kept):
+def test_what_is_renewed_before_it_expires_keeps_its_key(spec, fields, kept):
     (action,) = plan_one(spec, installed(spec, **fields)).actions
     assert action.keep_key == kept
 

@@ -119,8 +119,9 @@ def with_config(text, state=VIRGIN):
 
 def with_firewall(state, needed=(), opened=(), leftover=False):
     """A host with a firewall."""
+    firewall = FirewallState("nftables", tuple(needed), tuple(opened), leftover)
     return dataclasses.replace(
-        state, firewall=FirewallState("nftables", tuple(needed), tuple(opened), leftover)
+        state, firewall=dataclasses.replace(firewall, restriction=state.firewall.restriction)
     )
 
 

@@ -80,7 +80,13 @@ def _reload(state: ListenerState, _action: ReloadEngine) -> ListenerState:
 
 
 def _set_firewall(state: ListenerState, action: SetFirewall) -> ListenerState:
-    firewall = dataclasses.replace(state.firewall, opened=action.openings, leftover=False)
+    firewall = dataclasses.replace(
+        state.firewall,
+        opened=action.openings,
+        leftover=False,
+        restriction=action.restriction,
+        unrestricted=False,
+    )
     return dataclasses.replace(state, firewall=firewall)
 
 

@@ -21,7 +21,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.systemd_unit
     overridden_unit,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.command import EngineCommand
-from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import FirewallState, Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import (
+    FirewallState,
+    Opening,
+    Restriction,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import guard
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import model as listener
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
@@ -73,6 +77,7 @@ def some(*values):
 ENDPOINTS = some(*itertools.starmap(SocketAddress, itertools.product(ADDRESSES, PORTS)))
 SOCKETS = some("/run/wormhole/docker.sock", "/srv/docker.sock")
 BOOLEANS = st.booleans()
+BRIDGES = some("br0", "virbr0")
 OPENINGS = some(*itertools.starmap(Opening, itertools.product(["docker0", "br-1"], ADDRESSES[:4], PORTS)))
 
 
@@ -90,6 +95,7 @@ specs = st.builds(
     existing_listeners=st.sampled_from(["refuse", "adopt"]),
     live_restore=st.sampled_from([None, True, False]),
     firewall=st.sampled_from(["open", "ignore"]),
+    neighbours=st.sampled_from([None, None, "drop", "accept"]),
     material_changed=BOOLEANS,
 )
 RIGHT_UNITS = render_units(
@@ -191,7 +197,17 @@ states = st.builds(
     containers=some("a", "b"),
     live_restore=BOOLEANS,
     stranded=some("x", "y"),
-    firewall=st.builds(FirewallState, st.just("nftables"), OPENINGS, OPENINGS, BOOLEANS),
+    firewall=st.builds(
+        FirewallState,
+        manager=st.just("nftables"),
+        needed=OPENINGS,
+        opened=OPENINGS,
+        leftover=BOOLEANS,
+        restriction=st.none() | st.builds(Restriction, ENDPOINTS, BRIDGES),
+        unrestricted=BOOLEANS,
+        restricts=st.sampled_from([True, True, True, False]),
+    ),
+    other_bridges=BRIDGES,
     interrupted=BOOLEANS,
     restarted=BOOLEANS,
 )
@@ -224,6 +240,7 @@ def test_law_a_removal_leaves_nothing_to_do_and_nothing_of_ours(spec, state):
     assert left.is_empty, left.texts()
     assert left.before == left.after
     assert (after.units, after.command.override_path, after.firewall.opened) == ({}, "", ())
+    assert after.firewall.restriction is None
     assert not any(socket.override_path for socket in after.unmanaged_sockets.values())
 
 

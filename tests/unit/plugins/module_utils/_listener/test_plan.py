@@ -11,6 +11,10 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.address import SocketAddress
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import (
+    FirewallState,
+    Restriction,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import model as listener
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import spec as listener_spec
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.journal import Origin, OriginEntry
@@ -69,6 +73,8 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._listen
 
 SPEC = ListenerSpec()
 RIGHT = right()
+RESTRICTED = Restriction((SocketAddress("172.17.0.1", 2376),))
+"""What keeps neighbours from docker0's address."""
 CI_UNIT = "wormhole-docker-172.18.0.1:2376.socket"
 
 
@@ -82,8 +88,12 @@ def virgin(**fields):
 
 def test_a_fresh_host_gets_everything_and_one_restart():
     plan = plan_listener(SPEC, VIRGIN)
-    assert names(plan) == ["WriteConfig", "WriteUnits", "EnableUnits", "RestartEngine"]
-    assert plan.actions[2:] == (EnableUnits((UNIT,)), RestartEngine(stop=(), containers=()))
+    assert names(plan) == ["WriteConfig", "WriteUnits", "EnableUnits", "SetFirewall", "RestartEngine"]
+    assert plan.actions[2:] == (
+        EnableUnits((UNIT,)),
+        SetFirewall((), RESTRICTED),
+        RestartEngine(stop=(), containers=()),
+    )
     assert plan.after["serves"] == {"172.17.0.1:2376": "current certificates"}
     assert plan.before["serves"] == {"172.17.0.1:2376": "nothing"}
     assert plan.before[f"{UNIT} enabled"] is False
@@ -223,9 +233,13 @@ def test_an_address_is_added_without_touching_the_others():
 def test_another_address_replaces_the_unit_of_the_previous_one():
     spec = ListenerSpec(addresses=("172.18.0.1",))
     plan = plan_listener(spec, RIGHT)
-    assert names(plan) == ["WriteUnits", "RemoveUnits", "EnableUnits", "RestartEngine"]
+    assert names(plan) == ["WriteUnits", "RemoveUnits", "EnableUnits", "SetFirewall", "RestartEngine"]
     assert plan.actions[1] == RemoveUnits((UNIT,))
-    assert codes(plan) == ["unit_missing", "unit_surplus", "listening_elsewhere", "served_differs"]
+    neighbours = ["neighbours_reach", "neighbours_kept_out"]
+    assert codes(plan) == [
+        *["unit_missing", "unit_surplus", *neighbours],
+        *["listening_elsewhere", "served_differs"],
+    ]
     after = carried_out(spec, RIGHT)
     assert list(after.units) == [CI_UNIT]
     assert after.listening == (("172.18.0.1", 2376),)
@@ -302,6 +316,7 @@ def test_without_transport_tls_its_units_and_keys_are_removed():
         "guard_surplus",
         "unit_missing",
         "unit_surplus",
+        "neighbours_kept_out",
         "listening_elsewhere",
         "not_listening",
     ]
@@ -433,7 +448,10 @@ def test_live_restore_is_read_by_the_engine_before_the_restart_so_that_nothing_i
     spec = ListenerSpec(live_restore=True, running_containers="refuse")
     state = virgin(containers=("jenkins",))
     plan = plan_listener(spec, state)
-    assert names(plan) == ["WriteConfig", "WriteUnits", "EnableUnits", "ReloadEngine", "RestartEngine"]
+    assert names(plan) == [
+        *["WriteConfig", "WriteUnits", "EnableUnits"],
+        *["ReloadEngine", "SetFirewall", "RestartEngine"],
+    ]
     assert restart_of(plan).containers == ()
     assert plan.after["restart"] == {"docker.service": {"interrupts": []}}
     after = carried_out(spec, state)
@@ -445,7 +463,7 @@ def test_live_restore_is_read_by_the_engine_before_the_restart_so_that_nothing_i
 def test_removed_live_restore_does_not_spare_containers_from_the_same_runs_restart():
     state = with_config('{"live-restore": true}', virgin(live_restore=True, containers=("jenkins",)))
     plan = plan_listener(ListenerSpec(live_restore=False), state)
-    assert names(plan)[-2:] == ["ReloadEngine", "RestartEngine"]
+    assert names(plan)[-3:] == ["ReloadEngine", "SetFirewall", "RestartEngine"]
     assert restart_of(plan).containers == ("jenkins",)
     with pytest.raises(Refused, match="jenkins"):
         plan_listener(ListenerSpec(live_restore=False, running_containers="refuse"), state)
@@ -495,7 +513,7 @@ def test_dropped_connections_are_opened_and_other_openings_closed():
         "nftables drops connections from br-1 to 172.17.0.1:2376",
         "nftables drops connections from docker0 to 172.17.0.1:2376",
     )
-    assert plan.actions == (SetFirewall((opening(CI), opening())),)
+    assert plan.actions == (SetFirewall((opening(CI), opening()), RESTRICTED),)
     assert plan.after["firewall"] == ["br-1 to 172.17.0.1:2376", "docker0 to 172.17.0.1:2376"]
     opened = carried_out(SPEC, state)
     assert plan_listener(SPEC, opened).is_empty
@@ -504,7 +522,7 @@ def test_dropped_connections_are_opened_and_other_openings_closed():
     assert plan.texts() == [
         "nftables has a rule of this collection for connections from br-1 to 172.17.0.1:2376, which is not required"
     ]
-    assert plan.actions == (SetFirewall((opening(),)),)
+    assert plan.actions == (SetFirewall((opening(),), RESTRICTED),)
 
 
 def test_incomplete_rules_of_ours_are_repaired():
@@ -515,14 +533,15 @@ def test_incomplete_rules_of_ours_are_repaired():
         ["docker0 to 172.17.0.1:2376", "incomplete rules of this collection"],
         ["docker0 to 172.17.0.1:2376"],
     )
-    assert plan.actions == (SetFirewall((opening(),)),)
+    assert plan.actions == (SetFirewall((opening(),), RESTRICTED),)
     assert plan_listener(SPEC, carried_out(SPEC, state)).is_empty
 
 
 def test_an_ignored_firewall_is_left_alone_and_our_openings_are_closed():
     spec = ListenerSpec(firewall="ignore")
-    assert plan_listener(spec, with_firewall(RIGHT, needed=[opening()])).is_empty
-    plan = plan_listener(spec, with_firewall(RIGHT, needed=[opening()], opened=[opening()]))
+    ignored = right(spec)
+    assert plan_listener(spec, with_firewall(ignored, needed=[opening()])).is_empty
+    plan = plan_listener(spec, with_firewall(ignored, needed=[opening()], opened=[opening()]))
     assert codes(plan) == ["firewall_opened"]
     assert plan.actions == (SetFirewall(()),)
     assert plan.after["firewall"] == []
@@ -537,11 +556,81 @@ def test_the_firewall_is_opened_to_where_docker0_is_after_the_restart():
     both = [opening(), opening(address="10.1.0.1")]
     state = with_firewall(dataclasses.replace(VIRGIN, after_restart=RESTARTED), needed=both, opened=both[:1])
     plan = plan_listener(SPEC, state)
-    assert SetFirewall((opening(address="10.1.0.1"),)) in plan.actions
+    moved = Restriction((SocketAddress("10.1.0.1", 2376),))
+    assert SetFirewall((opening(address="10.1.0.1"),), moved) in plan.actions
     assert compute_outlook(SPEC, state).openings == (opening(address="10.1.0.1"),)
     assert plan_listener(SPEC, carried_out(SPEC, state)).is_empty
     stays = with_firewall(dataclasses.replace(RIGHT, after_restart=RESTARTED), needed=both, opened=both[:1])
     assert plan_listener(SPEC, stays).is_empty
+
+
+def test_neighbours_are_kept_from_gateways_and_loopback_but_not_from_host_addresses():
+    spec = ListenerSpec(addresses=("gateways", "127.0.0.1"), host_addresses=("192.0.2.7", "fd00::1"))
+    ports = tuple(SocketAddress(host, 2376) for host in ("127.0.0.1", "172.17.0.1", "172.18.0.1"))
+    after = carried_out(spec, virgin(other_bridges=("br0",)))
+    assert after.firewall.restriction == Restriction(ports, ("br0",))
+    assert plan_listener(spec, after).is_empty
+
+
+@pytest.mark.parametrize(
+    "neighbours, firewall, drops",
+    [
+        (None, "open", True),
+        (None, "ignore", False),
+        ("drop", "ignore", True),
+        ("accept", "open", False),
+    ],
+)
+def test_neighbours_are_dropped_where_the_firewall_is_managed_or_if_the_task_says_so(
+    neighbours, firewall, drops
+):
+    spec = ListenerSpec(neighbours=neighbours, firewall=firewall)
+    assert right(spec).firewall.restriction == (RESTRICTED if drops else None)
+    after = carried_out(spec, RIGHT)
+    assert after.firewall.restriction == (RESTRICTED if drops else None)
+    assert plan_listener(spec, after).is_empty
+
+
+def test_a_host_of_an_earlier_version_gets_the_restriction_without_a_restart():
+    earlier = changed(firewall=FirewallState())
+    plan = plan_listener(SPEC, earlier)
+    assert plan.texts() == ["other hosts with a route to 172.17.0.1:2376 reach it"]
+    assert plan.actions == (SetFirewall((), RESTRICTED),)
+    assert (plan.before["drops"], plan.after["drops"]) == (
+        [],
+        ["interfaces that are no bridge to 172.17.0.1:2376"],
+    )
+
+
+def test_a_bridge_that_is_none_of_the_engines_is_kept_out_while_it_exists():
+    bridged = changed(other_bridges=("br0", "virbr0"))
+    plan = plan_listener(SPEC, bridged)
+    assert codes(plan) == ["neighbours_reach"] * 2
+    assert plan.after["drops"] == ["interfaces that are no bridge, br0, virbr0 to 172.17.0.1:2376"]
+    after = carried_out(SPEC, bridged)
+    assert plan_listener(SPEC, after).is_empty
+    gone = plan_listener(SPEC, dataclasses.replace(after, other_bridges=("br0",)))
+    assert codes(gone) == ["neighbours_kept_out"]
+    assert gone.actions == (SetFirewall((), dataclasses.replace(RESTRICTED, bridges=("br0",))),)
+
+
+def test_a_restriction_that_is_not_in_force_is_repaired():
+    broken = changed(firewall=FirewallState(unrestricted=True))
+    plan = plan_listener(SPEC, broken)
+    assert codes(plan) == ["neighbours_leftover"]
+    assert plan.before["drops"] == ["incomplete rules of this collection"]
+    assert plan.actions == (SetFirewall((), RESTRICTED),)
+    assert carried_out(ListenerSpec(state="absent"), broken).firewall == FirewallState()
+
+
+def test_without_nft_neighbours_are_kept_out_only_if_the_task_says_so_which_is_rejected():
+    without = virgin(firewall=FirewallState(restricts=False))
+    assert compute_outlook(SPEC, without).restriction is None
+    assert plan_listener(SPEC, carried_out(SPEC, without)).is_empty
+    with pytest.raises(Refused, match=r"needs the program nft.*Install the package nftables"):
+        plan_listener(ListenerSpec(neighbours="drop"), without)
+    unix = ListenerSpec(transports=("unix",), neighbours="drop")
+    assert plan_listener(unix, carried_out(unix, without)).is_empty
 
 
 def test_an_opening_is_written_with_its_bridge():
@@ -586,6 +675,7 @@ def test_an_added_network_takes_one_restart_with_gateways_and_is_named():
     plan = plan_listener(EVERY, added)
     assert tuple(plan.texts()) == (
         "unit wormhole-docker-172.19.0.1:2376.socket is missing",
+        "other hosts with a route to 172.19.0.1:2376 reach it",
         "172.19.0.1:2376 (gateway of network new) serves nothing",
     )
     assert plan.actions[-1] == RestartEngine(stop=(), containers=())

@@ -93,9 +93,17 @@ def test_everything_is_removed_with_one_restart():
         RemoveUnits((UNIT,)),
         WriteConfig(None, exact=True),
         UNGUARD,
+        SetFirewall(()),
         RestartEngine((), ()),
     )
-    assert codes(plan) == ["unit_surplus", "config_differs", *["guard_surplus"] * 2, "listening_elsewhere"]
+    assert codes(plan) == [
+        *["unit_surplus", "config_differs", *["guard_surplus"] * 2],
+        *["listening_elsewhere", "neighbours_kept_out"],
+    ]
+    assert (plan.before["drops"], plan.after["drops"]) == (
+        ["interfaces that are no bridge to 172.17.0.1:2376"],
+        [],
+    )
     assert plan.before["/etc/docker/daemon.json exists"] is True
     assert plan.after["/etc/docker/daemon.json exists"] is False
     assert plan.before["/etc/docker/daemon.json"] == KEYS
@@ -195,7 +203,7 @@ def test_a_file_that_others_have_removed_stays_removed():
     state = right(ListenerSpec(), with_config('{"debug": true}'))
     removed = dataclasses.replace(state, config_text="", config_missing=True)
     plan = plan_removal(ABSENT, removed)
-    assert names(plan) == ["RemoveUnits", "WriteUnits", "RestartEngine"]
+    assert names(plan) == ["RemoveUnits", "WriteUnits", "SetFirewall", "RestartEngine"]
     assert given_back(removed) is None
 
 
@@ -347,8 +355,9 @@ def test_live_restore_that_we_set_spares_the_containers_until_the_engine_has_bee
         if "live" in (text or "")
         else ["WriteConfig", "ReloadEngine", "WriteConfig"]
     )
-    assert names(plan) == ["RemoveUnits", "WriteConfig", "WriteUnits", "RestartEngine", *last]
-    assert json.loads(plan.actions[4].text or "{}")["live-restore"] is False
+    first = ["RemoveUnits", "WriteConfig", "WriteUnits", "SetFirewall"]
+    assert names(plan) == [*first, "RestartEngine", *last]
+    assert json.loads(plan.actions[5].text or "{}")["live-restore"] is False
     meanwhile = json.loads(plan.actions[1].text)
     assert meanwhile == {**json.loads(text or "{}"), "live-restore": True}
     assert not plan.actions[1].exact
@@ -361,12 +370,12 @@ def test_live_restore_that_we_set_spares_the_containers_until_the_engine_has_bee
 
 
 @pytest.mark.parametrize("text", [None, '{"debug": true}', '{"debug": true  }\n'])
-@pytest.mark.parametrize("steps", range(7))
+@pytest.mark.parametrize("steps", range(8))
 def test_a_removal_killed_at_any_step_ends_with_the_original_bytes(text, steps):
     virgin = VIRGIN if text is None else with_config(text)
     state = dataclasses.replace(right(ListenerSpec(live_restore=True), virgin), containers=("db",))
     plan = plan_removal(ABSENT, state)
-    assert len(plan.actions) == 7
+    assert len(plan.actions) == 8
     killed = simulate_listener(state, dataclasses.replace(plan, actions=plan.actions[: steps + 1]))
     killed = dataclasses.replace(killed, interrupted=True)
     assert given_back(killed) == text
@@ -378,7 +387,7 @@ def test_live_restore_of_the_original_configuration_stays():
         ListenerSpec(), with_config('{"live-restore": true}', dataclasses.replace(VIRGIN, live_restore=True))
     )
     plan = plan_removal(ABSENT, state)
-    assert names(plan) == ["RemoveUnits", "WriteConfig", "WriteUnits", "RestartEngine"]
+    assert names(plan) == ["RemoveUnits", "WriteConfig", "WriteUnits", "SetFirewall", "RestartEngine"]
     assert given_back(state) == '{"live-restore": true}'
 
 
@@ -388,7 +397,8 @@ def test_a_configuration_alone_is_restored_by_a_reload_without_a_restart():
     plan = plan_removal(ABSENT, state)
     # Without the key, a reload would leave it on.
     meanwhile = WriteConfig('{\n  "live-restore": false\n}\n')
-    assert plan.actions == (UNGUARD, meanwhile, ReloadEngine(), WriteConfig(None, exact=True))
+    end = ReloadEngine(), WriteConfig(None, exact=True)
+    assert plan.actions == (UNGUARD, SetFirewall(()), meanwhile, *end)
     assert given_back(state) is None
 
 
@@ -439,7 +449,7 @@ def test_plaintext_alone_is_removed_without_a_restart():
     alone = {name: unit for name, unit in both.units.items() if name != UNIT}
     state = dataclasses.replace(both, units=alone, listening=(), served={})
     plan = plan_removal(ABSENT, state)
-    assert names(plan) == ["RemoveUnits", "WriteConfig", "WriteUnits"]
+    assert names(plan) == ["RemoveUnits", "WriteConfig", "WriteUnits", "SetFirewall"]
     assert carried_out(ABSENT, both).plaintext == ()
 
 

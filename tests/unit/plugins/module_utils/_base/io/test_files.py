@@ -13,7 +13,7 @@ import time
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import ApplyFailed, WormholeError
-from ansible_collections.wormhole.docker.plugins.module_utils._base.io import files
+from ansible_collections.wormhole.docker.plugins.module_utils._base.io import files, opening
 
 ME = {"uid": os.geteuid(), "gid": os.getegid()}
 
@@ -246,8 +246,8 @@ def test_a_lock_that_cannot_be_taken_is_reported_with_what_to_do(tmp_path, monke
 def test_a_file_that_is_too_large_is_not_read(tmp_path):
     path = tmp_path / "f"
     with open(path, "wb") as stream:
-        stream.truncate(files.LARGEST)
-    assert len(files.read_file(str(path)).content) == files.LARGEST
+        stream.truncate(opening.LARGEST)
+    assert len(files.read_file(str(path)).content) == opening.LARGEST
     with open(path, "wb") as stream:
         # Sparse: as large as all the memory.
         stream.truncate(1 << 40)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import stat
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
     VerificationFailed,
     WormholeError,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._base.io import files
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.authority import AuthoritySpec
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
     decoding,
@@ -36,6 +38,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.mode
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.plan import plan_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.spec import parse_certificates
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.trust import Authority, Trust
+from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import guard_program
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 DAY = datetime.timedelta(days=1)
@@ -381,3 +384,183 @@ def test_attributes_are_not_set_through_a_symbolic_link(home, tmp_path):
     with pytest.raises(ApplyFailed, match=r"cert\.pem"):
         converge(spec)
     assert mode(victim) == 0o600
+
+
+def test_attributes_are_not_set_on_a_second_name_of_a_file(home, tmp_path):
+    """Whoever owned the directory could have linked a file of root, to be given it."""
+    spec = make_spec(home)
+    converge(spec)
+    victim = tmp_path / "victim"
+    victim.write_bytes((home / "key.pem").read_bytes())
+    victim.chmod(0o600)
+    (home / "key.pem").unlink()
+    os.link(victim, home / "key.pem")
+    with pytest.raises(ApplyFailed, match=r"key\.pem is a hard link: the file has 2 names. Remove the link"):
+        converge(spec)
+    assert mode(victim) == 0o600
+
+
+def test_a_pipe_in_place_of_a_file_is_reported_and_not_awaited(home):
+    spec = make_spec(home)
+    converge(spec)
+    (home / "cert.pem").unlink()
+    os.mkfifo(home / "cert.pem")
+    with pytest.raises(WormholeError, match=r"cert\.pem is a named pipe, not a regular file"):
+        plan_for(spec)
+    with pytest.raises(WormholeError, match=r"cert\.pem is a named pipe"):
+        installing.set_attributes(spec, "cert.pem")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(
+    ("modes", "theirs"),
+    [
+        ({}, {"key.pem"}),
+        ({"directory_mode": "0751"}, {"", "key.pem"}),
+        ({"directory_mode": "0700"}, {"", "key.pem"}),
+        ({"certificate_mode": "0440"}, {"ca.pem", "cert.pem", "key.pem"}),
+    ],
+)
+def test_the_owner_of_the_key_owns_only_what_others_cannot_read(home, modes, theirs):
+    spec = make_spec(home, owner="1234", **modes)
+    assert converge(spec) == ["missing"]
+    owners = {name: (home / name).stat().st_uid for name in ("", *FILES)}
+    assert {name for name, uid in owners.items() if uid == 1234} == theirs
+    assert {uid for name, uid in owners.items() if name not in theirs} <= {0}
+
+
+# --- the directory above identities ---------------------------------------------------------------
+
+
+def identity(home, name="agent", **given):
+    return replace(client(home.parent / name, name=name, **given), parent_mode=0o700)
+
+
+def test_a_missing_parent_is_created_closed_before_the_key_waits_in_it(home):
+    store.make_request(identity(home))
+    assert (mode(home.parent), mode(home.parent.parent)) == (0o700, mode(home.parent.parent))
+    assert mode(home.parent / ".agent.pending") == 0o700
+    # The diff is that of check mode, which creates nothing.
+    assert "parent directory" not in plan_for(identity(home)).after["agent"]
+    assert converge(identity(home)) == ["missing"]
+    assert mode(home.parent) == 0o700
+
+
+@pytest.mark.parametrize("issued", [False, True])
+def test_an_open_parent_is_closed_with_and_without_a_new_certificate(home, issued):
+    converge(identity(home))
+    home.parent.chmod(0o755)
+    if issued:
+        (home.parent / "agent" / "cert.pem").unlink()
+    plan = plan_for(identity(home))
+    assert plan.before["agent"]["parent directory"] == f"0755 {os.geteuid()}:{os.getegid()}"
+    assert plan.after["agent"]["parent directory"] == "0700 0:0"
+    assert converge(identity(home)) == (["missing"] if issued else []) + ["mode_drift"]
+    assert mode(home.parent) == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(
+    ("owner", "made_for_wormhole", "closed"),
+    [
+        ("1234", False, False),
+        ("1234", True, True),
+        ("0", False, True),
+    ],
+)
+def test_the_parent_stays_open_for_identities_of_users_of_the_host(home, owner, made_for_wormhole, closed):
+    other = client(home.parent / "theirs", name="theirs", owner=owner)
+    converge(other)
+    if made_for_wormhole:
+        certificate_record.update(lambda record: record.with_identity(other.directory))
+    before = mode(home.parent)
+    assert before == 0o755
+    plan = plan_for(identity(home))
+    assert ("parent directory" in plan.after["agent"]) == closed
+    converge(identity(home))
+    assert mode(home.parent) == (0o700 if closed else 0o755)
+
+
+# --- key and certificate change as one ------------------------------------------------------------
+
+
+class PowerCut(Exception):
+    """Ends a run at once."""
+
+
+def cut_after(monkeypatch, done):
+    """Let a run end after that many renames of a key or a certificate to their places."""
+    rename, seen = files.rename, []
+
+    def cut(path, target):
+        if len(seen) == done:
+            raise PowerCut
+        rename(path, target)
+        seen.append(target)
+
+    monkeypatch.setattr(files, "rename", cut)
+
+
+def matches(home):
+    key = decoding.key_facts(decoding.read_key((home / "key.pem").read_bytes()))
+    certificate = decoding.read_certificate((home / "cert.pem").read_bytes())
+    return key.public_key_sha256 == certificate.public_key_sha256
+
+
+def start_engine(home):
+    """What the guard does before dockerd reads the files."""
+    guard_program.complete(str(home / "cert.pem"), str(home / "key.pem"))
+
+
+@pytest.mark.parametrize("profile", ["server", "client"])
+def test_a_renewal_keeps_the_key(home, profile):
+    converge(make_spec(home, profile=profile, validity_days=30))
+    before = contents(home)
+    assert converge(make_spec(home, profile=profile, renew_before_days=300)) == ["expires_soon"]
+    assert contents(home)["key.pem"] == before["key.pem"]
+    assert contents(home)["cert.pem"] != before["cert.pem"]
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_power_cut_between_key_and_certificate_is_repaired_at_the_engines_start(home, monkeypatch, done):
+    converge(make_spec(home))
+    before = contents(home)
+    with monkeypatch.context() as patch:
+        cut_after(patch, done)
+        with pytest.raises(PowerCut):
+            converge(make_spec(home, common_name="other"))
+    assert matches(home) == (done == 0)
+    start_engine(home)
+    assert matches(home)
+    assert (contents(home)["key.pem"] != before["key.pem"]) == bool(done)
+    assert mode(home / "key.pem") == 0o400
+    assert mode(home / "cert.pem") == 0o444
+    # The next run completes or repeats the change, and leaves nothing behind.
+    assert converge(make_spec(home, common_name="other")) == (["wrong_common_name"], ["leftover"])[done]
+    assert set(contents(home)) == FILES
+    assert os.listdir(home.parent) == ["server"]
+
+
+def test_without_a_start_in_between_the_next_run_repairs_it_and_can_be_cut_too(home, monkeypatch):
+    converge(make_spec(home))
+    # The second run first completes the first one.
+    for renamed in (1, 2):
+        with monkeypatch.context() as patch:
+            cut_after(patch, renamed)
+            with pytest.raises(PowerCut):
+                converge(make_spec(home, common_name="other"))
+        assert not matches(home)
+    start_engine(home)
+    assert matches(home)
+    assert set(contents(home)) == FILES
+
+
+@pytest.mark.parametrize("name", [".cert.pem.staged.new", ".key.pem.staged.new"])
+def test_a_staged_file_of_another_pair_is_not_used(home, name):
+    converge(make_spec(home))
+    before = contents(home)
+    (home / name).write_bytes(make_certificate(AuthoritySpec("/ca", "CA", "ecdsa-p256", DAY), CA_KEY, NOW))
+    start_engine(home)
+    assert {path: content for path, content in contents(home).items() if path in FILES} == before
+    assert converge(make_spec(home)) == ["leftover"]
+    assert contents(home) == before

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -13,10 +14,14 @@ import subprocess
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._base.address import SocketAddress
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import (
     ApplyFailed,
     EngineUnavailable,
     Refused,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall import (
+    neighbours as firewall_neighbours,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import nft as firewall_nft
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall import ufw as firewall_ufw
@@ -28,6 +33,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model im
     Hook,
     Opening,
     Placement,
+    Restriction,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.nft import BaseChain, NftRules
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.plan import Observed
@@ -285,3 +291,92 @@ def test_the_script_puts_a_rule_of_iptables_in_once(script):
     assert script("start", OLD) == [f"-w -t filter -C INPUT {words}", f"-w -t filter -I INPUT {words}"]
     assert script("start", OLD) == [f"-w -t filter -C INPUT {words}"]
     assert script("stop", OLD) == [f"-w -t filter -D INPUT {words}"] * 2
+
+
+# ---- the restriction, on a host whose nft and systemd remember
+
+RESTRICTION = Restriction((SocketAddress("172.17.0.1", 2376),), ("br0",))
+
+
+class RestrictingNft:
+    """nft and systemd reduced to our table and its service; ``broken`` makes the service do nothing."""
+
+    def __init__(self, root, monkeypatch):
+        self.unit = root / "neighbours.service"
+        self.links = [root / "a.wants/neighbours.service", root / "b.wants/neighbours.service"]
+        self.loaded = None
+        self.broken = False
+        self.calls = []
+        monkeypatch.setattr(firewall_neighbours, "UNIT_PATH", str(self.unit))
+        monkeypatch.setattr(firewall_neighbours, "LINKS", tuple(map(str, self.links)))
+        monkeypatch.setattr(firewall_neighbours, "is_in_force", lambda _nft, found: found == self.loaded)
+        monkeypatch.setattr(openings, "observe_rules", self.observe)
+        monkeypatch.setattr(openings, "execute", self.execute)
+        monkeypatch.setattr(openings, "write_file", lambda path, text, mode: self.unit.write_bytes(text))
+        monkeypatch.setattr(openings.systemd, "daemon_reload", lambda: self.calls.append("daemon-reload"))
+        monkeypatch.setattr(openings.systemd, "enable", self.enable)
+        monkeypatch.setattr(openings.systemd, "stop", self.stop)
+
+    def observe(self):
+        text = self.unit.read_text() if self.unit.exists() else None
+        chain = {} if self.loaded is None else {("inet", "wormhole-docker", "input"): ()}
+        return Observed(
+            nft=NftRules(rules=chain),
+            neighbours_unit=text,
+            neighbours_enabled=sum(link.is_symlink() for link in self.links),
+        )
+
+    def enable(self, unit):
+        self.calls.append(f"enable {unit}")
+        for link in self.links:
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(self.unit)
+
+    def stop(self, unit):
+        self.calls.append(f"stop {unit}")
+        self.loaded = None
+
+    def execute(self, argv):
+        self.calls.append(" ".join(argv[:2]))
+        if argv[0] == "nft":
+            self.loaded = None
+        elif not self.broken:
+            self.loaded = firewall_neighbours.parse_unit(self.unit.read_text())
+
+
+@pytest.fixture
+def nft(tmp_path, monkeypatch):
+    return RestrictingNft(tmp_path, monkeypatch)
+
+
+def test_a_restriction_is_made_once_changed_and_removed_without_a_trace(nft, tmp_path):
+    openings.set_openings("", (), RESTRICTION)
+    made = ["daemon-reload", "enable wormhole-docker-neighbours.service", "systemctl reload-or-restart"]
+    assert nft.calls == made
+    openings.set_openings("", (), RESTRICTION)
+    assert nft.calls == made
+    openings.set_openings("", (), dataclasses.replace(RESTRICTION, bridges=()))
+    assert nft.loaded == dataclasses.replace(RESTRICTION, bridges=())
+    openings.set_openings("", ())
+    assert list(tmp_path.iterdir()) == []
+    assert nft.loaded is None
+
+
+@pytest.mark.parametrize("harm", ["table", "link", "unit"])
+@pytest.mark.parametrize("desired", [RESTRICTION, None])
+def test_a_restriction_that_others_have_changed_is_made_again_or_removed(nft, tmp_path, harm, desired):
+    openings.set_openings("", (), RESTRICTION)
+    if harm == "table":
+        nft.loaded = None
+    else:
+        (nft.links[0] if harm == "link" else nft.unit).unlink()
+    openings.set_openings("", (), desired)
+    assert nft.loaded == desired
+    assert bool(list(tmp_path.iterdir())) is bool(desired)
+
+
+def test_a_restriction_without_effect_is_a_failure(nft):
+    nft.broken = True
+    with pytest.raises(ApplyFailed, match=r"neighbours\.service has run, but the table"):
+        openings.set_openings("", (), RESTRICTION)

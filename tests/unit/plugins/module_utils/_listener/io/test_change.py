@@ -103,6 +103,7 @@ class Bench:
         self.hook = None
         self.moved = False
         self.opened = ()
+        self.restriction = None
         self.units = root / "units"
         self.units.mkdir()
         self.config = root / "daemon.json"
@@ -144,7 +145,7 @@ class Bench:
 
     def firewall_after_restart(self, desired):
         needed = () if self.moved else tuple(o for o in desired if o in self.state.firewall.needed)
-        return FirewallState("nftables", needed, self.opened)
+        return FirewallState("nftables", needed, self.opened, restriction=self.restriction)
 
     def event(self, *event):
         self.events.append(event)
@@ -184,8 +185,8 @@ class Bench:
 
     # the packet filter
 
-    def set_openings(self, _manager, openings):
-        self.opened = tuple(openings)
+    def set_openings(self, _manager, openings, restriction):
+        self.opened, self.restriction = tuple(openings), restriction
         self.event("firewall", *openings)
 
     # the run

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -138,3 +139,25 @@ def test_the_exit_status_and_the_record_tell_the_reason(host, monkeypatch, capsy
     for shown in ("", "\n", SHOWN.format(STOCK) * 2):
         assert run(shown, str(record)) == 1
         assert "cannot be checked" in record.read_text()
+
+
+def test_what_is_no_regular_file_is_neither_awaited_nor_read_without_end(host, monkeypatch):
+    path = host / "daemon.json"
+    path.write_text(json.dumps(keys(host)))
+    assert problem(host) == ""
+    os.truncate(path, guard_program.LARGEST + 1)
+    assert "daemon.json cannot be read: it is larger than 16777216 bytes" in problem(host)
+    path.unlink()
+    os.mkfifo(path)
+    # As if it had been replaced after the first look.
+    monkeypatch.setattr(guard_program.os.path, "isfile", lambda _path: True)
+    assert "daemon.json cannot be read: it is not a regular file" in problem(host)
+
+
+def test_only_a_real_start_completes_a_replacement(host, monkeypatch):
+    done = []
+    monkeypatch.setattr(guard_program, "complete", lambda *files: done.append(files))
+    for record in ("-", str(host / "closed")):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(SHOWN.format(STOCK)))
+        assert guard_program.main([record, *paths(host)]) == 0
+    assert done == [(str(host / "cert.pem"), str(host / "key.pem"))]

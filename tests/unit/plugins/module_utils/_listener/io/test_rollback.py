@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 
-from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import Opening
+from ansible_collections.wormhole.docker.plugins.module_utils._base.address import SocketAddress
+from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import Opening, Restriction
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io.rollback import (
     Notes,
     PreviousUnit,
@@ -43,6 +44,7 @@ def test_notes_are_read_as_they_were_written():
         live_restore=True,
         manager="nftables",
         openings=(Opening("docker0", "fd00::1", 2376),),
+        restriction=Restriction((SocketAddress("fd00::1", 2376),), ("br0",)),
         closed=True,
         reloaded=True,
         restarted=True,
@@ -54,4 +56,5 @@ def test_notes_are_read_as_they_were_written():
     assert parse_notes(written) == notes
     assert written["units"] == {"a": {"enabled": True, "active": True}}
     assert written["openings"] == [["docker0", "fd00::1", 2376]]
+    assert written["restriction"] == {"ports": [["fd00::1", 2376]], "bridges": ["br0"]}
     assert parse_notes({}) == Notes()

@@ -10,8 +10,10 @@ tests/integration connects from a container; here, a process with its own root d
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -20,6 +22,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
     InvalidInput,
     VerificationFailed,
     WormholeError,
+)
+from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.io.reachability import (
+    read_container_hosts,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.spec import WiringSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.wire import Wiring
@@ -216,3 +221,95 @@ def test_the_certificate_in_the_container_is_used(contained, tmp_path, inside_is
             return
         with pytest.raises(VerificationFailed, match=rf"not in {path}/ca.pem.* recreate the container"):
             connect_from_inside(pid, spec, wiring)
+
+
+def plant(path, kind, target):
+    """Put something else in place of a file, as a container could."""
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to(target)
+    elif kind == "device":
+        try:
+            os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        except PermissionError:
+            pytest.skip("this machine does not allow device files")
+    else:
+        path.write_bytes(b"")
+        os.truncate(path, 1 << 40)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="entering the namespaces of a process takes root")
+@pytest.mark.parametrize("kind", ["pipe", "link", "device", "endless"])
+@pytest.mark.parametrize("name", ["ca.pem", "cert.pem", "key.pem"])
+def test_a_container_cannot_have_another_file_used_as_its_identity(contained, tmp_path, kind, name):
+    root, pid = contained
+    lab = Lab(tmp_path)
+    write_identity(root / "certs", lab.authority, lab.authority.client())
+    # A file of the host that would do.
+    host = write_identity(tmp_path / "host", lab.authority, lab.authority.client())
+    plant(root / "certs" / name, kind, f"{host}/{name}")
+    spec = WiringSpec(certificate_path="/certs")
+    with serving(lab.context()) as port:
+        wiring = Wiring(f"tcp://{LOOPBACK}:{port}", LOOPBACK, port)
+        began = time.monotonic()
+        with pytest.raises(WormholeError, match=name.replace(".", r"\.")):
+            connect_from_inside(pid, spec, wiring)
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="entering the namespaces of a process takes root")
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("file", "inside"),
+        ("directory linked inside", "inside"),
+        ("directory linked outside", ""),
+        ("link", ""),
+        ("pipe", ""),
+        ("device", ""),
+        ("endless", ""),
+        ("none", ""),
+    ],
+)
+def test_a_containers_hosts_are_read_inside_its_root_directory(contained, tmp_path, table, expected):
+    root, pid = contained
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "hosts").write_text("outside")
+    real = root / ("real" if "inside" in table else "etc")
+    if table == "directory linked outside":
+        (root / "etc").symlink_to(outside)
+    else:
+        real.mkdir()
+        (real / "hosts").write_text("inside")
+    if table == "directory linked inside":
+        (root / "etc").symlink_to("/real")
+    elif table == "none":
+        (real / "hosts").unlink()
+    elif table in ("link", "pipe", "device", "endless"):
+        plant(real / "hosts", table, outside / "hosts")
+    began = time.monotonic()
+    assert read_container_hosts(pid) == expected
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="entering the namespaces of a process takes root")
+def test_a_containers_hosts_are_read_with_its_rights(tmp_path):
+    """Not those of this process, which could read a file that the container cannot."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc" / "hosts").write_text("secret")
+    (root / "etc" / "hosts").chmod(0o400)
+    program = SLEEPER.replace("print", "os.setgid(77); os.setuid(77); print")
+    with subprocess.Popen([sys.executable, "-c", program, str(root)], stdout=subprocess.PIPE) as process:
+        try:
+            process.stdout.readline()
+            assert read_container_hosts(process.pid) == ""
+            (root / "etc" / "hosts").chmod(0o444)
+            for directory in (root, *root.parents[:4]):
+                directory.chmod(directory.stat().st_mode | 0o011)
+            assert read_container_hosts(process.pid) == "secret"
+        finally:
+            process.kill()
