@@ -34,6 +34,10 @@ options:
       - The directory has mode V(0700). It holds C(ca.key) with mode V(0400) and C(ca.pem) with mode
         V(0444). A rotation adds C(next.key) and C(next.pem), then C(former.key) and C(former.pem).
         C(retired.pem) holds the certificates of authorities that are no longer trusted.
+      - C(issued.jsonl), with mode V(0600), is the record of what was signed, see
+        M(wormhole.docker.certificate_authority_info). C(seen) has a file for each host, whose time
+        is that of the host's last answer. An authority that is passed by path or by content has no
+        record.
       - Back it up. Without C(ca.key), expired certificates cannot be replaced.
       - One of O(directory), O(certificate_path) and O(certificate_content) is required.
     type: str
@@ -97,6 +101,8 @@ notes:
     command line tool.
 seealso:
   - module: wormhole.docker.tls_certificates
+  - module: wormhole.docker.certificate_authority_info
+  - module: wormhole.docker.certificate_revocation
 """
 
 EXAMPLES = r"""

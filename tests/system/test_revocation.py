@@ -71,6 +71,7 @@ def test_an_identity_was_stolen(release, fresh_host, playbook, own_ca):
     prepare([host], playbook)
     stolen, before, started = steal(host)["identity"], keys(host), starts(host)
     assert thief(host, stolen) == ANYBODY
+    assert [path.read_text() for path in (own_ca(host) / "seen").iterdir()] == [host.name]
     revoke = ("revoke", host, "-e", "identity=agent")
 
     files, record = contents(host), (own_ca(host) / "issued.jsonl").read_bytes()

@@ -90,17 +90,11 @@ def parse_revocation(
 
 
 def plan_revocation(spec: RevocationSpec, state: RevocationState, now: datetime.datetime) -> Plan[Revoked]:
-    """The events to add to the record.
+    """The events to add to the record; none if there is no authority.
 
     Raises:
-        Refused: there is no authority, or its record is incomplete.
+        Refused: the record is incomplete.
     """
-    if state.issuing is None:
-        raise Refused(
-            spec.directory,
-            problem=f"there is no authority in {spec.directory}",
-            remedy="Set the directory of the authority that has signed the certificates",
-        )
     _check_complete(spec, state)
     marks = list(_marks(spec, state, now))
     labels = {_label(mark, state.ledger): mark for mark in marks}
@@ -169,6 +163,8 @@ def _has_revoked(state: RevocationState, authority: CertificateFacts, now: datet
 
 
 def _check_complete(spec: RevocationSpec, state: RevocationState) -> None:
+    if spec.target == AUTHORITY and spec.name not in {facts.common_name for facts in state.trusted}:
+        return
     for facts in (state.issuing, state.former):
         if facts is not None and not state.ledger.is_complete(facts.public_key_sha256):
             raise Refused(

@@ -161,9 +161,19 @@ def test_an_incomplete_record_is_refused(rotating):
         plan_revocation(spec("identity", "agent"), state(*MANY, complete=bool(rotating), **rotating), NOW)
 
 
-def test_a_directory_without_an_authority_is_refused():
-    with pytest.raises(Refused, match="there is no authority in /ca"):
-        plan_revocation(spec("identity", "agent"), state(issuing=None), NOW)
+def test_another_authority_than_the_named_one_may_have_an_incomplete_record():
+    found = state(*MANY, complete=False)
+    assert marked(found, spec("authority", "CA ci2"))[0] == []
+    with pytest.raises(Refused, match="wormhole.docker.rotate"):
+        plan_revocation(spec("authority", "CA"), found, NOW)
+
+
+def test_a_host_without_an_authority_has_nothing_to_revoke():
+    for wanted in (spec("identity", "agent"), spec("host", "ci1"), spec("authority", "CA")):
+        found = RevocationState(record.Ledger())
+        assert plan_revocation(wanted, found, NOW).is_empty
+        described = describe(wanted, found, NOW)
+        assert (described["known"], described["replacement_required"]) == (False, False)
 
 
 def test_hosts_that_have_to_replace_their_certificates():
