@@ -35,7 +35,7 @@ options:
         that runs it. The authority of that host issues the identity.
       - That engine has to serve clients on other hosts, see
         O(wormhole.docker.dockerd_listener#module:host_addresses).
-      - Requires O(transport=tls) and O(discover=launch). Not supported in lists of wormholes, such as
+      - Requires O(transport=tls), and the address is determined when the container is launched. Not supported in lists of wormholes, such as
         in role P(wormhole.docker.wormholes#role).
     type: str
   engine_address:

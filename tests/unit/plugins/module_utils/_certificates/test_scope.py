@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.wormhole.docker.plugins.filter.authority_directory import FilterModule
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.scope import (
     SCOPES,
@@ -68,11 +67,3 @@ def test_what_is_malformed_is_rejected(host, scope, subject):
     with pytest.raises(InvalidInput, match=subject):
         authority_directory(BASE, host, scope)
     assert set(SCOPES) == {"host", "fleet"}
-
-
-def test_the_filter_does_the_same():
-    ours = FilterModule().filters()["authority_directory"]
-    assert ours(BASE, "ci1") == f"{BASE}/hosts/ci1"
-    assert ours(BASE, "ci1", "fleet") == BASE
-    with pytest.raises(Exception, match="certificate_authority_scope"):
-        ours(BASE, "ci1", "all")

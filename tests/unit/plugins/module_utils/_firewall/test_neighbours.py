@@ -144,7 +144,7 @@ def changes():
     yield lambda entries: entries.append({"chain": {**BASE, "name": "other"}})
 
 
-@pytest.mark.parametrize("change", changes())
+@pytest.mark.parametrize("change", list(changes()))
 def test_a_changed_table_is_not_the_restriction(change):
     ruleset = shown()
     change(ruleset["nftables"])
