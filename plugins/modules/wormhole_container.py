@@ -16,8 +16,8 @@ description:
   - With O(transport=tls), the container connects to the engine by mutual TLS at the gateway of its
     network, with an identity of its own. With O(transport=unix), the engine's socket is mounted.
   - The identity is a client certificate. It is issued, renewed and removed with the container. Its
-    private key is generated on the host and stays there. Only the user of the container's main
-    process can read it, or O(identity_owner) if that is set. A renewal does not restart the
+    private key is generated on the host and stays there. Only root and the user of the container's
+    main process, or O(identity_owner) if that is set, can read it. A renewal does not restart the
     container.
   - The module sets everything that a Docker client in the container needs. This includes the
     variables E(DOCKER_HOST), E(DOCKER_CERT_PATH), E(DOCKER_TLS_VERIFY) and E(DOCKER_CONTEXT), the
@@ -89,8 +89,8 @@ options:
   identity_owner:
     description:
       - User in the container to whom the key of the identity belongs, as an ID or as a name in
-        C(/etc/passwd) of the image. Only this user can read the private key. A group after a colon is accepted, as
-        in O(user). By default the user of the container's main process.
+        C(/etc/passwd) of the image. Only this user and root can read the private key. A group after
+        a colon is accepted, as in O(user). By default the user of the container's main process.
       - Set it for an image that starts as root and drops its privileges, for example with C(su),
         C(gosu) or C(setpriv). The access to the engine is then verified as this user.
       - Requires O(transport=tls) and O(identity_managed=true). Changing it recreates the container.

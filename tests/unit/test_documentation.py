@@ -128,6 +128,24 @@ def test_prose_fits_its_width(page):
     assert long_lines(page.read_text(encoding="utf-8")) == []
 
 
+def unshown(text):
+    """Tests that a page names after their file, as "`file`: `test`, `test`", and that are not in it."""
+    found, file = [], None
+    for name in re.findall(r"`((?:[\w./]+/)?test_\w+(?:\.py)?)`", text):
+        if name.endswith(".py"):
+            file = ROOT / "tests" / ("unit" if "/" in name else "system") / name
+            found += [] if file.is_file() else [name]
+        elif file is None or not file.is_file() or f"\ndef {name}(" not in file.read_text(encoding="utf-8"):
+            found.append(name)
+    return found
+
+
+def test_the_tests_that_hold_a_promise_exist():
+    text = (ROOT / "docs/threat-model.md").read_text(encoding="utf-8")
+    assert text.count("`test_") > 50
+    assert unshown(text) == []
+
+
 def test_what_is_wrong_is_found():
     text = "`_listener/nothing.py`, `tests/nowhere/`, `no_such_function()`, `roles/*/tasks/none.yml`, `nothing.py`"
     assert missing(text) == CODE.findall(text)
@@ -140,6 +158,10 @@ def test_what_is_wrong_is_found():
     ]
     text = "`HostRun.run()`\nin `_glue/host.py`, `find_candidates()` in `files/wormhole-discover`, `OPTIONS` in `_container/options.py`"
     assert misplaced(text) == []
+    text = (
+        "`test_scopes.py`: `test_nothing`, `test_which_engine_a_stolen_key_opens`; `test_none.py`: `test_it`"
+    )
+    assert unshown(text) == ["test_nothing", "test_none.py", "test_it"]
     assert anchor("Add a `container` option, in six steps") == "add-a-container-option-in-six-steps"
     assert long_lines("x" * 101) == ["x" * 101]
     assert long_lines("```\n" + "x" * 101 + "\n```\n| " + "x" * 101) == []

@@ -147,7 +147,7 @@ def diff_firewall(
         {"firewall": (present, list(map(render_opening, openings)))} if firewall.manager or present else {}
     )
     dropped = render_restriction(firewall.restriction)
-    dropped += ["incomplete rules of this collection"] if firewall.unrestricted else []
+    dropped += ["incomplete rules of this collection"] if _is_incomplete(state, restriction) else []
     return {**opened, "drops": (dropped, render_restriction(restriction))}
 
 
@@ -159,9 +159,16 @@ def plan_firewall(
     return Part(reasons, [SetFirewall(tuple(sorted(openings)), restriction)] if reasons else [])
 
 
+def _is_incomplete(state: ListenerState, restriction: Optional[Restriction]) -> bool:
+    """Whether an interrupted change has left rules, or a table without a rule for any port."""
+    present = state.firewall.restriction
+    empty = present is not None and not present.ports and present != restriction
+    return state.firewall.unrestricted or empty
+
+
 def _restriction_reasons(state: ListenerState, restriction: Optional[Restriction]) -> list[Reason]:
     present = state.firewall.restriction
-    if state.firewall.unrestricted:
+    if _is_incomplete(state, restriction):
         text = "the rules of this collection that keep neighbours from the listener are incomplete"
         return [Reason("neighbours_leftover", text, "firewall")]
     ports, desired = (set(found.ports) if found else set() for found in (present, restriction))

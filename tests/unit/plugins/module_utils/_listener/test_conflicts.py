@@ -405,7 +405,14 @@ def test_a_listener_on_all_addresses_is_covered_on_the_port_only(host):
 def test_an_administrators_option_is_adopted_by_an_overriding_drop_in():
     state = virgin(command=ADOPTABLE, lingering=(SocketAddress("172.17.0.1", 2376),))
     plan = plan_listener(ADOPT, state)
-    assert names(plan) == ["WriteConfig", "WriteUnits", "EnableUnits", "WriteUnits", "RestartEngine"]
+    assert names(plan) == [
+        "WriteConfig",
+        "WriteUnits",
+        "EnableUnits",
+        "WriteUnits",
+        "SetFirewall",
+        "RestartEngine",
+    ]
     ((path, text),) = plan.actions[3].files
     assert path == OVERRIDE
     assert text.endswith("ExecStart=\nExecStart=/usr/sbin/dockerd -H fd:// --debug\n")
