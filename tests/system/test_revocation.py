@@ -181,6 +181,51 @@ def test_hosts_that_share_an_authority_are_all_affected_and_the_same_command_com
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_an_identity_for_the_engine_of_another_host_was_stolen(
+    release, fresh_hosts, playbook, own_ca, tmp_path
+):
+    near, far = hosts = fresh_hosts(release, other_release(release))
+    for host in hosts:
+        configure(host, LIVE_RESTORE)
+    serves = f"{{{{ [ansible_host] if inventory_hostname == '{far.name}' else [] }}}}"
+    uses = f"{{{{ ['{far.name}'] if inventory_hostname == '{near.name}' else [] }}}}"
+    arguments = ("-e", json.dumps({"listener_host_addresses": serves, "rotation_engines": uses}))
+    playbook("provision", hosts, *arguments)
+    clients = [
+        {"name": name, "profile": "client", "directory": f"{IDENTITIES}/{name}", "engine": far.name}
+        for name in ("ci", "other")
+    ]
+    role = {"name": "wormhole.docker.identities"}
+    task = {"ansible.builtin.import_role": role, "vars": {"identities_clients": clients}}
+    play = tmp_path / "identities.json"
+    play.write_text(
+        json.dumps([{"hosts": near.name, "gather_facts": False, "become": True, "tasks": [task]}])
+    )
+    playbook(str(play), hosts, *arguments)
+    near.run(f"cp -a {IDENTITIES}/ci /root/stolen")
+
+    def is_open(directory):
+        near.write("/root/engine.pem", far.read(f"{SERVER}/ca.pem"))
+        files = f"--tlscacert /root/engine.pem --tlscert {directory}/cert.pem --tlskey {directory}/key.pem"
+        asked = f"docker --tlsverify {files} -H tcp://{far.address}:2376 version"
+        return near.run(asked, check=False).returncode == 0
+
+    assert is_open("/root/stolen")
+    assert is_open(OTHER)
+    before, started, running = keys(near), starts(far), engine(near)
+    playbook("revoke", hosts, *arguments, "-e", "identity=ci")
+    assert not is_open("/root/stolen")
+    assert is_open(OTHER)
+    assert (starts(far), engine(near)) == (started + 1, running)
+    after = keys(near)
+    assert set(before) - set(after) == {f"{IDENTITIES}/ci/key.pem"}
+    assert after[f"{OTHER}/key.pem"] != before[f"{OTHER}/key.pem"]
+    assert (issuer(near, OTHER), trusted(near, OTHER)) == (own_name(far, 2), [own_name(far, 2)])
+    assert after[f"{SERVER}/key.pem"] == before[f"{SERVER}/key.pem"]
+    assert playbook("revoke", hosts, *arguments, "-e", "identity=ci").changed == 0
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_a_wrong_command_changes_nothing(release, fresh_host, playbook, own_ca):
     host = fresh_host(release)
     prepare([host], playbook)
