@@ -40,8 +40,9 @@ options:
     type: str
   engine_address:
     description: IP address or host name at which the engine of the host in O(engine) serves the
-      container. The certificate of that engine must contain it. By default the first element of
-      C(listener_host_addresses) of that host.
+      container. The certificate of that engine must contain it. By default
+      M(wormhole.docker.wormhole_container) uses the first element of C(listener_host_addresses) of
+      that host. Other modules require it with O(engine).
     type: str
   identity_directory:
     description: Directory on the host with the files C(ca.pem), C(cert.pem) and C(key.pem) of the

@@ -88,7 +88,7 @@ seealso:
 EXAMPLES = r"""
 - name: Reissue the server certificate
   wormhole.docker.certificate_rotation:
-    ca_directory: ~/.wormhole/ca
+    ca_directory: "{{ '~/.wormhole/ca' | wormhole.docker.authority_directory(inventory_hostname) }}"
     step: servers
   become: true
   register: servers

@@ -89,7 +89,7 @@ seealso:
 EXAMPLES = r"""
 - name: Issue the server certificate and two client certificates
   wormhole.docker.tls_certificates:
-    ca_directory: ~/.wormhole/ca
+    ca_directory: "{{ '~/.wormhole/ca' | wormhole.docker.authority_directory(inventory_hostname) }}"
     certificates:
       - name: dockerd
         profile: server
@@ -121,7 +121,7 @@ EXAMPLES = r"""
 
 - name: Remove a client certificate
   wormhole.docker.tls_certificates:
-    ca_directory: ~/.wormhole/ca
+    ca_directory: "{{ '~/.wormhole/ca' | wormhole.docker.authority_directory(inventory_hostname) }}"
     certificates:
       - name: backup
         profile: client

@@ -78,7 +78,7 @@ seealso:
 EXAMPLES = r"""
 - name: Set up a host with one agent
   wormhole.docker.wormhole_host:
-    ca_directory: ~/.wormhole/ca
+    ca_directory: "{{ '~/.wormhole/ca' | wormhole.docker.authority_directory(inventory_hostname) }}"
     certificate_authority:
       common_name: wormhole CA
     listener:
