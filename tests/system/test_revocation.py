@@ -120,7 +120,7 @@ def test_all_keys_of_a_host_were_stolen(release, fresh_hosts, playbook, own_ca):
 @pytest.mark.parametrize("place", ["controller", "another host"])
 def test_the_key_of_an_authority_was_stolen(release, place, fresh_hosts, playbook, own_ca, tmp_path):
     host, signer = fresh_hosts(release, release)
-    hosts, arguments, fetch = [host], [], lambda: own_ca(host)
+    hosts, arguments = [host], []
     if place == "another host":
         hosts = [host, signer]
         arguments = [
@@ -128,11 +128,13 @@ def test_the_key_of_an_authority_was_stolen(release, place, fresh_hosts, playboo
             *("-e", "certificate_authority_become=true", "-e", "certificate_authority_directory=/srv/ca"),
         ]
 
-        def fetch():
-            (tmp_path / "ca").mkdir(exist_ok=True)
-            for name in ("ca.key", "ca.pem"):
-                (tmp_path / "ca" / name).write_text(signer.read(f"/srv/ca/hosts/{host.name}/{name}"))
-            return tmp_path / "ca"
+    def fetch():
+        if place == "controller":
+            return own_ca(host)
+        (tmp_path / "ca").mkdir(exist_ok=True)
+        for name in ("ca.key", "ca.pem"):
+            (tmp_path / "ca" / name).write_text(signer.read(f"/srv/ca/hosts/{host.name}/{name}"))
+        return tmp_path / "ca"
 
     configure(host, LIVE_RESTORE)
     playbook("provision", hosts, *arguments)

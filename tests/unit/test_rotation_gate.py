@@ -26,14 +26,14 @@ WAITS_FOR = "__rotation_waits_for"
 FLEET = {"certificate_authority_scope": "fleet"}
 
 
-def judge(stage, hostvars, reached, pattern=None, scope=FLEET):
+def judge(stage, hostvars, reached, pattern=None, scope=None):
     """Return the hosts that a stage waits for, and whether it is blocked."""
     variables = {
         "groups": {"all": list(hostvars), "ungrouped": list(hostvars)},
         "hostvars": {name: {"inventory_hostname": name, **found} for name, found in hostvars.items()},
         "inventory_hostname": next(iter(hostvars)),
         "ansible_play_hosts": reached,
-        **scope,
+        **(FLEET if scope is None else scope),
         **({"wormhole_hosts": pattern} if pattern else {}),
     }
     ours = ("__rotation_is_shared", "__rotation_clients", WAITS_FOR, HELD_UP)

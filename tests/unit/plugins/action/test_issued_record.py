@@ -345,7 +345,7 @@ def forge(fleet, authority):
         {"host": HOST},
         {"authority": "wormhole.docker CA"},
     ],
-    ids=lambda revoked: " ".join(revoked),
+    ids=" ".join,
 )
 @pytest.mark.parametrize("kill_after", [0, 1, 2, 3, 4, 99])
 def test_a_revocation_replaces_every_key_and_is_completed_after_an_interruption(

@@ -201,7 +201,7 @@ def test_a_certificate_with_any_byte_changed_is_decoded_or_ends_in_a_message():
         # The library warns of numbers and dates that the standard forbids.
         warnings.simplefilter("ignore")
         for position, byte in enumerate(plain):
-            for value in {0xFF, byte ^ 1}:
+            for value in (0xFF, byte ^ 1):
                 odd = pem_of(plain[:position] + bytes([value]) + plain[position + 1 :])
                 for decode in (
                     lambda odd=odd: decoding.facts_of(decoding.load_certificate(odd)),
