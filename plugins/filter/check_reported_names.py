@@ -39,7 +39,7 @@ EXAMPLES = r"""
 
 - name: Issue a server certificate that is valid for all gateways
   wormhole.docker.tls_certificates:
-    ca_directory: ~/.wormhole/ca
+    ca_directory: "{{ '~/.wormhole/ca' | wormhole.docker.authority_directory(inventory_hostname) }}"
     certificates:
       - name: dockerd
         profile: server
