@@ -24,6 +24,23 @@ HOSTS_DIRECTORY: Final = "hosts"
 """Directory of the hosts' own authorities, in the directory of the shared one."""
 _LONGEST = 200
 """Bytes of a directory's name. File systems permit 255."""
+_LONGEST_NAME = 64
+"""Characters of a common name (RFC 5280, appendix A.1: ub-common-name)."""
+
+
+def authority_name(base: str, host: str, scope: str) -> str:
+    """The common name of the authority that signs for a host, of at most 64 characters.
+
+    Args:
+        base: common name of the authority that all hosts share; a host's own one adds its name.
+        host, scope: as for :func:`authority_directory`.
+
+    Raises:
+        InvalidInput: see :func:`authority_directory`.
+    """
+    if _is_shared(host, scope):
+        return base
+    return f"{base} {host}"[:_LONGEST_NAME].strip()
 
 
 def authority_directory(base: str, host: str, scope: str) -> str:
@@ -37,14 +54,18 @@ def authority_directory(base: str, host: str, scope: str) -> str:
     Raises:
         InvalidInput: the scope is unknown, or the host has no name.
     """
-    if scope == FLEET:
+    if _is_shared(host, scope):
         return base
-    if scope != HOST:
+    return posixpath.join(base, HOSTS_DIRECTORY, file_name(host))
+
+
+def _is_shared(host: str, scope: str) -> bool:
+    if scope not in SCOPES:
         expected = " or ".join(SCOPES)
         raise InvalidInput("certificate_authority_scope", expected=expected, found=repr(scope))
-    if not host:
+    if scope == HOST and not host:
         raise InvalidInput("inventory_hostname", expected="the name of a host", found="an empty string")
-    return posixpath.join(base, HOSTS_DIRECTORY, file_name(host))
+    return scope == FLEET
 
 
 def file_name(host: str) -> str:

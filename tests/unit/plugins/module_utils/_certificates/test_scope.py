@@ -14,6 +14,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.scope import (
     SCOPES,
     authority_directory,
+    authority_name,
     file_name,
 )
 
@@ -67,3 +68,18 @@ def test_what_is_malformed_is_rejected(host, scope, subject):
     with pytest.raises(InvalidInput, match=subject):
         authority_directory(BASE, host, scope)
     assert set(SCOPES) == {"host", "fleet"}
+
+
+@pytest.mark.parametrize(
+    ("host", "scope", "name"),
+    [
+        ("ci1", "host", "wormhole CA ci1"),
+        ("ci1", "fleet", "wormhole CA"),
+        ("a" * 80, "host", "wormhole CA " + "a" * 52),
+        ("a" * 51 + " b", "host", "wormhole CA " + "a" * 51),
+    ],
+)
+def test_a_host_has_an_authority_of_its_own_name(host, scope, name):
+    assert authority_name("wormhole CA", host, scope) == name
+    with pytest.raises(InvalidInput, match="certificate_authority_scope"):
+        authority_name("wormhole CA", host, "all")
