@@ -88,8 +88,7 @@ def test_verbose_output_has_no_secret(tmp_path):
     argv = [
         sys.executable,
         "-m",
-        "ansible",
-        "playbook",
+        "ansible.cli.playbook",
         "-vvvv",
         "-i",
         "localhost,",

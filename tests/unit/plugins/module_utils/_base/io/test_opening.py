@@ -75,7 +75,7 @@ def test_another_user_follows_links_with_his_own_rights(tmp_path, secret):
     planted.symlink_to(secret)
     os.lchown(planted, 4242, 4242)
     secret.chmod(0o644)
-    for directory in (tmp_path, *tmp_path.parents[:3]):
+    for directory in (tmp_path, *list(tmp_path.parents)[:3]):
         directory.chmod(directory.stat().st_mode | 0o011)
 
     def read():

@@ -27,7 +27,7 @@ def contained(tmp_path):
     """Run a process with its own root directory; return a function that does so."""
     root = tmp_path / "root"
     (root / "etc").mkdir(parents=True)
-    for directory in (root, *root.parents[:4]):
+    for directory in (root, *list(root.parents)[:4]):
         directory.chmod(directory.stat().st_mode | 0o055)
     started = []
 

@@ -308,7 +308,7 @@ def test_a_containers_hosts_are_read_with_its_rights(tmp_path):
             process.stdout.readline()
             assert read_container_hosts(process.pid) == ""
             (root / "etc" / "hosts").chmod(0o444)
-            for directory in (root, *root.parents[:4]):
+            for directory in (root, *list(root.parents)[:4]):
                 directory.chmod(directory.stat().st_mode | 0o011)
             assert read_container_hosts(process.pid) == "secret"
         finally:
