@@ -63,14 +63,15 @@ def footprint(host: Any) -> str:
     """Return everything that a run could change on a host: files with their metadata, units,
     containers, sockets.
 
-    Caches, logs, and traces of SSH and of Ansible itself are left out.
+    Caches, logs, and traces of SSH and of Ansible itself are left out, and so are units that are
+    not active, which systemd forgets at any time, and its own, which end by themselves when idle.
     """
     script = r"""
         find /etc /usr/local /root /var/lib/docker/containers /var/lib/docker/network /srv /opt -xdev \
             -not -path '/root/.ansible*' -not -path '/var/lib/docker/containers/*/*.log' -not -type d \
             -printf '%p %y %m %U %G %s %T@ %l\n' | sort
         systemctl list-units --all --plain --no-legend --type=socket,service | awk '{print $1, $3}' |
-            grep -v -e ssh -e user@ -e session
+            grep -v -e ssh -e user@ -e session -e '^systemd-' -e ' inactive$'
         docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' 2>&1 | sort
         ss -Hltn | awk '{print $4}' | sort
     """

@@ -174,13 +174,13 @@ def test_after_a_kill_the_engine_runs_and_the_next_run_completes_or_undoes_the_c
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_power_cut_between_key_and_certificate_leaves_an_engine_that_starts(
-    release, fresh_host, playbook, start_playbook, controller_ca, tmp_path
+    release, fresh_host, playbook, start_playbook, own_ca, tmp_path
 ):
     host = fresh_host(release)
     playbook("provision", host)
     playbook("launch", host, *launch_arguments())
     # An expired certificate is replaced together with its key.
-    reissue(host, SERVER, controller_ca, begins=-2 * DAY, ends=-DAY / 24)
+    reissue(host, SERVER, own_ca(host), begins=-2 * DAY, ends=-DAY / 24)
     before = keys(host)
     host.write(
         "/opt/between/python", '#!/bin/sh\nPYTHONPATH=/opt/between exec /usr/bin/python3 -B "$@"\n', 0o755

@@ -23,8 +23,8 @@ STATE = "/var/lib/wormhole"
 def everything(host: Any) -> set[str]:
     """Return everything that a change of the listener could modify, even below a mount.
 
-    The times of links and directories are left out, because links are created again, and so is the
-    engine's own data on containers.
+    The times of links, of directories and of the unit that keeps neighbours out are left out,
+    because a rollback writes these again, and so is the engine's own data on containers.
     """
     script = rf"""
         find /etc/docker {UNITS} {STATE} -not -name filler -printf '%p %y %m %U %G %s %T@ %l\n' 2>/dev/null |
@@ -33,7 +33,7 @@ def everything(host: Any) -> set[str]:
     """
     found = (footprint(host) + host.run(script).stdout).splitlines()
     return {
-        re.sub(r"^(\S+ l .*) [0-9.]+ (\S+)$", r"\1 \2", line)
+        re.sub(r"^(\S+ l .*|\S+/wormhole-docker-neighbours.service .*) [0-9.]+ (\S*)$", r"\1 \2", line)
         for line in found
         if not line.startswith("/var/lib/docker/")
     }

@@ -36,7 +36,7 @@ COMMON = {
     "print_blob": True,
     "suppress_health_check": [HealthCheck.too_slow],
 }
-settings.register_profile("sample", max_examples=50, **COMMON)
+settings.register_profile("sample", max_examples=30, **COMMON)
 settings.register_profile("thorough", max_examples=1000, **COMMON)
 settings.load_profile("thorough" if RUN["thorough"] else "sample")
 
