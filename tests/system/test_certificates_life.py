@@ -291,6 +291,7 @@ def test_controllers_that_create_one_authority_at_the_same_time_agree(
     """A key that takes a second to generate, so that the other controller runs meanwhile."""
     authority = tmp_path / "shared" / "ca"
     options = {
+        "certificate_authority_scope": "fleet",
         "certificate_authority_directory": str(authority),
         "certificate_authority_key_type": "rsa-4096",
     }
