@@ -29,7 +29,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_autho
     ensure_authority,
 )
 from ansible_collections.wormhole.docker.plugins.plugin_utils.reading import naming
-from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import host_name
+from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import host_name, passed_on
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
 LONG = {"packages": ("installing", "package"), "pulls": ("pulling", "image")}
@@ -74,12 +74,11 @@ class ActionModule(WormholeAction):
         elsewhere = options["authority"] is not None
         run = _Run({})
         if elsewhere:
-            given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
-            arguments.update(given)
+            arguments.update(passed_on(options, task_vars))
         else:
             run.authority = self._ensure_authority(options, check_mode=True)
             offer, run.material = self._offer(options, may_be_missing=bool(run.authority))
-            arguments["authority"] = pack_authority(offer)
+            arguments["authority"] = pack_authority(offer, host_name(task_vars))
         try:
             answer = self._exchange(run, options, arguments, listener, identities, task_vars)
         except WormholeError as error:
@@ -127,7 +126,7 @@ class ActionModule(WormholeAction):
                     return {**pending, "changed": True}
                 run.authority, run.is_ensured = self._ensure_authority(options, check_mode=False), True
                 offer, run.material = self._offer(options)
-                arguments["authority"] = pack_authority(offer)
+                arguments["authority"] = pack_authority(offer, host_name(task_vars))
                 now = datetime.datetime.now(datetime.timezone.utc)
                 specs = parse_certificates(certificates.with_defaults(wanted))
                 order = Order(run.material, now, host_name(task_vars))

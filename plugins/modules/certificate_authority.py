@@ -143,6 +143,8 @@ authority:
     retired: ""
     obstacle: ""
     clock: "2026-11-24T00:40:00+00:00"
+    names_hosts: "true"
+    host: ""
 certificate:
   description: Certificate of the issuing authority and its chain, in PEM form.
   type: str

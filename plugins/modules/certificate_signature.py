@@ -34,7 +34,9 @@ options:
     type: str
   host:
     description: Name of the host in the inventory that the certificates are for. The record holds it,
-      and the key of a recorded certificate is replaced only for the host that it was issued to.
+      and the key of a recorded certificate is replaced only for the host that it was issued to. If
+      several hosts can share the authority, the certificates name it, see
+      M(wormhole.docker.tls_certificates).
     type: str
     default: ""
   passphrase:
@@ -130,6 +132,8 @@ authority:
     retired: ""
     obstacle: ""
     clock: "2026-11-24T00:40:00+00:00"
+    names_hosts: "true"
+    host: ""
 issued:
   description: Signed certificates in PEM form. The dictionary has the same keys as O(requests). It is empty in check
     mode.

@@ -20,6 +20,11 @@ description:
   - A certificate is replaced if it is missing or unreadable, does not match its key, has another
     issuer, name or usage than requested, or is due for renewal. A different owner, mode or
     C(ca.pem) is corrected without issuing a certificate.
+  - If several hosts can share the authority, a new certificate also has the subject alternative name
+    C(URI:wormhole:HOST/NAME) with the name of the host in the inventory and the common name, or
+    C(URI:wormhole:HOST) for a server. This is so unless the authority is in a directory
+    C(hosts/NAME), like those of the role certificate_authority, or limits URIs by name constraints.
+    A certificate without this name, or with another one of this form, is not replaced for it.
   - A new certificate usually has a new key. The key is kept if only names have changed, or if the
     certificate is renewed before it expires. A client that reads its files at that moment thus
     finds a matching pair. To replace a key, remove C(key.pem).

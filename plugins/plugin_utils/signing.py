@@ -35,6 +35,12 @@ def host_name(task_vars: Mapping[str, Any]) -> str:
     return str(task_vars.get("inventory_hostname", ""))
 
 
+def passed_on(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a task whose authority is elsewhere: it, for this host, and what it has signed."""
+    given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
+    return {**given, "authority": {**given["authority"], "host": host_name(task_vars)}}
+
+
 class SigningAction(ActionBase):
     """Run the module of the same name on the host.
 
@@ -107,8 +113,7 @@ class SigningAction(ActionBase):
         """Run the module, and if it returns requests, once more with the signed certificates."""
         arguments = self.host_arguments(options)
         if options["authority"] is not None:
-            given = {name: options[name] for name in certificates.HOST_ARGUMENTS if options[name] is not None}
-            answer = self._run_module({**arguments, **given}, task_vars)
+            answer = self._run_module({**arguments, **passed_on(options, task_vars)}, task_vars)
             requests = self._take_requests(options, answer, task_vars, asked=options["issued"] is not None)
             return {**answer, **({certificates.REQUESTS: requests} if requests else {})}
         if options["issued"] is not None:
@@ -119,7 +124,7 @@ class SigningAction(ActionBase):
         now = datetime.datetime.now(datetime.timezone.utc)
         # In check mode, an earlier task may only have predicted that it creates the authority.
         authority = store.offer_authority(place, material, now, may_be_missing=bool(self._task.check_mode))
-        arguments["authority"] = pack_authority(authority)
+        arguments["authority"] = pack_authority(authority, host_name(task_vars))
         answer = self._run_module(arguments, task_vars)
         self.see(material, answer, task_vars)
         requests = self._take_requests(options, answer, task_vars)

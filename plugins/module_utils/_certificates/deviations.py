@@ -12,6 +12,7 @@ from typing import Iterator
 
 from .._base.plan import Reason
 from .facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, KEY_FILE, ONE_DAY, CertificateFacts, timestamp
+from .host_uri import without_host
 from .model import (
     CertificateAction,
     CertificateState,
@@ -77,7 +78,8 @@ def _content_deviations(spec: CertificateSpec, certificate: CertificateFacts) ->
     if certificate.common_name != spec.common_name:
         text = f"common name: expected {spec.common_name!r}, found {certificate.common_name!r}"
         yield "wrong_common_name", text
-    found, requested = set(certificate.subject_alternative_names), set(spec.subject_alternative_names)
+    found = set(without_host(certificate.subject_alternative_names))
+    requested = set(spec.subject_alternative_names)
     for name in sorted(requested - found):
         origin = f" ({spec.origins[name]})" if name in spec.origins else ""
         yield SAN_MISSING, f"SAN missing: {name.kind} {name.value}{origin}"

@@ -31,8 +31,9 @@ class SubjectAlternativeName:
     """One name or address in normal form. Two are equal if clients treat them as equal.
 
     Attributes:
-        kind: ``DNS`` or ``IP``; other certificates can hold more kinds, such as ``URI``.
-        value: a name in lower case, or an address as :mod:`ipaddress` writes it.
+        kind: ``DNS`` or ``IP``, or ``URI`` for a name of :mod:`_certificates.host_uri`; other
+            certificates can hold more kinds.
+        value: a name in lower case, an address as :mod:`ipaddress` writes it, or a URI.
     """
 
     kind: str

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import urllib.parse
 from typing import Any, Iterable, List, Mapping, Sequence, Tuple
 
 from .._base.errors import Refused, VerificationFailed
 from .._base.plan import Plan, Reason
 from . import deviations, facts, model, ownership
+from .host_uri import hosts_in, with_host
 from .names import SubjectAlternativeName
 from .spec import CertificateSpec
 from .trust import FORMER, ISSUING, RETIRED, Authority
@@ -55,7 +57,7 @@ def assemble(
     for spec, state, (why, what) in decisions:
         if what:
             before[spec.name] = describe_found(spec, state, authority)
-            after[spec.name] = describe_requested(spec, state)
+            after[spec.name] = describe_requested(spec, state, future_names(spec, state, authority, what))
             if any(isinstance(action, model.RecordCertificate) for action in what):
                 before[spec.name]["recorded"], after[spec.name]["recorded"] = False, True
             reasons += why
@@ -216,8 +218,11 @@ def _is_within(name: SubjectAlternativeName, subtree: str) -> bool:
         network = ipaddress.ip_network(subtree)
         address = ipaddress.ip_address(name.value)
         return address.version == network.version and address in network
-    # A leading dot, as in OpenSSL's configuration, permits only subdomains.
     domain = subtree.lower()
+    if name.kind == "URI":
+        host = urllib.parse.urlsplit(name.value).hostname or ""
+        return host.endswith(domain) if domain.startswith(".") else host == domain
+    # A leading dot, as in OpenSSL's configuration, permits only subdomains.
     if domain.startswith("."):
         return name.value.endswith(domain)
     return domain == "" or name.value == domain or name.value.endswith(f".{domain}")
@@ -302,15 +307,33 @@ def describe_found(
     return {**fields, **_describe_entries(_shown(spec, state, state.entries))}
 
 
-def describe_requested(spec: CertificateSpec, state: model.CertificateState) -> dict[str, Any]:
-    """The requested certificate in the diff."""
+def future_names(
+    spec: CertificateSpec,
+    state: model.CertificateState,
+    authority: Authority,
+    actions: Iterable[model.CertificateAction],
+) -> tuple[SubjectAlternativeName, ...]:
+    """The names that a certificate has once these actions are done.
+
+    A new one gets the host of the inventory from whoever signs it. An existing one keeps what it has.
+    """
+    if any(isinstance(action, model.IssueCertificate) for action in actions):
+        return with_host(spec, authority.named_host).subject_alternative_names
+    kept = hosts_in(state.certificate.subject_alternative_names) if state.certificate else ()
+    return tuple(sorted([*spec.subject_alternative_names, *kept]))
+
+
+def describe_requested(
+    spec: CertificateSpec, state: model.CertificateState, names: Iterable[SubjectAlternativeName]
+) -> dict[str, Any]:
+    """The requested certificate in the diff, with these names; see :func:`future_names`."""
     if not spec.present:
         return {"state": "absent"}
     return {
         "state": "present",
         "subject": f"CN={spec.common_name}",
         "issuer": _OWN_ISSUER,
-        "subject_alternative_names": [str(name) for name in spec.subject_alternative_names],
+        "subject_alternative_names": list(map(str, names)),
         "extended_key_usage": list(spec.extended_key_usage),
         "key_type": spec.key_type,
         "validity_days": spec.validity // facts.ONE_DAY,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Mapping, Optional
 
 from . import facts
+from .host_uri import without_host
 from .model import Entry
 from .spec import CertificateSpec
 
@@ -34,7 +35,8 @@ def reissue_spec(
         profile=profiles[0],
         present=True,
         common_name=certificate.common_name,
-        subject_alternative_names=certificate.subject_alternative_names,
+        # Whoever signs adds the host of the task.
+        subject_alternative_names=without_host(certificate.subject_alternative_names),
         origins={},
         directory=directory,
         owner=None,

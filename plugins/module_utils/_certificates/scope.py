@@ -59,6 +59,11 @@ def authority_directory(base: str, host: str, scope: str) -> str:
     return posixpath.join(base, HOSTS_DIRECTORY, file_name(host))
 
 
+def is_own(directory: str) -> bool:
+    """Whether the authority in a directory is a host's own one, as :func:`authority_directory` says."""
+    return posixpath.basename(posixpath.dirname(directory)) == HOSTS_DIRECTORY
+
+
 def _is_shared(host: str, scope: str) -> bool:
     if scope not in SCOPES:
         expected = " or ".join(SCOPES)

@@ -164,6 +164,8 @@ class Authority:
         obstacle: why it cannot sign; empty if it can.
         clock: the time where it signs; None if unknown.
         replaces: whether the task replaces another authority that still works.
+        names_hosts: whether its certificates name the host of the inventory, because hosts share it.
+        host: name of the task's host in the inventory; empty if unknown.
     """
 
     trust: Trust = Trust()
@@ -172,6 +174,13 @@ class Authority:
     obstacle: str = ""
     clock: Optional[datetime.datetime] = None
     replaces: bool = False
+    names_hosts: bool = False
+    host: str = ""
+
+    @property
+    def named_host(self) -> str:
+        """The host that its certificates name, see :mod:`_certificates.host_uri`; empty for none."""
+        return self.host if self.names_hosts else ""
 
 
 def _of(profile: Profile, authority: tuple[Anchor, ...]) -> tuple[Anchor, ...]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Collection
 
 from .._certificates.facts import CertificateFacts, is_default_renewal_due
+from .._certificates.host_uri import without_host
 from .._networks.gateways import NamedAddress, Topology
 
 
@@ -49,5 +50,6 @@ def is_adequate(
     can_wait = {f"IP:{gateway.address}" for gateway in topology.gateways}
     can_wait |= {name.name for name in promised if not name.urgent}
     can_wait -= {f"IP:{address}" for address in addresses}
-    missing = set(installed.subject_alternative_names) - set(served.subject_alternative_names)
+    # No client dials the name of the host in the inventory.
+    missing = set(without_host(installed.subject_alternative_names)) - set(served.subject_alternative_names)
     return can_wait.issuperset(map(str, missing))

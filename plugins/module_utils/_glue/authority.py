@@ -14,14 +14,20 @@ from .._certificates.io import decoding
 from .._certificates.trust import PARTS, Authority, Trust
 
 
-def pack_authority(authority: Authority) -> dict[str, str]:
-    """The public part of an authority as JSON. It does not hold the key."""
+def pack_authority(authority: Authority, host: str = "") -> dict[str, str]:
+    """The public part of an authority as JSON. It does not hold the key.
+
+    Args:
+        host: name of the task's host in the inventory; empty if several hosts read it.
+    """
     trust = authority.trust
     parts = {name: getattr(trust, name) for name in PARTS}
     return {
         **{name: "".join(anchor.pem for anchor in anchors) for name, anchors in parts.items()},
         "obstacle": authority.obstacle,
         "clock": "" if authority.clock is None else authority.clock.isoformat(),
+        "names_hosts": "true" if authority.names_hosts else "",
+        "host": host,
     }
 
 
@@ -35,7 +41,7 @@ def unpack_authority(packed: Mapping[str, Any], *, replaces: bool = False) -> Au
         InvalidInput: it has unknown keys.
         VerificationFailed: a certificate in it is invalid.
     """
-    unknown = ", ".join(sorted(set(packed) - {*PARTS, "obstacle", "clock"}))
+    unknown = ", ".join(sorted(set(packed) - {*PARTS, "obstacle", "clock", "names_hosts", "host"}))
     if unknown:
         expected = "the return value of wormhole.docker.certificate_signature"
         raise InvalidInput("authority", expected=expected, found=unknown)
@@ -51,4 +57,6 @@ def unpack_authority(packed: Mapping[str, Any], *, replaces: bool = False) -> Au
         obstacle=packed.get("obstacle") or "",
         clock=datetime.datetime.fromisoformat(clock) if clock else None,
         replaces=replaces,
+        names_hosts=bool(packed.get("names_hosts")),
+        host=packed.get("host") or "",
     )

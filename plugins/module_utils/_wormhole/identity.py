@@ -21,8 +21,9 @@ from .._base.labels import LABEL_IDENTITY_DIRECTORY
 from .._base.plan import Plan, Reason
 from .._certificates.facts import CERTIFICATE_FILE, KEY_FILE
 from .._certificates.model import CertificateAction, CertificateState, IssueCertificate, expected_entries
+from .._certificates.names import SubjectAlternativeName
 from .._certificates.ownership import Accepted, check_accepted
-from .._certificates.plan import describe_found, describe_requested, plan_certificates
+from .._certificates.plan import describe_found, describe_requested, future_names, plan_certificates
 from .._certificates.removal import RemovalAction, RemovalState, RemoveFiles, plan_removal
 from .._certificates.spec import CertificateSpec
 from .._certificates.trust import Authority
@@ -225,7 +226,8 @@ def _plan_certificate(
     if not reasons:
         return Steps()
     before = {"identity": describe_found(present, found, authority)}
-    after = {"identity": _describe(spec, identity, future, found)}
+    names = future_names(present, found, authority, plan.actions)
+    after = {"identity": _describe(spec, identity, future, found, names)}
     return Steps(tuple(reasons), plan.actions, before, after)
 
 
@@ -270,9 +272,13 @@ def _present_owner(
 
 
 def _describe(
-    spec: WormholeSpec, identity: CertificateSpec, uid: Optional[int], found: CertificateState
+    spec: WormholeSpec,
+    identity: CertificateSpec,
+    uid: Optional[int],
+    found: CertificateState,
+    names: tuple[SubjectAlternativeName, ...],
 ) -> dict[str, Any]:
-    fields = describe_requested(owned(identity, uid), found)
+    fields = describe_requested(owned(identity, uid), found, names)
     if uid is None:
         user = spec.wiring.identity_owner or str(spec.options.get("user") or "of the image")
         user = user.partition(":")[0]

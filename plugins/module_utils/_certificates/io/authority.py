@@ -20,6 +20,7 @@ from ..._base.io import files, locks
 from ..._base.plan import Plan
 from .. import authority as ca
 from ..facts import DIRECTORY
+from ..host_uri import names_hosts
 from ..issued import RECORD_FILE, SEEN_DIRECTORY, Begin
 from ..scope import HOSTS_DIRECTORY
 from ..trust import Anchor, Authority, Trust
@@ -54,6 +55,11 @@ class Material:
     def issuer_pem(self) -> bytes:
         """The issuing certificate."""
         return self.trust.issuing[0].pem.encode()
+
+    @property
+    def names_hosts(self) -> bool:
+        """Whether its certificates name the host of the inventory."""
+        return names_hosts(self.directory, (self.state.certificate, *self.state.chain))
 
 
 def read_material(directory: str, passphrase: Optional[str]) -> Material:
@@ -144,10 +150,12 @@ def offer_authority(
             f"there is no authority in {place}. If the host has one, use it: set certificate_authority_directory or "
             "certificate_authority_host. Otherwise create one with wormhole.docker.certificate_authority"
         )
-        return Authority(obstacle="" if may_be_missing else text, clock=now)
+        obstacle = "" if may_be_missing else text
+        return Authority(obstacle=obstacle, clock=now, names_hosts=material.names_hosts)
     certificate = ca.check_authority(place, state, now, needs_key=False, is_replaced=True)
     obstacle = ca.profile_obstacle(place, state) if state.key else str(ca.missing_key(place))
-    return Authority(material.trust, certificate, state.chain, obstacle, now)
+    named = material.names_hosts
+    return Authority(material.trust, certificate, state.chain, obstacle, now, names_hosts=named)
 
 
 def apply_authority(

@@ -320,6 +320,8 @@ def _names(certificate: x509.Certificate) -> tuple[SubjectAlternativeName, ...]:
             # A network is valid only in name constraints. Here it matches no address.
             plain = isinstance(name.value, (ipaddress.IPv4Address, ipaddress.IPv6Address))
             names.add(SubjectAlternativeName("IP" if plain else "IPNetwork", str(name.value)))
+        elif isinstance(name, x509.UniformResourceIdentifier):
+            names.add(SubjectAlternativeName("URI", name.value))
         else:
             names.add(SubjectAlternativeName(type(name).__name__, str(name.value)))
     return tuple(sorted(names))
@@ -330,6 +332,7 @@ def _subtrees(constraints: Any, which: str) -> tuple[str, ...]:
     found = getattr(constraints, which, None) or ()
     names = [f"DNS:{name.value}" for name in found if isinstance(name, x509.DNSName)]
     names += [f"IP:{name.value}" for name in found if isinstance(name, x509.IPAddress)]
+    names += [f"URI:{name.value}" for name in found if isinstance(name, x509.UniformResourceIdentifier)]
     return tuple(sorted(names))
 
 

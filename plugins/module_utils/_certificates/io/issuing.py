@@ -101,4 +101,6 @@ def _name(common_name: str) -> x509.Name:
 def _general_name(name: SubjectAlternativeName) -> x509.GeneralName:
     if name.kind == "IP":
         return x509.IPAddress(ipaddress.ip_address(name.value))
+    if name.kind == "URI":
+        return x509.UniformResourceIdentifier(name.value)
     return x509.DNSName(name.value)

@@ -18,6 +18,7 @@ from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 from ..._base.errors import InvalidInput, VerificationFailed, WormholeError
 from ..facts import CLIENT, CertificateFacts, timestamp
+from ..host_uri import with_host
 from ..issued import Again, Begin, Event, Ledger, find_fault, issued_event
 from ..model import leaf_certificate
 from ..names import check_names
@@ -76,6 +77,8 @@ class _Batch:
 
     def sign(self, spec: CertificateSpec, request: str) -> str:
         material, now = self.order.material, self.order.now
+        # Of the controller's knowledge, not of the request or of a presented certificate.
+        spec = with_host(spec, self.order.host if material.names_hosts else "")
         subject = f"certificate in {spec.directory}"
         mark = self.ledger.find_revoked_key(decoding.request_key(request))
         if mark is not None:

@@ -26,6 +26,7 @@ What it tries, with an authority on the controller and with one on another host:
 | presents its own, to have it renewed without a rotation | nothing, the task fails |
 | presents another usage than that of the step, an authority, an expired or unknown certificate | nothing, the task fails |
 | repairs a server with the names of another one | nothing, the task fails |
+| presents a certificate that names another host in a URI | its own, with its own name |
 """
 
 from __future__ import annotations
@@ -102,7 +103,8 @@ class Task:
         self.action, self.options, self.own, self.names, self.without = action, options, own, names, without
 
 
-IDENTITY = ("agent", [], ("clientAuth",))
+IDENTITY = ("agent", ["URI:wormhole:ci1/agent"], ("clientAuth",))
+ENGINE = ("dockerd", ["IP:172.17.0.1", "URI:wormhole:ci1"], ("serverAuth",))
 TASKS = {
     "tls_certificates": Task(
         certificates_action, {"certificates": [SERVER, CLIENT]}, "agent", IDENTITY, {"certificates": []}
@@ -111,7 +113,7 @@ TASKS = {
         certificates_action,
         {"certificates": [SERVER, CLIENT]},
         "dockerd",
-        ("dockerd", ["IP:172.17.0.1"], ("serverAuth",)),
+        ENGINE,
     ),
     "wormhole_container": Task(container_action, WORMHOLE, "agent", IDENTITY, {"transport": "unix"}),
     "wormhole_containers": Task(
@@ -132,7 +134,7 @@ TASKS = {
         host_action,
         {"wormholes": []},
         "dockerd",
-        ("dockerd", ["IP:172.17.0.1"], ("serverAuth",)),
+        ENGINE,
     ),
 }
 
@@ -172,7 +174,7 @@ class Hostile(Fleet):
         certificates = result.get("certificates", options.get("certificates"))
         given = ("step", "directories", "subject_alternative_names") if "step" in options else ()
         rotation = {name: options[name] for name in given if name in options}
-        signed = self.sign(requests=result["requests"], certificates=certificates, **rotation)
+        signed = self.sign(requests=result["requests"], certificates=certificates, host="ci1", **rotation)
         if signed.get("failed"):
             return {**signed, "msg": f"ci1: {signed['msg']}"}
         return self.run_task(task.action, {**options, "issued": signed["issued"]}, check_mode)
@@ -457,8 +459,8 @@ STEPS = {"servers": "serverAuth", "clients": "clientAuth", "repair": "serverAuth
 class Pki:
     """Certificates of the authority before and after it has become the former one, with their keys."""
 
-    def __init__(self, hostile):
-        self.hostile = hostile
+    def __init__(self, hostile, host=None):
+        self.hostile, self.host = hostile, host
         self.former = self.issue_all()
         hostile.make_authority(rotation="trust")
         hostile.make_authority(rotation="reissue")
@@ -480,7 +482,7 @@ class Pki:
             "subject_alternative_names": list(names),
         }
         request = issuing.make_request(key, "ci2")
-        signed = self.hostile.sign(certificates=[wanted], requests={"ci2": request})
+        signed = self.hostile.sign(certificates=[wanted], requests={"ci2": request}, host=self.host)
         return signed["issued"]["ci2"], request
 
     def pair(self, which, own_key=False, issuing_one=False):
@@ -516,8 +518,32 @@ def test_a_rotation_signs_again_what_the_host_has(pki, hostile, step, which, own
     assert not result.get("failed"), result
     (signed,) = hostile.signed
     before = decoding.read_certificate(pair["certificate"].encode())
-    assert names_of(signed) == names_of(before)
+    common_name, names, usage = names_of(before)
+    own = "URI:wormhole:ci1" if "serverAuth" in usage else "URI:wormhole:ci1/ci2"
+    assert names_of(signed) == (common_name, [*names, own], usage)
     assert signed.issuer == "CN=wormhole.docker CA G2"
+
+
+@pytest.mark.parametrize(("step", "which"), [("clients", "client"), ("servers", "server")])
+def test_a_rotation_names_the_host_that_asks_and_no_other(hostile, step, which):
+    """A host that has the key of another one presents its certificate."""
+    pki = Pki(hostile, host="ci2")
+    pair = pki.pair(which)
+    before = decoding.read_certificate(pair["certificate"].encode())
+    assert any(str(name).startswith("URI:wormhole:ci2") for name in before.subject_alternative_names)
+    result = rotate(hostile, step, {PLACE: pair})
+    assert not result.get("failed"), result
+    (signed,) = hostile.signed
+    (named,) = (str(name) for name in signed.subject_alternative_names if name.kind == "URI")
+    assert named == ("URI:wormhole:ci1" if which == "server" else "URI:wormhole:ci1/ci2")
+
+
+def test_the_name_of_the_host_does_not_prevent_a_repair(hostile):
+    pki = Pki(hostile, host="ci1")
+    result = rotate(hostile, "repair", {"/etc/wormhole/server": pki.pair("server", own_key=True)})
+    assert not result.get("failed"), result
+    (signed,) = hostile.signed
+    assert names_of(signed)[1] == ["IP:172.17.0.1", "URI:wormhole:ci1"]
     assert "requests" not in result
 
 

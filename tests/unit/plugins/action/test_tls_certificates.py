@@ -88,7 +88,11 @@ def test_facts_describe_what_was_installed(fleet):
     made = decoding.read_certificate((fleet.etc / "dockerd" / "cert.pem").read_bytes())
     assert fact["serial"] == made.serial
     assert fact["fingerprint_sha256"] == made.fingerprint_sha256
-    assert fact["subject_alternative_names"] == ["IP:172.17.0.1", "IP:172.18.0.1"]
+    assert fact["subject_alternative_names"] == [
+        "IP:172.17.0.1",
+        "IP:172.18.0.1",
+        "URI:wormhole:ci1",
+    ]
     assert (fact["subject"], fact["issuer"], fact["days_left"]) == (
         "CN=dockerd",
         "CN=wormhole.docker CA",
@@ -352,3 +356,75 @@ def test_a_key_that_was_encrypted_again_is_used_and_not_changed(fleet, encryptio
     assert (again.get("failed"), again["changed"]) == (None, False)
     assert fleet.run(fleet.server(), ca_passphrase=PASSPHRASE)["changed"]
     assert key.read_bytes() == content
+
+
+def uris(fleet, name):
+    made = decoding.read_certificate((fleet.etc / name / "cert.pem").read_bytes())
+    return [alternative.value for alternative in made.subject_alternative_names if alternative.kind == "URI"]
+
+
+def test_certificates_of_a_shared_authority_name_the_host(fleet):
+    fleet.make_authority()
+    predicted = fleet.check(fleet.server(), fleet.client())
+    done = fleet.run(fleet.server(), fleet.client())
+    assert uris(fleet, "dockerd") == ["wormhole:ci1"]
+    assert uris(fleet, "jenkins") == ["wormhole:ci1/jenkins"]
+    assert "URI:wormhole:ci1/jenkins" in json.dumps(done["diff"])
+    assert done["diff"] == predicted["diff"]
+    assert not fleet.run(fleet.server(), fleet.client())["changed"]
+
+
+def test_certificates_of_the_hosts_own_authority_do_not(fleet):
+    fleet.authority = fleet.authority / "hosts" / "ci1"
+    fleet.make_authority()
+    done = fleet.run(fleet.server(), fleet.client())
+    assert uris(fleet, "dockerd") == uris(fleet, "jenkins") == []
+    assert "wormhole:" not in json.dumps(done["diff"])
+
+
+def test_a_host_whose_authority_is_elsewhere_is_named_by_the_signing_task(fleet):
+    fleet.make_authority()
+    authority = fleet.sign()["authority"]
+    requested = fleet.run(fleet.client(), authority=authority)
+    given = {"requests": requested["requests"], "certificates": [fleet.client()]}
+    issued = fleet.sign(**given, host="ci1")["issued"]
+    predicted = fleet.check(fleet.client(), authority=authority)
+    done = fleet.run(fleet.client(), authority=authority, issued=issued)
+    assert uris(fleet, "jenkins") == ["wormhole:ci1/jenkins"]
+    assert done["diff"] == predicted["diff"]
+    assert "URI:wormhole:ci1/jenkins" in json.dumps(done["diff"])
+
+
+def test_another_name_of_the_host_is_no_reason_and_comes_with_the_next_certificate(fleet):
+    """Two names of one host in inventories do not have its certificates issued in turn."""
+    fleet.make_authority()
+    fleet.run(fleet.server(), fleet.client())
+    fleet.variables = {"inventory_hostname": "other"}
+    again = fleet.run(fleet.server(), fleet.client())
+    assert not again["changed"], again["reasons"]
+    assert not again["restart_required"]
+    # Another reason: the diff has the change of the name, too.
+    wider = fleet.server()
+    wider["subject_alternative_names"] = [
+        *wider["subject_alternative_names"],
+        {"name": "IP:172.19.0.1", "urgent": False},
+    ]
+    predicted = fleet.check(wider)
+    done = fleet.run(wider)
+    assert [reason["code"] for reason in done["reasons"]] == ["san_missing"]
+    assert not done["restart_required"]
+    assert uris(fleet, "dockerd") == ["wormhole:other"]
+    assert done["diff"] == predicted["diff"]
+    assert "URI:wormhole:ci1" in json.dumps(done["diff"]["before"])
+    assert "URI:wormhole:other" in json.dumps(done["diff"]["after"])
+    assert uris(fleet, "jenkins") == ["wormhole:ci1/jenkins"]
+
+
+def test_a_correction_without_a_new_certificate_does_not_claim_another_name(fleet):
+    fleet.make_authority()
+    fleet.run(fleet.server())
+    fleet.variables = {"inventory_hostname": "other"}
+    (fleet.etc / "dockerd" / "key.pem").chmod(0o440)
+    diff = fleet.run(fleet.server())["diff"]
+    assert "URI:wormhole:ci1" in json.dumps(diff["after"])
+    assert "wormhole:other" not in json.dumps(diff)

@@ -8,6 +8,8 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.host_uri import host_uri
+from ansible_collections.wormhole.docker.plugins.module_utils._certificates.names import parse_san
 from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.adequacy import is_adequate
 from ansible_collections.wormhole.docker.plugins.module_utils._networks.gateways import NamedAddress
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._certificates.facts import NOW
@@ -15,6 +17,8 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._certif
     make_facts as certificate,
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._listener.facts import TOPOLOGY
+
+HOST = host_uri("ci1", "server", "dockerd")
 
 
 @pytest.mark.parametrize(
@@ -36,6 +40,13 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._listen
             ["172.17.0.1", "172.18.0.1"],
             False,
             id="a network came, whose gateway is listened on",
+        ),
+        pytest.param(
+            certificate("IP:172.17.0.1"),
+            certificate(subject_alternative_names=(parse_san("IP:172.17.0.1"), HOST)),
+            ["172.17.0.1"],
+            True,
+            id="the name of the host in the inventory came",
         ),
         pytest.param(
             certificate("IP:172.17.0.1", "IP:172.18.0.1"),
