@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
 
 import pytest
 from cryptography import x509
@@ -37,6 +38,41 @@ CLIENTS = {
 WAYS = ("identity", "server", "authority")
 """What is stolen: the key of a wormhole, of an engine, or of an authority, which signs another one."""
 
+SERVING = ("server", "authority's server")
+"""With what a thief answers in place of an engine: its own key, or one that an authority has signed."""
+
+ENGINE = """
+import http.server
+import json
+import pathlib
+import ssl
+
+VERSION = json.dumps({"Version": "20.10.0", "ApiVersion": "1.41", "MinAPIVersion": "1.12", "Os": "linux"}).encode()
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Api-Version", "1.41")
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(VERSION)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(VERSION)
+
+    do_HEAD = do_GET
+
+
+server = http.server.ThreadingHTTPServer(("@ADDRESS@", @PORT@), Answers)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("cert.pem", "key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+pathlib.Path("ready").touch()
+server.serve_forever()
+"""
+"""A program that answers in place of an engine. It asks for no client certificate."""
+PORT = 12376
+
 
 def steal(host):
     """Return the key material of a host, by what it is and by file."""
@@ -44,23 +80,52 @@ def steal(host):
     return {way: {name: host.read(f"{place}/{name}") for name in FILES} for way, place in places.items()}
 
 
-def forge(authority):
-    """Return a client certificate, and its key, that a thief signs with an authority's key."""
+def steal_all(host, authority):
+    """The same, with what a thief signs by the key of the authority in a directory."""
+    server = forge(authority, x509.ExtendedKeyUsageOID.SERVER_AUTH)
+    return {**steal(host), "authority": forge(authority), "authority's server": server}
+
+
+def forge(authority, usage=x509.ExtendedKeyUsageOID.CLIENT_AUTH):
+    """Return a certificate, and its key, that a thief signs with an authority's key.
+
+    Strict clients accept it. That of a server names the gateway, like the certificate of an engine.
+    """
     issuer_key = serialization.load_pem_private_key((authority / "ca.key").read_bytes(), None)
-    issuer_certificate = x509.load_pem_x509_certificate((authority / "ca.pem").read_bytes())
+    issuer = x509.load_pem_x509_certificate((authority / "ca.pem").read_bytes())
     key = ec.generate_private_key(ec.SECP256R1())
+    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     now = datetime.datetime.now(datetime.UTC)
-    certificate = (
+    usages = dict.fromkeys(
+        (
+            *(
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "key_cert_sign",
+            ),
+            *("crl_sign", "encipher_only", "decipher_only"),
+        ),
+        False,
+    )
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "agent")]))
-        .issuer_name(issuer_certificate.subject)
+        .issuer_name(issuer.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.CLIENT_AUTH]), False)
-        .sign(issuer_key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), True)
+        .add_extension(x509.KeyUsage(digital_signature=True, **usages), True)
+        .add_extension(x509.ExtendedKeyUsage([usage]), False)
+        .add_extension(x509.AuthorityKeyIdentifier(identifier.digest, None, None), False)
     )
+    if usage == x509.ExtendedKeyUsageOID.SERVER_AUTH:
+        names = [x509.IPAddress(ipaddress.ip_address(GATEWAY)), x509.DNSName("host.docker.internal")]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), False)
+    certificate = builder.sign(issuer_key, hashes.SHA256())
     return {
         "cert.pem": certificate.public_bytes(serialization.Encoding.PEM).decode(),
         "key.pem": key.private_bytes(
@@ -69,14 +134,19 @@ def forge(authority):
     }
 
 
+def put(host, material):
+    """Write stolen material to a host."""
+    host.run(f"rm -rf {STOLEN}; mkdir -m 0700 {STOLEN}")
+    for name, text in material.items():
+        host.write(f"{STOLEN}/{name}", text, 0o600)
+
+
 def opens(host, material, ca=f"{AGENT}/ca.pem"):
     """Return the clients that the engine of a host lets in with stolen material.
 
     The file says whom the thief trusts.
     """
-    host.run(f"rm -rf {STOLEN}; mkdir -m 0700 {STOLEN}")
-    for name, text in material.items():
-        host.write(f"{STOLEN}/{name}", text, 0o600)
+    put(host, material)
     # The thief knows whom to trust: the engine's own certificate is not a secret.
     files = {"ca": ca, "cert": f"{STOLEN}/cert.pem", "key": f"{STOLEN}/key.pem"}
     return {
@@ -86,20 +156,29 @@ def opens(host, material, ca=f"{AGENT}/ca.pem"):
     }
 
 
-def impersonates(host, material):
-    """Whether a wormhole of a host takes a server with stolen material for its engine."""
-    host.run(f"rm -rf {STOLEN}; mkdir -m 0700 {STOLEN}")
-    for name, text in material.items():
-        host.write(f"{STOLEN}/{name}", text, 0o600)
-    asked = host.run(
-        f"cd {STOLEN}; openssl s_server -accept {GATEWAY}:12376 -cert cert.pem -key key.pem -www >/dev/null 2>&1 & "
-        "pid=$!; for i in $(seq 50); do "
-        f"openssl s_client -connect {GATEWAY}:12376 </dev/null >/dev/null 2>&1 && break; sleep 0.1; done; "
-        f"curl -sS --cacert {AGENT}/ca.pem https://{GATEWAY}:12376/; code=$?; kill $pid; exit $code",
-        check=False,
-    )
-    assert asked.returncode in (0, 60), asked.stderr
-    return asked.returncode == 0
+def deceives(host, material):
+    """Return the clients of a host that take a server with stolen material for its engine.
+
+    They have the identity of the host's wormhole. All others reject the certificate.
+    """
+    engine = ENGINE.replace("@ADDRESS@", GATEWAY).replace("@PORT@", str(PORT))
+    put(host, {**material, "engine.py": engine})
+    files = {name: f"{AGENT}/{name}.pem" for name in ("ca", "cert", "key")}
+    commands = {
+        name: command.format(**files, address=f"{GATEWAY}:{PORT}") for name, command in CLIENTS.items()
+    }
+    asked = "\n".join(f"{command} >{name} 2>&1; echo {name} $?" for name, command in commands.items())
+    codes = host.run(
+        f"cd {STOLEN}; python3 engine.py >/dev/null 2>&1 & pid=$!\ncd {STOLEN}\n"
+        "for i in $(seq 100); do [ -e ready ] && break; sleep 0.1; done\n"
+        f"{asked}\nkill $pid"
+    ).stdout
+    found = dict(line.split() for line in codes.splitlines())
+    assert set(found) == set(CLIENTS), codes
+    for name, code in found.items():
+        said = host.read(f"{STOLEN}/{name}")
+        assert code == "0" or "certificate" in said.lower(), (name, said)
+    return {name for name, code in found.items() if code == "0"}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -109,14 +188,14 @@ def test_which_engine_a_stolen_key_opens(release, scope, fresh_hosts, playbook, 
     arguments = ["-e", f"certificate_authority_scope={scope}"]
     prepare(hosts, playbook, *arguments)
     authority = {host.name: own_ca(host) if scope == "host" else controller_ca for host in hosts}
-    stolen = {host.name: {**steal(host), "authority": forge(authority[host.name])} for host in hosts}
+    stolen = {host.name: steal_all(host, authority[host.name]) for host in hosts}
     # A rotation on the first host. What was stolen before is of its former authority.
     first = hosts[0]
     playbook("rotate", first if scope == "host" else hosts, *arguments)
     names = {host.name: host.name for host in hosts}
     stolen = {
         **{f"former {name}": found for name, found in stolen.items()},
-        **{host.name: {**steal(host), "authority": forge(authority[host.name])} for host in hosts},
+        **{host.name: steal_all(host, authority[host.name]) for host in hosts},
     }
     names.update({f"former {host.name}": "" if host is first else host.name for host in hosts})
     if scope == "fleet":
@@ -125,13 +204,13 @@ def test_which_engine_a_stolen_key_opens(release, scope, fresh_hosts, playbook, 
     for owner, found in stolen.items():
         for host in hosts:
             row = {way: opens(host, found[way]) for way in WAYS}
-            served = impersonates(host, found["server"])
-            print(f"{scope}: keys of {owner} against {host.name}: {row}, as a server: {served}")
+            served = {way: deceives(host, found[way]) for way in SERVING}
+            print(f"{scope}: keys of {owner} against {host.name}: {row}, as its engine: {served}")
             is_own = names[owner] == host.name or (scope == "fleet" and names[owner] != "")
             every = set(CLIENTS) if is_own else set()
             # The certificate of a server is not for clients, not even on its own host.
             assert row == {"identity": every, "server": set(), "authority": every}, (owner, host.name)
-            assert served is is_own, (owner, host.name)
+            assert served == dict.fromkeys(SERVING, every), (owner, host.name)
     for host in hosts:
         assert inside(host, ASK).stdout.strip() == "linux"
         generation = 2 if scope == "host" and host is first else 1
