@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -185,6 +186,42 @@ def per_wormhole(*numbers: int) -> Measurement:
     return measure
 
 
+def authorities(number: int, *, goal: float) -> Measurement:
+    """Measure role `host` for many names in the inventory: an authority for each, against one for all.
+
+    The names lead to a few hosts, whose engines serve no clients with certificates. So every name
+    may run at once, and the CPU time of the controller is compared, not that of the hosts.
+    """
+
+    def measure(sites: Sites, rounds: int) -> list[Row]:
+        with sites.fresh(4) as site:
+            site.run(_with_authority(site, "host", 0), site.hosts)
+            names = site.names(number)
+            rows = []
+            made: dict[str, int] = dict.fromkeys(("host", "fleet"), 0)
+
+            def make(scope: str) -> Sample:
+                made[scope] += 1
+                return again(scope, changes=True)
+
+            def again(scope: str, *, changes: bool = False) -> Sample:
+                play = _with_authority(site, scope, made[scope])
+                return site.run(play, names, changes=changes)[0]
+
+            steps = {"made": make, "unchanged": again}
+            taken = alternate(rounds, *(partial(step, scope) for step in steps.values() for scope in made))
+            for index, work in enumerate(steps):
+                own, shared = taken[2 * index : 2 * index + 2]
+                rows.append(
+                    compare_cpu(
+                        f"authorities of {number} hosts, {work}: CPU of the controller", own, shared, goal
+                    )
+                )
+        return rows
+
+    return measure
+
+
 MEASUREMENTS: dict[str, Measurement] = {
     "host": unchanged(1, goal=0.20, cpu_goal=0.25),
     "hosts": unchanged(3, goal=0.20),
@@ -197,6 +234,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     "floor-hosts": floor(3),
     "per-wormhole": per_wormhole(1, 10, 50, 100),
     "per-host": per_host(1, 2, 4, 8),
+    "authorities": authorities(50, goal=1.5),
 }
 """All measurements by name, with the ratios to reach."""
 
@@ -237,6 +275,17 @@ def _lists(number: int) -> tuple[Play, Play]:
     ]
     ours, peers = "launch", PLAYS / "containers.yml"
     return Play.of(ours, wormholes_containers=listed), Play.of(peers, wormholes_containers=listed)
+
+
+def _with_authority(site: Site, scope: str, number: int) -> Play:
+    """Return the play that sets up hosts without certificates, with another directory for each number."""
+    return Play.of(
+        PLAYS / "host.yml",
+        wormholes_containers=[],
+        listener_transports=["unix"],
+        certificate_authority_scope=scope,
+        certificate_authority_directory=site.place(f"authorities-{scope}-{number}"),
+    )
 
 
 def _hosts(number: int) -> str:

@@ -23,10 +23,10 @@ from typing import Any
 from bench.figures import Sample
 from lab import Host, HostSpec, Lab, LabError
 from lab.spec import Release
-from system.playbooks import TIMEOUT, Controller, Run, Started
+from system.playbooks import TIMEOUT, Alias, Controller, Run, Started
 
 FORKS = 20
-"""Forks of all runs: more than any of them has hosts."""
+"""Forks of all runs: more than any of them has hosts, apart from those with many names."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,22 @@ class Site:
         )
         return Play.of(path)
 
-    def run(self, play: Play, hosts: Sequence[Host], *, changes: bool | None = None) -> tuple[Sample, Run]:
+    def names(self, number: int) -> Sequence[Host]:
+        """Return this many names in the inventory, which lead to the hosts in turn."""
+        hosts = (self.hosts[index % len(self.hosts)] for index in range(number))
+        return [Alias(host, f"name-{index:03}") for index, host in enumerate(hosts)]
+
+    def place(self, name: str) -> str:
+        """Return a path in the home directory of the controller."""
+        return str(self._controller.home / name)
+
+    def run(
+        self,
+        play: Play,
+        hosts: Sequence[Host],
+        *,
+        changes: bool | None = None,
+    ) -> tuple[Sample, Run]:
         """Run a playbook, and measure it.
 
         Args:

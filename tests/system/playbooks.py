@@ -216,6 +216,22 @@ class Started:
         return run
 
 
+class Alias(Host):
+    """A host by a further name, which stands for it in inventories.
+
+    Attributes:
+        named: the name of the host in the lab.
+    """
+
+    def __init__(self, host: Host, name: str) -> None:
+        super().__init__(host._paths, host._state)
+        self.named, self._alias = host.name, name
+
+    @property
+    def name(self) -> str:
+        return self._alias
+
+
 class Controller:
     """A controller with its own home directory, and so with its own CA.
 
@@ -297,7 +313,8 @@ class Controller:
         """
         described = {}
         for host in hosts:
-            variables = {**host_variables(self._lab, host.name), **self.variables.get(host.name, {})}
+            name = host.named if isinstance(host, Alias) else host.name
+            variables = {**host_variables(self._lab, name), **self.variables.get(host.name, {})}
             trips = trips_of(place, host)
             trips.touch()
             for program in ("ssh", "sftp", "scp"):
