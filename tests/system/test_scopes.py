@@ -14,10 +14,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certificates import SERVER
+from certificates import SERVER, read_certificate
 from continuous import ContinuousClient
 from hosts import FLEET, GATEWAY, inside, launch_arguments, own_name
 from lab.spec import RELEASES, other_release
+from playbooks import Alias
 from test_rotation import AGENT, RESTARTS, issuer, prepare, trusted
 
 ASK = "docker version --format '{{.Server.Os}}'"
@@ -216,6 +217,25 @@ def test_which_engine_a_stolen_key_opens(release, scope, fresh_hosts, playbook, 
         generation = 2 if scope == "host" and host is first else 1
         expected = own_name(host, generation) if scope == "host" else "wormhole CA G2"
         assert trusted(host, SERVER) == trusted(host, AGENT) == [expected]
+        named = [f"wormhole:{host.name}", f"wormhole:{host.name}/agent"] if scope == "fleet" else []
+        assert [*uris(host, SERVER), *uris(host, AGENT)] == named
+
+
+def uris(host, directory):
+    """Return the URIs that a certificate names."""
+    values = [extension.value for extension in read_certificate(host, directory).extensions]
+    names = [value for value in values if isinstance(value, x509.SubjectAlternativeName)]
+    return [uri for name in names for uri in name.get_values_for_type(x509.UniformResourceIdentifier)]
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_certificate_names_a_host_with_an_odd_name_and_works(release, fresh_hosts, playbook):
+    host = Alias(*fresh_hosts(release), "CI_1%ü")
+    prepare([host], playbook, *FLEET)
+    assert uris(host, SERVER) == ["wormhole:CI_1%25%C3%BC"]
+    assert uris(host, AGENT) == ["wormhole:CI_1%25%C3%BC/agent"]
+    # Client and engine read the certificate of the other one, and verify it.
+    assert inside(host, ASK).stdout.strip() == "linux"
 
 
 @pytest.mark.parametrize("release", RELEASES)
