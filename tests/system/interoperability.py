@@ -73,7 +73,7 @@ REASONS = {
     },
     "node": {
         WRONG_NAME: "ERR_TLS_CERT_ALTNAME_INVALID: .*(IP: [0-9.]+ is not in the cert's list|Host: [a-z.-]+ is not)",
-        IPV6_OVERLOOKED: f"Host: {GATEWAY_6}. is not in the cert's altnames: .*IP Address:FD77:7:7:0:0:0:0:1$",
+        IPV6_OVERLOOKED: f"Host: {GATEWAY_6}. is not in the cert's altnames: .*IP Address:FD77:7:7:0:0:0:0:1(, URI:\\S+)?$",
         EXPIRED: "CERT_HAS_EXPIRED",
         WRONG_PURPOSE: "INVALID_PURPOSE",
         WRONG_AUTHORITY: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY|UNABLE_TO_VERIFY_LEAF_SIGNATURE",
