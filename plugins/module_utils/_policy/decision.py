@@ -88,8 +88,8 @@ class Question:
         kind: the object to inspect by ``reference``. Two kinds are not objects of the engine:
             ``count`` with the reference ``containers``, ``running``, ``networks`` or ``volumes`` asks
             how many of these the identity owns (:attr:`Found.count`), and ``template`` asks for
-            the configuration of the container that has this name, or had it last before the
-            identity removed or renamed it (see :attr:`Allow.remember`).
+            the configuration of the container of this name that the identity has removed or renamed
+            last (see :attr:`Allow.remember`), or if it has not, of the one that has this name.
         reference: as the client wrote it: a name, an ID or the beginning of one.
     """
 
@@ -159,7 +159,7 @@ class Ask:
     questions: Tuple[Question, ...]
 
 
-TreatmentKind = Literal["pass", "list", "inspect", "events", "created_volume", "df"]
+TreatmentKind = Literal["pass", "list", "inspect", "events", "created_volume"]
 PASS: Final = "pass"
 LIST: Final = "list"
 INSPECT: Final = "inspect"
@@ -229,6 +229,9 @@ class Allow:
             its name (for ``template``) before it forwards the call; empty if none.
         image: the image ID that the created container must have. If its ``Image`` differs, the
             program removes it and refuses (a tag was moved in between). Empty if not to be checked.
+        volumes: names of volumes for which to carry out ``decide.create_volume(policy, name)`` before,
+            because the engine would create them without their owner's label. If the answer to one
+            names another owner, the call is refused.
         serialize: the quotas that this call counts against. Between the count and the engine's
             answer, the program runs no other call of this identity with the same quota.
     """
@@ -240,6 +243,7 @@ class Allow:
     object: str = ""
     remember: str = ""
     image: str = ""
+    volumes: Tuple[str, ...] = ()
     serialize: Tuple[str, ...] = ()
 
 
