@@ -279,8 +279,12 @@ CONTAINER_CREATE = Struct(
 )
 CONTAINER_UPDATE = Struct((*RESOURCES, Field("RestartPolicy", RESTART_POLICY, "restart_policy")))
 COMMIT = Struct(
-    tuple(row for row in CONFIG if row.name not in ("Image", "User", "MacAddress"))
-    + (Field("User", TEXT), Field("Image", TEXT, DROPPED), Field("MacAddress", TEXT, DROPPED))
+    (
+        *(row for row in CONFIG if row.name not in ("Image", "User", "MacAddress")),
+        Field("User", TEXT),
+        Field("Image", TEXT, DROPPED),
+        Field("MacAddress", TEXT, DROPPED),
+    )
 )
 """The configuration that a new image gets."""
 

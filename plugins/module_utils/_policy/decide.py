@@ -28,8 +28,10 @@ from .decision import (
     Decision,
     Facts,
     Found,
+    ObjectKind,
     Reach,
     Refusal,
+    Sight,
     Treatment,
 )
 from .images import any_matches, parse_image
@@ -45,10 +47,16 @@ from .scope import DROP, Pending, Scope, no_such
 from .shapes import FREE
 
 MAX_QUESTIONS: Final = 64
-_LISTED = {"container.list": CONTAINER, "image.list": IMAGE, "network.list": NETWORK, "volume.list": VOLUME}
-_INSPECTED = {
+_LISTED: Mapping[str, ObjectKind] = {
+    "container.list": CONTAINER,
+    "image.list": IMAGE,
+    "network.list": NETWORK,
+    "volume.list": VOLUME,
+}
+_INSPECTED: Mapping[str, ObjectKind] = {
     "container.inspect": CONTAINER,
     "image.inspect": IMAGE,
+    "image.history": IMAGE,
     "network.inspect": NETWORK,
     "volume.inspect": VOLUME,
 }
@@ -109,7 +117,7 @@ def _decide(scope: Scope, reach: Optional[Reach]) -> Decision:
     return Allow(
         call,
         route.power,
-        _treatment(scope),
+        _treatment(scope, found),
         _is_hijacked(call, route),
         found.id if found else "",
         _remembered(scope, found),
@@ -185,7 +193,10 @@ def _body(scope: Scope, found: Optional[Found]) -> Json:
     if scope.call.body is None and not scope.filling:
         return None
     if scope.route.name == "container.create":
-        scope.count("containers")
+        try:
+            scope.count("containers")
+        except Pending as pending:
+            scope.pending.update(dict.fromkeys(pending.questions))
     return scope.apply(shape, scope.body)
 
 
@@ -309,17 +320,29 @@ def _with_filter(filters: Any, name: str, value: str) -> Mapping[str, Any]:
     return found
 
 
-def _treatment(scope: Scope) -> Treatment:
+def _treatment(scope: Scope, found: Optional[Found]) -> Treatment:
+    """What to do with the answer; nothing if the engine answers about what may be seen only."""
     name, policy, me = scope.route.name, scope.policy, scope.facts.me
-    if name in _LISTED:
-        return Treatment(LIST, _LISTED[name], policy.sight("list", me))
-    if name in _INSPECTED:
-        return Treatment(INSPECT, _INSPECTED[name], policy.sight("inspect", me))
-    if name == "events":
-        return Treatment(EVENTS, CONTAINER, policy.sight("events", me))
     if name == "volume.create":
         return Treatment(CREATED_VOLUME, VOLUME, policy.sight("volume", me))
-    return Treatment()
+    sight = policy.sight(scope.route.power, me)
+    narrowed = name in ("container.list", "events") and sight.reach == OWN
+    if name in _LISTED and sight.reach != ALL and not narrowed:
+        return Treatment(LIST, _LISTED[name], sight)
+    if name == "events" and sight.reach != ALL and not narrowed:
+        return Treatment(EVENTS, CONTAINER, sight)
+    if name in _INSPECTED and not _is_shown_whole(scope, found, sight):
+        return Treatment(INSPECT, _INSPECTED[name], sight)
+    return Treatment(sight=sight)
+
+
+def _is_shown_whole(scope: Scope, found: Optional[Found], sight: Sight) -> bool:
+    kind = _INSPECTED[scope.route.name]
+    if kind == VOLUME or (
+        found is not None and kind != IMAGE and (scope.is_own(found) or scope.is_me(found))
+    ):
+        return True
+    return sight.reach == ALL and (sight.environment or kind == NETWORK)
 
 
 def _remembered(scope: Scope, found: Optional[Found]) -> str:

@@ -144,7 +144,7 @@ class Facts:
     answers: Mapping[Question, Optional[Found]] = field(default_factory=dict)
 
 
-MAX_ROUNDS = 3
+MAX_ROUNDS = 4
 """After as many answers of :class:`Ask` for one call, the program refuses it: it is a defect."""
 
 

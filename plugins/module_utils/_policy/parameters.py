@@ -13,7 +13,7 @@ from .bodies import ULIMITS
 from .call import Json, Value
 from .decision import Refusal
 from .routes import Parameter, Route
-from .shapes import TEXT, TEXT_BY_NAME, TEXTS, Field, Struct
+from .shapes import TEXT, TEXT_BY_NAME, TEXTS, AnyShape, Field, Struct
 from .text import dump_json, load_json, malformed
 
 _FLAGS = {
@@ -92,7 +92,11 @@ def _read_one(row: Parameter, text: str) -> Value:
     return text
 
 
-_DOCUMENTS = {"map": ({}, TEXT_BY_NAME), "list": ([], TEXTS), "ulimits": ([], ULIMITS)}
+_DOCUMENTS: Mapping[str, Tuple[Json, AnyShape]] = {
+    "map": ({}, TEXT_BY_NAME),
+    "list": ([], TEXTS),
+    "ulimits": ([], ULIMITS),
+}
 
 
 def _any_of(values: Tuple[str, ...]) -> str:

@@ -78,7 +78,7 @@ def parse_policy(data: Any) -> Policy:
     identity, preset = document.get("identity"), document.get("preset")
     if not isinstance(identity, str) or not _IDENTITY.match(identity):
         _fail("policy.identity", "the name of an identity", identity)
-    if preset not in PRESETS:
+    if not isinstance(preset, str) or preset not in PRESETS:
         _fail("policy.preset", _one_of(PRESETS), preset)
     mode = document.get("mode", ENFORCE)
     if mode not in MODES:
