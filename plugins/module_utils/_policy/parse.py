@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Optional, Union
 
@@ -100,7 +99,7 @@ def _read_header(name: str, value: str) -> str:
         text = value.strip().rstrip("=").replace("+", "-").replace("/", "_")
         try:
             decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        except (binascii.Error, ValueError):
+        except ValueError:
             raise malformed(f"The header {name} is not base64") from None
         return base64.urlsafe_b64encode(decoded).decode("ascii")
     return value.strip()

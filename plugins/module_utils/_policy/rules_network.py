@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Set
 
 from .bodies import ENDPOINT
 from .call import Json
@@ -92,6 +92,7 @@ def _forwarded(reference: str, found: Found) -> str:
 def endpoints(scope: Scope, value: Json, where: str) -> RuleResult:
     scope.find_all(NETWORK, [name for name in value if name not in (*_DEFAULTS, "none", "host")])
     kept: Dict[str, Json] = {}
+    joined: Set[str] = set()
     for name, row in value.items():
         found: Optional[Found] = None
         place = f"{where}[{name}]"
@@ -103,9 +104,11 @@ def endpoints(scope: Scope, value: Json, where: str) -> RuleResult:
             )
         elif name != "none":
             found = usable_network(scope, name)
+        identifier = found.id if found else DEFAULT_BRIDGE if name in _DEFAULTS else name
+        if identifier in joined:
+            raise malformed(f"{where} names one network twice")
+        joined.add(identifier)
         kept[_forwarded(name, found) if found else name] = _endpoint(scope, found, row, place)
-    if len(kept) != len(value):
-        raise malformed(f"{where} names one network twice")
     return kept
 
 
@@ -258,5 +261,7 @@ def _is_inside(pools: List[Any], text: str) -> bool:
     try:
         network = ipaddress.ip_network(text)
     except ValueError:
-        raise malformed("A subnet is not written as ADDRESS/BITS") from None
+        network = None
+    if network is None or "/" not in text:
+        raise malformed("A subnet is not written as ADDRESS/BITS")
     return any(pool.version == network.version and network.subnet_of(pool) for pool in pools)

@@ -94,7 +94,7 @@ def make_policy(preset: str = "test", mode: str = "enforce", **overrides: Any) -
     return parse_policy({"identity": "ci", "preset": preset, "mode": mode, "overrides": overrides})
 
 
-def read(method: str, target: str, body: Any = None, content_type: str = "application/json") -> "Call | Deny":
+def read(method: str, target: str, body: Any = None, content_type: str = "application/json") -> Call | Deny:
     """Parse a request as the program does. A body of bytes is sent as it is."""
     head = route_of(method, target)
     if isinstance(head, Deny):
@@ -132,13 +132,15 @@ def allowed(decision: Decision) -> Allow:
     return decision
 
 
-def refused(decision: "Decision | Call") -> Tuple[int, str]:
+def refused(decision: Decision | Call) -> Tuple[int, str]:
     """Return status and code of a refusal."""
     assert isinstance(decision, Deny), decision
     return decision.status, decision.code
 
 
-def create(policy: Policy, host: Any = None, world: Optional[World] = None, name: str = "new", **config: Any) -> Decision:
+def create(
+    policy: Policy, host: Any = None, world: Optional[World] = None, name: str = "new", **config: Any
+) -> Decision:
     """Decide the creation of a container."""
     body = {"Image": "alpine", "HostConfig": host or {}, **config}
     return run(policy, "POST", f"/v1.45/containers/create?name={name}", body, world)
