@@ -331,7 +331,7 @@ HOST: Dict[str, Case] = {
                 "systempaths=unconfined",
             )
         ),
-    ),  # fmt: skip
+    ),
     "StorageOpt": Case(
         ({"StorageOpt": {"size": "1g"}},),
         (({"StorageOpt": {"size": "2g"}}, "limit"), ({"StorageOpt": {"other": "1"}}, "value")),
@@ -546,6 +546,10 @@ DOCUMENTS: Dict[str, Dict[str, Case]] = {
     },
     "network.connect": {
         "Container": _CONTAINER,
+        "EndpointConfig": Case(
+            ({"EndpointConfig": {}}, {"EndpointConfig": None}),
+            (({"EndpointConfig": {"DriverOpts": {"a": "b"}}}, "field"),),
+        ),
         **{
             f"EndpointConfig.{name}": Case(
                 tuple({"EndpointConfig": body} for body in case.allowed),
