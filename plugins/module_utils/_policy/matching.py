@@ -101,7 +101,7 @@ def _open_route(method: str, segments: list[str]) -> Tuple[Optional[_Template], 
         template = _OPEN.get((method, first, last))
         if template is not None:
             return template, "/".join(segments[1:-1])
-    if len(segments) == 2 or first == "images":
+    if len(segments) == 2 or (len(segments) > 2 and first == "images"):
         return _OPEN.get((method, first, "")), "/".join(segments[1:])
     return None, ""
 
