@@ -95,7 +95,7 @@ def _split_domain(text: str) -> Tuple[str, str]:
 def compile_pattern(pattern: str) -> Optional[Tuple[Pattern[str], Optional[Pattern[str]], str]]:
     """Return expressions for the repository and the tag, and the digest; None if it is malformed."""
     rest, mark, digest = pattern.partition("@")
-    if mark and not _DIGEST.match(digest):
+    if not rest or (mark and not _DIGEST.match(digest)):
         return None
     if rest == EVERY_IMAGE:
         return re.compile(r".*\Z"), None, digest
