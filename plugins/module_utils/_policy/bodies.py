@@ -275,6 +275,8 @@ CONTAINER_CREATE = Struct(
         *CONFIG,
         Field("HostConfig", HOST_CONFIG, "struct", always=True),
         Field("NetworkingConfig", NETWORKING, "struct"),
+        Field("name", TEXT, DROPPED),
+        Field("platform", TEXT, DROPPED),
     )
 )
 CONTAINER_UPDATE = Struct((*RESOURCES, Field("RestartPolicy", RESTART_POLICY, "restart_policy")))
@@ -303,6 +305,7 @@ EXEC_CREATE = Struct(
         Field("WorkingDir", TEXT),
         Field("Cmd", TEXTS),
         Field("Container", TEXT, DROPPED),
+        Field("containerId", TEXT, DROPPED),
     )
 )
 EXEC_START = Struct(
@@ -320,6 +323,8 @@ EXEC_START = Struct(
         Field("AttachStdin", FLAG, DROPPED),
         Field("AttachStdout", FLAG, DROPPED),
         Field("AttachStderr", FLAG, DROPPED),
+        Field("hijack", FLAG, DROPPED),
+        Field("stdin", FLAG, DROPPED),
     )
 )
 """Old clients send the whole configuration of the exec instance again, which engines ignore."""

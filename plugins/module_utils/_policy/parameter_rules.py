@@ -47,7 +47,8 @@ def container_name(scope: Scope, value: str) -> Any:
     name = value[1:] if value.startswith("/") else value
     if not name and scope.route.name == "container.create":
         return DROP
-    return name if scope.policy.recreate else check_new_name(scope.policy, "container", name)
+    is_copy = scope.policy.recreate and scope.route.name == "container.create"
+    return name if is_copy else check_new_name(scope.policy, "container", name)
 
 
 def ps_args(scope: Scope, value: str) -> Any:

@@ -64,7 +64,7 @@ def _read_body(head: Head, content_type: str, body: Optional[bytes]) -> Json:
     if len(text) > head.body_limit:
         raise Refusal("too_large", f"The body exceeds {head.body_limit} bytes", status=413)
     if head.body != JSON:
-        if text not in _EMPTY_BODIES:
+        if text not in _EMPTY_BODIES and not _repeats_query(head, text):
             raise malformed("This route takes no body")
         return None
     if text in (b"", b"null"):
@@ -76,6 +76,13 @@ def _read_body(head: Head, content_type: str, body: Optional[bytes]) -> Json:
         )  # fmt: skip
     shape = ROUTES[head.route].document
     return shape.read(load_json(text, BODY), BODY) if shape else None
+
+
+def _repeats_query(head: Head, text: bytes) -> bool:
+    """Whether a body holds the parameters once more, as dockerode sends it. It is not forwarded."""
+    names = {row.name for row in ROUTES[head.route].parameters}
+    document = load_json(text, BODY)
+    return isinstance(document, dict) and set(document) <= names
 
 
 def parse_header(name: str, value: str) -> Union[str, Deny]:

@@ -68,7 +68,7 @@ class Route:
     power: str
     parameters: Tuple[Parameter, ...] = ()
     body: BodyKind = NONE
-    limit: int = 16
+    limit: int = 4096
     answer: AnswerKind = WHOLE
     headers: Tuple[str, ...] = ()
     object: Optional[ObjectKind] = None
@@ -99,7 +99,9 @@ _ATTACH = (
     P("stdin", FLAG),
     P("stdout", FLAG),
     P("stderr", FLAG),
+    P("hijack", FLAG),
 )
+"""``hijack`` is of dockerode, ``trunc_cmd`` and ``only_ids`` of docker-py. Engines ignore them."""
 CONTAINER_FILTERS = (
     "ancestor", "before", "exited", "expose", "health", "id", "is-task", "isolation", "label", "name", "network",
     "publish", "since", "status", "volume",
@@ -143,12 +145,12 @@ _SYSTEM = (
 _LISTS = (
     Route(
         "container.list", _GET, "/containers/json", "list",
-        (P("all", FLAG), P("limit", NUMBER), P("size", FLAG), _filters(*CONTAINER_FILTERS)),
+        (P("all", FLAG), P("limit", NUMBER), P("size", FLAG), P("trunc_cmd", FLAG), _filters(*CONTAINER_FILTERS)),
     ),
     Route(
         "image.list", _GET, "/images/json", "list",
         (P("all", FLAG), P("digests", FLAG), P("shared-size", FLAG), P("manifests", FLAG), P("identity", FLAG),
-         P("filter"), _filters(*IMAGE_FILTERS)),
+         P("filter"), P("only_ids", FLAG), _filters(*IMAGE_FILTERS)),
     ),
     Route("network.list", _GET, "/networks", "list", (_filters(*NETWORK_FILTERS),)),
     Route("volume.list", _GET, "/volumes", "list", (_filters(*VOLUME_FILTERS),)),
@@ -188,7 +190,7 @@ _CONTAINERS = (
     _container("container.unpause", _POST, "/unpause", "container.life"),
     _container(
         "container.wait", _POST, "/wait", "container.life",
-        P("condition", values=("not-running", "next-exit", "removed")), answer=_STREAMED, on_self=True,
+        P("condition", values=("", "not-running", "next-exit", "removed")), answer=_STREAMED, on_self=True,
     ),
     _container("container.resize", _POST, "/resize", "container.life", P("h", NUMBER), P("w", NUMBER)),
     _container("container.rename", _POST, "/rename", "container.life", P("name", rule="container_name")),
@@ -220,7 +222,7 @@ _IMAGES = (
         answer=_STREAMED, headers=_AUTH,
     ),
     Route(
-        "image.tag", _POST, "/images/{image}/tag", "tag", (P("repo", rule="new_tag"), P("tag")), object=IMAGE
+        "image.tag", _POST, "/images/{image}/tag", "tag", (P("repo", rule="new_tag"), P("tag"), P("force", FLAG)), object=IMAGE
     ),
     Route(
         "image.push", _POST, "/images/{image}/push", "push", (P("tag"), _PLATFORM), answer=_STREAMED, headers=_AUTH,
@@ -281,12 +283,12 @@ _BUILDS = (
 
 _NETWORKS = (
     Route(
-        "network.inspect", _GET, "/networks/{network}", "inspect", (P("verbose", FLAG), P("scope", values=("local",))),
+        "network.inspect", _GET, "/networks/{network}", "inspect", (P("verbose", FLAG), P("scope", values=("", "local", "swarm", "global"))),
         object=NETWORK,
     ),
     Route("network.create", _POST, "/networks/create", "network", (), JSON, _SMALL),
-    Route("network.connect", _POST, "/networks/{network}/connect", "network", (), JSON, _SMALL, object=NETWORK),
-    Route("network.disconnect", _POST, "/networks/{network}/disconnect", "network", (), JSON, _SMALL, object=NETWORK),
+    Route("network.connect", _POST, "/networks/{network}/connect", "network.connect", (), JSON, _SMALL, object=NETWORK),
+    Route("network.disconnect", _POST, "/networks/{network}/disconnect", "network.connect", (), JSON, _SMALL, object=NETWORK),
     Route("network.delete", _DELETE, "/networks/{network}", "network", object=NETWORK),
     Route("network.prune", _POST, "/networks/prune", "prune", (_filters("until", *_LABELS),)),
 )  # fmt: skip

@@ -69,6 +69,9 @@ def nano_cpus(scope: Scope, value: Json, where: str) -> RuleResult:
 def cpu_quota(scope: Scope, value: Json, where: str) -> RuleResult:
     limit = scope.policy.limits.cpus
     period = scope.resources.get("CpuPeriod") or CPU_PERIOD
+    if limit is not None and not scope.filling and not scope.resources.get("CpuPeriod"):
+        # The container may have another period than the default.
+        raise too_much(f"{where} without CpuPeriod", "a quota with its period")
     if limit is not None and (value <= 0 or value * 1_000_000_000 > limit * period):
         raise too_much(where, f"{limit * period // 1_000_000_000} in a period of {period}")
     return value

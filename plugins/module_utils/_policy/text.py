@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 from .call import Json
 from .decision import Refusal
 
-TARGET_LIMIT = 16 * 1024
+TARGET_LIMIT = 32 * 1024
 PARAMETERS_LIMIT = 200
 _TARGET = re.compile(r"/[!-~]*\Z")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -31,6 +31,7 @@ PRESET: Mapping[str, Any] = {
         "exec": "own",
         "commit": "own",
         "network": "own",
+        "network.connect": "own",
         "volume": "own",
         "prune": "own",
     },

@@ -24,7 +24,7 @@ PRESET: Mapping[str, Any] = {
         "image.remove": "all",
         "container.create": "all",
         "container.life": "all",
-        "network": "all",
+        "network.connect": "all",
     },
     "verbs": ["start", "stop", "kill", "restart", "rename", "delete", "wait"],
     "restart": ["no", "on-failure", "always", "unless-stopped"],

@@ -54,7 +54,11 @@ RESOURCES: Dict[str, Case] = {
     **_limit("MemoryReservation", _MEMORY, 64 << 20, -1),
     **_limit("MemorySwap", _MEMORY, 128 << 20, -1),
     **_limit("NanoCpus", _CPUS, 2_000_000_000, -1),
-    **_limit("CpuQuota", _CPUS, 200_000, -1),
+    "CpuQuota": Case(
+        ({"CpuQuota": 200_000, "CpuPeriod": 100_000}, {"CpuQuota": 0}, {}),
+        tuple(({"CpuQuota": quota, "CpuPeriod": 100_000}, "limit") for quota in (200_001, -1)),
+        {"limits": _CPUS},
+    ),
     **_limit("PidsLimit", {"pids": 100}, 100, -1),
     "CpuPeriod": Case(
         ({"CpuPeriod": 50_000, "CpuQuota": 100_000}, {"CpuPeriod": 0}),

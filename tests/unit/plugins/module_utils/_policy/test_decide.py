@@ -242,6 +242,15 @@ def test_an_update_fills_nothing_in():
     assert allowed(decision).call.body == {"CpuShares": 2}
 
 
+def test_a_quota_has_its_period():
+    """An update of the quota alone keeps the container's period, which may be a short one."""
+    policy = make_policy("test", limits={"cpus": 2})
+    assert refused(run(policy, "POST", "/containers/mine/update", {"CpuQuota": 200_000})) == (403, "limit")
+    allowed(create(policy, {"CpuQuota": 200_000}))
+    assert refused(create(policy, {"CpuQuota": 200_001})) == (403, "limit")
+    allowed(run(make_policy("test"), "POST", "/containers/mine/update", {"CpuQuota": 200_000}))
+
+
 def test_new_volumes_are_created_with_their_owner():
     policy = make_policy("test")
     host = {
