@@ -286,9 +286,11 @@ COMMIT = Struct(
         Field("User", TEXT),
         Field("Image", TEXT, DROPPED),
         Field("MacAddress", TEXT, DROPPED),
+        *(Field(name, TEXT, DROPPED) for name in ("container", "repo", "tag", "comment", "author")),
+        Field("pause", FLAG, DROPPED),
     )
 )
-"""The configuration that a new image gets."""
+"""The configuration that a new image gets. dockerode repeats the parameters in it."""
 
 EXEC_CREATE = Struct(
     (
