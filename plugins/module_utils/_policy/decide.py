@@ -60,6 +60,8 @@ _INSPECTED: Mapping[str, ObjectKind] = {
     "network.inspect": NETWORK,
     "volume.inspect": VOLUME,
 }
+_IMAGES_BY_ID = ("image.inspect", "image.history", "image.tag")
+"""Routes that do not depend on the name of the image, which could mean another one by then."""
 _PRUNED = ("container.prune", "network.prune", "volume.prune")
 
 
@@ -111,7 +113,8 @@ def _decide(scope: Scope, reach: Optional[Reach]) -> Decision:
     if reach != ALL:
         query = _narrowed(scope, query)
     names = dict(call.names)
-    if route.object in (CONTAINER, NETWORK) and found is not None:
+    by_id = route.object in (CONTAINER, NETWORK) or route.name in _IMAGES_BY_ID
+    if by_id and found is not None:
         names = {str(route.object): found.id}
     call = replace(call, names=names, query=query, body=body)
     return Allow(
@@ -227,8 +230,8 @@ def _container(scope: Scope, reach: Reach, reference: str) -> Found:
         raise no_such(CONTAINER, reference)
     if not scope.reaches(reach, found) and not (scope.route.on_self and scope.is_me(found)):
         raise scope.not_own(found, reference)
-    if scope.route.name in ("container.start", "container.restart", "container.unpause"):
-        scope.count("running")
+    if scope.route.name in ("container.start", "container.restart"):
+        scope.count("running", 0 if found.running else 1)
     return found
 
 
@@ -294,6 +297,8 @@ _RESOLVERS: Mapping[str, Callable[[Scope, Reach, str], Optional[Found]]] = {
 def _narrowed(scope: Scope, query: Dict[str, Value]) -> Dict[str, Value]:
     """Add what makes the engine itself answer about the identity's own objects only."""
     name, own = scope.route.name, f"{LABEL_OWNER}={scope.policy.identity}"
+    if name in ("container.list", "image.list"):
+        query = _with_known_neighbours(scope, query)
     if name == "image.prune":
         raise Refusal(
             "power", "Images have no owner, so they are not pruned by this policy", setting="powers"
@@ -311,6 +316,20 @@ def _narrowed(scope: Scope, query: Dict[str, Value]) -> Dict[str, Value]:
         query = {**query, "filters": _with_filter(filters, "type", CONTAINER)}
     if name == "image.push" and "tag" not in query and ":" not in scope.call.names[IMAGE].rpartition("/")[2]:
         query = {**query, "tag": "latest"}
+    return query
+
+
+def _with_known_neighbours(scope: Scope, query: Dict[str, Value]) -> Dict[str, Value]:
+    """Check ``before`` and ``since``: engines say whether the object that they name exists."""
+    filters: Any = query.get("filters") or {}
+    kind = _LISTED[scope.route.name]
+    for name in ("before", "since"):
+        for reference, found in scope.find_all(kind, filters.get(name, ())).items():
+            hidden = found is None or (
+                not sees_image(scope, reference, found) if kind == IMAGE else not scope.sees(found)
+            )
+            if hidden:
+                raise no_such(kind, reference)
     return query
 
 

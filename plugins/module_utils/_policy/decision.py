@@ -108,6 +108,7 @@ class Found:
         container: of an exec instance, the full ID of its container.
         references: of an image, ``RepoTags`` and ``RepoDigests``.
         networks: of a container, the names of its networks.
+        running: of a container, whether it runs. Starting one that does counts against no quota.
         config: of a container or template, the inspected document, if the policy asks for templates.
         count: the answer to ``count``.
     """
@@ -119,6 +120,7 @@ class Found:
     container: str = ""
     references: Tuple[str, ...] = ()
     networks: Tuple[str, ...] = ()
+    running: bool = False
     config: Json = None
     count: int = 0
 

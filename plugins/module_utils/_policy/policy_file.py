@@ -61,6 +61,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 _LABEL_KEY = re.compile(r"[!-<>-~]+\Z")
 _VERBS = ("start", "stop", "restart", "kill", "pause", "unpause", "wait", "resize", "rename", "delete")
+_THE_HOST = (
+    "/run/docker.sock", "/var/run", "/var/lib/docker", "/var/lib/containerd", "/run/containerd", "/etc/docker",
+    "/etc/wormhole", "/run/wormhole", "/proc", "/sys", "/dev", "/boot", "/root/.ssh", "/etc/shadow",
+)  # fmt: skip
 _MERGED = ("powers", "limits", "ports", "names", "labels", "targets", "cleanup")
 _VERSION_LENGTH = 12
 
@@ -91,7 +95,7 @@ def parse_policy(data: Any) -> Policy:
             remedy="Choose another preset, or remove the other sections",
         )
     values = _sections(PRESETS[preset], overrides, identity)
-    text = json.dumps([identity, preset, mode, overrides], sort_keys=True, default=str)
+    text = json.dumps([identity, preset, mode, PRESETS[preset], overrides], sort_keys=True, default=str)
     version = hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
     policy = Policy(identity=identity, preset=preset, mode=mode, version=version, **values)
     _check(policy)
@@ -230,8 +234,20 @@ def _bind(value: Any, where: str) -> Bind:
     path = row.get("path")
     if not isinstance(path, str) or not _is_plain_path(path):
         _fail(f"{where}.path", "an absolute path without . and .. and a slash at its end", path)
+    _check_source(path, f"{where}.path")
     below, read_only = _flag(row.get("below", False), where), _flag(row.get("read_only", False), where)
     return Bind(path, below, read_only)
+
+
+def _check_source(path: str, where: str) -> None:
+    """Reject a directory that would give the engine itself, or the kernel, to a container."""
+    for other in _THE_HOST:
+        if f"{other}/".startswith(f"{path}/") or path.startswith(f"{other}/"):
+            raise InvalidInput(
+                where,
+                problem=f"{where} is {path}, which is as good as root on the host because of {other}",
+                remedy="Choose another directory, or the preset unrestricted if this is meant",
+            )
 
 
 def _is_plain_path(path: str) -> bool:

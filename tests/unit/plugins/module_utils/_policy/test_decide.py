@@ -195,6 +195,30 @@ def test_a_client_cannot_widen_a_list():
     assert f"{LABEL_OWNER}=ci" in labels
 
 
+@pytest.mark.parametrize("name", ["before", "since"])
+def test_a_list_does_not_tell_what_exists(name):
+    def decision(path, reference, **overrides):
+        return run(
+            make_policy("test", **overrides),
+            "GET",
+            f"/{path}/json?filters=%7B%22{name}%22%3A%5B%22{reference}%22%5D%7D",
+        )
+
+    allowed(decision("containers", "mine"))
+    allowed(decision("containers", "self"))
+    allowed(decision("images", "alpine", images=["alpine"]))
+    for reference in ("theirs", "missing"):
+        assert refused(decision("containers", reference)) == (404, "not_found")
+    for reference in ("registry.lan/secret:1", "missing"):
+        assert refused(decision("images", reference, images=["alpine"])) == (404, "not_found")
+
+
+@pytest.mark.parametrize("name", ["json", "history", "tag?repo=ci/app"])
+def test_an_image_that_was_checked_is_named_by_its_id(name):
+    method = "POST" if "tag" in name else "GET"
+    assert allowed(run(make_policy("ci"), method, f"/images/alpine/{name}")).call.names == {"image": IMAGE_ID}
+
+
 @pytest.mark.parametrize("kind", ["containers", "networks", "volumes"])
 def test_only_own_objects_are_pruned(kind):
     query = allowed(run(make_policy("test"), "POST", f"/{kind}/prune")).call.query
@@ -350,6 +374,14 @@ def test_quotas(what, call):
     policy = make_policy("test", limits={what: 5})
     assert what in allowed(run(policy, *call, world=World(counts={what: 4}))).serialize
     assert refused(run(policy, *call, world=World(counts={what: 5}))) == (403, "quota")
+
+
+def test_what_runs_already_may_be_restarted():
+    policy = make_policy("test", limits={"running": 2})
+    full = World(counts={"running": 2})
+    assert refused(run(policy, "POST", "/containers/mine/restart", world=full)) == (403, "quota")
+    full.running = True
+    allowed(run(policy, "POST", "/containers/mine/restart", world=full))
 
 
 def test_several_new_volumes_count():

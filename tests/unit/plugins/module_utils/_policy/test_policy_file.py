@@ -82,6 +82,13 @@ def test_a_version_changes_with_the_policy():
     assert make_policy("test").version != make_policy("ci").version
 
 
+def test_directories_beside_those_of_the_host_may_be_mounted():
+    assert (
+        len(make_policy("test", binds=["/var/lib/dockerdata", "/etcetera", "/development", "/run/app"]).binds)
+        == 4
+    )
+
+
 @pytest.mark.parametrize("mode, relays", [("learn", True), ("warn", True), ("enforce", False)])
 def test_modes(mode, relays):
     assert make_policy("test", mode).relays is relays
@@ -122,6 +129,12 @@ def test_what_is_wrong_with_a_file_is_named(data, subject):
         ("tags", ["ci/**", "(x)"], "tags[1]"),
         ("binds", "/srv", "binds"),
         ("binds", ["srv"], "binds[0].path"),
+        ("binds", ["/var/run/docker.sock"], "binds[0].path"),
+        ("binds", ["/run"], "binds[0].path"),
+        ("binds", ["/etc"], "binds[0].path"),
+        ("binds", ["/var"], "binds[0].path"),
+        ("binds", ["/proc/sys"], "binds[0].path"),
+        ("binds", ["/srv", "/etc/wormhole/identities/other"], "binds[1].path"),
         ("binds", ["/"], "binds[0].path"),
         ("binds", ["/srv/"], "binds[0].path"),
         ("binds", ["/srv/../etc"], "binds[0].path"),

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.call import Call, Head
@@ -59,11 +60,15 @@ class World:
     Args:
         templates: inspected configurations by the name of a container.
         counts: how many objects the identity has.
+
+    Attributes:
+        running: whether containers run.
     """
 
     def __init__(
         self, templates: Optional[Dict[str, Any]] = None, counts: Optional[Dict[str, int]] = None
     ) -> None:
+        self.running = False
         self.templates, self.counts = templates or {}, {**COUNTS, **(counts or {})}
         self.asked: List[Question] = []
 
@@ -76,7 +81,7 @@ class World:
             return Found("template", name=question.reference, config=config) if config else None
         for found in _OBJECTS:
             if found.kind == question.kind and _names(found, question.reference):
-                return found
+                return replace(found, running=self.running)
         return None
 
 
