@@ -15,8 +15,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.bodies imp
     MASKED_PATHS_SINCE_20_10,
     READONLY_PATHS,
 )
-
-from .world import ME, OTHER, OWN
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import ME, OTHER, OWN
 
 
 class Case(NamedTuple):

@@ -21,9 +21,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.shapes imp
     MapOf,
     Struct,
 )
-
-from . import cases
-from .world import allowed, make_policy, refused, run
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy import cases
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    allowed,
+    make_policy,
+    refused,
+    run,
+)
 
 
 def rows(shape: Any, path: str = "") -> Iterator[Tuple[str, Field]]:

@@ -24,9 +24,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision i
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.refusal import render_refusal
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.render import render
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.routes import ROUTES
-
-from .test_parse import TARGETS
-from .world import (
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.test_parse import TARGETS
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
     IMAGE_ID,
     ME,
     OTHER,

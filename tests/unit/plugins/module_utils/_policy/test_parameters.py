@@ -12,9 +12,17 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.parameter_
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.render import render
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.routes import ROUTES
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.shapes import FREE
-
-from .parameter_cases import CASES, target_of
-from .world import allowed, make_policy, read, refused, run
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.parameter_cases import (
+    CASES,
+    target_of,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    allowed,
+    make_policy,
+    read,
+    refused,
+    run,
+)
 
 EVERY_ROW = [(route, row) for route in ROUTES.values() for row in route.parameters]
 

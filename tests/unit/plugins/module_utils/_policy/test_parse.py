@@ -34,9 +34,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.shapes imp
     MapOf,
     Struct,
 )
-
-from .strategies import calls
-from .world import make_policy, read, refused, settle
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.strategies import calls
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    make_policy,
+    read,
+    refused,
+    settle,
+)
 
 CREATE = "/v1.45/containers/create"
 
@@ -285,6 +289,7 @@ def test_a_body_has_a_bound():
         "/containers/x;y/json",
         "/containers/x#y",
         "/containers/json#x",
+        "/containers/json?all=1#x",
         "/containers/\u00e9/json",
         "/containers/%c3%a9/json",
         "/containers/-x/json",

@@ -16,8 +16,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy_fil
     parse_policy,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.routes import POWERS, ROUTES
-
-from .world import make_policy
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import make_policy
 
 
 @pytest.mark.parametrize("preset", PRESETS)

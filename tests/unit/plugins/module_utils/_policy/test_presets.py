@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import pytest
 
-from .world import ME, OTHER, allowed, make_policy, refused, run
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    ME,
+    OTHER,
+    allowed,
+    make_policy,
+    refused,
+    run,
+)
 
 TRAEFIK = {"targets": {"labels": ["autoheal"]}}
 

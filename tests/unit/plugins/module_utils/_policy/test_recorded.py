@@ -10,9 +10,13 @@ import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision import Deny
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.parse import parse, route_of
-
-from .recorded import RECORDED
-from .world import allowed, make_policy, refused, settle
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.recorded import RECORDED
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    allowed,
+    make_policy,
+    refused,
+    settle,
+)
 
 REFUSED = {"/v1.45/images/prune": "power", "/v1.45/build/prune": "build"}
 """What no policy allows for the identity's own objects only."""

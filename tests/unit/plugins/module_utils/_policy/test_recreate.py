@@ -10,7 +10,15 @@ import copy
 
 import pytest
 
-from .world import OTHER, OTHER_NETWORK, World, allowed, make_policy, refused, run
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    OTHER,
+    OTHER_NETWORK,
+    World,
+    allowed,
+    make_policy,
+    refused,
+    run,
+)
 
 MASKED = ["/proc/asound", "/proc/acpi", "/sys/firmware"]
 TEMPLATE = {

@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.refusal import render_refusal
-
-from .world import create, make_policy, read, run
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    create,
+    make_policy,
+    read,
+    run,
+)
 
 
 def test_a_refusal_says_what_by_which_policy_what_is_allowed_and_where_to_change_it():

@@ -13,9 +13,10 @@ import pytest
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.call import Head
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.parse import route_of
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.routes import POWERS, ROUTES
-
-from .moby_routes import MOBY_ROUTES
-from .world import refused
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.moby_routes import (
+    MOBY_ROUTES,
+)
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import refused
 
 _LITERAL = ("search", "json", "get", "create", "load", "prune")
 

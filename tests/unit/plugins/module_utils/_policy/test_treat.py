@@ -16,8 +16,13 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision i
     Treatment,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.treat import treat, treat_line
-
-from .world import ME, MINE, OTHER, OWN, THEIRS
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    ME,
+    MINE,
+    OTHER,
+    OWN,
+    THEIRS,
+)
 
 SIGHT = Sight("ci", ME, "own", images=("alpine", "ci/**"), networks=("bridge",), volumes=("cache",))
 ALL = Sight("ci", ME, "all")
