@@ -385,7 +385,7 @@ AUTH = Struct(
         Field("password", TEXT),
         Field("auth", TEXT),
         Field("email", TEXT, DROPPED),
-        Field("serveraddress", TEXT),
+        Field("serveraddress", TEXT, "server_address"),
         Field("identitytoken", TEXT),
         Field("registrytoken", TEXT),
     )

@@ -91,6 +91,11 @@ def _split_domain(text: str) -> Tuple[str, str]:
     return first, rest
 
 
+def registry_of(text: str) -> str:
+    """The registry of a reference or a pattern; empty for the pattern of every image."""
+    return "" if text == EVERY_IMAGE else _split_domain(text)[0]
+
+
 @functools.lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> Optional[Tuple[Pattern[str], Optional[Pattern[str]], str]]:
     """Return expressions for the repository and the tag, and the digest; None if it is malformed."""

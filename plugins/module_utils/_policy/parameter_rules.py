@@ -15,9 +15,9 @@ from typing import Any, Callable, Mapping
 
 from .call import Json, Value
 from .decision import LABEL_OWNER, Refusal
-from .images import parse_image
+from .images import parse_image, registry_of
 from .names import check_new_name
-from .rules_images import check_new_tag, pull, refuse_image, sees_image
+from .rules_images import check_new_tag, check_registry, pull, refuse_image, sees_image
 from .rules_labels import check_labels
 from .rules_limits import CPU_PERIOD, MAX_SHARES, too_much, ulimits
 from .rules_network import check_bridge, usable_network
@@ -99,6 +99,11 @@ def pulled_tag(scope: Scope, value: str) -> Any:
     image = str(scope.call.query.get("fromImage") or "")
     has_tag = "@" in image or ":" in image.rpartition("/")[2]
     return value or (DROP if has_tag else "latest")
+
+
+def search_term(scope: Scope, value: str) -> str:
+    check_registry(scope, registry_of(value), "The parameter term")
+    return value
 
 
 def saved_images(scope: Scope, value: tuple[str, ...]) -> Any:
@@ -211,6 +216,7 @@ RULES: Mapping[str, ParameterRule] = {
     "changes": changes,
     "pull": pulled,
     "pull_tag": pulled_tag,
+    "search_term": search_term,
     "saved_images": saved_images,
     "cache_from": cache_from,
     "build_labels": build_labels,

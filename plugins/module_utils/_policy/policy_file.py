@@ -17,7 +17,7 @@ import re
 from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from .._base.errors import InvalidInput
-from .images import compile_pattern
+from .images import EVERY_IMAGE, compile_pattern
 from .policy import (
     BUILDS,
     CLEANUPS,
@@ -130,6 +130,8 @@ def _check(policy: Policy) -> None:
             problem=f"The preset {policy.preset} of {policy.identity} has no targets",
             remedy=f"Set {OVERRIDES}.targets.names or {OVERRIDES}.targets.labels",
         )
+    if policy.restricted:
+        _check_restricted(policy)
     if policy.names.prefix and any(
         policy.names.prefix.startswith(prefix) for prefix in policy.names.reserved
     ):
@@ -137,6 +139,23 @@ def _check(policy: Policy) -> None:
             f"{OVERRIDES}.names.prefix",
             problem=f"The prefix {policy.names.prefix} begins with one that is reserved",
             remedy="Choose another prefix",
+        )
+
+
+def _check_restricted(policy: Policy) -> None:
+    """At level ``restricted``, nothing is without a limit."""
+    missing = [name for name in ("memory", "cpus", "pids") if getattr(policy.limits, name) is None]
+    if missing:
+        raise InvalidInput(
+            f"{OVERRIDES}.limits",
+            problem=f"The level restricted needs a limit of {' and '.join(missing)}",
+            remedy=f"Set {OVERRIDES}.limits.{missing[0]}",
+        )
+    if EVERY_IMAGE in policy.images:
+        raise InvalidInput(
+            f"{OVERRIDES}.images",
+            problem=f"The level restricted does not allow every image ({EVERY_IMAGE})",
+            remedy=f"List the images in {OVERRIDES}.images",
         )
 
 

@@ -137,7 +137,7 @@ _SYSTEM = (
     Route("auth", _POST, "/auth", "login", body=JSON, limit=_SMALL),
     Route(
         "search", _GET, "/images/search", "search",
-        (P("term"), P("limit", NUMBER), _filters("is-automated", "is-official", "stars")), headers=_AUTH,
+        (P("term", rule="search_term"), P("limit", NUMBER), _filters("is-automated", "is-official", "stars")), headers=_AUTH,
     ),
     Route("distribution", _GET, "/distribution/{image}/json", "search", headers=_AUTH, object=IMAGE),
 )  # fmt: skip

@@ -31,6 +31,7 @@ RULES: Mapping[str, Rule] = {
     "never": rules_security.never,
     "own_container": own_container,
     "image": rules_images.image,
+    "server_address": rules_images.server_address,
     "labels": rules_labels.labels,
     # Security
     "user": rules_security.user,

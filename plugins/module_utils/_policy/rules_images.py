@@ -10,7 +10,7 @@ from typing import Iterable, Optional, Sequence
 
 from .call import Json
 from .decision import IMAGE, Found, Refusal
-from .images import ImageReference, any_matches, is_image_id, parse_image
+from .images import ImageReference, any_matches, is_image_id, parse_image, registry_of
 from .scope import RuleResult, Scope, no_such
 from .text import malformed
 
@@ -95,6 +95,30 @@ def pull(scope: Scope, value: Json, tag: str) -> None:
     # An updater pulls what the host has.
     if not scope.policy.recreate or scope.find(IMAGE, str(name)) is None:
         raise refuse_image(scope, str(name))
+
+
+def check_registry(scope: Scope, registry: str, where: str) -> None:
+    """Check a registry to which the engine connects for the identity.
+
+    Raises:
+        Refusal: it is neither Docker Hub nor the registry of a pattern of images or of tags.
+    """
+    patterns = (*scope.policy.images, *scope.policy.tags)
+    known = {*_DOCKER_HUB, *map(registry_of, patterns)}
+    if scope.policy.reach(scope.route.power) != "all" and registry not in known:
+        raise Refusal(
+            "image", f"{where} names the registry {registry}, which is not allowed",
+            allowed=", ".join(sorted(filter(None, known))), setting="images",
+        )  # fmt: skip
+
+
+def server_address(scope: Scope, value: Json, where: str) -> RuleResult:
+    # Old clients send a URL: https://index.docker.io/v1/
+    check_registry(scope, value.rpartition("://")[2].partition("/")[0], where)
+    return value
+
+
+_DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 
 
 def check_new_tag(scope: Scope, reference: str) -> None:

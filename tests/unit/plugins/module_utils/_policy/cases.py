@@ -462,7 +462,30 @@ DOCUMENTS: Dict[str, Dict[str, Case]] = {
         **_never("Privileged", True, False),
     },
     "exec.start": {},
-    "auth": {},
+    "auth": {
+        "serveraddress": Case(
+            tuple(
+                {"serveraddress": text}
+                for text in (
+                    "",
+                    "docker.io",
+                    "https://index.docker.io/v1/",
+                    "registry.lan",
+                    "https://registry.lan/v2/",
+                )
+            ),
+            tuple(
+                ({"serveraddress": text}, "image")
+                for text in (
+                    "10.0.0.1:80",
+                    "http://10.0.0.1/",
+                    "registry.lan:80",
+                    "https://registry.lan@10.0.0.1/",
+                )
+            ),
+            {"powers": {"login": "own"}, "tags": ["registry.lan/ci/**"]},
+        )
+    },
     "commit": {name: case for name, case in CONFIG.items() if name not in ("User", "Image", "MacAddress")},
     "volume.create": {
         "Name": Case(
@@ -604,6 +627,7 @@ DOCUMENTS: Dict[str, Dict[str, Case]] = {
 }
 
 MINIMAL: Dict[str, Tuple[str, Dict[str, Any]]] = {
+    "auth": ("/v1.45/auth", {"username": "a"}),
     "container.create": ("/v1.45/containers/create?name=new", {"Image": "alpine"}),
     "container.update": ("/v1.45/containers/mine/update", {}),
     "container.exec": ("/v1.45/containers/mine/exec", {"Cmd": ["true"]}),

@@ -120,6 +120,17 @@ CASES: Dict[str, Dict[str, Case]] = {
             ({"fromImage": "alpine"},), (({"fromImage": "alpine", "changes": ["CMD x"]}, "field"),)
         ),
     },
+    "search": {
+        "term": Case(
+            ({"term": "alpine"}, {"term": "acme/app"}, {"term": "registry.lan/x"}),
+            (
+                ({"term": "10.0.0.1:80/x"}, "image"),
+                ({"term": "other.lan/x"}, "image"),
+                ({"term": "localhost/x"}, "image"),
+            ),
+            {"images": ["registry.lan/**"]},
+        )
+    },
     "image.tag": {"repo": Case(_NEW_TAG.allowed, (*_NEW_TAG.refused, ({"tag": "1"}, "malformed")), _TAGS)},
     "image.save_many": {
         "names": Case(
@@ -199,6 +210,7 @@ CASES: Dict[str, Dict[str, Case]] = {
 }
 
 TARGETS: Dict[str, Tuple[str, str]] = {
+    "search": ("GET", "/v1.45/images/search"),
     "container.create": ("POST", "/v1.45/containers/create"),
     "container.rename": ("POST", "/v1.45/containers/mine/rename"),
     "container.top": ("GET", "/v1.45/containers/mine/top"),

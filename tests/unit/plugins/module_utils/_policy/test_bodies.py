@@ -23,6 +23,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.shapes imp
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy import cases
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    RESTRICTED,
     allowed,
     make_policy,
     refused,
@@ -78,13 +79,9 @@ def _decide(name, overrides, part):
 def _settings(name, overrides):
     """The level restricted also needs what its other rows need."""
     extra = {"networks": ["bridge"]} if "networks" not in overrides else {}
+    if overrides.get("level") == "restricted":
+        extra = {**extra, **RESTRICTED}
     return {**extra, **overrides}
-
-
-RESTRICTED = {
-    "User": "1000",
-    "HostConfig": {"CapDrop": ["ALL"], "NetworkMode": "mynet"},
-}
 
 
 def _restricted(overrides, part):

@@ -33,6 +33,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy
     OWN,
     OWN_EXEC,
     OWN_NETWORK,
+    RESTRICTED,
     SHARED_NETWORK,
     World,
     allowed,
@@ -457,7 +458,7 @@ def test_an_image_does_not_get_an_owner():
 
 
 def test_level_restricted():
-    policy = make_policy("test", level="restricted")
+    policy = make_policy("test", **RESTRICTED)
     body = {"User": "1000", "NetworkingConfig": {"EndpointsConfig": {"mynet": {}}}}
     host = {"CapDrop": ["ALL"], "NetworkMode": "mynet"}
     decision = allowed(create(policy, host, **body))
@@ -479,9 +480,7 @@ def test_level_restricted():
         assert refused(create(policy, {**host, **more}, **body))[1] == code, more
     assert refused(create(policy, host, **body, Labels={"a": "b"}))[1] == "label"
     allowed(
-        create(
-            make_policy("test", level="restricted", labels={"allow": ["a"]}), host, **body, Labels={"a": "b"}
-        )
+        create(make_policy("test", **RESTRICTED, labels={"allow": ["a"]}), host, **body, Labels={"a": "b"})
     )
 
 

@@ -100,6 +100,11 @@ def test_a_query_with_two_meanings_is_rejected(query):
     assert refused(read("GET", f"/v1.45/containers/json?{quoted}")) == (400, "malformed")
 
 
+def test_a_semicolon_has_no_meaning_in_a_text():
+    assert refused(read("GET", "/v1.45/containers/x1/logs?since=1;until=2")) == (400, "malformed")
+    assert read("GET", "/v1.45/containers/x1/logs?since=1%3B2").query == {"since": "1;2"}
+
+
 def test_case_of_a_parameter_matters():
     assert refused(read("GET", "/v1.45/containers/json?All=1"))[1] == "unknown_parameter"
 

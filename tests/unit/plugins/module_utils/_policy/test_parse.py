@@ -289,6 +289,8 @@ def test_a_body_has_a_bound():
         "/containers/x;y/json",
         "/containers/x#y",
         "/containers/json#x",
+        "/info%00",
+        "/info%c3%a9",
         "/containers/json?all=1#x",
         "/containers/\u00e9/json",
         "/containers/%c3%a9/json",

@@ -16,7 +16,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy_fil
     parse_policy,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.routes import POWERS, ROUTES
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import make_policy
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
+    RESTRICTED,
+    make_policy,
+)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -170,6 +173,16 @@ def test_what_is_wrong_with_an_override_is_named(section, value, subject):
         make_policy("test", **{section: value})
     assert raised.value.subject == f"policy_overrides.{subject}"
     assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    "change, subject", [({"limits": {"memory": "1g"}}, "limits"), ({"images": ["**"]}, "images")]
+)
+def test_the_level_restricted_needs_limits_and_images(change, subject):
+    assert make_policy("test", **RESTRICTED).restricted
+    with pytest.raises(InvalidInput) as raised:
+        make_policy("test", **{**RESTRICTED, **change})
+    assert raised.value.subject == f"policy_overrides.{subject}"
 
 
 def test_contradictions_are_rejected():

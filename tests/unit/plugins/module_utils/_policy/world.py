@@ -94,6 +94,10 @@ def _names(found: Found, reference: str) -> bool:
     return reference == found.name or (len(reference) > 3 and found.id.startswith(reference))
 
 
+RESTRICTED = {"level": "restricted", "images": ["alpine"], "limits": {"memory": "1g", "cpus": 4}}
+"""The overrides that the level ``restricted`` needs."""
+
+
 def make_policy(preset: str = "test", mode: str = "enforce", **overrides: Any) -> Policy:
     """Return the policy of the identity ``ci``."""
     return parse_policy({"identity": "ci", "preset": preset, "mode": mode, "overrides": overrides})
