@@ -62,6 +62,7 @@ _INSPECTED: Mapping[str, ObjectKind] = {
 }
 _IMAGES_BY_ID = ("image.inspect", "image.history", "image.tag")
 """Routes that do not depend on the name of the image, which could mean another one by then."""
+_NEIGHBOURS = frozenset(("before", "since"))
 _PRUNED = ("container.prune", "network.prune", "volume.prune")
 
 
@@ -323,7 +324,7 @@ def _with_known_neighbours(scope: Scope, query: Dict[str, Value]) -> Dict[str, V
     """Check ``before`` and ``since``: engines say whether the object that they name exists."""
     filters: Any = query.get("filters") or {}
     kind = _LISTED[scope.route.name]
-    for name in ("before", "since"):
+    for name in _NEIGHBOURS.intersection(filters):
         for reference, found in scope.find_all(kind, filters.get(name, ())).items():
             hidden = found is None or (
                 not sees_image(scope, reference, found) if kind == IMAGE else not scope.sees(found)

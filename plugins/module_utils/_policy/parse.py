@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from typing import Optional, Union
 
@@ -22,6 +23,7 @@ _JSON_TYPE = re.compile(r'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*
 _EMPTY_BODIES = (b"", b"{}", b"null")
 """Bodies of clients that have nothing to say."""
 HEADER_LIMIT = 64 << 10
+_SHORT = 200  # characters of a target whose meaning is remembered
 
 
 def route_of(method: str, target: str) -> Union[Head, Deny]:
@@ -30,7 +32,13 @@ def route_of(method: str, target: str) -> Union[Head, Deny]:
     Args:
         method: the method, in upper case as the client sent it.
         target: the request target, in origin form: ``/v1.45/containers/json?all=1``.
+
+    The result is remembered for short targets, which clients repeat. Do not change its mappings.
     """
+    return _remembered(method, target) if len(target) <= _SHORT else _route_of(method, target)
+
+
+def _route_of(method: str, target: str) -> Union[Head, Deny]:
     try:
         path, query = split_target(target)
         version, path = split_version(path)
@@ -39,6 +47,9 @@ def route_of(method: str, target: str) -> Union[Head, Deny]:
     except Refusal as refusal:
         return refusal.deny
     return Head(route.name, version, names, values, route.body, route.limit, route.answer, route.headers)
+
+
+_remembered = functools.lru_cache(maxsize=512)(_route_of)
 
 
 def parse(head: Head, content_type: str, body: Optional[bytes]) -> Union[Call, Deny]:

@@ -23,6 +23,8 @@ _TARGET = re.compile(r"/[!-~]*\Z")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _PATH = re.compile(r"/[A-Za-z0-9._:@/-]*\Z")
 """Characters of a path after decoding. Go routes by the decoded path."""
+_PLAIN = re.compile(r"[A-Za-z0-9._-]*\Z")
+"""What needs no encoding in a query; most values."""
 _SEGMENTS = re.compile(r"//|/\.\.?(?:/|\Z)")
 """Empty segments and dot segments, which the engine's router would answer with a redirect."""
 _BAD_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -102,9 +104,13 @@ def check_text(text: str, where: str) -> str:
 
 def join_target(path: str, pairs: Sequence[Tuple[str, str]]) -> str:
     """Return the only spelling of a target: every other character is percent-encoded."""
-    encoded = quote(path, safe="/:@-._")
-    query = "&".join(f"{quote(name, safe='-._')}={quote(value, safe='-._')}" for name, value in pairs)
+    query = "&".join([f"{_encode(name)}={_encode(value)}" for name, value in pairs])
+    encoded = path if _PATH.match(path) else quote(path, safe="/:@-._")
     return f"{encoded}?{query}" if query else encoded
+
+
+def _encode(text: str) -> str:
+    return text if _PLAIN.match(text) else quote(text, safe="-._")
 
 
 def load_json(text: bytes, where: str) -> Json:
