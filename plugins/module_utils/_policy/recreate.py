@@ -12,14 +12,15 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from .bodies import CONFIG, ENDPOINT, HOST_CONFIG, MASKED_PATHS, READONLY_PATHS
+from .bodies import CONFIG, ENDPOINT, HOST_CONFIG
 from .call import Json
 from .decision import IMAGE, TEMPLATE, Refusal
 from .images import any_matches, is_image_id, parse_image
 from .rules_images import references_of
 from .rules_labels import COLLECTION
+from .rules_security import DEFAULT_MASKS, is_default_mask
 from .scope import Scope
-from .shapes import FREE, Field
+from .shapes import DROPPED, Field
 from .text import malformed
 
 _BY_IMAGE = ("Image", "Labels")
@@ -64,10 +65,8 @@ def _differs(where: str) -> Refusal:
 
 def _normal(row: Field, value: Json) -> Json:
     """A value as a client would send it; None if it asks for nothing."""
-    if row.name in ("MaskedPaths", "ReadonlyPaths") and value:
-        known = MASKED_PATHS if row.name == "MaskedPaths" else READONLY_PATHS
-        if set(value) <= set(known):
-            return None
+    if row.name in DEFAULT_MASKS and value and is_default_mask(row.name, value):
+        return None
     if row.name == "NetworkMode":
         return _SAME_MODES.get(value or "", value)
     if row.is_unset(value):
@@ -86,9 +85,6 @@ def _is_part(new: Json, old: Json) -> bool:
 
 def _is_same(row: Field, new: Json, old: Json) -> bool:
     new, old = _normal(row, new), _normal(row, old)
-    if new is None and (row.rule == FREE or row.name == "User"):
-        # What the image says holds instead.
-        return True
     return bool(new == old or (row.name in _PARTS and _is_part(new, old)))
 
 
@@ -97,18 +93,18 @@ def _config_differences(
 ) -> Iterator[str]:
     addresses = [row.get("MacAddress") for row in networks.values()]
     for row in CONFIG:
-        same = row.name in _BY_IMAGE or _is_same(row, new.get(row.name), old.get(row.name))
+        # Where a client asks for nothing, what the image says holds.
+        by_image = row.name in _BY_IMAGE or _normal(row, new.get(row.name)) is None
+        same = by_image or _is_same(row, new.get(row.name), old.get(row.name))
         if row.name == "MacAddress":
             same = not new.get("MacAddress") or same or new["MacAddress"] in addresses
-        if row.name == "Healthcheck":
-            same = not new.get("Healthcheck") or new["Healthcheck"] == _normal(row, old.get("Healthcheck"))
         if not same:
             yield row.name
 
 
 def _host_differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[str]:
     for row in HOST_CONFIG.fields:
-        if not _is_same(row, new.get(row.name), old.get(row.name)):
+        if row.rule != DROPPED and not _is_same(row, new.get(row.name), old.get(row.name)):
             yield f"HostConfig.{row.name}"
 
 

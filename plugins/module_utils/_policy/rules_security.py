@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import List
+from typing import Collection, List
 
 from .bodies import MASKED_PATHS, MASKED_PATHS_SINCE_20_10, READONLY_PATHS
 from .call import Json
@@ -37,6 +37,11 @@ _USER = re.compile(r"[1-9][0-9]{0,9}(?::[1-9][0-9]{0,9})?\Z")
 _GROUP = re.compile(r"[0-9]{1,10}\Z")
 _THERMAL = re.compile(r"/sys/devices/system/cpu/cpu[0-9]+/thermal_throttle\Z")
 _LARGEST_ID = 1 << 31
+DEFAULT_MASKS = {
+    "MaskedPaths": (MASKED_PATHS_SINCE_20_10, MASKED_PATHS),
+    "ReadonlyPaths": (READONLY_PATHS, READONLY_PATHS),
+}
+"""What every engine has in these lists, and what some of them have."""
 RETRIES = 10
 """Of a container that may not restart forever; filled in if a client sets none."""
 
@@ -99,21 +104,26 @@ def security_options(scope: Scope, value: Json, where: str) -> RuleResult:
     return list(dict.fromkeys(kept)) or DROP
 
 
-def _masks(value: Json, where: str, required: tuple[str, ...], known: tuple[str, ...]) -> RuleResult:
+def is_default_mask(name: str, value: Collection[str]) -> bool:
+    """Whether a list of hidden (or read-only) paths is one that engines have by default."""
+    required, known = DEFAULT_MASKS[name]
+    return set(required) <= set(value) and all(path in known or _THERMAL.match(path) for path in value)
+
+
+def _masks(name: str, value: Json, where: str) -> RuleResult:
     """An explicit list replaces the engine's. One that is the engine's own is left to it."""
+    required, known = DEFAULT_MASKS[name]
     if not set(required) <= set(value):
         raise Refusal("value", f"{where} lacks paths that engines hide by default", allowed="Leave it out")
-    if all(path in known or _THERMAL.match(path) for path in value):
-        return DROP
-    return sorted({*value, *known})
+    return DROP if is_default_mask(name, value) else sorted({*value, *known})
 
 
 def masked_paths(scope: Scope, value: Json, where: str) -> RuleResult:
-    return _masks(value, where, MASKED_PATHS_SINCE_20_10, MASKED_PATHS)
+    return _masks("MaskedPaths", value, where)
 
 
 def readonly_paths(scope: Scope, value: Json, where: str) -> RuleResult:
-    return _masks(value, where, READONLY_PATHS, READONLY_PATHS)
+    return _masks("ReadonlyPaths", value, where)
 
 
 def host_namespace(scope: Scope, value: Json, where: str) -> RuleResult:

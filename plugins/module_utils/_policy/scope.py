@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Final, Iterable, List, Mapping, Optional, Set
+from typing import Any, Callable, Dict, Final, Iterable, List, Mapping, Optional, Set, cast
 
 from .call import Call, Json
 from .decision import (
@@ -115,8 +115,7 @@ class Scope:
 
     def _apply_rule(self, row: Field, item: Json, where: str) -> RuleResult:
         if row.rule == STRUCT:
-            assert isinstance(row.shape, Struct)
-            return self.apply(row.shape, item or {}, where) or DROP
+            return self.apply(cast(Struct, row.shape), item or {}, where) or DROP
         return self.rules[row.rule](self, item, where)
 
     def find_all(self, kind: ObjectKind, references: Iterable[str]) -> Dict[str, Optional[Found]]:

@@ -10,6 +10,10 @@ import copy
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._policy.bodies import (
+    MASKED_PATHS_SINCE_20_10,
+    READONLY_PATHS,
+)
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
     OTHER,
     OTHER_NETWORK,
@@ -20,7 +24,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy
     run,
 )
 
-MASKED = ["/proc/asound", "/proc/acpi", "/sys/firmware"]
+MASKED = [*MASKED_PATHS_SINCE_20_10, "/sys/devices/system/cpu/cpu0/thermal_throttle"]
 TEMPLATE = {
     "Id": OTHER,
     "Config": {
@@ -35,7 +39,8 @@ TEMPLATE = {
         "RestartPolicy": {"Name": "always", "MaximumRetryCount": 0}, "AutoRemove": False, "CapAdd": ["NET_ADMIN"],
         "CapDrop": None, "CgroupnsMode": "private", "IpcMode": "private", "Privileged": False,
         "ShmSize": 67108864, "Runtime": "runc", "Memory": 1048576, "PidsLimit": None, "SecurityOpt": None,
-        "MaskedPaths": MASKED, "ReadonlyPaths": ["/proc/bus"], "ConsoleSize": [0, 0], "MemorySwappiness": None,
+        "MaskedPaths": MASKED, "ReadonlyPaths": list(READONLY_PATHS), "ConsoleSize": [0, 0], "MemorySwappiness": None,
+        "ReadonlyRootfs": True, "CpusetCpus": "0",
     },
     "NetworkSettings": {
         "Networks": {
@@ -118,6 +123,10 @@ def test_another_configuration_is_refused(change):
         {"Memory": 2097152},
         {"SecurityOpt": ["seccomp=unconfined"]},
         {"MaskedPaths": []},
+        {"MaskedPaths": ["/proc/acpi"]},
+        {"ReadonlyPaths": ["/proc/bus"]},
+        {"ReadonlyRootfs": False},
+        {"CpusetCpus": ""},
         {"PortBindings": {}},
         {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "80"}]}},
         {"Devices": [{"PathOnHost": "/dev/sda"}]},
