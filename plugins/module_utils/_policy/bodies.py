@@ -210,7 +210,7 @@ HOST_CONFIG = Struct(
         Field("Annotations", TEXT_BY_NAME, NEVER),
         Field("CapAdd", WORDS, "capabilities"),
         Field("CapDrop", WORDS, "dropped_capabilities", always=True),
-        Field("CgroupnsMode", TEXT, "host_namespace", defaults=("private",)),
+        Field("CgroupnsMode", TEXT, "cgroup_namespace", defaults=("private",), always=True),
         Field("Dns", TEXTS),
         Field("DnsOptions", TEXTS),
         Field("DnsSearch", TEXTS),

@@ -42,6 +42,7 @@ RULES: Mapping[str, Rule] = {
     "masked_paths": rules_security.masked_paths,
     "readonly_paths": rules_security.readonly_paths,
     "host_namespace": rules_security.host_namespace,
+    "cgroup_namespace": rules_security.cgroup_namespace,
     "joined_namespace": rules_security.joined_namespace,
     "ipc_mode": rules_security.ipc_mode,
     "groups": rules_security.groups,

@@ -4,8 +4,7 @@
 
 """Rules of limits: what a container may use of the host's memory, CPUs and processes.
 
-A rule is a function of the scope, a value, and the place of the value for messages. It returns the value to
-forward or ``DROP``. A value is None if the field is not set and its row says ``always``.
+What a rule is: :mod:`_policy.rules`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules of mounts and volumes."""
+"""Rules of mounts and volumes.
+
+What a rule is: :mod:`_policy.rules`.
+"""
 
 from __future__ import annotations
 

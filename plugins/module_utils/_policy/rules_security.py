@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rules of a container's isolation: users, capabilities, namespaces, profiles."""
+"""Rules of a container's isolation: users, capabilities, namespaces, profiles.
+
+What a rule is: :mod:`_policy.rules`.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,8 @@ DEFAULT_MASKS = {
     "ReadonlyPaths": (READONLY_PATHS, READONLY_PATHS),
 }
 """What every engine has in these lists, and what some of them have."""
+CGROUP_VERSION = 41
+"""The minor version of the API from which on a container has a cgroup namespace of its own by default."""
 RETRIES = 10
 """Of a container that may not restart forever; filled in if a client sets none."""
 
@@ -130,6 +135,14 @@ def host_namespace(scope: Scope, value: Json, where: str) -> RuleResult:
     raise Refusal(
         "namespace", f"{where} does not leave the container a namespace of its own", allowed="Leave it out"
     )
+
+
+def cgroup_namespace(scope: Scope, value: Json, where: str) -> RuleResult:
+    if value is not None:
+        return host_namespace(scope, value, where)
+    # With cgroups v1, engines give the host's namespace to clients of older versions that name none.
+    minor = int(scope.call.version.rpartition(".")[2] or CGROUP_VERSION)
+    return "private" if minor < CGROUP_VERSION else DROP
 
 
 def joined_namespace(scope: Scope, value: Json, where: str) -> RuleResult:

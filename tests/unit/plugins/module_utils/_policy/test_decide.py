@@ -398,6 +398,14 @@ def test_the_version_of_the_engine_is_used_if_a_client_names_none():
     assert render(allowed(run(make_policy("test"), "GET", "/v1.41/info")).call)[1] == "/v1.41/info"
 
 
+@pytest.mark.parametrize("version, host", [("1.40", {"CgroupnsMode": "private"}), ("1.41", {}), ("1.45", {})])
+def test_old_versions_get_a_cgroup_namespace_of_their_own(version, host):
+    decision = allowed(
+        run(make_policy("test"), "POST", f"/v{version}/containers/create", {"Image": "alpine"})
+    )
+    assert decision.call.body["HostConfig"] == {**host, "PidsLimit": 4096}
+
+
 def test_one_round_asks_for_everything():
     call = read("POST", "/containers/create", {
         "Image": "alpine",

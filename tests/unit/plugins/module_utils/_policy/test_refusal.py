@@ -28,7 +28,7 @@ def test_a_refusal_says_what_by_which_policy_what_is_allowed_and_where_to_change
 def test_a_refusal_without_a_setting_says_which_policy_allows_more():
     policy = make_policy("test")
     assert render_refusal(policy, create(policy, {"Privileged": True})) == (
-        "HostConfig.Privileged is not allowed. The policy test of ci refuses this. Allowed: Leave it out. "
+        "HostConfig.Privileged is not allowed. The policy test of ci refuses this. Leave it out. "
         "Only the policy unrestricted allows more."
     )
 
