@@ -279,7 +279,9 @@ CONTAINER_CREATE = Struct(
         Field("platform", TEXT, DROPPED),
     )
 )
-CONTAINER_UPDATE = Struct((*RESOURCES, Field("RestartPolicy", RESTART_POLICY, "restart_policy")))
+CONTAINER_UPDATE = Struct(
+    (*RESOURCES, Field("RestartPolicy", RESTART_POLICY, "restart_policy"), Field("Init", FLAG, DROPPED))
+)
 COMMIT = Struct(
     (
         *(row for row in CONFIG if row.name not in ("Image", "User", "MacAddress")),
