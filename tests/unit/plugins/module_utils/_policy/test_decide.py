@@ -169,6 +169,9 @@ def test_images_are_removed_by_tag():
     allowed(run(policy, "DELETE", "/images/ci/app:1"))
     allowed(run(policy, "DELETE", "/images/dddddddddddd?force=1"))
     assert refused(run(policy, "DELETE", "/images/alpine:3.20")) == (403, "tag")
+    # By its ID, an image would lose the names of others, too.
+    allowed(run(policy, "DELETE", "/images/ci/tool:1"))
+    assert refused(run(policy, "DELETE", "/images/eeeeeeeeeeee?force=1")) == (403, "tag")
     assert refused(run(policy, "DELETE", f"/images/{IMAGE_ID}?force=1")) == (403, "tag")
 
 

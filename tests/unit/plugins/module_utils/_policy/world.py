@@ -48,6 +48,7 @@ _OBJECTS = [
     Found("image", IMAGE_ID, references=("alpine:latest", "alpine:3.20", "alpine@sha256:" + "cc" * 32)),
     Found("image", SECRET_ID, references=("registry.lan/secret:1",)),
     Found("image", "sha256:" + "dd" * 32, references=("ci/app:1",)),
+    Found("image", "sha256:" + "ee" * 32, references=("ci/tool:1", "prod/tool:1")),
     Found("exec", OWN_EXEC, container=OWN),
     Found("exec", OTHER_EXEC, container=OTHER),
 ]
