@@ -150,10 +150,11 @@ class Policy:
         images: patterns of images that may be pulled, read and run.
         tags: patterns of tags that may be set, pushed and removed.
         binds: directories of the host.
-        networks: networks of others that containers may join; ``bridge`` is the default bridge.
+        networks: networks of the host that containers may join; ``bridge`` is the default bridge.
         subnets: CIDRs in which new networks may have subnets; empty for what the engine chooses.
         internal: whether new networks must be internal.
-        volumes: volumes of others that may be mounted.
+        volumes: volumes of the host that may be mounted. What another wormhole has created under a
+            name of these lists does not count.
         volumes_from_self: whether containers may get the volumes of the identity's own container,
             which include its key.
         volume_servers: servers from which volumes may be mounted by NFS.

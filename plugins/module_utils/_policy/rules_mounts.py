@@ -113,7 +113,8 @@ def use_volumes(scope: Scope, names: Sequence[str], where: str) -> None:
 
 
 def _is_usable(scope: Scope, found: Found) -> bool:
-    return scope.is_own(found) or found.name in scope.policy.volumes
+    # Another identity could have taken a name of the list.
+    return scope.is_own(found) or (found.name in scope.policy.volumes and not found.owner)
 
 
 def mounts(scope: Scope, value: Json, where: str) -> RuleResult:

@@ -310,6 +310,13 @@ def test_names_in_a_body_become_ids():
     }
 
 
+def test_names_of_a_list_that_another_identity_has_taken():
+    policy = make_policy("test", networks=["theirnet", "shared"], volumes=["theirvol", "cache"])
+    assert refused(create(policy, {"NetworkMode": "theirnet"})) == (403, "network")
+    assert refused(create(policy, {"NetworkMode": "shared", "Binds": ["theirvol:/x"]})) == (403, "volume")
+    allowed(create(policy, {"NetworkMode": "shared", "Binds": ["cache:/x"]}))
+
+
 def test_a_network_keeps_its_name_and_loses_a_short_id():
     policy = make_policy("test")
     assert allowed(create(policy, {"NetworkMode": "mynet"})).call.body["HostConfig"]["NetworkMode"] == "mynet"
