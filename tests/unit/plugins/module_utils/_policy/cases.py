@@ -417,7 +417,7 @@ CONFIG: Dict[str, Case] = {
             ({"Labels": {"traefik.enable": "true"}}, "label"),
             ({"Labels": {"com.centurylinklabs.watchtower.enable": "true"}}, "label"),
         ),
-        {"labels": {"allow": ["caddy"]}},
+        {"labels": {"allow": ["caddy", "wormhole."]}},
     ),
 }
 
