@@ -24,6 +24,7 @@ PLUGINS = Path(__file__).resolve().parents[4] / "plugins"
 OURS = "ansible_collections.wormhole.docker.plugins."
 SLICES = (
     "_base",
+    "_policy",
     "_networks",
     "_firewall",
     "_container",
@@ -265,6 +266,7 @@ def test_a_circle_is_named():
 
 
 PLAN, OBSERVE = "module_utils/_listener/plan.py", "module_utils/_listener/io/observe.py"
+POLICY = "module_utils/_policy/decide.py"
 GLUE, MODULE = "module_utils/_glue/execute.py", "modules/gateway_info.py"
 
 BREACHES = [
@@ -278,6 +280,8 @@ BREACHES = [
     (PLAN, "from .io.observe import observe_listener", "imports none"),
     (PLAN, "from .._base.io import files", "imports none"),
     (PLAN, "from .._base.io.files import write_file", "imports none"),
+    (POLICY, "from .._networks.routes import Route", "_networks is above _policy"),
+    (POLICY, "import socket", "without effects"),
     (PLAN, "from .._wiring import spec", "_wiring is above _listener"),
     (PLAN, "from .._wormhole.model import WormholeState", "_wormhole is above _listener"),
     (PLAN, "from .._glue.execute import execute", "_glue is above _listener"),
