@@ -71,6 +71,7 @@ class RequestHead:
         keep: whether the client keeps the connection.
         upgrade: the protocol that the client asks for, in lower case; empty if none.
         expects: whether the client waits for ``100 Continue`` before it sends the body.
+        chunks: whether the client understands an answer in chunks.
     """
 
     method: str
@@ -80,6 +81,7 @@ class RequestHead:
     keep: bool = True
     upgrade: str = ""
     expects: bool = False
+    chunks: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def parse_request(head: bytes) -> Union[RequestHead, Malformed]:
         return problem
     assert isinstance(length, int)
     keep = minor == "1" and "close" not in connection
-    return RequestHead(method, target, headers, length, keep, upgrade, "expect" in headers)
+    return RequestHead(method, target, headers, length, keep, upgrade, "expect" in headers, minor == "1")
 
 
 def parse_response(head: bytes, method: str) -> Union[ResponseHead, Malformed]:

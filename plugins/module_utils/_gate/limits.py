@@ -39,6 +39,7 @@ class Limits:
         lookup_seconds: each wait for the engine while the gate decides.
         answer_seconds: from a call to the head of its answer, unless the call waits by design.
         lookups: questions to the engine for one call.
+        stream_seconds: a stream in which nothing moves.
         drain_seconds: running calls get this long to end when the gate stops.
         kept_engine: idle connections to the engine.
     """
@@ -54,5 +55,6 @@ class Limits:
     lookup_seconds: int = 10
     answer_seconds: int = 900
     lookups: int = 64
+    stream_seconds: int = 86400
     drain_seconds: int = 20
     kept_engine: int = 32

@@ -79,6 +79,10 @@ class Direction:
             self.target.half_close()
         return moved
 
+    def give_up(self) -> None:
+        """Drops what cannot be written: the target is closed in both directions."""
+        self.broken, self._waiting = True, []
+
     def _read(self) -> bool:
         data = self.source.receive_now()
         if data is None:
@@ -93,7 +97,7 @@ class Direction:
         try:
             sent = self.target.send_now(self._waiting[:_VECTORS])
         except Ended:
-            self.broken, self._waiting = True, []
+            self.give_up()
             return True
         moved = sent > 0
         while sent:
@@ -155,19 +159,24 @@ class Pump:
     def _wait(self, until_readable: Optional[Wire], watched: Optional[Wire]) -> None:
         poll = select.poll()
         wanted: dict[int, int] = {}
+        for direction in self._directions:
+            if direction.finished:
+                continue
+            if direction.reads:
+                _add(wanted, direction.source, select.POLLIN)
+            # Registered also without an event: poll(2) reports that it has been closed.
+            _add(wanted, direction.target, 0 if direction.reads else select.POLLOUT)
+        if until_readable is not None:
+            _add(wanted, until_readable, select.POLLIN)
         try:
-            for direction in self._directions:
-                if direction.reads:
-                    _add(wanted, direction.source, select.POLLIN)
-                elif direction.writes:
-                    _add(wanted, direction.target, select.POLLOUT)
-            if until_readable is not None:
-                _add(wanted, until_readable, select.POLLIN)
             for number, events in wanted.items():
                 poll.register(number, events)
         except (OSError, ValueError) as error:
             raise Ended from error
-        poll.poll(_TICK * 1000)
+        broken = {number for number, events in poll.poll(_TICK * 1000) if events & _BROKEN}
+        for direction in self._directions:
+            if direction.target.sock.fileno() in broken and not direction.finished:
+                direction.give_up()
         if watched is not None and not watched.is_there():
             raise Ended
 
