@@ -14,6 +14,7 @@ import json
 import re
 from typing import Iterable, Mapping, Tuple
 
+from .._policy.decision import Deny
 from .head import CHUNKED, UNTIL_CLOSE
 
 PASSED_ON = (
@@ -52,6 +53,23 @@ REASONS: Mapping[int, str] = {
     504: "Gateway Timeout",
 }
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CONNECTION = frozenset(
+    (
+        "connection",
+        "content-length",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+    )
+)
+"""Headers of a request that the gate writes itself, or that end at the gate."""
 _UNSAFE = re.compile(r"[^\t -~\x80-\xff]")
 
 
@@ -94,9 +112,27 @@ def render_head(
     return "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
 
 
+def refusal_sentence(deny: Deny, policy: str) -> str:
+    """What a client reads about a refusal: what is refused, by which policy, what would be allowed."""
+    sentences = [f"{deny.problem} (refused by the policy of {policy})"]
+    sentences += [deny.allowed] if deny.allowed else []
+    sentences += [f"policy_overrides.{deny.setting} in the inventory changes it"] if deny.setting else []
+    return ". ".join(sentences) + "."
+
+
 def passed_on(headers: Mapping[str, str]) -> list[Tuple[str, str]]:
     """The headers of an engine's answer that the client gets."""
     return [(name, headers[name]) for name in PASSED_ON if name in headers]
+
+
+def relayed(headers: Mapping[str, str]) -> Tuple[Tuple[str, str], ...]:
+    """The headers of a client's request that is passed on as it came, without those of its connection."""
+    named = {token.strip().lower() for token in headers.get("connection", "").split(",")}
+    return tuple(
+        (_title(name), value)
+        for name, value in headers.items()
+        if name not in _CONNECTION and name not in named and value.isascii()
+    )
 
 
 def _title(name: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Optional, Tuple
 
 from ..._policy.decision import COUNT, EXEC, TEMPLATE, Found, Question
 from ..found import FULL_ID, own_container_path, parse_found, parse_own_container, question_path
-from .engine import Engine, EngineDown
+from .engine import Engine
 
 _FRESH = 5.0
 """Seconds for which the ID of an identity's own container is believed, and the answer to a full ID.
@@ -39,7 +39,7 @@ class Inquiry:
         self._kept: OrderedDict[Key, Tuple[float, Found]] = OrderedDict()
         self._own: dict[str, Tuple[float, str]] = {}
         self._templates: dict[str, OrderedDict[str, Any]] = {}
-        self._quotas: dict[str, threading.Lock] = {}
+        self._quotas: dict[str, threading.RLock] = {}
 
     def answer(self, question: Question, identity: str) -> Optional[Found]:
         """The answer to a question; None if there is no such object.
@@ -120,14 +120,11 @@ class Inquiry:
             kept: Optional[Found] = self._templates.get(identity, OrderedDict()).get(name)
         return kept
 
-    def quota(self, identity: str) -> threading.Lock:
+    def quota(self, identity: str) -> threading.RLock:
         """The lock that is held between a count and the answer to the call that it permits."""
         with self._lock:
-            return self._quotas.setdefault(identity, threading.Lock())
+            return self._quotas.setdefault(identity, threading.RLock())
 
 
 def _may_be_kept(found: Found, identity: str) -> bool:
     return found.kind == EXEC or (found.kind != COUNT and found.owner == identity)
-
-
-__all__ = ["EngineDown", "Inquiry"]

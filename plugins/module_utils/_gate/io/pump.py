@@ -129,10 +129,16 @@ class Pump:
         self._directions = directions
         self._silence = silence
 
-    def run(self, until_readable: Optional[Wire] = None, watched: Optional[Wire] = None) -> None:
+    def run(
+        self,
+        until_readable: Optional[Wire] = None,
+        watched: Optional[Wire] = None,
+        until: Optional[Direction] = None,
+    ) -> None:
         """Copies until all directions are finished, or one has a problem.
 
         Args:
+            until: ends also as soon as this direction is finished.
             until_readable: ends also as soon as this connection has something to read.
             watched: ends also as soon as the other side of this connection has left.
 
@@ -142,6 +148,8 @@ class Pump:
         """
         last = time.monotonic()
         while not all(direction.finished for direction in self._directions):
+            if until is not None and until.finished:
+                return
             moved = False
             for direction in self._directions:
                 moved = direction.step() or moved
