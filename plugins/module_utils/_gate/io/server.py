@@ -11,11 +11,12 @@ import selectors
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from dataclasses import replace
 from typing import Optional
 
-from ..identities import Peer, identity_of_listener
+from ..identities import TLS_NAME, Peer, identity_of_listener
 from ..message import render_error
 from .exchange import Parts
 from .secure import peer_of
@@ -24,9 +25,7 @@ from .wire import Wire
 from .workers import Workers
 
 _ACCEPTED_AT_ONCE = 32
-_TICK = 1.0
-TLS_NAME = "tls"
-"""Name of the sockets with TLS, FileDescriptorName= of their units."""
+_PAUSE = 0.05
 
 
 class Server:
@@ -49,6 +48,8 @@ class Server:
         self._sessions: set[Session] = set()
         self._open: Counter[str] = Counter()
         self._stopped = False
+        self._waker, woken = socket.socketpair()
+        self._selector.register(woken, selectors.EVENT_READ)
         for name, listener in listeners:
             self._add(name, listener)
 
@@ -68,31 +69,32 @@ class Server:
     def run(self) -> None:
         """Accepts connections until stop()."""
         while not self._stopped:
-            for key, _events in self._selector.select(_TICK):
-                listener = key.fileobj
-                assert isinstance(listener, socket.socket)
-                for _number in range(_ACCEPTED_AT_ONCE):
-                    try:
-                        sock, address = listener.accept()
-                    except BlockingIOError:
-                        break
-                    except OSError:
-                        # Without a free descriptor, connections wait in the socket of systemd.
-                        threading.Event().wait(0.05)
-                        break
-                    self._start(sock, key.data, address)
+            for key, _events in self._selector.select():
+                if isinstance(key.fileobj, socket.socket) and isinstance(key.data, str):
+                    self._accept(key.fileobj, key.data)
         self._selector.close()
+
+    def _accept(self, listener: socket.socket, identity: str) -> None:
+        for _number in range(_ACCEPTED_AT_ONCE):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                # Without a free descriptor, connections wait in the socket of systemd.
+                time.sleep(_PAUSE)
+                return
+            self._start(sock, identity, address)
 
     def stop(self, seconds: float) -> None:
         """Accepts nothing more, and gives running calls this long to end. From another thread."""
         self._stopped = True
+        self._waker.send(b"x")
         for session in self._copy():
             session.drain()
-        waiter = threading.Event()
-        for _tick in range(int(seconds * 20)):
-            if not self._copy():
-                return
-            waiter.wait(0.05)
+        deadline = time.monotonic() + seconds
+        while self._copy() and time.monotonic() < deadline:
+            time.sleep(_PAUSE / 5)
         for session in self._copy():
             session.cut()
 
