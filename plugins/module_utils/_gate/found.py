@@ -101,9 +101,14 @@ def parse_found(question: Question, document: Any) -> Optional[Found]:
             name=_text(document, "Name").lstrip("/"),
             labels=labels,
             networks=tuple(sorted(networks)),
-            config=document,
+            config=document if kind == TEMPLATE else None,
         )
     )
+
+
+def parse_image_of(document: Any) -> str:
+    """The ID of the image of an inspected container."""
+    return _text(_object(document), "Image")
 
 
 def _if_complete(found: Found) -> Optional[Found]:

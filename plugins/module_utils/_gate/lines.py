@@ -22,13 +22,11 @@ class FilteredBody:
     Args:
         length: framing of the source, as for Body.
         chunked: whether it is written in chunks.
-        treat: returns what the client gets of a line without its end; None leaves it out.
+        treat: returns what the client gets of a line without its end; nothing leaves it out.
         longest: bytes of the longest line.
     """
 
-    def __init__(
-        self, length: int, chunked: bool, treat: Callable[[bytes], Optional[bytes]], longest: int
-    ) -> None:
+    def __init__(self, length: int, chunked: bool, treat: Callable[[bytes], bytes], longest: int) -> None:
         self._body = Body(length, chunked=False)
         self.done = self._body.done
         self.problem: Optional[Malformed] = None
@@ -60,7 +58,7 @@ class FilteredBody:
             lines, self._line = [*lines, self._line], b""
             self.done, self.rest = True, self._body.rest
         treated = [self._treat(line) for line in lines if line.strip()]
-        text = b"".join(line + b"\n" for line in treated if line is not None)
+        text = b"".join(line + b"\n" for line in treated if line)
         pieces: list[Piece] = [text] if text else []
         if not self._chunked:
             return pieces

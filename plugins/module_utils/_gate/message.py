@@ -14,7 +14,6 @@ import json
 import re
 from typing import Iterable, Mapping, Tuple
 
-from .._policy.decision import Deny
 from .head import CHUNKED, UNTIL_CLOSE
 
 PASSED_ON = (
@@ -110,14 +109,6 @@ def render_head(
     if not keep and not upgrade:
         lines.append("Connection: close")
     return "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
-
-
-def refusal_sentence(deny: Deny, policy: str) -> str:
-    """What a client reads about a refusal: what is refused, by which policy, what would be allowed."""
-    sentences = [f"{deny.problem} (refused by the policy of {policy})"]
-    sentences += [deny.allowed] if deny.allowed else []
-    sentences += [f"policy_overrides.{deny.setting} in the inventory changes it"] if deny.setting else []
-    return ". ".join(sentences) + "."
 
 
 def passed_on(headers: Mapping[str, str]) -> list[Tuple[str, str]]:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import socket
 from collections import deque
-from typing import Any, Callable, Deque
+from typing import Any, Callable, Deque, Optional
 
 from .. import limits as bounds
 from ..flow import Body
@@ -199,13 +199,15 @@ class Engine:
             raise EngineDown(502, "The engine's answer is incomplete.")
         return b"".join(pieces)
 
-    def ask(self, method: str, target: str) -> tuple[int, bytes]:
-        """Makes a call of the gate's own; returns status and body.
+    def ask(self, method: str, target: str, content: Optional[bytes] = None) -> tuple[int, bytes]:
+        """Makes a call of the gate's own, with a JSON document; returns status and body.
 
         Raises:
             EngineDown: there is no answer.
         """
-        request = render_request(method, target, ())
+        headers = (("Content-Type", "application/json"),) if content else ()
+        length = f"Content-Length: {len(content or b'')}" if method != "GET" else ""
+        request = render_request(method, target, headers, length) + (content or b"")
         wire, head = self.call(method, request, self._limits.lookup_seconds)
         return head.status, self.read_body(wire, head, self._limits.answer_bytes, self._limits.lookup_seconds)
 

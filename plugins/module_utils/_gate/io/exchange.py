@@ -14,13 +14,14 @@ from typing import NoReturn, Optional, TypeVar, Union
 from ..._policy import decide, parse
 from ..._policy.call import JSON, NONE, STREAM, WHOLE, Call, Head
 from ..._policy.decision import COUNT, MAX_ROUNDS, Allow, Ask, Deny, Facts
+from ..._policy.refusal import render_refusal
 from ..._policy.render import render
 from ..audit import Record
 from ..flow import Body
 from ..head import CHUNKED, Malformed, RequestHead, parse_request
 from ..identities import Identity, Peer, Rejection
 from ..limits import Limits
-from ..message import CONTINUE, refusal_sentence, relayed, render_error
+from ..message import CONTINUE, relayed, render_error
 from .engine import Engine
 from .inquiry import Inquiry
 from .journal import Journal
@@ -231,7 +232,7 @@ class Exchange:
         self, identity: Identity, deny: Deny, request: RequestHead, content: Optional[bytes], streamed: bool
     ) -> Decided:
         """Refuses a call; a policy that does not enforce passes it on as it came."""
-        sentence = refusal_sentence(deny, identity.name)
+        sentence = render_refusal(identity.policy, deny)
         if not identity.policy.relays:
             raise Refused(deny.status, deny.code, sentence)
         self.record.decision, self.record.code, self.record.detail = "would_deny", deny.code, sentence

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from functools import partial
 from typing import Optional
+from urllib.parse import quote
 
-from ..._policy import treat
-from ..._policy.decision import CONTAINER, EVENTS, PASS, Question, Treatment
+from ..._policy import decide, treat
+from ..._policy.decision import ALL, CREATED_VOLUME, EVENTS, PASS, VOLUME, Treatment
+from ..._policy.render import render
 from ..chunks import Piece
 from ..flow import Body, Copy, Flow
+from ..found import parse_image_of
 from ..head import CHUNKED, UNTIL_CLOSE, ResponseHead
 from ..lines import FilteredBody
 from ..message import passed_on, render_head
@@ -51,6 +54,8 @@ class Forwarding:
         allow = self._decided.allow
         if allow is not None and allow.remember:
             self._parts.inquiry.remember(self._decided.identity.name, allow.remember)
+        if allow is not None and allow.volumes:
+            self._create_volumes(allow.volumes)
         if self._method not in ("GET", "HEAD"):
             self._parts.inquiry.forget(self._decided.identity.name)
         if self._decided.streamed:
@@ -62,6 +67,17 @@ class Forwarding:
         except BaseException:
             engine.close()
             raise
+
+    def _create_volumes(self, names: tuple[str, ...]) -> None:
+        """Creates volumes that the engine would create without the label of their owner."""
+        policy = self._decided.identity.policy
+        for name in names:
+            method, target, content = render(decide.create_volume(policy, name))
+            answer = self._parts.engine.ask(method, target, content)
+            created = Treatment(CREATED_VOLUME, VOLUME, policy.sight("volume", ""))
+            status, _content = treat.treat(created, *answer)
+            if status >= 300:
+                raise Refused(403, "volume", f"The volume {name} cannot be used, or created.")
 
     def _request_head(self) -> bytes:
         decided = self._decided
@@ -120,7 +136,8 @@ class Forwarding:
         if allow is not None and allow.image and head.status == 201:
             return self._created(engine, head, allow.image)
         kind = self._treatment.kind
-        if kind not in (PASS, EVENTS):
+        refused = head.status >= 400 and head.length != 0 and self._treatment.sight.reach != ALL
+        if allow is not None and upload is None and (kind not in (PASS, EVENTS) or refused):
             return self._treated(engine, head)
         keep = self._decided.request.keep and upload is None and not self._extra()
         length = head.length
@@ -194,10 +211,9 @@ class Forwarding:
             container = str(json.loads(content)["Id"])
         except (ValueError, TypeError, KeyError):
             raise EngineDown(502, "The engine does not say which container it has created.") from None
-        found = self._parts.inquiry.answer(Question(CONTAINER, container), self._decided.identity.name)
-        image = found.config.get("Image") if found is not None and found.config else None
-        if image != wanted:
-            self._parts.engine.ask("DELETE", f"/containers/{container}?force=1&v=1")
+        found = self._parts.engine.ask_json(f"/containers/{quote(container, safe='')}/json")
+        if parse_image_of(found) != wanted:
+            self._parts.engine.ask("DELETE", f"/containers/{quote(container, safe='')}?force=1&v=1")
             raise Refused(403, "image", "The image's tag was moved while the container was created.")
         return self._whole(head.status, head, content)
 

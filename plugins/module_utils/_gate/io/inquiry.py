@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import Any, Optional, Tuple
+from dataclasses import replace
+from typing import Optional, Tuple
 
-from ..._policy.decision import COUNT, EXEC, TEMPLATE, Found, Question
+from ..._policy.decision import CONTAINER, COUNT, EXEC, TEMPLATE, Found, Question
 from ..found import FULL_ID, own_container_path, parse_found, parse_own_container, question_path
 from .engine import Engine
 
@@ -38,7 +39,7 @@ class Inquiry:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Key, Tuple[float, Found]] = OrderedDict()
         self._own: dict[str, Tuple[float, str]] = {}
-        self._templates: dict[str, OrderedDict[str, Any]] = {}
+        self._templates: dict[str, OrderedDict[str, Found]] = {}
         self._quotas: dict[str, threading.RLock] = {}
 
     def answer(self, question: Question, identity: str) -> Optional[Found]:
@@ -52,18 +53,20 @@ class Inquiry:
             kept = self._kept.get(key)
             if kept is not None and kept[0] > time.monotonic():
                 return kept[1]
+        if question.kind == TEMPLATE:
+            template = self._template(identity, question.reference)
+            if template is not None:
+                return template
         path = question_path(question, identity)
         document = self._engine.ask_json(path) if path is not None else None
         found = parse_found(question, document) if document is not None else None
-        if question.kind == TEMPLATE:
-            return self._template(question, identity, found)
         if found is not None and FULL_ID.fullmatch(question.reference) and _may_be_kept(found, identity):
             self._keep(key, found)
         return found
 
     def _keep(self, key: Key, found: Found) -> None:
         with self._lock:
-            self._kept[key] = (time.monotonic() + _FRESH, found)
+            self._kept[key] = (time.monotonic() + _FRESH, replace(found, config=None))
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
 
@@ -102,7 +105,9 @@ class Inquiry:
         Raises:
             EngineDown: the engine does not answer.
         """
-        found = self.answer(Question("container", container), identity)
+        path = question_path(Question(CONTAINER, container), identity)
+        document = self._engine.ask_json(path) if path is not None else None
+        found = parse_found(Question(TEMPLATE, container), document) if document is not None else None
         if found is None or not found.name:
             return
         with self._lock:
@@ -112,13 +117,9 @@ class Inquiry:
             while len(templates) > _TEMPLATES:
                 templates.popitem(last=False)
 
-    def _template(self, question: Question, identity: str, found: Optional[Found]) -> Optional[Found]:
-        name = question.reference.lstrip("/")
-        if found is not None and found.name == name:
-            return found
+    def _template(self, identity: str, reference: str) -> Optional[Found]:
         with self._lock:
-            kept: Optional[Found] = self._templates.get(identity, OrderedDict()).get(name)
-        return kept
+            return self._templates.get(identity, OrderedDict()).get(reference.lstrip("/"))
 
     def quota(self, identity: str) -> threading.RLock:
         """The lock that is held between a count and the answer to the call that it permits."""

@@ -89,7 +89,8 @@ class Server:
     def stop(self, seconds: float) -> None:
         """Accepts nothing more, and gives running calls this long to end. From another thread."""
         self._stopped = True
-        self._waker.send(b"x")
+        with contextlib.suppress(OSError):
+            self._waker.send(b"x")
         for session in self._copy():
             session.drain()
         deadline = time.monotonic() + seconds

@@ -57,13 +57,14 @@ class StandIn:
             connection that writes the answer itself, and returns whether the connection is kept.
         requests: what came: head and body of each.
         connections: how many were opened.
+        ahead: bytes of the body that came with the last head.
     """
 
     def __init__(self, path):
         self.path = path
         self.answers = {"GET /_ping": answer(b"OK"), "GET /containers/json": answer([])}
         self.requests = []
-        self.connections = 0
+        self.connections = self.ahead = 0
         self.open = []
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
@@ -119,6 +120,7 @@ class StandIn:
                 reply = self.answers.get(
                     f"{method} /{path}", answer({"message": "no such thing"}, "404 Not Found")
                 )
+                self.ahead = len(data)
                 early = callable(reply) and getattr(reply, "early", False)
                 if not early:
                     body, data = self._read_body(connection, head.lower(), data)
@@ -135,12 +137,19 @@ class StandIn:
             reader, pieces = ChunkReader(), []
             pieces += map(bytes, reader.feed(data))
             while not reader.done:
-                pieces += map(bytes, reader.feed(connection.recv(65536)))
+                more = connection.recv(1 << 20)
+                if not more or reader.problem:
+                    raise OSError("the body is incomplete")
+                pieces += map(bytes, reader.feed(more))
             return b"".join(pieces), reader.rest
         length = int(head.partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
-        while len(data) < length:
-            data += connection.recv(65536)
-        return data[:length], data[length:]
+        found = bytearray(data)
+        while len(found) < length:
+            more = connection.recv(1 << 20)
+            if not more:
+                raise OSError("the body is incomplete")
+            found += more
+        return bytes(found[:length]), bytes(found[length:])
 
 
 class Gate:
@@ -245,19 +254,25 @@ class Client:
         return self.rest()
 
     def exactly(self, length):
-        while len(self.data) < length:
-            self._more()
-        found, self.data = self.data[:length], self.data[length:]
-        return found
+        pieces, size = [self.data], len(self.data)
+        while size < length:
+            more = self.sock.recv(1 << 20)
+            if not more:
+                raise EOFError(size)
+            pieces.append(more)
+            size += len(more)
+        found = b"".join(pieces)
+        self.data = found[length:]
+        return found[:length]
 
     def rest(self):
         """Everything up to the end of the stream."""
-        found, self.data = self.data, b""
+        pieces, self.data = [self.data], b""
         while True:
-            more = self.sock.recv(65536)
+            more = self.sock.recv(1 << 20)
             if not more:
-                return found
-            found += more
+                return b"".join(pieces)
+            pieces.append(more)
 
     def call(self, line, *headers, body=b""):
         """Sends a request, and returns status and body of the answer."""

@@ -380,7 +380,7 @@ def test_a_draining_gate_ends_idle_connections_and_finishes_calls(engine, gate, 
     idle = Client(gate.path)
     idle.call("GET /_ping")
     client.send("GET /version")
-    assert soon(lambda: "GET /version HTTP/1.1" in engine.lines())
+    assert soon(lambda: any("/version" in line for line in engine.lines()))
     gate.close()
     assert client.answer()[2] == b"done"
     assert idle.is_closed()

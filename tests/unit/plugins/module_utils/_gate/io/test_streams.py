@@ -11,6 +11,7 @@ import json
 import resource
 import socket
 import threading
+import time
 
 import pytest
 
@@ -106,10 +107,10 @@ def test_a_refused_stream_is_an_answer(engine, client):
 
 def test_input_for_a_refused_stream_is_not_a_call(engine, client):
     engine.answers["POST /containers/a/attach"] = answer({"message": "not running"}, "409 Conflict")
-    client.send(ATTACH, *UPGRADE)
-    client.sock.sendall(b"GET /_ping HTTP/1.1\r\nHost: a\r\n\r\n")
+    lines = [f"{ATTACH} HTTP/1.1", "Host: a", *UPGRADE, "", "GET /_ping HTTP/1.1", "Host: a", "", ""]
+    client.sock.sendall("\r\n".join(lines).encode())
     assert client.answer()[0] == 409
-    assert client.is_closed() or client.rest() == b""
+    assert client.is_closed()
 
 
 def test_the_end_of_the_container_ends_the_connection(engine, client):
@@ -198,6 +199,7 @@ def test_an_upload_whose_answer_comes_meanwhile(engine, client):
     received = []
 
     def load(connection):
+        received.append(engine.ahead)
         connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         while sum(received) < len(BLOCK) * 40:
             received.append(len(connection.recv(1 << 20)))
@@ -246,13 +248,14 @@ def test_chunk_extensions_in_an_upload_are_rejected(engine, client):
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_large_download_does_not_stay_in_memory(engine, client, chunked):
-    count = 400
+    count, sizes = 400, []
 
     def save(connection):
         length = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: %d" % (len(BLOCK) * count)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-tar\r\n" + length + b"\r\n\r\n")
         for _number in range(count):
             connection.sendall(b"".join(encode([BLOCK])) if chunked else BLOCK)
+            sizes.append(len(BLOCK))
         connection.sendall(LAST if chunked else b"")
         return True
 
@@ -260,11 +263,11 @@ def test_a_large_download_does_not_stay_in_memory(engine, client, chunked):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     client.send("GET /v1.44/images/a/get")
     status, headers = client.head()
-    client.sock.settimeout(0.5)
-    with pytest.raises(socket.timeout):
-        # The client does not read. The gate must not read on either.
-        threading.Event().wait(0.5)
-        raise socket.timeout
+    # The client does not read. The gate must not read on either.
+    time.sleep(0.3)
+    written = sum(sizes)
+    time.sleep(0.3)
+    assert sum(sizes) == written < len(BLOCK) * 20
     client.sock.settimeout(30)
     found = client.body(headers)
     assert (status, len(found)) == (200, len(BLOCK) * count)
