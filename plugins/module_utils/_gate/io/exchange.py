@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NoReturn, Optional, TypeVar, Union
 
-from ..._policy import decide, parse
+from ..._policy import parse
 from ..._policy.call import JSON, NONE, STREAM, WHOLE, Call, Head
-from ..._policy.decision import COUNT, MAX_ROUNDS, Allow, Ask, Deny, Facts
+from ..._policy.decision import Allow, Deny
 from ..._policy.refusal import render_refusal
-from ..._policy.render import render
 from ..audit import Record
 from ..flow import Body
 from ..head import CHUNKED, Malformed, RequestHead, parse_request
 from ..identities import Identity, Peer, Rejection
 from ..limits import Limits
 from ..message import CONTINUE, relayed, render_error
+from .deciding import Decider, Undecided, Verdict
 from .engine import Engine
 from .inquiry import Inquiry
 from .journal import Journal
@@ -55,12 +55,13 @@ class Parts:
 
     Attributes:
         limits: the bounds.
-        engine, inquiry, policies, journal: see their classes.
+        engine, inquiry, decider, policies, journal: see their classes.
     """
 
     limits: Limits
     engine: Engine
     inquiry: Inquiry
+    decider: Decider
     policies: Policies
     journal: Journal
 
@@ -110,7 +111,7 @@ class Exchange:
     def __init__(self, parts: Parts, wire: Wire, peer: Peer, held: ExitStack) -> None:
         self._parts, self._wire, self._peer, self._held = parts, wire, peer, held
         self._started = time.perf_counter_ns()
-        self._body_left = False
+        self._body_left = self._keep = False
         self._method = ""
         self.logged = False
         self.record = Record(identity=peer.identity, serial=peer.serial)
@@ -127,7 +128,7 @@ class Exchange:
         """
         request = _checked(parse_request(head) if isinstance(head, bytes) else head)
         self._method = self.record.method = request.method
-        self._body_left = request.length != 0
+        self._body_left, self._keep = request.length != 0, request.keep
         identity = self._admit()
         parsed = parse.route_of(request.method, request.target)
         if isinstance(parsed, Deny):
@@ -137,19 +138,21 @@ class Exchange:
         streamed = parsed.body == STREAM and request.length != 0
         headers = _forwarded_headers(request, parsed)
         call = parse.parse(parsed, request.headers.get("content-type", ""), content)
-        decision = next((value for _name, value in headers if isinstance(value, Deny)), None) or (
-            call if isinstance(call, Deny) else self._decide(identity, call)
-        )
-        if isinstance(decision, Deny):
-            return self._denied(identity, decision, request, content, streamed)
-        self.record.decision, self.record.code = "allow", decision.power
-        self.record.object, self.record.decided = decision.object, self._elapsed()
-        method, target, body = render(decision.call)
+        problem = next((value for _name, value in headers if isinstance(value, Deny)), None)
+        if problem is not None or isinstance(call, Deny):
+            wrong = problem or call
+            assert isinstance(wrong, Deny)
+            return self._denied(identity, wrong, request, content, streamed)
+        verdict = self._decide(identity, call, request)
+        allow = verdict.decision
+        if isinstance(allow, Deny) or verdict.rendered is None:
+            assert isinstance(allow, Deny)
+            return self._denied(identity, allow, request, content, streamed)
+        self.record.decision, self.record.code, self.record.object = "allow", allow.power, allow.object
+        self.record.decided = self._elapsed()
         passed = tuple((name, value) for name, value in headers if isinstance(value, str))
         waits = parsed.answer != WHOLE or parsed.route in _WAITS
-        return Decided(
-            request, identity, method, target, body, passed, streamed, waits, decision.hijack, decision
-        )
+        return Decided(request, identity, *verdict.rendered, passed, streamed, waits, allow.hijack, allow)
 
     def _admit(self) -> Identity:
         """The identity of the client, whose policy may have changed since its last call."""
@@ -203,27 +206,15 @@ class Exchange:
 
     # --- deciding ----------------------------------------------------------------------------------
 
-    def _decide(self, identity: Identity, call: Call) -> Union[Allow, Deny]:
-        inquiry = self._parts.inquiry
-        facts = Facts(inquiry.own_container(identity.name), inquiry.version())
-        for _round in range(MAX_ROUNDS + 1):
-            decision = decide.decide(identity.policy, call, facts)
-            if not isinstance(decision, Ask):
-                return decision
-            facts = self._answered(identity, decision, facts)
-        raise Refused(403, "undecided", "The gate cannot decide this call. It is a defect of the gate.")
+    def _decide(self, identity: Identity, call: Call, request: RequestHead) -> Verdict:
+        line = (request.method, request.target) if request.length == 0 else None
+        try:
+            return self._parts.decider.decide(identity, call, line, self._hold_quota)
+        except Undecided as error:
+            raise Refused(403, "undecided", str(error)) from None
 
-    def _answered(self, identity: Identity, ask: Ask, facts: Facts) -> Facts:
-        limits, inquiry = self._parts.limits, self._parts.inquiry
-        if len(ask.questions) + len(facts.answers) > limits.lookups:
-            raise Refused(403, "too_many_objects", "The call names too many objects.")
-        if any(question.kind == COUNT for question in ask.questions):
-            self._hold_quota(identity)
-        answers = {question: inquiry.answer(question, identity.name) for question in ask.questions}
-        return replace(facts, answers={**facts.answers, **answers})
-
-    def _hold_quota(self, identity: Identity) -> None:
-        lock = self._parts.inquiry.quota(identity.name)
+    def _hold_quota(self) -> None:
+        lock = self._parts.inquiry.quota(self.record.identity)
         if not lock.acquire(timeout=self._parts.limits.body_seconds):
             raise Refused(403, "quota", "Another call that counts against the same limit does not end.")
         self._held.callback(lock.release)
@@ -254,7 +245,7 @@ class Exchange:
 
     def refuse(self, status: int, code: str, sentence: str, decision: str = "deny") -> bool:
         """Answers with a refusal; returns whether the connection can be kept."""
-        keep = not self._body_left and status in (403, 404) and bool(self._method)
+        keep = self._keep and not self._body_left and status in (403, 404)
         self.record.decision, self.record.code, self.record.detail = decision, code, sentence
         self.record.decided = self.record.decided or self._elapsed()
         self.log(status)

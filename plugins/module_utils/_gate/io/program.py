@@ -23,6 +23,7 @@ from ..._base.errors import InvalidInput
 from ..._policy.policy_file import parse_policy
 from ..config import PATH, GateConfig, parse_config
 from ..identities import Identity, Peer, Registry
+from .deciding import Decider
 from .engine import Engine
 from .exchange import Parts
 from .inquiry import Inquiry
@@ -56,7 +57,9 @@ class Program:
         self._config, self._notifier, self._journal = config, notifier, journal
         engine = Engine(config.engine, config.limits)
         policies = Policies(config.policies, owner)
-        self._parts = Parts(config.limits, engine, Inquiry(engine), policies, journal)
+        inquiry = Inquiry(engine)
+        decider = Decider(inquiry, config.limits.lookups)
+        self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal)
         self._server: Optional[Server] = None
 
     def run(self, listeners: list[tuple[str, socket.socket]]) -> int:
@@ -93,9 +96,9 @@ class Program:
     def decides(self) -> bool:
         """Whether a call of the gate's own is read, decided and refused, like one of a client."""
         ours, theirs = socket.socketpair()
-        quiet = Parts(
-            self._parts.limits, self._parts.engine, _Offline(self._parts.engine), _OnePolicy(), _Silent()
-        )
+        limits, engine, inquiry = self._parts.limits, self._parts.engine, _Offline(self._parts.engine)
+        decider = Decider(inquiry, limits.lookups)
+        quiet = Parts(limits, engine, inquiry, decider, _OnePolicy(), _Silent())
         thread = threading.Thread(target=Session(quiet, Wire(theirs), Peer(_PROBER)).serve, daemon=True)
         try:
             thread.start()

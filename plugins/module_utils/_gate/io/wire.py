@@ -50,6 +50,7 @@ class Wire:
         self.secure = isinstance(sock, ssl.SSLSocket)
         self._timeout: Optional[float] = -1.0
         self._ended = False
+        self._poll: Optional[select.poll] = None
 
     def close(self) -> None:
         """Closes the connection."""
@@ -167,12 +168,13 @@ class Wire:
 
     def is_silent(self) -> bool:
         """Whether a kept connection can be used again: it is open, and nothing has come unasked."""
-        poll = select.poll()
-        try:
-            poll.register(self.sock, select.POLLIN)
-        except (OSError, ValueError):
-            return False
-        return not self.buffer and not poll.poll(0)
+        if self._poll is None:
+            self._poll = select.poll()
+            try:
+                self._poll.register(self.sock, select.POLLIN)
+            except (OSError, ValueError):
+                return False
+        return not self.buffer and not self._poll.poll(0)
 
     # --- without waiting, for a pump ---------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.chunks import ChunkReader
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.identities import render_identity
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.deciding import Decider
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.engine import Engine
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.exchange import Parts
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.inquiry import Inquiry
@@ -169,9 +170,10 @@ class Gate:
         self.limits = limits or Limits(drain_seconds=1)
         self.allow(IDENTITY, preset=preset, **policy)
         back = Engine(engine.path, self.limits)
-        parts = Parts(
-            self.limits, back, Inquiry(back), Policies(str(self.policies), os.getuid()), Journal(self._log)
-        )
+        inquiry = Inquiry(back)
+        decider = Decider(inquiry, self.limits.lookups)
+        policies = Policies(str(self.policies), os.getuid())
+        parts = Parts(self.limits, back, inquiry, decider, policies, Journal(self._log))
         self.parts = parts
         listeners = [self.listen(name) for name in (IDENTITY, "other")]
         self.path = str(directory / IDENTITY / "docker.sock")
