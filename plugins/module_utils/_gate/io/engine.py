@@ -78,11 +78,9 @@ class Engine:
         Raises:
             EngineDown: the engine does not take any.
         """
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        wire = Wire(sock)
-        wire.set_timeout(self._limits.lookup_seconds)
+        wire = Wire(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         try:
-            sock.connect(self._path)
+            wire.connect(self._path, self._limits.lookup_seconds)
         except OSError as error:
             wire.close()
             raise EngineDown(503, f"The gate cannot reach the engine: {error.strerror or error}.") from error

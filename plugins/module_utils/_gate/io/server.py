@@ -173,6 +173,7 @@ class Server:
             context = self.context
             if context is None:
                 raise OSError("the gate has no certificate")
+            sock.settimeout(self._parts.limits.head_seconds)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             secure = context.wrap_socket(sock, server_side=True, suppress_ragged_eofs=True)

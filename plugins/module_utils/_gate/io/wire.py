@@ -10,6 +10,7 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
 import time
 from typing import Callable, Optional, Sequence, Union
 
@@ -20,6 +21,8 @@ from ..head import Malformed, find_end
 _TICK = 2.0
 """Seconds after which a wait for the engine looks whether the client is still there."""
 _GONE = select.POLLHUP | select.POLLERR | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
+
+_TIMEVAL = struct.Struct("@ll")
 
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
@@ -48,7 +51,9 @@ class Wire:
         self.sock = sock
         self.buffer = b""
         self.secure = isinstance(sock, ssl.SSLSocket)
-        self._timeout: Optional[float] = -1.0
+        if not self.secure:
+            sock.setblocking(True)
+        self._limits: dict[int, float] = {}
         self._ended = False
         self._poll: Optional[select.poll] = None
 
@@ -62,11 +67,32 @@ class Wire:
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
-    def set_timeout(self, seconds: Optional[float]) -> None:
-        """Sets the limit of each later read or write. It costs a system call if it changes."""
-        if seconds != self._timeout:
+    def _limit(self, option: int, seconds: float) -> None:
+        """Sets the time limit of later reads or writes. It costs a system call if it changes.
+
+        The kernel keeps the limits of plain sockets. Python's would need a poll(2) for each read and
+        write. OpenSSL does not report those of the kernel, so TLS needs Python's.
+        """
+        if self._limits.get(option) == seconds:
+            return
+        if self.secure:
             self.sock.settimeout(seconds)
-            self._timeout = seconds
+            self._limits = {socket.SO_RCVTIMEO: seconds, socket.SO_SNDTIMEO: seconds}
+            return
+        whole = int(seconds)
+        # Zero would be no limit.
+        rest = max(int((seconds - whole) * 1e6), 0 if whole else 1)
+        self.sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(whole, rest))
+        self._limits[option] = seconds
+
+    def connect(self, path: str, seconds: float) -> None:
+        """Connects to a unix socket.
+
+        Raises:
+            OSError: nobody listens there, or takes the connection in time.
+        """
+        self._limit(socket.SO_SNDTIMEO, seconds)
+        self.sock.connect(path)
 
     def receive(self, seconds: float) -> bytes:
         """Reads what is there, and waits for the first byte; empty at the end of the stream.
@@ -75,10 +101,10 @@ class Wire:
             TooSlow: nothing came in time.
             Ended: the connection broke.
         """
-        self.set_timeout(seconds)
         try:
+            self._limit(socket.SO_RCVTIMEO, seconds)
             return self.sock.recv(limits.READ_BYTES)
-        except socket.timeout as error:
+        except (socket.timeout, BlockingIOError) as error:
             raise TooSlow from error
         except OSError as error:
             raise Ended from error
@@ -90,10 +116,10 @@ class Wire:
             TooSlow: the other side does not read.
             Ended: the connection broke.
         """
-        self.set_timeout(seconds)
         try:
+            self._limit(socket.SO_SNDTIMEO, seconds)
             self.sock.sendall(data)
-        except socket.timeout as error:
+        except (socket.timeout, BlockingIOError) as error:
             raise TooSlow from error
         except OSError as error:
             raise Ended from error
@@ -180,13 +206,15 @@ class Wire:
 
     def receive_now(self) -> Optional[bytes]:
         """Reads what is there; None if nothing is; empty at the end of the stream or if it broke."""
-        self.set_timeout(0)
         if self.buffer:
             data, self.buffer = self.buffer, b""
             return data
         if self._ended:
             return b""
         try:
+            if not self.secure:
+                return self.sock.recv(limits.READ_BYTES, socket.MSG_DONTWAIT)
+            self._limit(socket.SO_RCVTIMEO, 0.0)
             return self.sock.recv(limits.READ_BYTES)
         except WOULD_BLOCK:
             return None
@@ -199,11 +227,11 @@ class Wire:
         Raises:
             Ended: the connection broke.
         """
-        self.set_timeout(0)
         try:
-            if self.secure:
-                return self.sock.send(pieces[0])
-            return self.sock.sendmsg(pieces)
+            if not self.secure:
+                return self.sock.sendmsg(pieces, (), socket.MSG_DONTWAIT)
+            self._limit(socket.SO_SNDTIMEO, 0.0)
+            return self.sock.send(pieces[0])
         except WOULD_BLOCK:
             return 0
         except OSError as error:
@@ -219,7 +247,7 @@ class Wire:
     def _close_notify(self) -> None:
         """Sends the alert that ends our half of a TLS connection."""
         assert isinstance(self.sock, ssl.SSLSocket)
-        self.set_timeout(0)
+        self._limit(socket.SO_SNDTIMEO, 0.0)
         try:
             self.sock.unwrap()
         except (OSError, ValueError):
