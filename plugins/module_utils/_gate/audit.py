@@ -9,8 +9,8 @@ Never in it: bodies, values of environment variables, credentials of registries.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as text
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Record:
 
 
 _LONGEST = 300
+_TEXTS = ("identity", "serial", "method", "route", "object", "decision", "code", "policy", "mode")
 
 
 def render_record(record: Record, time: float, lost: int = 0) -> bytes:
@@ -58,24 +59,14 @@ def render_record(record: Record, time: float, lost: int = 0) -> bytes:
         time: seconds since the epoch.
         lost: records that could not be written before this one.
     """
-    document = {
-        "time": round(time, 6),
-        "identity": record.identity,
-        "serial": record.serial,
-        "method": record.method,
-        "route": record.route,
-        "object": record.object,
-        "decision": record.decision,
-        "code": record.code,
-        "policy": record.policy,
-        "mode": record.mode,
-        "decided_us": record.decided,
-        "us": record.taken,
-        "status": record.status,
-    }
-    if record.detail:
-        document["detail"] = record.detail[:_LONGEST]
-    if lost:
-        document["lost"] = lost
-    # Without a separator that splits a line: json escapes control characters.
-    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+    texts = {name: text(getattr(record, name)) for name in _TEXTS}
+    more = f',"detail":{text(record.detail[:_LONGEST])}' if record.detail else ""
+    more += f',"lost":{lost}' if lost else ""
+    # json.dumps() takes five times as long. Its function for strings escapes control characters too.
+    return (
+        f'{{"time":{time:.6f},"identity":{texts["identity"]},"serial":{texts["serial"]},'
+        f'"method":{texts["method"]},"route":{texts["route"]},"object":{texts["object"]},'
+        f'"decision":{texts["decision"]},"code":{texts["code"]},"policy":{texts["policy"]},'
+        f'"mode":{texts["mode"]},"decided_us":{record.decided},"us":{record.taken},'
+        f'"status":{record.status}{more}}}\n'
+    ).encode("ascii")

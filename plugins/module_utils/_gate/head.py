@@ -23,7 +23,11 @@ END = b"\r\n\r\n"
 
 _REQUEST = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.([01])")
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
+_HEADERS = re.compile(rf"(?:{_TOKEN}:{_VALUE}\r\n)*")
+_HEADER = re.compile(r"([^:\r\n]+):([^\r\n]*)\r\n")
+_SPACE = " \t"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _TOKENS = re.compile(r"[ \t]*,[ \t]*")
@@ -124,7 +128,7 @@ def parse_request(head: bytes) -> Union[RequestHead, Malformed]:
     method, target, minor = found.groups()
     if method not in METHODS:
         return _bad("method", f"The method {method} is unknown.")
-    headers = _headers(lines[1:])
+    headers = _headers(lines[1])
     if isinstance(headers, Malformed):
         return headers
     connection = _tokens(headers.get("connection", ""))
@@ -147,7 +151,7 @@ def parse_response(head: bytes, method: str) -> Union[ResponseHead, Malformed]:
     if found is None:
         return _bad("status_line", "The answer of the engine does not begin with a status line.")
     minor, status = found[1], int(found[2])
-    headers = _headers(lines[1:])
+    headers = _headers(lines[1])
     if isinstance(headers, Malformed):
         return headers
     connection = _tokens(headers.get("connection", ""))
@@ -162,35 +166,39 @@ def parse_response(head: bytes, method: str) -> Union[ResponseHead, Malformed]:
     return length if isinstance(length, Malformed) else ResponseHead(status, headers, length, keep)
 
 
-def _lines(head: bytes) -> Union[list[str], Malformed]:
-    """The lines of a head. Latin-1 maps each byte to one character."""
+def _lines(head: bytes) -> Union[tuple[str, str], Malformed]:
+    """The first line, and the others with their ends. Latin-1 maps each byte to one character."""
     text = bytes(head).decode("latin-1")
     if not text.endswith("\r\n\r\n"):
         return _bad("head", "The head does not end with an empty line.")
+    first, _end, rest = text[:-2].partition("\r\n")
+    if _CONTROL.search(first) or not _HEADERS.fullmatch(rest):
+        return _problem_of(text)
+    return first, rest
+
+
+def _problem_of(text: str) -> Malformed:
     if _CONTROL.search(text.replace("\r\n", "")):
         return _bad(
             "control_character",
             "The head contains a control character, or a line that does not end with CRLF.",
         )
-    return text[:-4].split("\r\n")
+    # A folded line begins with a space, which is no character of a name.
+    return _bad("header", "A header does not have the form NAME: VALUE. Folded lines are rejected.")
 
 
-def _headers(lines: list[str]) -> Union[dict[str, str], Malformed]:
-    if len(lines) > limits.HEADER_COUNT:
+def _headers(text: str) -> Union[dict[str, str], Malformed]:
+    found = _HEADER.findall(text)
+    if len(found) > limits.HEADER_COUNT:
         return Malformed(431, "too_many_headers", f"The head has more than {limits.HEADER_COUNT} headers.")
     headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        # A folded line begins with a space, which is no character of a name.
-        if not colon or not _NAME.fullmatch(name):
-            return _bad("header", "A header does not have the form NAME: VALUE. Folded lines are rejected.")
+    for name, value in found:
         name = name.lower()
-        value = value.strip(" \t")
         if name in headers:
             if name in _ONCE:
                 return _bad("header_twice", f"The header {name} occurs twice.")
-            value = f"{headers[name]}, {value}"
-        headers[name] = value
+            value = f"{headers[name]}, {value.strip(_SPACE)}"
+        headers[name] = value.strip(_SPACE)
     return headers
 
 

@@ -11,7 +11,6 @@ form of Docker's own errors: a JSON object with ``message``.
 from __future__ import annotations
 
 import json
-import re
 from typing import Iterable, Mapping, Tuple
 
 from .head import CHUNKED, UNTIL_CLOSE
@@ -31,6 +30,7 @@ PASSED_ON = (
     "x-content-type-options",
 )
 """Headers of the engine that clients read."""
+_TITLES = {name: name.title() for name in PASSED_ON}
 REASONS: Mapping[int, str] = {
     100: "Continue",
     101: "UPGRADED",
@@ -69,7 +69,6 @@ _CONNECTION = frozenset(
     )
 )
 """Headers of a request that the gate writes itself, or that end at the gate."""
-_UNSAFE = re.compile(r"[^\t -~\x80-\xff]")
 
 
 def render_error(status: int, sentence: str, *, keep: bool, body: bool = True) -> bytes:
@@ -92,14 +91,14 @@ def render_head(
 
     Args:
         status: such as 200.
-        headers: pairs of name and value.
+        headers: pairs of name in lower case and value, from a head that was parsed, or the gate's own.
         length: of the body in bytes, CHUNKED, or UNTIL_CLOSE.
         keep: whether the connection stays open.
         upgrade: protocol of an answer with status 101.
         framed: whether the head says how long the body is; 1xx, 204 and 304 must not.
     """
     lines = [f"HTTP/1.1 {status} {REASONS.get(status, '')}".rstrip()]
-    lines += [f"{_title(name)}: {_UNSAFE.sub('', value)}" for name, value in headers]
+    lines += [f"{_TITLES.get(name) or name.title()}: {value}" for name, value in headers]
     if upgrade:
         lines += ["Connection: Upgrade", f"Upgrade: {upgrade}"]
     elif framed and length == CHUNKED:
@@ -120,11 +119,7 @@ def relayed(headers: Mapping[str, str]) -> Tuple[Tuple[str, str], ...]:
     """The headers of a client's request that is passed on as it came, without those of its connection."""
     named = {token.strip().lower() for token in headers.get("connection", "").split(",")}
     return tuple(
-        (_title(name), value)
+        (name.title(), value)
         for name, value in headers.items()
         if name not in _CONNECTION and name not in named and value.isascii()
     )
-
-
-def _title(name: str) -> str:
-    return name.title() if name != "ostype" else "Ostype"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn, Optional, TypeVar, Union
 
 from ..._policy import parse
@@ -31,6 +32,8 @@ from .wire import Ended, TooSlow, Wire
 Parsed = TypeVar("Parsed")
 _WAITS = ("container.wait", "container.stop", "container.restart")
 """Routes whose answer comes when something happens, although it is one document."""
+_SHORT = 1024
+"""Bytes of a head, and of a target, that is not parsed again when the same one comes next."""
 _LINGER = 2.0
 """Seconds for which a refused body is read, so that the client gets to read the refusal."""
 
@@ -126,11 +129,12 @@ class Exchange:
             EngineDown: it cannot be decided.
             Ended, TooSlow: the client has left, or does not go on.
         """
-        request = _checked(parse_request(head) if isinstance(head, bytes) else head)
+        request = _checked(_parse(head) if isinstance(head, bytes) else head)
         self._method = self.record.method = request.method
         self._body_left, self._keep = request.length != 0, request.keep
         identity = self._admit()
-        parsed = parse.route_of(request.method, request.target)
+        route_of = _route_of if len(request.target) <= _SHORT else parse.route_of
+        parsed = route_of(request.method, request.target)
         if isinstance(parsed, Deny):
             return self._denied(identity, parsed, request, None, request.length != 0)
         self.record.route = parsed.route
@@ -281,6 +285,16 @@ class Exchange:
 
     def _elapsed(self) -> int:
         return (time.perf_counter_ns() - self._started) // 1000
+
+
+def _parse(head: bytes) -> Union[RequestHead, Malformed]:
+    """Parses a head. A short one without credentials is remembered."""
+    short = len(head) <= _SHORT and b"auth" not in head.lower() and b"registry" not in head.lower()
+    return _parse_short(head) if short else parse_request(head)
+
+
+_parse_short = lru_cache(maxsize=256)(parse_request)
+_route_of = lru_cache(maxsize=256)(parse.route_of)
 
 
 def _forwarded_headers(request: RequestHead, parsed: Head) -> tuple[tuple[str, Union[str, Deny]], ...]:
