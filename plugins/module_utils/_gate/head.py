@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Mapping, Optional, Union
 
 from . import limits
@@ -23,12 +24,11 @@ END = b"\r\n\r\n"
 
 _REQUEST = re.compile(r"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.([01])")
 _STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?")
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_VALUE = r"[^\x00-\x08\x0a-\x1f\x7f]*"
-_HEADERS = re.compile(rf"(?:{_TOKEN}:{_VALUE}\r\n)*")
-_HEADER = re.compile(r"([^:\r\n]+):([^\r\n]*)\r\n")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_LONGEST_NAME = 128
+_HARMLESS = bytes(byte for byte in range(256) if byte == 9 or (byte >= 32 and byte != 127))
+"""All bytes but control characters. A tab may be in a value."""
 _SPACE = " \t"
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH = re.compile(r"[0-9]{1,15}")
 _TOKENS = re.compile(r"[ \t]*,[ \t]*")
 _ONCE = (
@@ -128,7 +128,7 @@ def parse_request(head: bytes) -> Union[RequestHead, Malformed]:
     method, target, minor = found.groups()
     if method not in METHODS:
         return _bad("method", f"The method {method} is unknown.")
-    headers = _headers(lines[1])
+    headers = _headers(lines)
     if isinstance(headers, Malformed):
         return headers
     connection = _tokens(headers.get("connection", ""))
@@ -151,7 +151,7 @@ def parse_response(head: bytes, method: str) -> Union[ResponseHead, Malformed]:
     if found is None:
         return _bad("status_line", "The answer of the engine does not begin with a status line.")
     minor, status = found[1], int(found[2])
-    headers = _headers(lines[1])
+    headers = _headers(lines)
     if isinstance(headers, Malformed):
         return headers
     connection = _tokens(headers.get("connection", ""))
@@ -166,40 +166,42 @@ def parse_response(head: bytes, method: str) -> Union[ResponseHead, Malformed]:
     return length if isinstance(length, Malformed) else ResponseHead(status, headers, length, keep)
 
 
-def _lines(head: bytes) -> Union[tuple[str, str], Malformed]:
-    """The first line, and the others with their ends. Latin-1 maps each byte to one character."""
-    text = bytes(head).decode("latin-1")
-    if not text.endswith("\r\n\r\n"):
+def _lines(head: bytes) -> Union[list[str], Malformed]:
+    """The lines of a head. Latin-1 maps each byte to one character."""
+    head = bytes(head)
+    if not head.endswith(END):
         return _bad("head", "The head does not end with an empty line.")
-    first, _end, rest = text[:-2].partition("\r\n")
-    if _CONTROL.search(first) or not _HEADERS.fullmatch(rest):
-        return _problem_of(text)
-    return first, rest
-
-
-def _problem_of(text: str) -> Malformed:
-    if _CONTROL.search(text.replace("\r\n", "")):
+    if head.translate(None, _HARMLESS) != b"\r\n" * head.count(b"\r\n"):
         return _bad(
             "control_character",
             "The head contains a control character, or a line that does not end with CRLF.",
         )
-    # A folded line begins with a space, which is no character of a name.
-    return _bad("header", "A header does not have the form NAME: VALUE. Folded lines are rejected.")
+    return head[: -len(END)].decode("latin-1").split("\r\n")
 
 
-def _headers(text: str) -> Union[dict[str, str], Malformed]:
-    found = _HEADER.findall(text)
-    if len(found) > limits.HEADER_COUNT:
+def _headers(lines: list[str]) -> Union[dict[str, str], Malformed]:
+    if len(lines) - 1 > limits.HEADER_COUNT:
         return Malformed(431, "too_many_headers", f"The head has more than {limits.HEADER_COUNT} headers.")
     headers: dict[str, str] = {}
-    for name, value in found:
-        name = name.lower()
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        name = _lower_name(name) if colon and len(name) < _LONGEST_NAME else ""
+        if not name:
+            # A folded line begins with a space, which is no character of a name.
+            return _bad("header", "A header does not have the form NAME: VALUE. Folded lines are rejected.")
+        value = value.strip(_SPACE)
         if name in headers:
             if name in _ONCE:
                 return _bad("header_twice", f"The header {name} occurs twice.")
-            value = f"{headers[name]}, {value.strip(_SPACE)}"
-        headers[name] = value.strip(_SPACE)
+            value = f"{headers[name]}, {value}"
+        headers[name] = value
     return headers
+
+
+@lru_cache(maxsize=256)
+def _lower_name(name: str) -> str:
+    """A header's name in lower case; nothing if it is none."""
+    return name.lower() if _NAME.fullmatch(name) else ""
 
 
 def _request_length(headers: Mapping[str, str], minor: str) -> Union[int, Malformed]:
