@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import tempfile
 import threading
 import time
@@ -271,7 +272,11 @@ class Client:
         """Everything up to the end of the stream."""
         pieces, self.data = [self.data], b""
         while True:
-            more = self.sock.recv(1 << 20)
+            try:
+                more = self.sock.recv(1 << 20)
+            except ssl.SSLZeroReturnError:
+                # Python says so if our half has ended before.
+                more = b""
             if not more:
                 return b"".join(pieces)
             pieces.append(more)
