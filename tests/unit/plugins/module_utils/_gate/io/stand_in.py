@@ -238,6 +238,7 @@ class Client:
     def answer(self, has_body=True):
         """Status, headers and body of the next answer."""
         status, headers = self.head()
+        has_body = has_body and status not in (204, 304)
         return status, headers, self.body(headers) if has_body else b""
 
     def body(self, headers):
