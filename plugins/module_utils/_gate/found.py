@@ -66,11 +66,12 @@ def own_container_path(identity: str) -> str:
 def parse_own_container(document: Any) -> str:
     """The full ID of the container that uses an identity; empty unless there is exactly one.
 
-    One that a wormhole has created does not count: it would be a sibling that pretends.
+    While a container is replaced, the previous one still exists: the one that runs counts. One that a wormhole has created does not count: it would be a sibling that pretends.
     """
     rows = [row for row in _items(document) if LABEL_OWNER not in _labels(row.get("Labels"))]
-    found = [str(row.get("Id")) for row in rows]
-    return found[0] if len(found) == 1 else ""
+    running = [row for row in rows if row.get("State") == "running"]
+    found = running or rows
+    return _text(found[0], "Id") if len(found) == 1 else ""
 
 
 def parse_found(question: Question, document: Any) -> Optional[Found]:

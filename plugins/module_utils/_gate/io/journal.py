@@ -17,6 +17,8 @@ from ..audit import Record, render_record
 _PATIENCE = 1000
 """Milliseconds for which a call waits for a journal that does not read. This slows down clients that
 would flood it. After that the record is lost, and the next one says so."""
+_SHORT_PATIENCE = 10
+"""The same while records are being lost."""
 
 
 class Journal:
@@ -30,6 +32,7 @@ class Journal:
         self._number = number
         self._lock = threading.Lock()
         self._lost = 0
+        self._tail = b""
         with contextlib.suppress(OSError):
             os.set_blocking(number, False)
 
@@ -43,18 +46,27 @@ class Journal:
 
     def _put(self, line: bytes) -> None:
         with self._lock:
-            rest = line
-            while rest:
-                try:
-                    rest = rest[os.write(self._number, rest) :]
-                except BlockingIOError:
-                    poll = select.poll()
-                    poll.register(self._number, select.POLLOUT)
-                    if poll.poll(_PATIENCE):
-                        continue
-                    self._lost += 1
-                    return
-                except OSError:
-                    self._lost += 1
-                    return
-            self._lost = 0
+            if self._tail and not self._flush(self._tail):
+                self._lost += 1
+            elif self._flush(line):
+                self._lost = 0
+            elif self._tail == line:
+                # Nothing of it has been written.
+                self._tail = b""
+                self._lost += 1
+
+    def _flush(self, rest: bytes) -> bool:
+        """Writes what is left of a record, and keeps what cannot be written, so that lines stay whole."""
+        patience = _SHORT_PATIENCE if self._lost else _PATIENCE
+        while rest:
+            try:
+                rest = rest[os.write(self._number, rest) :]
+            except BlockingIOError:
+                poll = select.poll()
+                poll.register(self._number, select.POLLOUT)
+                if not poll.poll(patience):
+                    break
+            except OSError:
+                break
+        self._tail = rest
+        return not rest

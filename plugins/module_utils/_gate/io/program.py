@@ -61,6 +61,7 @@ class Program:
         decider = Decider(inquiry, config.limits.lookups)
         self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal)
         self._server: Optional[Server] = None
+        self._said: set[tuple[str, str]] = set()
 
     def run(self, listeners: list[tuple[str, socket.socket]]) -> int:
         """Serves until SIGTERM; returns the exit status. Signals are blocked before it is called."""
@@ -77,6 +78,7 @@ class Program:
                 break
             if received is not None:
                 self.reload()
+            self._say_problems(self._parts.policies.current())
             server.cut_unwelcome(time.time())
             if accepting.is_alive() and self.decides():
                 self._notifier.send("WATCHDOG=1")
@@ -121,8 +123,9 @@ class Program:
             return None
 
     def _say_problems(self, registry: Registry) -> None:
-        for name, problem in sorted(registry.problems.items()):
+        for name, problem in sorted(set(registry.problems.items()) - self._said):
             self._journal.say(f"{name} has no access, because its policy is not valid: {problem}")
+        self._said = set(registry.problems.items())
 
 
 class _Silent(Journal):

@@ -114,4 +114,6 @@ def test_the_own_container_is_not_one_that_pretends():
     assert parse_own_container([sibling]) == ""
     assert parse_own_container([own, {"Id": "3", "Labels": {}}]) == ""
     assert parse_own_container(None) == ""
+    assert parse_own_container([own, {"Id": "3", "Labels": {}, "State": "running"}]) == "3"
+    assert parse_own_container([{"Id": name, "State": "running"} for name in "12"]) == ""
     assert "wormhole.docker.identity%3Dci" in own_container_path("ci")

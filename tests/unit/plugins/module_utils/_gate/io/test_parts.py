@@ -77,10 +77,11 @@ def test_a_policy_that_is_no_file_is_not_used(tmp_path):
 
 
 def test_a_log_that_nobody_reads_loses_records_and_says_so(monkeypatch):
-    monkeypatch.setattr(journals, "_PATIENCE", 10)
+    monkeypatch.setattr(journals, "_PATIENCE", 1)
+    monkeypatch.setattr(journals, "_SHORT_PATIENCE", 1)
     reader, writer = os.pipe()
     journal = Journal(writer)
-    for _number in range(2000):
+    for _number in range(500):
         journal.write(Record(detail="x" * 200))
     assert journal._lost > 0
     text = os.read(reader, 1 << 20)
@@ -92,6 +93,29 @@ def test_a_log_that_nobody_reads_loses_records_and_says_so(monkeypatch):
         json.loads(line)
     os.close(reader)
     os.close(writer)
+
+
+def test_a_record_that_is_written_in_part_is_completed_later(monkeypatch):
+    monkeypatch.setattr(journals, "_PATIENCE", 1)
+    reader, writer = socket.socketpair()
+    writer.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    journal = Journal(writer.fileno())
+    for _number in range(300):
+        journal.write(Record(route="x" * 20000))
+    assert journal._tail
+    text = b""
+    reader.settimeout(0.2)
+    for _number in range(3):
+        try:
+            while True:
+                text += reader.recv(1 << 20)
+        except socket.timeout:
+            journal.write(Record(route="last"))
+    routes = [json.loads(line)["route"] for line in text.splitlines()]
+    assert routes[-1] == "last"
+    assert set(routes) == {"x" * 20000, "last"}
+    reader.close()
+    writer.close()
 
 
 def test_sockets_of_another_process_are_not_taken():
