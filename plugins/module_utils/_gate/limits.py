@@ -37,7 +37,8 @@ class Limits:
         idle_seconds: a kept connection without a call.
         body_seconds: between two reads of a body, and for a client that does not read.
         lookup_seconds: each wait for the engine while the gate decides.
-        answer_seconds: from a call to the head of its answer, unless the call waits by design.
+        answer_seconds: from a call to the head of its answer, unless the call waits by design; and an
+            upload in which nothing moves.
         lookups: questions to the engine for one call.
         stream_seconds: a stream in which nothing moves.
         drain_seconds: running calls get this long to end when the gate stops.
@@ -53,7 +54,7 @@ class Limits:
     idle_seconds: int = 300
     body_seconds: int = 120
     lookup_seconds: int = 10
-    answer_seconds: int = 900
+    answer_seconds: int = 3600
     lookups: int = 64
     stream_seconds: int = 86400
     drain_seconds: int = 20

@@ -20,10 +20,13 @@ from ..found import parse_image_of
 from ..head import CHUNKED, UNTIL_CLOSE, ResponseHead
 from ..lines import FilteredBody
 from ..message import passed_on, render_head
-from .engine import EngineDown, render_request
+from .engine import EngineDown, always, render_request
 from .exchange import Decided, Exchange, Parts, Refused
 from .pump import Direction, Pump
 from .wire import Ended, TooSlow, Wire
+
+_STREAMS = ((101, UNTIL_CLOSE), (200, UNTIL_CLOSE))
+"""Status and length of an answer after which the connection is a stream in both directions."""
 
 
 class Forwarding:
@@ -61,7 +64,10 @@ class Forwarding:
         if self._decided.streamed:
             return self._upload()
         request = self._request_head() + (self._content or b"")
-        engine, head = self._parts.engine.call(self._method, request, self._patience, self._client.is_there)
+        # A new container is checked even if the client leaves.
+        checked = allow is not None and bool(allow.image)
+        still_there = always if checked else self._client.is_there
+        engine, head = self._parts.engine.call(self._method, request, self._patience, still_there)
         try:
             return self._answer(engine, head, None)
         except BaseException:
@@ -109,7 +115,7 @@ class Forwarding:
             self._exchange.accept_body(self._decided.request)
             length = self._decided.request.length
             upload = Direction(self._client, engine, Body(length, chunked=length == CHUNKED))
-            Pump((upload,), self._limits.body_seconds).run(until_readable=engine)
+            Pump((upload,), self._limits.answer_seconds).run(until_readable=engine)
             if upload.flow.problem is not None:
                 raise Refused(400, upload.flow.problem.code, upload.flow.problem.sentence)
             self._exchange.set_body_read(upload.flow.done)
@@ -128,7 +134,7 @@ class Forwarding:
 
     def _answer(self, engine: Wire, head: ResponseHead, upload: Optional[Direction]) -> bool:
         """Passes an answer on. An upload that is not finished goes on meanwhile."""
-        if self._decided.hijack and (head.status == 101 or (head.status == 200 and _is_stream(head))):
+        if self._decided.hijack and (head.status, head.length) in _STREAMS:
             return self._hijack(engine, head)
         if head.hijacked:
             raise EngineDown(502, "The engine answers with a stream that was not asked for.")
@@ -211,9 +217,13 @@ class Forwarding:
             container = str(json.loads(content)["Id"])
         except (ValueError, TypeError, KeyError):
             raise EngineDown(502, "The engine does not say which container it has created.") from None
-        found = self._parts.engine.ask_json(f"/containers/{quote(container, safe='')}/json")
-        if parse_image_of(found) != wanted:
-            self._parts.engine.ask("DELETE", f"/containers/{quote(container, safe='')}?force=1&v=1")
+        place = f"/containers/{quote(container, safe='')}"
+        try:
+            found = parse_image_of(self._parts.engine.ask_json(f"{place}/json"))
+        except EngineDown:
+            found = ""
+        if found != wanted:
+            self._parts.engine.ask("DELETE", f"{place}?force=1&v=1")
             raise Refused(403, "image", "The image's tag was moved while the container was created.")
         return self._whole(head.status, head, content)
 
@@ -236,11 +246,6 @@ class Forwarding:
     def _extra(self) -> bool:
         """Whether bytes follow that a client only sends if it expects a stream."""
         return self._decided.hijack and bool(self._client.buffer)
-
-
-def _is_stream(head: ResponseHead) -> bool:
-    """Whether an answer without a length is a stream in both directions."""
-    return head.length == UNTIL_CLOSE
 
 
 def _number(text: str) -> int:

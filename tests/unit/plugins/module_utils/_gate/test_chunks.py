@@ -54,6 +54,7 @@ def test_the_division_does_not_matter(data, cut):
         b"+3\r\nabc\r\n",
         b"-3\r\nabc\r\n",
         b"3\nabc\n0\n\n",
+        b"33\nabc\r\n0\r\n\r\n",
         b"3\r\nabcd\r\n0\r\n\r\n",
         b"3\r\nabc\n0\r\n\r\n",
         b"\r\n",

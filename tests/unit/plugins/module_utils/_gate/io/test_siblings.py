@@ -138,6 +138,23 @@ def test_a_tag_that_moves_while_a_container_is_created(engine, client):
     assert any(line.startswith(f"DELETE /containers/{OWN}?") for line in engine.lines())
 
 
+def test_a_new_container_is_checked_although_its_client_has_left(engine, client):
+    def slow(connection):
+        time.sleep(2.5)
+        connection.sendall(answer({"Id": OWN}, "201 Created"))
+        return True
+
+    engine.answers["POST /containers/create"] = slow
+    engine.answers[f"GET /containers/{OWN}/json"] = answer(
+        {"message": "overloaded"}, "500 Internal Server Error"
+    )
+    engine.answers[f"DELETE /containers/{OWN}"] = answer(b"", "204 No Content")
+    client.send("POST /v1.44/containers/create?name=ci-a", body=json.dumps({"Image": "alpine:3"}).encode())
+    assert soon(lambda: created(engine))
+    client.close()
+    assert soon(lambda: any(line.startswith(f"DELETE /containers/{OWN}?") for line in engine.lines()))
+
+
 def test_an_error_does_not_name_a_foreign_object(engine, client):
     text = f"Conflict. The container name is already in use by container {FOREIGN}."
     engine.answers["POST /containers/create"] = answer({"message": text}, "409 Conflict")
