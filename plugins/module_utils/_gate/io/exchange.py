@@ -10,7 +10,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn, Optional, TypeVar, Union
+from typing import NoReturn, Optional, Protocol, TypeVar, Union
 
 from ..._policy import parse
 from ..._policy.call import JSON, NONE, STREAM, WHOLE, Call, Head
@@ -97,13 +97,20 @@ class Decided:
     allow: Optional[Allow]
 
 
+class Connection(Protocol):
+    """What a call needs to know of its connection (see session.py)."""
+
+    peer: Peer
+    draining: bool
+
+
 class Exchange:
     """One call of a client.
 
     Args:
         parts: the gate.
         wire: the connection of the client.
-        peer: who it is.
+        connection: who it is, and whether the connection ends after this call.
         held: takes what is released when the call is answered.
 
     Attributes:
@@ -111,8 +118,9 @@ class Exchange:
         logged: whether that is written. The head of the answer follows at once.
     """
 
-    def __init__(self, parts: Parts, wire: Wire, peer: Peer, held: ExitStack) -> None:
-        self._parts, self._wire, self._peer, self._held = parts, wire, peer, held
+    def __init__(self, parts: Parts, wire: Wire, connection: Connection, held: ExitStack) -> None:
+        self._parts, self._wire, self._connection, self._held = parts, wire, connection, held
+        peer = self._peer = connection.peer
         self._started = time.perf_counter_ns()
         self._body_left = self._keep = False
         self._method = ""
@@ -249,7 +257,7 @@ class Exchange:
 
     def refuse(self, status: int, code: str, sentence: str, decision: str = "deny") -> bool:
         """Answers with a refusal; returns whether the connection can be kept."""
-        keep = self._keep and not self._body_left and status in (403, 404)
+        keep = self.keeps and not self._body_left and status in (403, 404)
         self.record.decision, self.record.code, self.record.detail = decision, code, sentence
         self.record.decided = self.record.decided or self._elapsed()
         self.log(status)
@@ -258,6 +266,11 @@ class Exchange:
         if not keep:
             self._linger()
         return keep
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the connection may be kept after this call."""
+        return self._keep and not self._connection.draining
 
     def set_body_read(self, complete: bool) -> None:
         """Notes whether a body that is passed on has been read to its end."""

@@ -142,10 +142,11 @@ class Forwarding:
         if allow is not None and allow.image and head.status == 201:
             return self._created(engine, head, allow.image)
         kind = self._treatment.kind
-        refused = head.status >= 400 and head.length != 0 and self._treatment.sight.reach != ALL
+        sight = self._treatment.sight
+        refused = head.status >= 400 and head.length != 0 and bool(sight.identity) and sight.reach != ALL
         if allow is not None and upload is None and (kind not in (PASS, EVENTS) or refused):
             return self._treated(engine, head)
-        keep = self._decided.request.keep and upload is None and not self._extra()
+        keep = self._exchange.keeps and upload is None and not self._extra()
         length = head.length
         if length in (CHUNKED, UNTIL_CLOSE):
             length = CHUNKED if self._decided.request.chunks else UNTIL_CLOSE
@@ -199,7 +200,7 @@ class Forwarding:
     def _whole(self, status: int, head: ResponseHead, content: bytes) -> bool:
         self._exchange.release()
         self._exchange.log(status)
-        keep = self._decided.request.keep and not self._extra()
+        keep = self._exchange.keeps and not self._extra()
         headers = dict(head.headers)
         if status != head.status:
             headers["content-type"] = "application/json"

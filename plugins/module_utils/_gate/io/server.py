@@ -26,6 +26,8 @@ from .workers import Workers
 
 _ACCEPTED_AT_ONCE = 32
 _PAUSE = 0.05
+_GRACE = 1.0
+"""Seconds for which idle connections are left open when the gate stops."""
 
 
 class Server:
@@ -91,13 +93,20 @@ class Server:
         self._stopped = True
         with contextlib.suppress(OSError):
             self._waker.send(b"x")
+        started = time.monotonic()
         for session in self._copy():
             session.drain()
-        deadline = time.monotonic() + seconds
-        while self._copy() and time.monotonic() < deadline:
-            time.sleep(_PAUSE / 5)
+        # A call that is on its way on a kept connection is answered, and the client learns of the end.
+        self._wait_until(started + min(_GRACE, seconds))
+        for session in self._copy():
+            session.end_if_idle()
+        self._wait_until(started + seconds)
         for session in self._copy():
             session.cut()
+
+    def _wait_until(self, deadline: float) -> None:
+        while self._copy() and time.monotonic() < deadline:
+            time.sleep(_PAUSE / 5)
 
     def cut_unwelcome(self, now: float) -> None:
         """Ends the connections, streams too, of identities that have lost their access."""

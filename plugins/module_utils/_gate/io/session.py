@@ -27,28 +27,35 @@ class Session:
         peer: who it is.
 
     Attributes:
-        draining: whether the connection ends after the call that is being served.
+        draining: whether the connection ends after one more call.
+        peer: see above.
     """
 
     def __init__(self, parts: Parts, wire: Wire, peer: Peer) -> None:
         self.draining = False
         self.peer = peer
         self._parts, self._wire = parts, wire
-        self._busy = False
+        self._busy = self._ending = False
 
     def serve(self) -> None:
         """Serves all calls. Closes the connection."""
         try:
-            while not self.draining and self._serve_one():
+            while self._serve_one() and not self.draining:
                 pass
+            # With TLS, only this tells an end from a connection that was cut.
+            self._wire.half_close()
         except (Ended, TooSlow):
             pass
         finally:
             self._wire.close()
 
     def drain(self) -> None:
-        """Ends the connection after the present call; at once if there is none. From another thread."""
+        """Has the connection end after the present or the next call, whose answer says so."""
         self.draining = True
+
+    def end_if_idle(self) -> None:
+        """Ends the connection unless a call is being served. From another thread."""
+        self.draining = self._ending = True
         if not self._busy:
             self._wire.shut()
 
@@ -62,11 +69,11 @@ class Session:
         head = self._wire.read_head(bounds.HEAD_BYTES, limits.idle_seconds, limits.head_seconds)
         self._busy = True
         try:
-            if self.draining:
-                # drain() may have ended the connection already. The call is not carried out.
+            if self._ending:
+                # end_if_idle() may have ended the connection already. The call is not carried out.
                 raise Ended
             with ExitStack() as held:
-                exchange = Exchange(self._parts, self._wire, self.peer, held)
+                exchange = Exchange(self._parts, self._wire, self, held)
                 return self._carry_out(exchange, head)
         finally:
             self._busy = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 
 import pytest
@@ -114,6 +115,44 @@ def test_refusals_reach_the_client_and_not_the_engine(engine, gate, client, requ
 def test_a_refusal_keeps_the_connection(client):
     assert client.call("GET /swarm")[0] == 403
     assert client.call("GET /_ping")[0] == 200
+
+
+def test_a_body_that_was_refused_is_not_a_call(engine, client):
+    inner = b"GET /version HTTP/1.1\r\nHost: a\r\n\r\n"
+    lines = ["POST /swarm/init HTTP/1.1", "Host: a", f"Content-Length: {len(inner)}", "", ""]
+    client.sock.sendall("\r\n".join(lines).encode() + inner)
+    assert client.rest().count(b"HTTP/1.1 ") == 1
+    assert engine.lines() == []
+
+
+def test_a_refusal_of_the_last_call_closes_the_connection(client):
+    client.send("GET /swarm", "Connection: close")
+    status, headers, _content = client.answer()
+    assert (status, headers["connection"]) == (403, "close")
+    assert client.is_closed()
+
+
+def test_interim_answers_are_left_out(engine, client):
+    engine.answers["GET /version"] = (
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" + answer(b"a")
+    )
+    assert client.call("GET /version") == (200, b"a")
+
+
+def test_a_change_is_not_sent_on_a_connection_that_the_engine_has_closed(engine, gate, client):
+    gate.allow(IDENTITY, preset="unrestricted")
+    engine.answers["POST /networks/create"] = answer({}, "201 Created")
+    assert client.call("GET /_ping")[0] == 200
+    engine.drop()
+    assert client.call("POST /v1.44/networks/create", body=b'{"Name": "n"}')[0] == 201
+
+
+def test_errors_are_passed_on_whole_without_restrictions(engine, gate, client):
+    gate.allow(IDENTITY, preset="unrestricted")
+    message = {"message": f"in use by {'f' * 64}"}
+    engine.answers["GET /version"] = answer(message, "409 Conflict")
+    status, content = client.call("GET /version")
+    assert (status, json.loads(content)) == (409, message)
 
 
 def test_a_body_in_chunks_that_is_too_large(engine, client):
@@ -382,6 +421,19 @@ def test_a_draining_gate_ends_idle_connections_and_finishes_calls(engine, gate, 
     client.send("GET /version")
     assert soon(lambda: any("/version" in line for line in engine.lines()))
     gate.close()
-    assert client.answer()[2] == b"done"
+    _status, headers, content = client.answer()
+    assert (content, headers["connection"]) == (b"done", "close")
     assert idle.is_closed()
     assert client.is_closed()
+
+
+def test_a_draining_gate_answers_the_next_call_on_a_kept_connection(gate, client):
+    assert client.call("GET /_ping")[0] == 200
+    stopping = threading.Thread(target=gate.close)
+    stopping.start()
+    assert soon(lambda: all(session.draining for session in gate.server._sessions))
+    client.send("GET /_ping")
+    status, headers, _content = client.answer()
+    assert (status, headers["connection"]) == (200, "close")
+    assert client.is_closed()
+    stopping.join()

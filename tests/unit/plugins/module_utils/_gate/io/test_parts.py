@@ -41,6 +41,14 @@ def test_policies_are_read_again_when_they_change(tmp_path):
     assert policies.current().identities == {}
 
 
+def test_a_change_within_one_tick_of_the_clock_is_read(tmp_path, monkeypatch):
+    stamp = (1, time.time_ns())
+    monkeypatch.setattr(Policies, "_look", lambda self: stamp)
+    policies = Policies(str(tmp_path), os.getuid())
+    write(tmp_path, "ci")
+    assert set(policies.current().identities) == {"ci"}
+
+
 def test_policies_that_have_not_changed_are_not_read(tmp_path):
     write(tmp_path, "ci")
     time.sleep(0.1)
@@ -70,7 +78,9 @@ def test_a_policy_that_is_no_file_is_not_used(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "directory.json").mkdir()
     write(tmp_path, "ci")
-    (tmp_path / "link.json").symlink_to(tmp_path / "ci.json")
+    write(tmp_path, "link")
+    (tmp_path / "link.json").rename(tmp_path / "target")
+    (tmp_path / "link.json").symlink_to(tmp_path / "target")
     registry = Policies(str(tmp_path), os.getuid()).current()
     assert set(registry.problems) == {"pipe", "directory", "link"}
     assert set(registry.identities) == {"ci"}

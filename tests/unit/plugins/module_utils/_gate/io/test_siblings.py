@@ -100,6 +100,34 @@ def test_a_container_that_was_taken_away_is_not_reached(engine, client):
     assert client.call("GET /v1.44/containers/mine/json")[0] == 404
 
 
+def test_a_target_that_is_renamed_is_none_any_more(stage):
+    engine, gate = stage
+    overrides = {"targets": {"names": ["theirs"]}, "powers": {"inspect": "targets"}}
+    gate.allow(IDENTITY, preset="tend", overrides=overrides)
+    client = Client(gate.path)
+    assert client.call(f"GET /v1.44/containers/{FOREIGN}/json")[0] == 200
+    engine.answers[f"GET /containers/{FOREIGN}/json"] = answer(container(FOREIGN, "db"))
+    assert client.call(f"GET /v1.44/containers/{FOREIGN}/json")[0] in (403, 404)
+
+
+def test_what_is_remembered_is_of_one_identity_and_one_policy(stage):
+    engine, gate = stage
+    gate.allow("other", preset="ci")
+    rows = [{"Id": name, "Name": name, "Labels": {OWNER: name}} for name in (IDENTITY, "other")]
+    engine.answers["GET /networks"] = answer(rows)
+
+    def seen(name):
+        content = Client(gate.path.replace(IDENTITY, name)).call("GET /v1.44/networks")[1]
+        return [row["Name"] for row in json.loads(content)]
+
+    for _number in range(2):
+        assert [seen(name) for name in (IDENTITY, "other")] == [[IDENTITY], ["other"]]
+    gate.allow("other", preset="observe")
+    assert seen("other") == [IDENTITY, "other"]
+    gate.allow("other", preset="ci")
+    assert seen("other") == ["other"]
+
+
 def test_lists_are_narrowed(engine, client):
     engine.answers["GET /networks"] = answer(
         [

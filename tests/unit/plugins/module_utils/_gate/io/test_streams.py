@@ -124,6 +124,21 @@ def test_the_end_of_the_container_ends_the_connection(engine, client):
     assert client.rest() == b"bye"
 
 
+def test_a_client_that_does_not_notice_the_end_costs_nothing(stage):
+    engine, gate = stage
+
+    def serve(connection):
+        connection.sendall(HEAD_101)
+        return False
+
+    engine.answers["POST /containers/a/attach"] = serve
+    client = Client(gate.path)
+    client.send(ATTACH, *UPGRADE)
+    assert client.head()[0] == 101
+    assert soon(lambda: not gate.server._sessions)
+    client.close()
+
+
 def test_a_client_that_leaves_a_stream_ends_it(engine, client):
     left = []
 

@@ -73,16 +73,17 @@ class Secured:
         policy = policy or {"preset": "unrestricted"}
         self.gate.allow(IDENTITY, tuple(map(fingerprint, leaves)), **policy)
 
-    def connect(self, leaf=None, authority=None):
+    def connect(self, leaf=None, authority=None, version=ssl.TLSVersion.TLSv1_3):
         """A connection with a client certificate."""
         authority = authority or self.authority
         directory = write_identity(self.path / "client", authority, leaf or self.leaf)
         context = ssl.create_default_context(cafile=f"{self.path}/server/ca.pem")
         context.load_cert_chain(f"{directory}/cert.pem", f"{directory}/key.pem")
         context.set_alpn_protocols(["h2", "http/1.1"])
+        context.maximum_version = version
         client = Client.__new__(Client)
         plain = socket.create_connection(self.address, timeout=10)
-        client.sock = context.wrap_socket(plain, server_hostname="127.0.0.1")
+        client.sock = context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
         client.data = b""
         return client
 
@@ -171,8 +172,9 @@ def test_a_kept_connection_ends_with_its_certificate(secured):
     assert not registry.admits(session.peer, session.peer.expires + 1)
 
 
-def test_sessions_are_not_resumed(secured):
-    client = secured.connect()
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_not_resumed(secured, version):
+    client = secured.connect(version=version)
     client.call("GET /_ping")
     session = client.sock.session
     assert session is None or not session.has_ticket
@@ -193,6 +195,41 @@ def test_handshakes_of_one_address_are_bounded(secured):
     for sock in silent:
         sock.close()
     assert soon(lambda: not refuses(secured))
+
+
+def test_the_end_of_an_answer_can_be_told_from_a_cut(secured):
+    client = secured.connect()
+    client.send("GET /_ping", "Connection: close")
+    assert client.answer()[0] == 200
+    # Without the alert of TLS, Python would raise an error.
+    assert client.rest() == b""
+
+
+def test_a_client_that_leaves_a_download_by_tls_ends_it(secured):
+    left = []
+
+    def logs(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\none\r\n")
+        left.append(connection.recv(1))
+        return False
+
+    secured.engine.answers["GET /containers/a/logs"] = logs
+    client = secured.connect()
+    client.send("GET /v1.44/containers/a/logs?follow=1&stdout=1")
+    client.exactly(8)
+    client.close()
+    assert soon(lambda: left == [b""])
+
+
+def test_a_refused_body_does_not_take_the_refusal_away(secured):
+    secured.allow(secured.leaf, preset="observe")
+    for _number in range(5):
+        client = secured.connect()
+        client.send(
+            "POST /v1.44/images/load", f"Content-Length: {len(BLOCK) * 3}", "Content-Type: application/x-tar"
+        )
+        client.sock.sendall(BLOCK * 3)
+        assert client.answer()[0] == 403
 
 
 def test_attach_by_tls_ends_its_input_and_reads_on(secured):
