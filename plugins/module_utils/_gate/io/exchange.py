@@ -288,7 +288,9 @@ class Exchange:
 
     def _linger(self) -> None:
         """Reads what the client still sends. Closing at once would take the answer from it (RFC 9112, 9.6)."""
-        self._wire.half_close()
+        if not self._wire.secure:
+            # OpenSSL reads nothing more after the alert that ends our half.
+            self._wire.half_close()
         deadline = time.monotonic() + _LINGER
         try:
             while self._wire.receive(max(deadline - time.monotonic(), 0.001)) and time.monotonic() < deadline:

@@ -16,6 +16,7 @@ import time
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.chunks import LAST, encode
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.pump import Pump
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._gate.io.stand_in import (
     IDENTITY,
     Client,
@@ -137,6 +138,26 @@ def test_a_client_that_does_not_notice_the_end_costs_nothing(stage):
     assert client.head()[0] == 101
     assert soon(lambda: not gate.server._sessions)
     client.close()
+
+
+def test_a_gate_that_stops_ends_streams_at_last(stage):
+    engine, gate = stage
+    engine.answers["POST /containers/a/attach"] = echo_until_end(HEAD_101)
+    client = Client(gate.path)
+    client.send(ATTACH, *UPGRADE)
+    assert client.head()[0] == 101
+    gate.close()
+    assert client.rest() in (b"", b"goodbye")
+
+
+def test_a_defect_in_the_middle_of_an_answer_is_not_answered(stage, monkeypatch):
+    engine, gate = stage
+    engine.answers["POST /containers/a/attach"] = echo_until_end(HEAD_101)
+    monkeypatch.setattr(Pump, "run", lambda *_arguments, **_more: 1 // 0)
+    client = Client(gate.path)
+    client.send(ATTACH, *UPGRADE)
+    assert client.head()[0] == 101
+    assert client.rest() == b""
 
 
 def test_a_client_that_leaves_a_stream_ends_it(engine, client):

@@ -37,7 +37,6 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._gate.i
     BLOCK,
     HEAD_101,
     UPGRADE,
-    echo_until_end,
 )
 
 
@@ -233,7 +232,17 @@ def test_a_refused_body_does_not_take_the_refusal_away(secured):
 
 
 def test_attach_by_tls_ends_its_input_and_reads_on(secured):
-    secured.engine.answers["POST /containers/a/attach"] = echo_until_end(HEAD_101)
+    def serve(connection):
+        connection.sendall(HEAD_101)
+        assert connection.recv(5) == b"hello"
+        connection.sendall(b"hello")
+        assert connection.recv(1) == b""
+        # unwrap() of the client fails if this comes too soon.
+        time.sleep(0.5)
+        connection.sendall(b"goodbye")
+        return False
+
+    secured.engine.answers["POST /containers/a/attach"] = serve
     client = secured.connect()
     client.send(ATTACH, *UPGRADE)
     assert client.head()[0] == 101
