@@ -50,6 +50,7 @@ class Server:
         self._sessions: set[Session] = set()
         self._open: Counter[str] = Counter()
         self._stopped = False
+        self._finished = threading.Event()
         self._waker, woken = socket.socketpair()
         self._selector.register(woken, selectors.EVENT_READ)
         for name, listener in listeners:
@@ -75,6 +76,7 @@ class Server:
                 if isinstance(key.fileobj, socket.socket) and isinstance(key.data, str):
                     self._accept(key.fileobj, key.data)
         self._selector.close()
+        self._finished.set()
 
     def _accept(self, listener: socket.socket, identity: str) -> None:
         for _number in range(_ACCEPTED_AT_ONCE):
@@ -94,6 +96,7 @@ class Server:
         with contextlib.suppress(OSError):
             self._waker.send(b"x")
         started = time.monotonic()
+        self._finished.wait(seconds)
         for session in self._copy():
             session.drain()
         # A call that is on its way on a kept connection is answered, and the client learns of the end.
@@ -105,7 +108,8 @@ class Server:
             session.cut()
 
     def _wait_until(self, deadline: float) -> None:
-        while self._copy() and time.monotonic() < deadline:
+        # Counts also connections that no thread serves yet.
+        while self._open and time.monotonic() < deadline:
             time.sleep(_PAUSE / 5)
 
     def cut_unwelcome(self, now: float) -> None:

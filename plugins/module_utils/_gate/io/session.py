@@ -40,7 +40,8 @@ class Session:
     def serve(self) -> None:
         """Serves all calls. Closes the connection."""
         try:
-            while self._serve_one() and not self.draining:
+            # Ends only after an answer that says so: another call can be on its way.
+            while self._serve_one():
                 pass
             # With TLS, only this tells an end from a connection that was cut.
             self._wire.half_close()
