@@ -13,9 +13,9 @@ Sources: RFC 9112, sections 2 to 6 (syntax, framing) and 11.2 (request smuggling
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Mapping, Optional, Union
+from typing import Mapping, Optional, Tuple, Union
 
 from . import limits
 
@@ -76,6 +76,7 @@ class RequestHead:
         upgrade: the protocol that the client asks for, in lower case; empty if none.
         expects: whether the client waits for ``100 Continue`` before it sends the body.
         chunks: whether the client understands an answer in chunks.
+        repeated: the values of each header that occurs several times.
     """
 
     method: str
@@ -86,6 +87,7 @@ class RequestHead:
     upgrade: str = ""
     expects: bool = False
     chunks: bool = True
+    repeated: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,8 @@ def parse_request(head: bytes) -> Union[RequestHead, Malformed]:
     method, target, minor = found.groups()
     if method not in METHODS:
         return _bad("method", f"The method {method} is unknown.")
-    headers = _headers(lines)
+    repeated: dict[str, Tuple[str, ...]] = {}
+    headers = _headers(lines, repeated)
     if isinstance(headers, Malformed):
         return headers
     connection = _tokens(headers.get("connection", ""))
@@ -139,7 +142,9 @@ def parse_request(head: bytes) -> Union[RequestHead, Malformed]:
         return problem
     assert isinstance(length, int)
     keep = minor == "1" and "close" not in connection
-    return RequestHead(method, target, headers, length, keep, upgrade, "expect" in headers, minor == "1")
+    return RequestHead(
+        method, target, headers, length, keep, upgrade, "expect" in headers, minor == "1", repeated
+    )
 
 
 def parse_response(head: bytes, method: str) -> Union[ResponseHead, Malformed]:
@@ -151,7 +156,7 @@ def parse_response(head: bytes, method: str) -> Union[ResponseHead, Malformed]:
     if found is None:
         return _bad("status_line", "The answer of the engine does not begin with a status line.")
     minor, status = found[1], int(found[2])
-    headers = _headers(lines)
+    headers = _headers(lines, {})
     if isinstance(headers, Malformed):
         return headers
     connection = _tokens(headers.get("connection", ""))
@@ -179,7 +184,7 @@ def _lines(head: bytes) -> Union[list[str], Malformed]:
     return head[: -len(END)].decode("latin-1").split("\r\n")
 
 
-def _headers(lines: list[str]) -> Union[dict[str, str], Malformed]:
+def _headers(lines: list[str], repeated: dict[str, Tuple[str, ...]]) -> Union[dict[str, str], Malformed]:
     if len(lines) - 1 > limits.HEADER_COUNT:
         return Malformed(431, "too_many_headers", f"The head has more than {limits.HEADER_COUNT} headers.")
     headers: dict[str, str] = {}
@@ -193,6 +198,7 @@ def _headers(lines: list[str]) -> Union[dict[str, str], Malformed]:
         if name in headers:
             if name in _ONCE:
                 return _bad("header_twice", f"The header {name} occurs twice.")
+            repeated[name] = (*repeated.get(name, (headers[name],)), value)
             value = f"{headers[name]}, {value}"
         headers[name] = value
     return headers

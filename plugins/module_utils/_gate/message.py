@@ -115,11 +115,14 @@ def passed_on(headers: Mapping[str, str]) -> list[Tuple[str, str]]:
     return [(name, headers[name]) for name in PASSED_ON if name in headers]
 
 
-def relayed(headers: Mapping[str, str]) -> Tuple[Tuple[str, str], ...]:
+def relayed(
+    headers: Mapping[str, str], repeated: Mapping[str, Tuple[str, ...]]
+) -> Tuple[Tuple[str, str], ...]:
     """The headers of a client's request that is passed on as it came, without those of its connection."""
     named = {token.strip().lower() for token in headers.get("connection", "").split(",")}
     return tuple(
         (name.title(), value)
-        for name, value in headers.items()
-        if name not in _CONNECTION and name not in named and value.isascii()
+        for name, joined in headers.items()
+        if name not in _CONNECTION and name not in named and joined.isascii()
+        for value in repeated.get(name, (joined,))
     )

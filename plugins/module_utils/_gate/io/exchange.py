@@ -246,7 +246,7 @@ class Exchange:
             request.method,
             request.target,
             content or None,
-            relayed(request.headers),
+            relayed(request.headers, request.repeated),
             streamed,
             waits=True,
             hijack=True,
@@ -313,8 +313,12 @@ _route_of = lru_cache(maxsize=256)(parse.route_of)
 
 
 def _forwarded_headers(request: RequestHead, parsed: Head) -> tuple[tuple[str, Union[str, Deny]], ...]:
-    present = [name for name in parsed.headers if name in request.headers]
-    return tuple((name, parse.parse_header(name, request.headers[name])) for name in present)
+    return tuple(
+        (name, parse.parse_header(name, value))
+        for name in parsed.headers
+        if name in request.headers
+        for value in request.repeated.get(name, (request.headers[name],))
+    )
 
 
 def _checked(value: Union[Parsed, Malformed]) -> Parsed:

@@ -78,6 +78,19 @@ def test_nothing_of_the_request_is_copied(engine, client):
     assert head == b"GET /v1.44/version HTTP/1.1\r\nHost: docker\r\nUser-Agent: wormhole-gate"
 
 
+@pytest.mark.parametrize("preset, overrides", [("ci", {"build": "buildkit"}), ("unrestricted", {})])
+def test_a_header_that_occurs_several_times_stays_so(engine, gate, client, preset, overrides):
+    gate.allow(IDENTITY, preset=preset, overrides=overrides)
+    name = "X-Docker-Expose-Session-Grpc-Method"
+    headers = (f"{name}: /a.B/C", f"{name}: /d.E/F", "Connection: Upgrade", "Upgrade: h2c")
+    client.send("POST /v1.44/session", *headers)
+    assert client.answer()[0] == 404
+    lines = engine.requests[-1][0].decode().lower().splitlines()
+    assert [line for line in lines if line.startswith("x-docker")] == [
+        f"{name}: {value}".lower() for value in ("/a.B/C", "/d.E/F")
+    ]
+
+
 def test_a_pipelined_call_is_a_call(engine, client):
     client.send("GET /_ping", body=b"")
     client.send("GET /version")
