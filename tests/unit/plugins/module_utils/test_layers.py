@@ -25,6 +25,7 @@ OURS = "ansible_collections.wormhole.docker.plugins."
 SLICES = (
     "_base",
     "_policy",
+    "_gate",
     "_networks",
     "_firewall",
     "_container",

@@ -1,0 +1,178 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The program: read the configuration, serve, and obey signals.
+
+SIGHUP reads policies and certificates again, and ends the connections of those who have lost their
+access. SIGTERM ends the program after the running calls.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import ssl
+import sys
+import threading
+import time
+from typing import Optional
+
+from ..._base.errors import InvalidInput
+from ..._policy.policy_file import parse_policy
+from ..config import PATH, GateConfig, parse_config
+from ..identities import Identity, Peer, Registry
+from .deciding import Decider
+from .engine import Engine
+from .exchange import Parts
+from .inquiry import Inquiry
+from .journal import Journal
+from .policies import Policies
+from .secure import make_context
+from .server import Server
+from .session import Session
+from .systemd import Notifier, take_listeners
+from .wire import Wire
+
+_SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+_PROBER = "gate-watchdog"
+_PROBE = b"POST /v1.44/containers/prune HTTP/1.1\r\nHost: gate\r\nContent-Length: 0\r\n\r\n"
+_PROBE_SECONDS = 10.0
+_TICK = 10.0
+"""Seconds between two looks at the connections, without a watchdog."""
+
+
+class Program:
+    """The running gate.
+
+    Args:
+        config: its configuration.
+        notifier: systemd.
+        journal: where to log.
+        owner: number of the user to whom the files of the policies must belong.
+    """
+
+    def __init__(self, config: GateConfig, notifier: Notifier, journal: Journal, owner: int = 0) -> None:
+        self._config, self._notifier, self._journal = config, notifier, journal
+        engine = Engine(config.engine, config.limits)
+        policies = Policies(config.policies, owner)
+        inquiry = Inquiry(engine)
+        decider = Decider(inquiry, config.limits.lookups)
+        self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal)
+        self._server: Optional[Server] = None
+        self._said: set[tuple[str, str]] = set()
+
+    def run(self, listeners: list[tuple[str, socket.socket]]) -> int:
+        """Serves until SIGTERM; returns the exit status. Signals are blocked before it is called."""
+        server = Server(self._parts, listeners, self._context())
+        self._server = server
+        self._say_problems(self._parts.policies.current())
+        accepting = threading.Thread(target=server.run, daemon=True)
+        accepting.start()
+        self._notifier.send("READY=1\nSTATUS=Serving")
+        period = min(self._notifier.watchdog / 3, _TICK) if self._notifier.watchdog else _TICK
+        while True:
+            received = signal.sigtimedwait(_SIGNALS, period)
+            if received is not None and received.si_signo != signal.SIGHUP:
+                break
+            if received is not None:
+                self.reload()
+            self._say_problems(self._parts.policies.current())
+            server.cut_unwelcome(time.time())
+            if accepting.is_alive() and self.decides():
+                self._notifier.send("WATCHDOG=1")
+        self._notifier.send("STOPPING=1")
+        server.stop(self._config.limits.drain_seconds)
+        return 0
+
+    def reload(self) -> None:
+        """Reads policies and certificates again. Running calls go on."""
+        self._notifier.send("RELOADING=1")
+        self._say_problems(self._parts.policies.reload())
+        context = self._context()
+        if self._server is not None and context is not None:
+            self._server.context = context
+        self._notifier.send("READY=1\nSTATUS=Serving")
+
+    def decides(self) -> bool:
+        """Whether a call of the gate's own is read, decided and refused, like one of a client."""
+        ours, theirs = socket.socketpair()
+        limits, engine, inquiry = self._parts.limits, self._parts.engine, _Offline(self._parts.engine)
+        decider = Decider(inquiry, limits.lookups)
+        quiet = Parts(limits, engine, inquiry, decider, _OnePolicy(), _Silent())
+        thread = threading.Thread(target=Session(quiet, Wire(theirs), Peer(_PROBER)).serve, daemon=True)
+        try:
+            thread.start()
+            ours.settimeout(_PROBE_SECONDS)
+            ours.sendall(_PROBE)
+            return ours.recv(64).startswith(b"HTTP/1.1 403 ")
+        except (OSError, RuntimeError):
+            return False
+        finally:
+            ours.close()
+
+    def _context(self) -> Optional[ssl.SSLContext]:
+        """The settings of TLS. Without a usable certificate, the previous one stays in use."""
+        if self._config.tls is None:
+            return None
+        try:
+            return make_context(self._config.tls)
+        except (OSError, ValueError) as error:
+            self._journal.say(f"The certificate of the gate cannot be used: {error}.")
+            return None
+
+    def _say_problems(self, registry: Registry) -> None:
+        for name, problem in sorted(set(registry.problems.items()) - self._said):
+            self._journal.say(f"{name} has no access, because its policy is not valid: {problem}")
+        self._said = set(registry.problems.items())
+
+
+class _Silent(Journal):
+    """Does not log the calls of the watchdog."""
+
+    def __init__(self) -> None:
+        super().__init__(-1)
+
+    def _put(self, line: bytes) -> None:
+        pass
+
+
+class _OnePolicy(Policies):
+    """The policy of the watchdog."""
+
+    def __init__(self) -> None:
+        policy = parse_policy({"identity": _PROBER, "preset": "observe"})
+        self._only = Registry({_PROBER: Identity(policy)})
+
+    def current(self) -> Registry:
+        return self._only
+
+
+class _Offline(Inquiry):
+    """Facts for the watchdog, which must not depend on the engine."""
+
+    def own_container(self, identity: str) -> str:
+        return ""
+
+    def version(self) -> str:
+        return "1.44"
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the gate with the sockets that systemd has passed; returns the exit status."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    path = arguments[0] if arguments else PATH
+    try:
+        with open(path, "rb") as stream:
+            config = parse_config(stream.read())
+    except (OSError, InvalidInput) as error:
+        sys.stderr.write(f"wormhole-gate: {path}: {error}\n")
+        return 2
+    listeners = take_listeners(os.environ, os.getpid())
+    if not listeners:
+        sys.stderr.write("wormhole-gate: systemd has passed no sockets. Start a socket unit of the gate.\n")
+        return 3
+    # Lets a thread that waits for the interpreter have it soon: answers are short (default 5 ms).
+    sys.setswitchinterval(0.0005)
+    return Program(config, Notifier(os.environ), Journal()).run(listeners)
