@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision import Deny
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.parse import parse, route_of
-from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.recorded import RECORDED
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
     allowed,
     make_policy,
@@ -18,6 +20,8 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy
     settle,
 )
 
+RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))["requests"]
+"""Lists of client, method, target, Content-Type and body."""
 REFUSED = {"/v1.45/images/prune": "power", "/v1.45/build/prune": "build"}
 """What no policy allows for the identity's own objects only."""
 
