@@ -66,7 +66,8 @@ def own_container_path(identity: str) -> str:
 def parse_own_container(document: Any) -> str:
     """The full ID of the container that uses an identity; empty unless there is exactly one.
 
-    While a container is replaced, the previous one still exists: the one that runs counts. One that a wormhole has created does not count: it would be a sibling that pretends.
+    While a container is replaced, the previous one still exists: the one that runs counts. One that
+    a wormhole has created does not count: it would be a sibling that pretends.
     """
     rows = [row for row in _items(document) if LABEL_OWNER not in _labels(row.get("Labels"))]
     running = [row for row in rows if row.get("State") == "running"]
