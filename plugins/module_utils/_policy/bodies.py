@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Long because it is one table: a row for each field of each body.
 """Every field of every request body, with the rule that decides it.
 
 A table of data: the order is that of the Engine API's description (api/swagger.yaml of moby at API 1.56).

@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Long because it is one table: cases for each field of each body.
 """For every row of the tables that has a rule: bodies that are allowed, and bodies that are refused.
 
 Bodies are parts of a request, added to a minimal one. The preset is ``test``, with the overrides of a case.
