@@ -26,6 +26,7 @@ from .decision import (
     Allow,
     Ask,
     Decision,
+    Deny,
     Facts,
     Found,
     ObjectKind,
@@ -79,10 +80,15 @@ def decide(policy: Policy, call: Call, facts: Facts) -> Decision:
     try:
         return _decide(scope, policy.reach(route.power))
     except Refusal as refusal:
-        return refusal.deny
+        return _of_creation(refusal.deny) if route.name == "container.create" else refusal.deny
     except Pending as pending:
         scope.pending.update(dict.fromkeys(pending.questions))
         return _ask(scope)
+
+
+def _of_creation(deny: Deny) -> Deny:
+    """Clients take 404 for "no such image", and pull it. Only the engine says that."""
+    return replace(deny, status=400) if deny.status == 404 else deny
 
 
 def create_volume(policy: Policy, name: str) -> Call:

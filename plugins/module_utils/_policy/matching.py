@@ -24,6 +24,15 @@ REFERENCES = {
 }
 """What a reference in a path may look like."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_RESERVED_OBJECTS = {
+    ("services", ""): "service",
+    ("tasks", ""): "task",
+    ("nodes", ""): "node",
+    ("secrets", ""): "secret",
+    ("configs", ""): "config",
+    ("plugins", "json"): "plugin",
+}
+"""Objects reserved for root, by the segments around their name."""
 
 
 class _Template(NamedTuple):
@@ -108,6 +117,11 @@ def _open_route(method: str, segments: list[str]) -> Tuple[Optional[_Template], 
 
 def _no_route(method: str, segments: list[str]) -> Refusal:
     first = "/" + segments[0]
+    kind = _RESERVED_OBJECTS.get((segments[0], "".join(segments[2:])))
+    if method == "GET" and kind is not None and len(segments) > 1 and REFERENCES[NETWORK].match(segments[1]):
+        # `docker inspect NAME` asks for objects of every kind. Only "not found" lets it go on, and say
+        # in the end that there is no such object.
+        return Refusal("not_found", f"{kind} {segments[1]} not found", status=404)
     if first in ROOT_ONLY or ("checkpoints" in segments[2:] and segments[0] == "containers"):
         return _reserved()
     return Refusal("unknown_route", f"This gate knows no {method} of this path")

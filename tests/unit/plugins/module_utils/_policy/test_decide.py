@@ -517,3 +517,18 @@ def test_calls_are_not_changed_in_place():
     decide(make_policy("test"), call, Facts(ME))
     assert repr(call) == before
     assert isinstance(call, Call)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        {"NetworkMode": "theirnet"},
+        {"NetworkMode": "container:theirs"},
+        {"VolumesFrom": ["theirs"]},
+        {"VolumesFrom": ["missing"]},
+    ],
+)
+def test_a_creation_is_not_refused_with_404(host):
+    """The Docker CLI and docker-py take 404 for a missing image: they pull it, and try again."""
+    decision = create(make_policy("test"), host)
+    assert refused(decision) == (400, "not_found")

@@ -18,6 +18,10 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import refused
 
+BY_NAME = [
+    ("GET", path)
+    for path in (*(f"/{kind}/{{}}" for kind in ("services", "tasks", "nodes", "secrets", "configs")), "/plugins/{}/json")
+]
 _LITERAL = ("search", "json", "get", "create", "load", "prune")
 
 
@@ -42,6 +46,8 @@ def test_every_route_of_the_engine_is_known_or_reserved(method, path):
     if isinstance(head, Head):
         assert ROUTES[head.route].method == method
         assert re.sub(r"\{\w+\}", "{}", ROUTES[head.route].path) == re.sub(r"\{\w+\}", "{}", path)
+    elif (method, re.sub(r"\{\w+\}", "{}", path)) in BY_NAME:
+        assert refused(head) == (404, "not_found")
     else:
         assert refused(head) == (403, "root_only")
 
@@ -79,11 +85,31 @@ def test_other_methods_are_refused(method):
 
 @pytest.mark.parametrize(
     "path",
-    ["/swarm", "/services/x1", "/secrets", "/plugins/pull", "/debug/pprof/", "/containers/x1/checkpoints/c"],
+    [
+        "/swarm",
+        "/services",
+        "/services/x1/logs",
+        "/services/-",
+        "/secrets",
+        "/plugins/pull",
+        "/plugins/x1",
+        "/debug/pprof/",
+        "/containers/x1/checkpoints/c",
+    ],
 )
 def test_what_is_root_only_says_so(path):
     expected = (400, "malformed") if path.endswith("/") else (403, "root_only")
     assert refused(route_of("GET", path)) == expected
+
+
+@pytest.mark.parametrize("path", [path for _method, path in BY_NAME])
+def test_objects_reserved_for_root_do_not_exist(path):
+    """``docker inspect`` asks for objects of all kinds, and goes on after 404 only."""
+    path = path.replace("{}", "x1")
+    head = route_of("GET", f"/v1.45{path}")
+    assert refused(head) == (404, "not_found")
+    assert head.problem.endswith("x1 not found")
+    assert refused(route_of("DELETE", path))[0] == 403
 
 
 def test_an_image_may_have_a_name_of_several_parts():
