@@ -175,3 +175,291 @@ def test_each_preset_allows_and_refuses_what_it_says(release, fresh_host, collec
     after = engine(host)
     assert (after.pid, after.started) == (before.pid, before.started)
     assert [row for row in before.containers if row in after.containers] == list(before.containers)
+
+
+def calls_on(theirs, theirs_id, exec_id):
+    """Calls on what belongs to another wormhole, and the text that their user sees."""
+    curl = "curl -sS --unix-socket /run/wormhole/docker.sock"
+    container, network, volume = f"{theirs}-web", f"{theirs}-net", f"{theirs}-data"
+    verbs = ("stop", "kill", "restart", "pause", "unpause", "start", "rm", "logs", "top", "port", "wait", "diff", "stats --no-stream")
+    on_container = [f"docker {verb} REFERENCE" for verb in verbs] + [
+        "docker inspect REFERENCE", "docker exec REFERENCE true", "docker attach --no-stdin REFERENCE", "docker rename REFERENCE x-y",
+        "docker update --pids-limit 9 REFERENCE", "docker cp REFERENCE:/etc/passwd /tmp/x", "docker cp /etc/passwd REFERENCE:/x",
+        "docker export -o /tmp/x REFERENCE", "docker commit REFERENCE NAME/x", "docker network connect NAME-net REFERENCE",
+        f"docker run --rm --volumes-from REFERENCE {BUSYBOX} true", f"docker run --rm --network container:REFERENCE {BUSYBOX} true",
+        f"docker run --rm --pid container:REFERENCE {BUSYBOX} true", "docker ps --filter before=REFERENCE",
+    ]  # fmt: skip
+    references = (container, theirs_id, theirs_id[:12])
+    # Each command by name, and in turn by the full ID and its beginning.
+    cases = [(command.replace("REFERENCE", container), 1, UNSEEN) for command in on_container]
+    cases += [
+        (command.replace("REFERENCE", references[1 + number % 2]), 1, UNSEEN) for number, command in enumerate(on_container)
+    ]
+    cases += [
+        (command.format(network), 1, UNSEEN)
+        for command in (
+            "docker network inspect {}", "docker network rm {}", "docker network connect {} NAME-web",
+            "docker network disconnect {} NAME-web", f"docker run --rm --network {{}} {BUSYBOX} true",
+        )
+    ]  # fmt: skip
+    cases += [
+        (command.format(volume), 1, f"{UNSEEN}|not allowed|refuses this")
+        for command in (
+            "docker volume inspect {}", "docker volume rm {}", f"docker run --rm -v {{}}:/d {BUSYBOX} true", "docker volume create {}",
+        )
+    ]  # fmt: skip
+    cases += [
+        (f"{curl} http://d/v1.41/exec/{exec_id}/json", 0, "No such exec instance"),
+        (f"{curl} -H 'Content-Type: application/json' -d '{{}}' http://d/v1.41/exec/{exec_id}/start", 0, "No such exec instance"),
+    ]
+    return cases
+
+
+LISTS = (
+    "docker ps -a --no-trunc", "docker ps -a --filter name=web", f"docker ps -a --filter ancestor={BUSYBOX}", "docker network ls",
+    "docker network ls --filter type=custom", "docker volume ls", "docker events --since 120s --until 0s",
+    "docker ps -a --filter network=THEIRS-net", "docker ps -a --filter volume=THEIRS-data", "docker network inspect bridge",
+)  # fmt: skip
+
+
+def test_two_wormholes_do_not_see_each_others_siblings(release, fresh_host, collections):
+    host = fresh_host(release)
+    gate = Gate(host, collections)
+    names = ("left", "right")
+    gate.install(dict.fromkeys(names, 0))
+    identifiers, execs = {}, {}
+    for name in names:
+        gate.permit(name, "test")
+        gate.open_wormhole(name)
+        inside(host, f"docker network create {name}-net && docker volume create {name}-data", container=name)
+        inside(host, f"docker run -d --name {name}-web --network {name}-net -v {name}-data:/d {SLEEP}", container=name)
+        inside(host, f"docker exec -d {name}-web sleep 600", container=name)
+        shown = host.run(f"docker inspect -f '{{{{.Id}}}} {{{{.ExecIDs}}}}' {name}-web").stdout
+        identifiers[name], execs[name] = re.findall("[0-9a-f]{64}", shown)[:2]
+    everything = "docker ps -a --no-trunc --format '{{.ID}} {{.Names}} {{.State}}' | sort; docker network ls -q; docker volume ls -q"
+    before = host.run(everything).stdout
+    for name, theirs in (names, names[::-1]):
+        cases = calls_on(theirs, identifiers[theirs], execs[theirs])
+        wrong = check(host, name, [(command.replace("NAME", name), status, pattern) for command, status, pattern in cases])
+        assert not wrong, "\n".join(wrong)
+        for command in LISTS:
+            _code, text = said(host, name, command.replace("THEIRS", theirs))
+            hidden = (theirs, identifiers[theirs][:12])
+            assert not [word for word in hidden if word in text], f"{name}: {command}: {text}"
+        for command in LISTS[:1] + LISTS[3:7]:
+            assert name in said(host, name, command)[1], command
+        # Names are taken, but by whom is not said.
+        for command in (f"docker create --name {theirs}-web {BUSYBOX}", f"docker rename {name}-web {theirs}-web"):
+            code, text = said(host, name, command)
+            assert code != 0
+            assert identifiers[theirs][:12] not in text, f"{name}: {command}: {text}"
+    assert host.run(everything).stdout == before
+    # What removes everything that is not used removes the own things only.
+    for name in names:
+        inside(host, f"docker rm -f {name}-web", container=name)
+    for command in ("container prune -f", "network prune -f", "volume prune -f"):
+        inside(host, f"docker {command}", container="left")
+    left = host.run("docker network ls --format '{{.Name}}'; docker volume ls -q").stdout.split()
+    assert {"right-net", "right-data"} <= set(left)
+    assert "left-net" not in left
+
+
+KEPT = "curl -sS -o /dev/null -w '%{http_code} %{num_connects}\\n' --rate 30/m"
+"""Makes its calls on one connection, one every two seconds."""
+
+
+def kept_calls(host, container, options, url):
+    """Start a client that makes five calls on one connection, and writes status and new connections."""
+    urls = " ".join(f"-o /dev/null {url}" for _number in range(5))
+    inside(host, f"rm -f /tmp/kept; ({KEPT} {options} {urls} >/tmp/kept 2>&1; touch /tmp/kept.ended) &", container=container)
+
+
+def results_of_kept(host, container):
+    wait = "timeout 30 sh -c 'until [ -e /tmp/kept.ended ]; do sleep 0.2; done'; cat /tmp/kept"
+    return inside(host, wait, container=container).stdout.split("\n")[:-1]
+
+
+def test_a_revoked_identity_loses_access_with_its_next_call(release, fresh_host, collections):
+    host = fresh_host(release)
+    gate = Gate(host, collections)
+    gate.install({"local": 0, "other": 0}, tls=True)
+    prints = {name: gate.certificate(name) for name in ("first", "second", "stranger")}
+    gate.permit("local", "test")
+    gate.permit("other", "test")
+    # Two certificates of one identity, as while one is renewed.
+    gate.permit("remote", "test", prints["first"], prints["second"])
+    gate.open_wormhole("local")
+    gate.open_wormhole("other")
+    for name in prints:
+        gate.open_tls_wormhole(name, "remote")
+    before = engine(host)
+    process = gate.pid()
+
+    for name in ("local", "other", "first", "second"):
+        assert said(host, name, f"docker run --rm {BUSYBOX} echo hello")[1].endswith("hello")
+    code, text = said(host, "stranger", "docker ps")
+    assert code != 0
+    assert "This certificate is not, or no longer, known to this host" in text
+    anonymous = f"curl -sS --cacert /certs/ca.pem https://{TLS}/_ping"
+    code, text = said(host, "first", anonymous)
+    assert code != 0
+    assert "certificate required" in text or "alert" in text or "reset" in text, text
+
+    secure = "--cacert /certs/ca.pem --cert /certs/cert.pem --key /certs/key.pem"
+    kept_calls(host, "local", "--unix-socket /run/wormhole/docker.sock", "http://d/_ping")
+    kept_calls(host, "first", secure, f"https://{TLS}/_ping")
+    for name in ("local", "first", "second"):
+        follow = "docker events >/tmp/events 2>&1; touch /tmp/events.ended"
+        inside(host, f"({follow}) &", container=name)
+    host.run("for name in local first; do until docker exec $name grep -q 200 /tmp/kept; do sleep 0.1; done; done")
+    gate.revoke("local")
+    gate.permit("remote", "test", prints["second"])
+    code, text = said(host, "local", "docker ps")
+    assert (code, "local has no access to this engine" in text) == (1, True), text
+    code, text = said(host, "first", "docker ps")
+    assert (code, "no longer, known to this host" in text) == (1, True), text
+    for name in ("local", "first"):
+        results = results_of_kept(host, name)
+        print(release, name, results)
+        assert results[0] == "200 1"
+        # The connection is the same one, until a refusal ends it.
+        refused = next(number for number, result in enumerate(results) if not result.startswith("200"))
+        assert set(results[1:refused]) <= {"200 0"}
+        assert results[refused] == "403 0"
+        assert {result.partition(" ")[0] for result in results[refused:]} == {"403"}
+    # Streams that run end too, at the latest when the gate looks at its connections.
+    ended = "timeout 15 sh -c 'until [ -e /tmp/events.ended ]; do sleep 0.2; done'"
+    for name in ("local", "first"):
+        inside(host, ended, container=name)
+    assert said(host, "second", "test ! -e /tmp/events.ended; docker ps -q") == (0, "")
+    assert said(host, "other", "docker ps -q") == (0, "")
+    assert said(host, "second", "ls /tmp/events.ended")[0] != 0
+    gate.permit("local", "observe")
+    assert said(host, "local", "docker ps -q")[0] == 0
+    assert "needs the power exec" in said(host, "local", "docker exec other true")[1]
+    after = engine(host)
+    assert after == before
+    assert gate.pid() == process
+
+
+CLIENT = r"""
+set -f
+while [ ! -e /tmp/load.stop ]; do
+    case $1 in
+        list) text=$(timeout 60 docker ps -a --format '{{.Names}}' 2>&1) ;;
+        foreign) text=$(timeout 60 docker container inspect -f '{{.Id}}' bystander 2>&1) ;;
+        refused) text=$(timeout 60 docker run --rm --privileged wormhole-lab/busybox:1 true 2>&1) ;;
+        ping) text=$(curl -sS --fail-with-body --max-time 60 --unix-socket /run/wormhole/docker.sock http://d/_ping 2>&1) ;;
+        exec) text=$(timeout 60 docker exec mine echo from-inside 2>&1) ;;
+    esac
+    echo $? $text >>/tmp/load.$1
+    case $1 in ping) ;; *) sleep 0.1 ;; esac
+done
+touch /tmp/load.ended.$1
+"""
+RIGHT = {
+    "list": r"0 mine",
+    "foreign": r"1 .*No such container: bystander",
+    "refused": r"12[56] .*HostConfig.Privileged is not allowed.*",
+    "ping": r"0 OK",
+    "exec": r"0 from-inside",
+}
+"""Status and text of each client's right answer."""
+_CUT = (
+    r"EOF|reset by peer|broken pipe|Empty reply|closed connection|transfer closed|client version \S+ is too new"
+    r"|Cannot connect to the Docker daemon|error during connect"
+)
+_DOWN = r"The gate cannot reach the engine|The engine (closed|does not)|answer is incomplete|" + _CUT
+
+
+class Load:
+    """Clients in a wormhole that call without a pause."""
+
+    def __init__(self, host, container):
+        self.host, self.container = host, container
+        self.seen = {}
+        host.run(f"docker exec -i {container} sh -c 'rm -f /tmp/load*; cat >/tmp/load'", input=CLIENT)
+        for name in RIGHT:
+            host.run(f"docker exec -d {container} sh /tmp/load {name}")
+        self.wait()
+
+    def wait(self, number=3):
+        """Wait until each client has had this number of further answers."""
+        script = "".join(
+            f"f=/tmp/load.{name}; touch $f; n=$(($(wc -l <$f) + {number})); until [ $(wc -l <$f) -ge $n ]; do sleep 0.1; done; "
+            for name in RIGHT
+        )
+        inside(self.host, f"timeout 90 sh -c '{script}'", container=self.container)
+
+    def take(self):
+        """Return the answers that were not right, by client, and the number of those that were; begin anew."""
+        self.wait()
+        odd, right = {}, 0
+        for name, pattern in RIGHT.items():
+            lines = inside(self.host, f"cat /tmp/load.{name}", container=self.container).stdout.splitlines()
+            new = lines[self.seen.get(name, 0) :]
+            self.seen[name] = len(lines)
+            odd[name] = [line for line in new if not re.fullmatch(pattern, line)]
+            right += len(new) - len(odd[name])
+        return odd, right
+
+
+def stop(load):
+    ended = " && ".join(f"[ -e /tmp/load.ended.{name} ]" for name in RIGHT)
+    inside(load.host, f"touch /tmp/load.stop; timeout 70 sh -c 'until {ended}; do sleep 0.1; done'", container=load.container)
+
+
+def test_the_gate_is_killed_and_restarted_under_load(release, fresh_host, collections):
+    host = fresh_host(release)
+    configure(host, '{"live-restore": true}')
+    gate = Gate(host, collections)
+    gate.install({"ci": 0})
+    gate.permit("ci", "ci")
+    foreign(host)
+    gate.open_wormhole("ci")
+    inside(host, f"docker run -d --name mine {SLEEP}", container="ci")
+    roots = "while [ ! -e /tmp/root.stop ]; do docker ps -q --no-trunc >/dev/null 2>>/tmp/root.said || echo failed >>/tmp/root.said; echo >>/tmp/root.done; sleep 0.1; done"
+    host.run(f"rm -f /tmp/root.*; nohup sh -c '{roots}' >/dev/null 2>&1 &")
+    load = Load(host, "ci")
+    odd, right = load.take()
+    assert not any(odd.values()), odd
+    assert right >= 15
+
+    before = engine(host)
+    for _number in range(3):
+        process = gate.pid()
+        host.run(f"systemctl restart {SERVICE}")
+        assert gate.pid() != process
+        load.wait()
+    odd, right = load.take()
+    print(release, "three restarts:", right, odd)
+    assert not any(odd.values()), odd
+
+    kills = 5
+    for _number in range(kills):
+        process = gate.pid()
+        host.run(f"kill -9 {process}; until [ $(systemctl show {SERVICE} -p MainPID --value) -gt 0 ]; do sleep 0.05; done")
+        assert gate.pid() != process
+        load.wait(2)
+    odd, right = load.take()
+    print(release, f"{kills} kills:", right, odd)
+    assert all(len(lines) <= kills for lines in odd.values()), odd
+    assert all(re.search(_CUT, line) for lines in odd.values() for line in lines), odd
+    assert engine(host) == before
+    assert host.run("cat /tmp/root.said; wc -l </tmp/root.done").stdout.split()[:-1] == []
+
+    host.run("touch /tmp/root.stop")
+    process = gate.pid()
+    for _number in range(2):
+        host.run(RESTART)
+        load.wait(2)
+    odd, right = load.take()
+    print(release, "two restarts of the engine:", right, odd)
+    assert all(len(lines) <= 4 for lines in odd.values()), odd
+    assert all(re.search(_DOWN, line) for lines in odd.values() for line in lines), odd
+    assert gate.pid() == process
+    load.wait()
+    odd, right = load.take()
+    assert not any(odd.values()), odd
+    stop(load)
+    assert "defect" not in gate.journal()
