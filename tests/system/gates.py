@@ -108,8 +108,7 @@ class Gate:
         slices = self._root / "plugins/module_utils"
         names = [str(path.relative_to(slices)) for path in slices.rglob("*.py")]
         files = {
-            target: (slices / name).read_bytes()
-            for name, target in self._units.program_files(names).items()
+            target: (slices / name).read_bytes() for name, target in self._units.program_files(names).items()
         }
         return {**files, f"{self._units.PROGRAM}/__main__.py": (self._root / "files" / _ENTRY).read_bytes()}
 
