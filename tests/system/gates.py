@@ -16,7 +16,7 @@ import shlex
 import subprocess
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +166,14 @@ def said(host: Any, container: str, command: str) -> tuple[int, str]:
     """Run a shell command in a container; return its exit status and what its user reads."""
     done = host.run(f"docker exec {container} sh -c {shlex.quote(command + ' 2>&1')}", check=False)
     return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def all_said(host: Any, container: str, commands: Sequence[str]) -> list[tuple[int, str]]:
+    """Run shell commands in a container, one after the other; return the same of each."""
+    script = "".join(
+        f"text=$(timeout 60 sh -c {shlex.quote(command)} 2>&1 </dev/null); printf '%s %s\\036' $? \"$text\"\n"
+        for command in commands
+    )
+    done = host.run(f"docker exec -i {container} sh", input=script, timeout=600)
+    pairs = [answer.partition(" ") for answer in done.stdout.split("\036")[:-1]]
+    return [(int(code), text.strip()) for code, _space, text in pairs]

@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from gates import SERVICE, TLS, Gate, said
+from gates import SERVICE, TLS, Gate, all_said, said
 from hosts import BYSTANDER, RESTART, configure, engine, inside
 from lab.spec import RELEASES
 
@@ -25,8 +25,8 @@ UNSEEN = "No such (container|object)|not found|no such volume"
 def check(host, container, cases):
     """Run commands in a container; return those whose end, or the text that the user sees, is not as expected."""
     wrong = []
-    for command, status, pattern in cases:
-        code, text = said(host, container, command)
+    answers = all_said(host, container, [command for command, _status, _pattern in cases])
+    for (command, status, pattern), (code, text) in zip(cases, answers, strict=True):
         if (code == 0) != (status == 0) or not re.search(pattern, text, re.DOTALL):
             wrong.append(f"{container}: {command}\n    exit {code}: {text}\n    expected {pattern}")
     return wrong
@@ -440,7 +440,11 @@ _CUT = (
     r"|Cannot connect to the Docker daemon|error during connect|^126$"
 )
 """What the clients say about a connection that ended. 126 is what the engine reports for an exec whose client left."""
-_DOWN = r"The gate cannot reach the engine|The engine (closed|does not)|answer is incomplete|" + _CUT
+_DOWN = (
+    r"No such exec instance|The gate cannot reach the engine|The engine (closed|does not)|answer is incomplete|"
+    + _CUT
+)
+"""While the engine restarts, it ends connections, and forgets instances of exec."""
 
 
 class Load:
