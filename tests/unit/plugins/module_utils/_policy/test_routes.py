@@ -20,7 +20,10 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy
 
 BY_NAME = [
     ("GET", path)
-    for path in (*(f"/{kind}/{{}}" for kind in ("services", "tasks", "nodes", "secrets", "configs")), "/plugins/{}/json")
+    for path in (
+        *(f"/{kind}/{{}}" for kind in ("services", "tasks", "nodes", "secrets", "configs")),
+        "/plugins/{}/json",
+    )
 ]
 _LITERAL = ("search", "json", "get", "create", "load", "prune")
 
