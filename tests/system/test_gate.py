@@ -147,7 +147,10 @@ REFUSED = [
     ("docker save wormhole-lab/busybox:1 -o /tmp/x.tar", "image.save"),
 ]
 
-BUILDS = "mkdir -p /tmp/b; printf 'FROM wormhole-lab/busybox:1\\nRUN echo built >/built\\n' >/tmp/b/Dockerfile; DOCKER_BUILDKIT=0 docker build -t NAME/image:1 /tmp/b"
+BUILDS = (
+    "mkdir -p /tmp/b; printf 'FROM wormhole-lab/busybox:1\\nRUN echo built >/built\\n' >/tmp/b/Dockerfile; "
+    "DOCKER_BUILDKIT=0 docker build -t NAME/image:1 /tmp/b"
+)
 
 
 def filled(cases, name, preset):
@@ -347,6 +350,7 @@ def results_of_kept(host, container):
     return inside(host, wait, container=container).stdout.split("\n")[:-1]
 
 
+# Long because each step continues on the connections of the one before.
 def test_a_revoked_identity_loses_access_with_its_next_call(release, fresh_host, collections):
     host = fresh_host(release)
     gate = Gate(host, collections)
@@ -488,6 +492,7 @@ def stop(load):
     )
 
 
+# Long because each step continues on the connections of the one before.
 def test_the_gate_is_killed_and_restarted_under_load(release, fresh_host, collections):
     host = fresh_host(release)
     configure(host, '{"live-restore": true}')
@@ -497,7 +502,10 @@ def test_the_gate_is_killed_and_restarted_under_load(release, fresh_host, collec
     foreign(host)
     gate.open_wormhole("ci")
     inside(host, f"docker run -d --name mine {SLEEP}", container="ci")
-    roots = "while [ ! -e /tmp/root.stop ]; do docker ps -q --no-trunc >/dev/null 2>>/tmp/root.said || echo failed >>/tmp/root.said; echo >>/tmp/root.done; sleep 0.1; done"
+    roots = (
+        "while [ ! -e /tmp/root.stop ]; do docker ps -q --no-trunc >/dev/null 2>>/tmp/root.said || "
+        "echo failed >>/tmp/root.said; echo >>/tmp/root.done; sleep 0.1; done"
+    )
     host.run(f"rm -f /tmp/root.*; nohup sh -c '{roots}' >/dev/null 2>&1 &")
     load = Load(host, "ci")
     odd, right = load.take()
