@@ -9,6 +9,7 @@ from __future__ import annotations
 from runner import ansible_test
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import Action, Lane, Log, Outcome, Settings, Step, passed_if
+from runner.turns import take_turn
 
 _REQUIRED = (
     "ansible-doc",
@@ -31,13 +32,27 @@ def check(value):
 '''
 
 
-def lanes(_settings: Settings) -> list[Lane]:
-    cores, _remarks = ansible_test.cores()
-    newest = [core for core in cores if core.pylint][-1:]
+def lanes(settings: Settings) -> list[Lane]:
+    found, _remarks = ansible_test.cores()
+    newest = [core for core in found if core.pylint][-1:]
+    cores = chosen(tuple(found), newest, settings)
     lanes: list[list[Step]] = [[Step("sanity", str(core), _sanity(core, core in newest))] for core in cores]
     if cores:
         lanes[0].append(Step("sanity", "control: a violation is reported", _violation(cores[0])))
     return [*lanes]
+
+
+def chosen(cores: tuple[Core, ...], newest: list[Core], settings: Settings) -> tuple[Core, ...]:
+    """Return the versions to run the sanity tests with: the newest one that can run pylint, and of
+    the others, one selected by seed.
+
+    A thorough run uses all of them.
+    """
+    others = tuple(core for core in cores if core not in newest)
+    if settings.thorough or not others:
+        return cores
+    turn = take_turn("sanity core", others, settings.seed)
+    return tuple(core for core in cores if core in newest or core == turn)
 
 
 def sanity(program: AnsibleTest, core: Core, *arguments: str) -> Outcome:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from lab import HostSpec, LabError, lifecycle
 from lab.spec import DEBIAN, RELEASES, STABLE
-from runner import ansible_test, docs, integration, lint, parts, report, steps, tools, unit
+from runner import ansible_test, docs, integration, lint, parts, report, sanity, steps, tools, unit
 from runner.steps import ROOT, Failed, Log, Outcome, Result, Settings, Step
 from runner.turns import take_turn
 
@@ -157,8 +157,13 @@ def test_unit_tests_run_on_one_python_selected_by_seed_or_on_all(
     cores = (older, newer, next_one)
     assert {unit.chosen(cores, run) for run in runs} == {(older, newer), (older, next_one)}
     assert unit.chosen((newer,), runs[0]) == (newer,)
+    # The newest one that can run pylint is always among those that run sanity tests.
+    chosen = {sanity.chosen(cores, [newer], run) for run in runs}
+    assert chosen == {(older, newer), (newer, next_one)}
+    assert sanity.chosen((newer,), [newer], runs[0]) == (newer,)
     thorough = replace(settings, thorough=True)
     assert unit.chosen(cores, thorough) == cores
+    assert sanity.chosen(cores, [newer], thorough) == cores
     assert unit.targets(older, thorough) + unit.targets(newer, thorough) == found
 
 
