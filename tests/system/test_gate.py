@@ -154,7 +154,9 @@ BUILDS = (
 
 
 def filled(cases, name, preset):
-    fill = lambda text: text.replace("NAME", name).replace("PRESET", preset)  # noqa: E731
+    def fill(text):
+        return text.replace("NAME", name).replace("PRESET", preset)
+
     return [(fill(command), status, fill(pattern)) for command, status, pattern in cases]
 
 

@@ -137,10 +137,11 @@ def parse_request(head: bytes) -> Union[RequestHead, Malformed]:
     connection = _tokens(headers.get("connection", ""))
     upgrade = headers.get("upgrade", "").lower() if "upgrade" in connection else ""
     length = _request_length(headers, minor)
-    problem = length if isinstance(length, Malformed) else _request_problem(headers, minor, upgrade)
+    if isinstance(length, Malformed):
+        return length
+    problem = _request_problem(headers, minor, upgrade)
     if problem is not None:
         return problem
-    assert isinstance(length, int)
     keep = minor == "1" and "close" not in connection
     return RequestHead(
         method, target, headers, length, keep, upgrade, "expect" in headers, minor == "1", repeated

@@ -38,12 +38,12 @@ class Verdict:
 
     Attributes:
         decision: what was decided.
-        rendered: method, target and body for the engine, if it is allowed.
+        rendered: method, target and body for the engine; empty if it is refused.
         questions, answers: the facts that it rests on.
     """
 
     decision: Union[Allow, Deny]
-    rendered: Optional[Rendered]
+    rendered: Rendered
     questions: Tuple[Question, ...] = ()
     answers: Tuple[Optional[Found], ...] = ()
 
@@ -100,7 +100,7 @@ class Decider:
         for _round in range(MAX_ROUNDS + 1):
             decision = decide.decide(identity.policy, call, Facts(facts.me, facts.api_version, answers))
             if isinstance(decision, (Allow, Deny)):
-                rendered = render(decision.call) if isinstance(decision, Allow) else None
+                rendered = render(decision.call) if isinstance(decision, Allow) else ("", "", None)
                 return Verdict(decision, rendered, tuple(answers), tuple(answers.values()))
             if len(decision.questions) + len(answers) > self._lookups:
                 raise Undecided("The call names too many objects.")

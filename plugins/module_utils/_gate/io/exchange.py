@@ -151,14 +151,13 @@ class Exchange:
         headers = _forwarded_headers(request, parsed)
         call = parse.parse(parsed, request.headers.get("content-type", ""), content)
         problem = next((value for _name, value in headers if isinstance(value, Deny)), None)
-        if problem is not None or isinstance(call, Deny):
-            wrong = problem or call
-            assert isinstance(wrong, Deny)
-            return self._denied(identity, wrong, request, content, streamed)
+        if problem is not None:
+            return self._denied(identity, problem, request, content, streamed)
+        if isinstance(call, Deny):
+            return self._denied(identity, call, request, content, streamed)
         verdict = self._decide(identity, call, request)
         allow = verdict.decision
-        if isinstance(allow, Deny) or verdict.rendered is None:
-            assert isinstance(allow, Deny)
+        if isinstance(allow, Deny):
             return self._denied(identity, allow, request, content, streamed)
         self.record.decision, self.record.code, self.record.object = "allow", allow.power, allow.object
         self.record.decided = self._elapsed()

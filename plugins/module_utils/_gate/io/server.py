@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import Optional
 
 from ..identities import TLS_NAME, Peer, identity_of_listener
@@ -134,12 +135,9 @@ class Server:
             self._turn_away(sock, bool(identity))
             return
         sock.settimeout(limits.head_seconds)
-        if identity:
-            work = lambda: self._serve(sock, Peer(identity), owner)  # noqa: E731
-        else:
-            work = lambda: self._shake_hands(sock, owner)  # noqa: E731
+        serve = partial(self._serve, sock, Peer(identity), owner)
         try:
-            self._workers.submit(work)
+            self._workers.submit(serve if identity else partial(self._shake_hands, sock, owner))
         except RuntimeError:
             self._leave(owner)
             self._turn_away(sock, bool(identity))

@@ -241,15 +241,14 @@ class Wire:
         """Says that nothing more follows. The other side can still send."""
         with contextlib.suppress(OSError, ValueError):
             if isinstance(self.sock, ssl.SSLSocket):
-                self._close_notify()
+                self._close_notify(self.sock)
             socket.socket.shutdown(self.sock, socket.SHUT_WR)
 
-    def _close_notify(self) -> None:
+    def _close_notify(self, sock: ssl.SSLSocket) -> None:
         """Sends the alert that ends our half of a TLS connection."""
-        assert isinstance(self.sock, ssl.SSLSocket)
         self._limit(socket.SO_SNDTIMEO, 0.0)
         try:
-            self.sock.unwrap()
+            sock.unwrap()
         except (OSError, ValueError):
             return  # sent; that of the other side has not arrived
         # Python's object reads plaintext from now on, which anybody on the way could send.
