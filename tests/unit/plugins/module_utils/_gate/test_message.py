@@ -27,7 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._gate.message impo
 
 def test_an_error_is_one_of_docker():
     text = render_error(403, "No.", keep=True)
-    head, _, body = text.partition(b"\r\n\r\n")
+    head, _empty, body = text.partition(b"\r\n\r\n")
     found = parse_response(head + b"\r\n\r\n", "GET")
     assert (found.status, found.length, found.keep) == (403, len(body), True)
     assert json.loads(body) == {"message": "No."}

@@ -114,7 +114,7 @@ class StandIn:
                     if not more:
                         return
                     data += more
-                head, _, data = data.partition(b"\r\n\r\n")
+                head, _empty, data = data.partition(b"\r\n\r\n")
                 self.requests.append([head, b""])
                 method, target = head.split(b"\r\n")[0].decode().split(" ")[:2]
                 path = target.partition("?")[0]
@@ -230,7 +230,7 @@ class Client:
         """Status and headers of the next answer."""
         while b"\r\n\r\n" not in self.data:
             self._more()
-        head, _, self.data = self.data.partition(b"\r\n\r\n")
+        head, _empty, self.data = self.data.partition(b"\r\n\r\n")
         lines = head.decode().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:])
         return int(lines[0].split(" ")[1]), headers
