@@ -7,9 +7,9 @@ this run.
 
 The contract tests of the engine adapter, and the targets below tests/integration/targets
 (``ansible-test integration`` over SSH), share one host of each release. The scenarios of
-tests/system run file by file. Unless the run is thorough, each target and scenario runs on one
-release, selected by the seed. The older ansible-core is used with the older release, the newer one
-with the newer.
+tests/system run file by file. Unless the run is thorough, half of the targets and a sample of the
+scenarios run, each on one release, selected by the seed. The older ansible-core is used with the
+older release, the newer one with the newer.
 
 A release that moves may have a day on which its images cannot be built. Then its steps are skipped,
 and the run goes on with the others.
@@ -208,8 +208,9 @@ def _shared_host(settings: Settings, release: Release, core: Core) -> Lane:
             name = f"contract with the engine of Debian {release} {kind}"
             steps.append(Step("integration", name, _contract(release, limited)))
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()]
+    halves = tuple(choice for number in RELEASES for choice in (number, None))
     for target in sorted(targets):
-        if settings.thorough or take_turn(target, RELEASES, settings.seed) == release:
+        if settings.thorough or take_turn(f"half {target}", halves, settings.seed) == release:
             steps.append(
                 Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
             )
@@ -329,7 +330,7 @@ def _target(release: Release, core: Core, target: str) -> Action:
         host = _hosts_of_run.host(release)
         host.authorize(_key(program.home, program.root, log))
         # The number of the times that consecutive seeds have selected this release before.
-        facts = {"lab_turn": settings.seed // len(RELEASES), "lab_thorough": settings.thorough}
+        facts = {"lab_turn": settings.seed // (2 * len(RELEASES)), "lab_thorough": settings.thorough}
         (program.root / "tests/integration/integration_config.yml").write_text(json.dumps(facts))
         # The target comes first: after some options, it would be read as their argument.
         command = ["integration", target, "--color", "no", "--allow-destructive", "--controller"]

@@ -153,9 +153,13 @@ def test_unit_tests_run_on_one_python_selected_by_seed_or_on_all(
     runs = [replace(settings, seed=seed) for seed in (1, 2)]
     assert {unit.targets(older, run) for run in runs} == {("3.9",), ("3.11",)}
     assert {unit.targets(core, run) for core in (newer, next_one) for run in runs} == {("3.13",)}
-    # Each run tests the oldest version and one of the others.
+    # Every second run tests the oldest version, the others one of the newer ones.
     cores = (older, newer, next_one)
-    assert {unit.chosen(cores, run) for run in runs} == {(older, newer), (older, next_one)}
+    four = [replace(settings, seed=seed) for seed in range(4)]
+    assert sorted(str(unit.chosen(cores, run)[0]) for run in four) == sorted(
+        map(str, (older, newer, older, next_one))
+    )
+    assert [unit.chosen(cores, run) == (older,) for run in four] in ([True, False] * 2, [False, True] * 2)
     assert unit.chosen((newer,), runs[0]) == (newer,)
     # The newest one that can run pylint is always among those that run sanity tests.
     chosen = {sanity.chosen(cores, [newer], run) for run in runs}
@@ -289,19 +293,24 @@ def test_consecutive_seeds_cover_each_choice(name: str, choices: list[int], seed
     assert sorted(take_turn(name, tuple(choices), run) for run in runs) == sorted(choices)
 
 
-@pytest.mark.parametrize("thorough, count", [(False, 1), (True, len(RELEASES))])
-def test_a_target_runs_on_one_release_unless_the_run_is_thorough(
-    settings: Settings, thorough: bool, count: int
-) -> None:
-    lanes = [
-        lane
-        for lane in integration.lanes(replace(settings, thorough=thorough))
-        if lane[0].name.startswith("a host of")
-    ]
-    assert len(lanes) == len(RELEASES)
+def test_six_runs_have_each_target_on_each_release_and_a_thorough_one_has_all(settings: Settings) -> None:
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir()]
-    steps = [step.name.split()[0] for lane in lanes for step in lane]
-    assert [steps.count(target) for target in targets] == [count] * len(targets)
+    runs = [targets_of(replace(settings, seed=seed)) for seed in range(6)]
+    assert sorted(run for chosen in runs for run in chosen) == sorted(
+        (target, position) for target in targets for position in range(len(RELEASES))
+    )
+    assert min(map(len, runs)) > 2
+    thorough = targets_of(replace(settings, thorough=True))
+    assert len(thorough) == len(targets) * len(RELEASES)
+
+
+def targets_of(settings: Settings) -> list[tuple[str, int]]:
+    """Return the targets that a run has, each with the position of its release."""
+    lanes = [lane for lane in integration.lanes(settings) if lane[0].name.startswith("a host of")]
+    assert len(lanes) == len(RELEASES)
+    names = {path.name for path in (ROOT / "tests/integration/targets").iterdir()}
+    steps = [(step.name.split()[0], position) for position, lane in enumerate(lanes) for step in lane]
+    return [(name, position) for name, position in steps if name in names]
 
 
 @pytest.fixture

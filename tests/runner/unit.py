@@ -47,15 +47,15 @@ def lanes(settings: Settings) -> list[Lane]:
 
 
 def chosen(cores: tuple[Core, ...], settings: Settings) -> tuple[Core, ...]:
-    """Return the versions to run the unit tests with: the oldest one, and of the newer ones, which
-    run on the same Python, one selected by seed.
+    """Return the versions to run the unit tests with: in turns, the oldest one, and one of the newer
+    ones, which run on the same Python.
 
     A thorough run uses all of them.
     """
-    oldest, newer = cores[:1], cores[1:]
-    return (
-        cores if settings.thorough or not newer else (*oldest, take_turn("unit core", newer, settings.seed))
-    )
+    if settings.thorough or not cores:
+        return cores
+    turns = tuple(core for newer in cores[1:] for core in (cores[0], newer)) or cores
+    return (take_turn("unit core", turns, settings.seed),)
 
 
 def remarks() -> list[str]:
