@@ -36,7 +36,7 @@ from lab.spec import DEBIAN, RELEASES, STABLE, Release
 from runner import ansible_test, tools
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import ROOT, Action, Failed, Lane, Log, Outcome, Settings, Step, passed_if
-from runner.turns import take_turn
+from runner.turns import take_share, take_turn
 
 
 @dataclass
@@ -208,9 +208,8 @@ def _shared_host(settings: Settings, release: Release, core: Core) -> Lane:
             name = f"contract with the engine of Debian {release} {kind}"
             steps.append(Step("integration", name, _contract(release, limited)))
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()]
-    halves = tuple(choice for number in RELEASES for choice in (number, None))
     for target in sorted(targets):
-        if settings.thorough or take_turn(f"half {target}", halves, settings.seed) == release:
+        if settings.thorough or take_share(f"half {target}", RELEASES, 2, settings.seed) == release:
             steps.append(
                 Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
             )
@@ -329,7 +328,7 @@ def _target(release: Release, core: Core, target: str) -> Action:
         program = AnsibleTest(settings, log, core, f"integration-{release}")
         host = _hosts_of_run.host(release)
         host.authorize(_key(program.home, program.root, log))
-        # The number of the times that consecutive seeds have selected this release before.
+        # The number of the times that consecutive seeds have selected this target on this release before.
         facts = {"lab_turn": settings.seed // (2 * len(RELEASES)), "lab_thorough": settings.thorough}
         (program.root / "tests/integration/integration_config.yml").write_text(json.dumps(facts))
         # The target comes first: after some options, it would be read as their argument.

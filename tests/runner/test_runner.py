@@ -161,6 +161,9 @@ def test_unit_tests_run_on_one_python_selected_by_seed_or_on_all(
     )
     assert [unit.chosen(cores, run) == (older,) for run in four] in ([True, False] * 2, [False, True] * 2)
     assert unit.chosen((newer,), runs[0]) == (newer,)
+    # Four runs have the oldest version on both its Python versions.
+    paired = [(unit.chosen(cores, run)[0], run) for run in four]
+    assert {unit.targets(core, run) for core, run in paired if core == older} == {("3.9",), ("3.11",)}
     # The newest one that can run pylint is always among those that run sanity tests.
     chosen = {sanity.chosen(cores, [newer], run) for run in runs}
     assert chosen == {(older, newer), (newer, next_one)}

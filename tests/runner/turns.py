@@ -18,3 +18,12 @@ Choice = TypeVar("Choice")
 def take_turn(name: str, choices: tuple[Choice, ...], seed: int) -> Choice:
     """Return the choice for a name in the run with this seed."""
     return choices[(zlib.crc32(name.encode()) + seed) % len(choices)]
+
+
+def take_share(name: str, choices: tuple[Choice, ...], part: int, seed: int) -> Choice | None:
+    """Return the choice for a name in one of ``part`` consecutive runs, and None in the others.
+
+    ``part`` times N runs with consecutive seeds cover each name with each choice.
+    """
+    turns = tuple(turn for choice in choices for turn in (choice, *[None] * (part - 1)))
+    return take_turn(name, turns, seed)

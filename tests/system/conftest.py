@@ -22,7 +22,7 @@ import pytest
 from lab import Host, HostSpec, Lab
 from lab.spec import DEFAULT, RELEASES, Release, Variant
 from playbooks import Controller, Run, Started
-from runner.turns import take_turn
+from runner.turns import take_share
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,12 +50,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         turn: Release | None = release
         if seed and "fresh_hosts" in getattr(item, "fixturenames", ()):
             name = _RELEASE.sub("", item.nodeid.rpartition("/")[2])
-            choices = tuple(choice for number in RELEASES for choice in (number, None, None, None))
-            turn = take_turn(name, choices, int(seed))
+            turn = take_share(name, RELEASES, 4, int(seed))
         elif seed and release:
-            halves = tuple(choice for number in RELEASES for choice in (number, None))
             # With these names, both halves take about the same time, here and in the runner.
-            turn = take_turn(f"half of {item.path.stem}", halves, int(seed))
+            turn = take_share(f"half of {item.path.stem}", RELEASES, 2, int(seed))
         in_turn = turn == release if release or not seed else turn is not None
         return in_turn and wanted in (None, release or DEFAULT)
 

@@ -96,7 +96,7 @@ NETWORKS_OF = {
 
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
 WAYS = {
-    (transport, where): KINDS[(number + SEED // 6) % len(KINDS)]
+    (transport, where): KINDS[(number + SEED // (2 * len(RELEASES))) % len(KINDS)]
     for number, (transport, where) in enumerate(
         (transport, where) for transport, places in NETWORKS_OF.items() for where in places
     )
