@@ -79,13 +79,7 @@ class Site:
         """Return a path in the home directory of the controller."""
         return str(self._controller.home / name)
 
-    def run(
-        self,
-        play: Play,
-        hosts: Sequence[Host],
-        *,
-        changes: bool | None = None,
-    ) -> tuple[Sample, Run]:
+    def run(self, play: Play, hosts: Sequence[Host], *, changes: bool | None = None) -> tuple[Sample, Run]:
         """Run a playbook, and measure it.
 
         Args:

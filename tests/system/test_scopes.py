@@ -73,6 +73,17 @@ server.serve_forever()
 """
 """A program that answers in place of an engine. It asks for no client certificate."""
 PORT = 12376
+OTHER_USAGES = (
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+"""Usages of a key, apart from signatures in handshakes."""
 
 
 def steal(host):
@@ -97,19 +108,7 @@ def forge(authority, usage=x509.ExtendedKeyUsageOID.CLIENT_AUTH):
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     now = datetime.datetime.now(datetime.UTC)
-    usages = dict.fromkeys(
-        (
-            *(
-                "content_commitment",
-                "key_encipherment",
-                "data_encipherment",
-                "key_agreement",
-                "key_cert_sign",
-            ),
-            *("crl_sign", "encipher_only", "decipher_only"),
-        ),
-        False,
-    )
+    usages = dict.fromkeys(OTHER_USAGES, False)
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "agent")]))
