@@ -93,12 +93,6 @@ class Engine:
         else:
             self._idle.append(wire)
 
-    def close_idle(self) -> None:
-        """Closes all kept connections."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self._idle.pop().close()
-
     def call(
         self, method: str, request: bytes, seconds: float, still_there: Callable[[], bool] = always
     ) -> tuple[Wire, ResponseHead]:

@@ -37,13 +37,11 @@ class Direction:
     Attributes:
         finished: nothing is left to read or to write.
         broken: the target does not take anything any more.
-        transferred: bytes read.
     """
 
     def __init__(self, source: Wire, target: Wire, flow: Flow, half_close: bool = False) -> None:
         self.source, self.target, self.flow = source, target, flow
         self.broken = False
-        self.transferred = 0
         self._half_close = half_close
         self._waiting: list[Piece] = []
         self._closed = False
@@ -57,11 +55,6 @@ class Direction:
     def reads(self) -> bool:
         """Whether the next step reads."""
         return not self.finished and not self._waiting
-
-    @property
-    def writes(self) -> bool:
-        """Whether the next step writes."""
-        return bool(self._waiting) and not self.broken
 
     def put(self, pieces: list[Piece]) -> None:
         """Adds what has to be written first."""
@@ -87,7 +80,6 @@ class Direction:
         data = self.source.receive_now()
         if data is None:
             return False
-        self.transferred += len(data)
         self._waiting = _joined(self.flow.feed(data) if data else self.flow.end(), self.target)
         if self.flow.done and self.flow.rest:
             self.source.buffer = self.flow.rest + self.source.buffer
