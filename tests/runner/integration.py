@@ -7,7 +7,7 @@ this run.
 
 The contract tests of the engine adapter, and the targets below tests/integration/targets
 (``ansible-test integration`` over SSH), share one host of each release. The scenarios of
-tests/system run file by file. Unless the run is thorough, half of the targets and a sample of the
+tests/system run file by file. Unless the run is thorough, a third of the targets and a sample of the
 scenarios run, each on one release, selected by the seed. The older ansible-core is used with the
 older release, the newer one with the newer.
 
@@ -36,7 +36,7 @@ from lab.spec import DEBIAN, RELEASES, STABLE, Release
 from runner import ansible_test, tools
 from runner.ansible_test import AnsibleTest, Core
 from runner.steps import ROOT, Action, Failed, Lane, Log, Outcome, Settings, Step, passed_if
-from runner.turns import take_share, take_turn
+from runner.turns import SHARING, take_share, take_turn
 
 
 @dataclass
@@ -209,7 +209,7 @@ def _shared_host(settings: Settings, release: Release, core: Core) -> Lane:
             steps.append(Step("integration", name, _contract(release, limited)))
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()]
     for target in sorted(targets):
-        if settings.thorough or take_share(f"half {target}", RELEASES, 2, settings.seed) == release:
+        if settings.thorough or take_share(f"turn {target}", RELEASES, SHARING, settings.seed) == release:
             steps.append(
                 Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
             )
@@ -329,7 +329,7 @@ def _target(release: Release, core: Core, target: str) -> Action:
         host = _hosts_of_run.host(release)
         host.authorize(_key(program.home, program.root, log))
         # The number of the times that consecutive seeds have selected this target on this release before.
-        facts = {"lab_turn": settings.seed // (2 * len(RELEASES)), "lab_thorough": settings.thorough}
+        facts = {"lab_turn": settings.seed // (SHARING * len(RELEASES)), "lab_thorough": settings.thorough}
         (program.root / "tests/integration/integration_config.yml").write_text(json.dumps(facts))
         # The target comes first: after some options, it would be read as their argument.
         command = ["integration", target, "--color", "no", "--allow-destructive", "--controller"]

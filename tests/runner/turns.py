@@ -14,6 +14,11 @@ from typing import TypeVar
 
 Choice = TypeVar("Choice")
 
+SHARING = 3
+"""One in so many of what shares a host runs: targets, and files of scenarios."""
+OWN_HOSTS = 6
+"""One in so many of the scenarios with hosts of their own runs."""
+
 
 def take_turn(name: str, choices: tuple[Choice, ...], seed: int) -> Choice:
     """Return the choice for a name in the run with this seed."""

@@ -32,6 +32,7 @@ from lab.spec import RELEASES, Release
 from packages import install
 from playbooks import Controller, Run, ansible_directory
 from reference import reference_collections
+from runner.turns import SHARING
 
 pytestmark = pytest.mark.parametrize("release", RELEASES, scope="module")
 
@@ -96,14 +97,14 @@ NETWORKS_OF = {
 
 SEED = int(os.environ.get("WORMHOLE_SEED", "0"))
 WAYS = {
-    (transport, where): KINDS[(number + SEED // (2 * len(RELEASES))) % len(KINDS)]
+    (transport, where): KINDS[(number + SEED // (SHARING * len(RELEASES))) % len(KINDS)]
     for number, (transport, where) in enumerate(
         (transport, where) for transport, places in NETWORKS_OF.items() for where in places
     )
 }
 """Images and users, selected by seed.
 
-Eight runs with consecutive seeds cover each network and transport with each.
+Eight turns of this file on a release cover each network and transport with each.
 """
 
 NO_WAY = {
