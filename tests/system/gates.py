@@ -132,10 +132,9 @@ class Gate:
         self.host.run(["rm", *map(self._units.unit_path, sockets)])
         self.host.run("systemctl daemon-reload")
 
-    def renew(self) -> int:
-        """Issue another server certificate, as a module does; return its serial number."""
-        said = str(self.host.run(_SERVER_CERTIFICATE).stdout)
-        return int(said.partition("serial=")[2].split()[0], 16)
+    def renew(self) -> str:
+        """Issue another server certificate, as a module does; return its serial number as openssl prints it."""
+        return str(self.host.run(_SERVER_CERTIFICATE).stdout).strip()
 
     def _sockets(self, identities: Mapping[str, int]) -> dict[str, str]:
         units = self._units

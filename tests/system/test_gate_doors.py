@@ -147,7 +147,7 @@ def test_a_certificate_is_replaced_while_clients_call(release, fresh_host, colle
 
     serial = f"openssl s_client -connect {TLS} </dev/null 2>/dev/null | openssl x509 -noout -serial"
     first = gate.renew()
-    wait = f'timeout 30 sh -c \'until [ "$({serial})" = "serial=%X" ]; do sleep 0.2; done\''
+    wait = f'timeout 30 sh -c \'until [ "$({serial})" = "%s" ]; do sleep 0.2; done\''
     host.run(wait % first)
     assert said(host, "remote", "docker ps -q") == (0, "")
     process = gate.pid()
@@ -165,10 +165,10 @@ def test_a_certificate_is_replaced_while_clients_call(release, fresh_host, colle
     done = host.run(f"systemctl reload {SERVICE}", check=False)
     assert done.returncode != 0
     assert "do not belong together" in gate.journal()
-    assert host.run(serial).stdout.strip() == f"serial={second:X}"
+    assert host.run(serial).stdout.strip() == second
     third = gate.renew()
     host.run(f"systemctl reload {SERVICE}")
-    assert host.run(serial).stdout.strip() == f"serial={third:X}"
+    assert host.run(serial).stdout.strip() == third
     owners = host.run("stat -c '%U %a %n' /run/wormhole-gate /run/wormhole-gate/*").stdout
     assert "wormhole-gate 700 /run/wormhole-gate\n" in owners
     assert "wormhole-gate 600 /run/wormhole-gate/control.sock" in owners
