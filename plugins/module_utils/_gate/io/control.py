@@ -14,7 +14,7 @@ import struct
 import threading
 from typing import Callable, List, Tuple
 
-from ..control import MESSAGE_BYTES, NAME, SOCKETS, Request, parse_request, render_answer
+from ..control import ADD, MESSAGE_BYTES, NAME, SOCKETS, Request, parse_request, render_answer
 
 _SECONDS = 5.0
 _CREDENTIALS = struct.Struct("3i")
@@ -87,7 +87,8 @@ class Control:
                 os.close(number)
         request = parse_request(content)
         complete = not flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) and len(sockets) == len(numbers)
-        if request is None or not complete or len(request.names) != len(sockets):
+        wanted = len(request.names) if request is not None and request.command == ADD else 0
+        if request is None or not complete or len(sockets) != wanted:
             for found in sockets:
                 found.close()
             sock.send(render_answer("The request is malformed."))

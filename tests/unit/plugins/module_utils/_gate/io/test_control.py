@@ -108,6 +108,7 @@ def test_malformed_requests_are_rejected_and_their_sockets_closed(obedient):
     for content, numbers in (
         (b"{}", [listener.fileno()]),
         (render_request(Request("add", "d", ("tls",))), []),
+        (render_request(Request("reload", "d", ("tls",))), [listener.fileno()]),
         (render_request(Request("add", "d", ("tls",))), [listener.fileno()] * 2),
         (render_request(Request("add", "d", ("tls",))), [reader]),
         (render_request(Request("add", "d" * 10000, ("tls",))), [listener.fileno()]),
