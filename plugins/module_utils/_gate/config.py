@@ -9,7 +9,7 @@
     {
       "engine": "/run/docker.sock",
       "policies": "/etc/wormhole/policies",
-      "tls": {"certificate": "/etc/wormhole/gate/cert.pem", "key": "…/key.pem", "authority": "…/ca.pem"},
+      "tls": "/etc/wormhole/server",
       "limits": {"connections": 64}
     }
 """
@@ -27,21 +27,13 @@ from .limits import Limits
 PATH = "/etc/wormhole/gate.json"
 POLICIES = "/etc/wormhole/policies"
 ENGINE = "/run/docker.sock"
+CONTROL_NAME = "control.sock"
+"""Name of the socket in the gate's runtime directory over which root and doors speak to the gate."""
+CA, CERTIFICATE, KEY = TLS_NAMES = ("ca.pem", "cert.pem", "key.pem")
+"""Names of the files for TLS. The first holds what may have issued the certificates of clients."""
+MALFORMED_STATUS = 2
+"""Exit status if the configuration cannot be used. systemd does not start the gate again then."""
 _HIGHEST = 1 << 40
-
-
-@dataclass(frozen=True)
-class TlsFiles:
-    """Paths of the files for TLS.
-
-    Attributes:
-        certificate, key: of the gate, with the addresses of the gateways.
-        authority: certificates that may have issued those of clients.
-    """
-
-    certificate: str
-    key: str
-    authority: str
 
 
 @dataclass(frozen=True)
@@ -51,13 +43,14 @@ class GateConfig:
     Attributes:
         engine: path of the engine's unix socket.
         policies: directory with a file for each identity.
-        tls: None if the gate serves unix sockets only.
+        tls: directory of the server's ca.pem, cert.pem and key.pem, which only root can read; None if the
+            gate serves unix sockets only.
         limits: the bounds.
     """
 
     engine: str = ENGINE
     policies: str = POLICIES
-    tls: Optional[TlsFiles] = None
+    tls: Optional[str] = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -75,7 +68,7 @@ def parse_config(content: bytes) -> GateConfig:
     return GateConfig(
         engine=_path(keys.get("engine", ENGINE), "engine"),
         policies=_path(keys.get("policies", POLICIES), "policies"),
-        tls=_tls(keys["tls"]) if keys.get("tls") is not None else None,
+        tls=_path(keys["tls"], "tls") if keys.get("tls") is not None else None,
         limits=_limits(keys.get("limits", {})),
     )
 
@@ -84,17 +77,11 @@ def render_config(config: GateConfig) -> str:
     """Renders the file, for the role. parse_config() returns the same configuration."""
     document: dict[str, Any] = {"engine": config.engine, "policies": config.policies}
     if config.tls is not None:
-        document["tls"] = {name: getattr(config.tls, name) for name in _names(TlsFiles)}
+        document["tls"] = config.tls
     plain = Limits()
     changed = {name: getattr(config.limits, name) for name in _names(Limits)}
     document["limits"] = {name: value for name, value in changed.items() if value != getattr(plain, name)}
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
-
-
-def _tls(value: Any) -> TlsFiles:
-    names = _names(TlsFiles)
-    keys = _object(value, "tls", names)
-    return TlsFiles(*(_path(keys.get(name), f"tls.{name}") for name in names))
 
 
 def _limits(value: Any) -> Limits:

@@ -2,21 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The systemd units of the gate: one service, a socket for each wormhole, and one for each gateway.
+"""The systemd units of the gate: a service, a socket for each wormhole and each gateway, and doors.
 
-systemd holds the sockets. While the service is stopped or restarted, clients wait in their queues.
-systemd passes a service only the sockets that were active when it started: a new socket requires a
-restart of the service.
+systemd passes a service only the sockets that were active when it started. So the sockets are not
+those of the gate: each belongs to a *door*, an instance of a template. With the first connection,
+systemd starts the door, and the door passes the listening socket on to the running gate. That way,
+sockets are added and removed without a restart of the gate, and without a disturbance of others.
+
+systemd keeps all sockets open. While the gate is stopped or restarted, clients wait in their queues.
+When it starts, it has all doors stopped (ExecStartPre=), so that each is started again by the next
+connection.
 
 The service has a network namespace of its own. The sockets that systemd has opened stay in that of
 the host, and they are all that the service can use.
 
-Sources: systemd.socket(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5).
+Sources: systemd.socket(5), systemd.service(5), systemd.exec(5), systemd.resource-control(5),
+systemd.path(5).
 """
 
 from __future__ import annotations
 
-import posixpath
+import re
 from typing import Optional
 
 from .._base.address import SocketAddress
@@ -25,25 +31,60 @@ from .._base.systemd_words import escape
 from . import config, identities
 
 MANAGED = "# Managed by the Ansible role wormhole.docker.gate, which undoes changes made here.\n"
-SERVICE = "wormhole-gate.service"
+_PREFIX = "wormhole-gate"
+SERVICE = f"{_PREFIX}.service"
+DOOR = f"{_PREFIX}-door@.service"
+"""The template of all doors."""
+CERTIFICATE_PATH = f"{_PREFIX}-certificate.path"
+"""Has systemd start CERTIFICATE_SERVICE when the server's certificate is replaced."""
+CERTIFICATE_SERVICE = f"{_PREFIX}-certificate.service"
+"""Reloads the gate."""
+
 USER = "wormhole-gate"
+"""User and group of the gate."""
 ENGINE_GROUP = "docker"
-PROGRAM = "/usr/lib/wormhole-gate"
 INTERPRETER = "/usr/bin/python3"
+PROGRAM = "/usr/local/lib/wormhole-gate/wormhole-gate.pyz"
+"""The program, see program_file.py. Its directory holds nothing else."""
 SOCKETS = "/run/wormhole/gate"
-_PREFIX = "wormhole-gate-"
+"""Directory of the directories that containers mount, one for each identity."""
+STATE = "/var/lib/wormhole-gate"
+"""Directory for what the gate has to remember (StateDirectory=). The gate owns it."""
+RUNTIME = "/run/wormhole-gate"
+"""Directory of the gate's socket and its copies of the certificate (RuntimeDirectory=)."""
+CONTROL = f"{RUNTIME}/{config.CONTROL_NAME}"
+
 _WATCHDOG_SECONDS = 30
 _BACKLOG = 1024
+_DOOR_SECONDS = 60
+_SETTLE_SECONDS = 1
+_PYTHON = f"{INTERPRETER} -I -S -B {PROGRAM}"
+_INSTANCE = re.compile(r"unix-[A-Za-z0-9][A-Za-z0-9_.-]*|tls-[0-9A-Fa-f.:]+:[0-9]+")
 
 
 def unix_unit(identity: str) -> str:
     """Name of the socket unit of an identity's unix socket."""
-    return f"{_PREFIX}unix-{identity}.socket"
+    return f"{_PREFIX}-unix-{identity}.socket"
 
 
 def tls_unit(address: SocketAddress) -> str:
     """Name of the socket unit of a gateway. systemd allows colons in it, but no brackets."""
-    return f"{_PREFIX}tls-{address.host}:{address.port}.socket"
+    return f"{_PREFIX}-tls-{address.host}:{address.port}.socket"
+
+
+def is_socket_unit(name: str) -> bool:
+    """Whether this is the name of a socket unit of the gate."""
+    return bool(_INSTANCE.fullmatch(_instance(name))) and name.endswith(".socket")
+
+
+def door_unit(socket_unit: str) -> str:
+    """Name of the door of a socket unit."""
+    return DOOR.replace("@", f"@{_instance(socket_unit)}")
+
+
+def _instance(socket_unit: str) -> str:
+    """What tells a socket unit from others, such as ``unix-ci``: the name of its door."""
+    return socket_unit[len(_PREFIX) + 1 : -len(".socket")]
 
 
 def unit_path(name: str) -> str:
@@ -53,8 +94,9 @@ def unit_path(name: str) -> str:
 
 def wants_links(name: str) -> tuple[str, ...]:
     """Paths of the links to a unit, by its [Install] section."""
-    units = ("multi-user.target",) if name == SERVICE else ("sockets.target", SERVICE)
-    return tuple(f"{UNIT_DIRECTORY}/{unit}.wants/{name}" for unit in units)
+    target = {".socket": "sockets.target", ".path": "paths.target"}
+    wants = target.get(name[name.rindex(".") :], "multi-user.target")
+    return () if name in (DOOR, CERTIFICATE_SERVICE) else (f"{UNIT_DIRECTORY}/{wants}.wants/{name}",)
 
 
 def socket_path(identity: str) -> str:
@@ -82,11 +124,8 @@ def render_unix(identity: str, user: int, group: Optional[int] = None) -> str:
         "SocketMode=0600\n"
         "DirectoryMode=0755\n"
         f"ExecStartPost=/bin/chown {owner} {path}\n"
-        f"Backlog={_BACKLOG}\n"
         "RemoveOnStop=true\n"
-        f"Service={SERVICE}\n"
-        "\n[Install]\n"
-        f"WantedBy=sockets.target {SERVICE}\n"
+        f"{_common(unix_unit(identity))}"
     )
 
 
@@ -99,10 +138,79 @@ def render_tls(address: SocketAddress) -> str:
         f"ListenStream={address}\n"
         f"FileDescriptorName={identities.TLS_NAME}\n"
         "FreeBind=true\n"
+        f"{_common(tls_unit(address))}"
+    )
+
+
+def _common(socket_unit: str) -> str:
+    # A socket whose service is started too often fails for good, so this must not be bounded.
+    return (
         f"Backlog={_BACKLOG}\n"
-        f"Service={SERVICE}\n"
+        f"Service={door_unit(socket_unit)}\n"
+        "TriggerLimitIntervalSec=0\n"
         "\n[Install]\n"
-        f"WantedBy=sockets.target {SERVICE}\n"
+        "WantedBy=sockets.target\n"
+    )
+
+
+def render_door() -> str:
+    """Renders the template of the doors.
+
+    A door that stops tells the gate, if it runs, to listen no more. The instance's name names it.
+    """
+    stop = f"test ! -S {CONTROL} || exec {_PYTHON} door remove"
+    return (
+        f"{MANAGED}[Unit]\n"
+        "Description=Pass a socket on to the gate: %i\n"
+        f"BindsTo={_PREFIX}-%i.socket\n"
+        f"Wants={SERVICE}\n"
+        f"After={_PREFIX}-%i.socket {SERVICE}\n"
+        "StartLimitIntervalSec=0\n"
+        "\n[Service]\n"
+        "Type=oneshot\n"
+        "RemainAfterExit=yes\n"
+        f"ExecStart={_PYTHON} door add %i\n"
+        f"ExecStop=-/bin/sh -c '{stop} \"$$0\"' %i\n"
+        "SuccessExitStatus=SIGTERM\n"
+        f"TimeoutStartSec={_DOOR_SECONDS}\n"
+        f"TimeoutStopSec={_DOOR_SECONDS // 4}\n"
+        f"User={USER}\n"
+        f"Group={USER}\n"
+        f"{_DOOR_SANDBOX}"
+    )
+
+
+def render_certificate_path(directory: str) -> str:
+    """Renders the path unit that watches the server's certificate.
+
+    Args:
+        directory: of ca.pem, cert.pem and key.pem.
+    """
+    watched = "".join(f"PathChanged={directory}/{name}\n" for name in config.TLS_NAMES)
+    return (
+        f"{MANAGED}[Unit]\n"
+        "Description=Watch the certificate of the gate\n"
+        "\n[Path]\n"
+        f"{watched}"
+        f"Unit={CERTIFICATE_SERVICE}\n"
+        "\n[Install]\n"
+        "WantedBy=paths.target\n"
+    )
+
+
+def render_certificate_service() -> str:
+    """Renders the service that reloads the gate after the certificate was replaced.
+
+    While it runs, systemd does not watch the files. So it waits until all are replaced.
+    """
+    return (
+        f"{MANAGED}[Unit]\n"
+        "Description=Have the gate read its certificate again\n"
+        "StartLimitIntervalSec=0\n"
+        "\n[Service]\n"
+        "Type=oneshot\n"
+        f"ExecStartPre=/bin/sleep {_SETTLE_SECONDS}\n"
+        f"ExecStart=/bin/systemctl try-reload-or-restart {SERVICE}\n"
     )
 
 
@@ -123,15 +231,23 @@ def render_service(settings: config.GateConfig, memory: str = "512M", tasks: int
         "\n[Service]\n"
         "Type=notify\n"
         "NotifyAccess=main\n"
-        f"ExecStart={INTERPRETER} -I -B {PROGRAM} {config.PATH}\n"
-        "ExecReload=/bin/kill -HUP $MAINPID\n"
+        # Root's own, outside of the sandbox.
+        f"ExecStartPre=+/bin/systemctl stop --no-ask-password {DOOR.replace('@', '@*')}\n"
+        f"ExecStartPre=+{_PYTHON} certificate {config.PATH}\n"
+        f"ExecStart={_PYTHON} serve {config.PATH}\n"
+        f"ExecReload=+{_PYTHON} reload {config.PATH}\n"
         "Restart=always\n"
         "RestartSec=200ms\n"
+        f"RestartPreventExitStatus={config.MALFORMED_STATUS}\n"
         f"WatchdogSec={_WATCHDOG_SECONDS}\n"
         f"TimeoutStopSec={stop}\n"
         f"User={USER}\n"
         f"Group={USER}\n"
         f"SupplementaryGroups={ENGINE_GROUP}\n"
+        "RuntimeDirectory=wormhole-gate\n"
+        "RuntimeDirectoryMode=0700\n"
+        "StateDirectory=wormhole-gate\n"
+        "StateDirectoryMode=0700\n"
         "StandardOutput=journal\n"
         "StandardError=journal\n"
         "LogRateLimitIntervalSec=0\n"
@@ -143,6 +259,18 @@ def render_service(settings: config.GateConfig, memory: str = "512M", tasks: int
         "WantedBy=multi-user.target\n"
     )
 
+
+_DOOR_SANDBOX = """\
+UMask=0077
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+ProtectHome=yes
+PrivateDevices=yes
+RestrictAddressFamilies=AF_UNIX
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+"""
 
 _SANDBOX = """\
 UMask=0077
@@ -173,21 +301,3 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 """
-
-
-def program_files(names: list[str]) -> dict[str, str]:
-    """Where the program's files are installed.
-
-    Args:
-        names: paths below plugins/module_utils of all Python files.
-
-    Returns:
-        Path on the host by path below plugins/module_utils. The entry point is in addition:
-        files/wormhole-gate/__main__.py, installed as ``PROGRAM/__main__.py``.
-    """
-    slices = ("_base/", "_policy/", "_gate/")
-    return {
-        name: posixpath.join(PROGRAM, "wormhole_gate", name)
-        for name in names
-        if name.startswith(slices) and posixpath.splitext(name)[1] in (".py", ".json")
-    }

@@ -45,7 +45,7 @@ BELOW = {"action": ("plugin_utils",), "plugin_utils": ("plugin_utils",)}
 PURE = {
     "__future__", "base64", "bisect", "collections", "copy", "dataclasses", "datetime", "difflib", "enum", "fnmatch",
     "functools", "hashlib", "ipaddress", "itertools", "json", "math", "operator", "posixpath", "re", "shlex", "string",
-    "sys.byteorder", "textwrap", "types", "typing", "urllib.parse",
+    "struct", "sys.byteorder", "textwrap", "types", "typing", "urllib.parse", "zlib",
 }  # fmt: skip
 """Modules of the standard library without effects, whose results only depend on their arguments."""
 
