@@ -23,9 +23,9 @@ from typing import Any, Mapping, Optional
 
 from .._base.errors import InvalidInput
 from .limits import Limits
+from .places import POLICIES
 
 PATH = "/etc/wormhole/gate.json"
-POLICIES = "/etc/wormhole/policies"
 ENGINE = "/run/docker.sock"
 CONTROL_NAME = "control.sock"
 """Name of the socket in the gate's runtime directory over which root and doors speak to the gate."""

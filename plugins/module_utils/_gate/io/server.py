@@ -17,7 +17,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Optional
 
-from ..identities import TLS_NAME, Peer, identity_of_listener
+from ..identities import Peer, identity_of_listener
+from ..places import TLS_NAME
 from ..message import render_error
 from .exchange import Parts
 from .secure import peer_of
