@@ -18,8 +18,8 @@ from functools import partial
 from typing import Optional
 
 from ..identities import Peer, identity_of_listener
-from ..places import TLS_NAME
 from ..message import render_error
+from ..places import TLS_NAME
 from .exchange import Parts
 from .secure import peer_of
 from .session import Session
