@@ -27,8 +27,7 @@ def plan_access(
 
     Args:
         user: number of the user to whom the door has to belong; None to keep the present owner.
-        issuing: whether a certificate of the identity is issued first. Whoever installs it replaces
-            the fingerprint of its predecessor.
+        issuing: whether a certificate of the identity is issued first.
     """
     reasons: list[Reason] = []
     actions: list[AccessAction] = []
@@ -97,7 +96,7 @@ def _policy_reasons(spec: AccessSpec, state: AccessState, *, issuing: bool) -> I
             key = different[0]
             text = f"policy: expected {key} {expected[key]}, found {policy.get(key)}"
         yield Reason("policy_differs", text, spec.identity)
-    if not issuing and set(prints) != set(state.fingerprints):
+    if issuing or set(prints) != set(state.fingerprints):
         yield Reason("policy_certificate_differs", "its policy admits another certificate", spec.identity)
     if not state.protected:
         yield Reason("policy_mode_differs", "owner or mode of its policy's file differ", spec.identity)

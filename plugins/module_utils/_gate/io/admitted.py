@@ -27,9 +27,10 @@ def fingerprint(certificate: bytes) -> str:
     """Return the SHA-256 of the first certificate in PEM form; empty if there is none."""
     body = certificate.partition(_BEGIN)[2].partition(_END)[0]
     try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert((_BEGIN + body + _END).decode("ascii"))).hexdigest()
+        der = ssl.PEM_cert_to_DER_cert((_BEGIN + body + _END).decode("ascii"))
     except ValueError:
         return ""
+    return hashlib.sha256(der).hexdigest() if der else ""
 
 
 def readmit(previous: bytes, new: bytes, directory: str = POLICIES) -> None:
