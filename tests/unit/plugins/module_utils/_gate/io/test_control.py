@@ -34,8 +34,12 @@ os.setuid(65534)
 sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 sock.settimeout(5)
 sock.connect(sys.argv[1])
-sock.send(sys.argv[2].encode())
-sys.exit(sock.recv(10) != b"")
+
+try:
+    sock.send(sys.argv[2].encode())
+    sys.exit(sock.recv(10) != b"")
+except (BrokenPipeError, ConnectionResetError):
+    pass
 """
 
 
