@@ -2,13 +2,37 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entry point of the gate, installed with the slices that it needs (see program_files() in _gate/units.py)."""
+"""Entry point of the gate: the first argument says what to do (see program_file.py in the slice _gate).
+
+Each command imports only what it needs: a door runs with the first connection to each socket.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from wormhole_gate._gate.io.program import main
+
+def run(command: str, arguments: list[str]) -> int:
+    """Carries out a command; returns the exit status."""
+    if command == "serve":
+        from wormhole_gate._gate.io.program import main
+
+        return main(arguments)
+    if command == "door":
+        from wormhole_gate._gate.io import door
+
+        return door.main(arguments)
+    if command == "certificate":
+        from wormhole_gate._gate.io import certificate
+
+        return certificate.prepare(arguments)
+    if command == "reload":
+        from wormhole_gate._gate.io import certificate
+
+        return certificate.reload(arguments)
+    sys.stderr.write(f"wormhole-gate: {command} is not a command: use serve, door, certificate or reload.\n")
+    return 64
+
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(run(sys.argv[1] if sys.argv[1:] else "serve", sys.argv[2:]))

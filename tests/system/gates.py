@@ -4,8 +4,8 @@
 
 """Installs the gate on a host, from the files of the collection, and makes calls through it.
 
-No role does this yet: the program's files, the units and the policies are those that the collection
-renders, and this module only copies and starts them.
+This needs no role: the program, the units and the policies are those that the collection renders, and
+this module only copies and starts them.
 """
 
 from __future__ import annotations
@@ -32,19 +32,24 @@ CERTIFICATES = "/srv/gate"
 
 _COLLECTION = "ansible_collections/wormhole/docker"
 _SLICES = "ansible_collections.wormhole.docker.plugins.module_utils"
-_ENTRY = "wormhole-gate/__main__.py"
-_SERVER = "/etc/wormhole/gate"
+SERVER = "/etc/wormhole/server"
+"""Directory of the gate's certificate and key, which only root can read."""
 _IDENTITY = "wormhole.docker.identity"
 
 _AUTHORITY = f"""
-set -e; umask 077; mkdir -p {CERTIFICATES} {_SERVER}; cd {CERTIFICATES}
+set -e; umask 077; mkdir -p {CERTIFICATES} {SERVER}; cd {CERTIFICATES}
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=gate test' \
     -addext keyUsage=critical,keyCertSign -keyout ca.key -out ca.pem
+cp ca.pem {SERVER}/ca.pem; chmod 0755 /etc/wormhole
+"""
+
+_SERVER_CERTIFICATE = f"""
+set -e; umask 077; cd {CERTIFICATES}
 openssl req -x509 -CA ca.pem -CAkey ca.key -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
     -subj /CN=gate -addext basicConstraints=critical,CA:false -addext extendedKeyUsage=serverAuth \
-    -addext subjectAltName=IP:{GATEWAY} -keyout {_SERVER}/key.pem -out {_SERVER}/cert.pem
-cp ca.pem {_SERVER}/ca.pem
-chgrp -R wormhole-gate {_SERVER}; chmod -R g+rX {_SERVER}; chmod 0755 /etc/wormhole
+    -addext subjectAltName=IP:{GATEWAY} -keyout key.new -out cert.new
+openssl x509 -in cert.new -noout -serial
+mv key.new {SERVER}/key.pem; mv cert.new {SERVER}/cert.pem
 """
 
 _CERTIFICATE = """
@@ -73,44 +78,77 @@ class Gate:
         self._units = importlib.import_module(f"{_SLICES}._gate.units")
         self._config = importlib.import_module(f"{_SLICES}._gate.config")
         self._identities = importlib.import_module(f"{_SLICES}._gate.identities")
+        self._program_file = importlib.import_module(f"{_SLICES}._gate.program_file")
         self._address = importlib.import_module(f"{_SLICES}._base.address")
 
-    def install(self, identities: Mapping[str, int], *, tls: bool = False) -> None:
+    def install(self, identities: Mapping[str, int], *, tls: bool = False, certificate: bool = True) -> None:
         """Install and start the gate, with a unix socket for each identity.
 
         Args:
             identities: name, and number of the user that its container runs as.
             tls: whether it also serves TLS, by the test's authority.
+            certificate: whether it has a certificate when it starts.
         """
         units = self._units
-        settings = self._config.GateConfig()
-        if tls:
-            files = (f"{_SERVER}/{name}.pem" for name in ("cert", "key", "ca"))
-            settings = self._config.GateConfig(tls=self._config.TlsFiles(*files))
-        sockets = {units.unix_unit(name): units.render_unix(name, user) for name, user in identities.items()}
+        settings = self._config.GateConfig(tls=SERVER if tls else None)
+        sockets = self._sockets(identities)
         if tls:
             address = self._address.SocketAddress(GATEWAY, PORT)
             sockets[units.tls_unit(address)] = units.render_tls(address)
-        contents = {
-            **self._program(),
-            self._config.PATH: self._config.render_config(settings).encode(),
-            units.unit_path(units.SERVICE): units.render_service(settings).encode(),
-            **{units.unit_path(name): text.encode() for name, text in sockets.items()},
+        rendered = {
+            **sockets,
+            units.SERVICE: units.render_service(settings),
+            units.DOOR: units.render_door(),
+            units.CERTIFICATE_PATH: units.render_certificate_path(SERVER),
+            units.CERTIFICATE_SERVICE: units.render_certificate_service(),
         }
         self.host.run(f"useradd --system --user-group --no-create-home {units.USER}")
-        self._unpack(contents)
+        self._unpack(
+            {
+                units.PROGRAM: self._program(),
+                self._config.PATH: self._config.render_config(settings).encode(),
+                **{units.unit_path(name): text.encode() for name, text in rendered.items()},
+            }
+        )
         if tls:
             self.host.run(_AUTHORITY)
+            if certificate:
+                self.renew()
         self.host.run(f"mkdir -p {self._config.POLICIES}; systemctl daemon-reload")
-        self.host.run(["systemctl", "start", *sockets, units.SERVICE])
+        watched = [units.CERTIFICATE_PATH] if tls else []
+        self.host.run(["systemctl", "start", *sockets, units.SERVICE, *watched])
 
-    def _program(self) -> dict[str, bytes]:
+    def add(self, identities: Mapping[str, int]) -> None:
+        """Add unix sockets while the gate runs. It is not restarted."""
+        sockets = self._sockets(identities)
+        self._unpack({self._units.unit_path(name): text.encode() for name, text in sockets.items()})
+        self.host.run("systemctl daemon-reload")
+        self.host.run(["systemctl", "start", *sockets])
+
+    def remove(self, identities: Sequence[str]) -> None:
+        """Remove unix sockets while the gate runs."""
+        sockets = [self._units.unix_unit(name) for name in identities]
+        self.host.run(["systemctl", "stop", *sockets])
+        self.host.run(["rm", *map(self._units.unit_path, sockets)])
+        self.host.run("systemctl daemon-reload")
+
+    def renew(self) -> int:
+        """Issue another server certificate, as a module does; return its serial number."""
+        said = str(self.host.run(_SERVER_CERTIFICATE).stdout)
+        return int(said.partition("serial=")[2].split()[0], 16)
+
+    def _sockets(self, identities: Mapping[str, int]) -> dict[str, str]:
+        units = self._units
+        return {units.unix_unit(name): units.render_unix(name, user) for name, user in identities.items()}
+
+    def _program(self) -> bytes:
         slices = self._root / "plugins/module_utils"
-        names = [str(path.relative_to(slices)) for path in slices.rglob("*.py")]
-        files = {
-            target: (slices / name).read_bytes() for name, target in self._units.program_files(names).items()
-        }
-        return {**files, f"{self._units.PROGRAM}/__main__.py": (self._root / "files" / _ENTRY).read_bytes()}
+        names = self._program_file.program_files(
+            str(path.relative_to(slices)) for path in slices.rglob("*.py")
+        )
+        files = {target: (slices / name).read_bytes() for name, target in names.items()}
+        entry = (self._root / "files" / self._program_file.ENTRY_POINT).read_bytes()
+        return bytes(self._program_file.pack_program({**files, "__main__.py": entry}))
 
     def _unpack(self, contents: Mapping[str, bytes]) -> None:
         stream = io.BytesIO()

@@ -27,10 +27,10 @@ from .places import POLICIES
 
 PATH = "/etc/wormhole/gate.json"
 ENGINE = "/run/docker.sock"
-CONTROL_NAME = "control.sock"
-"""Name of the socket in the gate's runtime directory over which root and doors speak to the gate."""
 CA, CERTIFICATE, KEY = TLS_NAMES = ("ca.pem", "cert.pem", "key.pem")
 """Names of the files for TLS. The first holds what may have issued the certificates of clients."""
+COPIES = "tls"
+"""Name of the directory in the gate's runtime directory with its copies of these files."""
 MALFORMED_STATUS = 2
 """Exit status if the configuration cannot be used. systemd does not start the gate again then."""
 _HIGHEST = 1 << 40

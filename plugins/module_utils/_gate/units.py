@@ -28,7 +28,7 @@ from typing import Optional
 from .._base.address import SocketAddress
 from .._base.systemd_units import UNIT_DIRECTORY
 from .._base.systemd_words import escape
-from . import config, places
+from . import config, control, places
 
 MANAGED = "# Managed by the Ansible role wormhole.docker.gate, which undoes changes made here.\n"
 _PREFIX = "wormhole-gate"
@@ -50,9 +50,8 @@ SOCKETS = "/run/wormhole/gate"
 """Directory of the directories that containers mount, one for each identity."""
 STATE = "/var/lib/wormhole-gate"
 """Directory for what the gate has to remember (StateDirectory=). The gate owns it."""
-RUNTIME = "/run/wormhole-gate"
-"""Directory of the gate's socket and its copies of the certificate (RuntimeDirectory=)."""
-CONTROL = f"{RUNTIME}/{config.CONTROL_NAME}"
+RUNTIME = control.RUNTIME
+CONTROL = f"{RUNTIME}/{control.NAME}"
 
 _WATCHDOG_SECONDS = 30
 _BACKLOG = 1024

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program: read the configuration, serve, and obey signals.
+"""The program: read the configuration, serve what the doors pass on, and obey root.
 
-SIGHUP reads policies and certificates again, and ends the connections of those who have lost their
-access. SIGTERM ends the program after the running calls.
+A reload reads policies and the certificate again, and ends the connections of those who have lost their
+access: it is requested over the control socket, or by SIGHUP. SIGTERM ends the program after the running
+calls.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import ssl
 import sys
 import threading
 import time
-from typing import Optional
 
 from ..._base.errors import InvalidInput
 from ..._policy.policy_file import parse_policy
-from ..config import PATH, GateConfig, parse_config
+from ..config import COPIES, MALFORMED_STATUS, PATH, GateConfig, parse_config
+from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
+from .control import Control, Listeners
 from .deciding import Decider
 from .engine import Engine
 from .exchange import Parts
@@ -32,7 +33,7 @@ from .policies import Policies
 from .secure import make_context
 from .server import Server
 from .session import Session
-from .systemd import Notifier, take_listeners
+from .systemd import Notifier
 from .wire import Wire
 
 _SIGNALS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
@@ -50,27 +51,33 @@ class Program:
         config: its configuration.
         notifier: systemd.
         journal: where to log.
-        owner: number of the user to whom the files of the policies must belong.
+        runtime: directory of the control socket and of the copies of the certificate.
     """
 
-    def __init__(self, config: GateConfig, notifier: Notifier, journal: Journal, owner: int = 0) -> None:
+    def __init__(
+        self, config: GateConfig, notifier: Notifier, journal: Journal, runtime: str = RUNTIME
+    ) -> None:
         self._config, self._notifier, self._journal = config, notifier, journal
+        self._runtime = runtime
         engine = Engine(config.engine, config.limits)
-        policies = Policies(config.policies, owner)
+        policies = Policies(config.policies)
         inquiry = Inquiry(engine)
         decider = Decider(inquiry, config.limits.lookups)
         self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal)
-        self._server: Optional[Server] = None
+        self._server = Server(self._parts)
+        self._reloading = threading.Lock()
         self._said: set[tuple[str, str]] = set()
 
-    def run(self, listeners: list[tuple[str, socket.socket]]) -> int:
+    def run(self) -> int:
         """Serves until SIGTERM; returns the exit status. Signals are blocked before it is called."""
-        server = Server(self._parts, listeners, self._context())
-        self._server = server
+        server = self._server
+        self._load_certificate()
         self._say_problems(self._parts.policies.current())
         accepting = threading.Thread(target=server.run, daemon=True)
         accepting.start()
-        self._notifier.send("READY=1\nSTATUS=Serving")
+        control = Control(self._runtime, self.obey)
+        control.start()
+        self._say_ready()
         period = min(self._notifier.watchdog / 3, _TICK) if self._notifier.watchdog else _TICK
         while True:
             received = signal.sigtimedwait(_SIGNALS, period)
@@ -83,17 +90,27 @@ class Program:
             if accepting.is_alive() and self.decides():
                 self._notifier.send("WATCHDOG=1")
         self._notifier.send("STOPPING=1")
+        control.close()
         server.stop(self._config.limits.drain_seconds)
         return 0
 
-    def reload(self) -> None:
-        """Reads policies and certificates again. Running calls go on."""
-        self._notifier.send("RELOADING=1")
-        self._say_problems(self._parts.policies.reload())
-        context = self._context()
-        if self._server is not None and context is not None:
-            self._server.context = context
-        self._notifier.send("READY=1\nSTATUS=Serving")
+    def obey(self, request: Request, listeners: Listeners) -> str:
+        """Carries out a request of root or of a door; returns what is wrong, or an empty text."""
+        if request.command == ADD:
+            return "" if self._server.add(request.door, listeners) else "The gate is stopping."
+        if request.command == REMOVE:
+            return "" if self._server.remove(request.door) else "The gate is stopping."
+        return self.reload()
+
+    def reload(self) -> str:
+        """Reads policies and the certificate again; returns what is wrong. Running calls go on."""
+        with self._reloading:
+            self._notifier.send("RELOADING=1")
+            self._say_problems(self._parts.policies.reload())
+            problem = self._load_certificate()
+            self._server.cut_unwelcome(time.time())
+            self._say_ready()
+            return problem
 
     def decides(self) -> bool:
         """Whether a call of the gate's own is read, decided and refused, like one of a client."""
@@ -112,15 +129,19 @@ class Program:
         finally:
             ours.close()
 
-    def _context(self) -> Optional[ssl.SSLContext]:
-        """The settings of TLS. Without a usable certificate, the previous one stays in use."""
-        if self._config.tls is None:
-            return None
+    def _load_certificate(self) -> str:
+        """Takes the certificate as it is now. One that cannot be used leaves the previous one in use."""
         try:
-            return make_context(self._config.tls)
+            self._server.context = make_context(os.path.join(self._runtime, COPIES))
         except (OSError, ValueError) as error:
-            self._journal.say(f"The certificate of the gate cannot be used: {error}.")
-            return None
+            problem = f"The certificate of the gate cannot be used: {error}."
+            self._journal.say(problem)
+            return problem
+        return ""
+
+    def _say_ready(self) -> None:
+        served = "unix sockets" if self._server.context is None else "unix sockets and TLS"
+        self._notifier.send(f"READY=1\nSTATUS=Serving {served}")
 
     def _say_problems(self, registry: Registry) -> None:
         for name, problem in sorted(set(registry.problems.items()) - self._said):
@@ -160,7 +181,7 @@ class _Offline(Inquiry):
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the gate with the sockets that systemd has passed; returns the exit status."""
+    """Runs the gate; returns the exit status."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     path = arguments[0] if arguments else PATH
     try:
@@ -168,11 +189,8 @@ def main(arguments: list[str]) -> int:
             config = parse_config(stream.read())
     except (OSError, InvalidInput) as error:
         sys.stderr.write(f"wormhole-gate: {path}: {error}\n")
-        return 2
-    listeners = take_listeners(os.environ, os.getpid())
-    if not listeners:
-        sys.stderr.write("wormhole-gate: systemd has passed no sockets. Start a socket unit of the gate.\n")
-        return 3
+        return MALFORMED_STATUS
     # Lets a thread that waits for the interpreter have it soon: answers are short (default 5 ms).
     sys.setswitchinterval(0.0005)
-    return Program(config, Notifier(os.environ), Journal()).run(listeners)
+    runtime = os.environ.get("RUNTIME_DIRECTORY", RUNTIME)
+    return Program(config, Notifier(os.environ), Journal(), runtime).run()

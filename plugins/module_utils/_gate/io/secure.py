@@ -11,25 +11,33 @@ chain is verified too. A session is never resumed: that would skip the verificat
 from __future__ import annotations
 
 import hashlib
+import os
 import ssl
+from typing import Optional
 
-from ..config import TlsFiles
+from ..config import CA, CERTIFICATE, KEY
 from ..identities import Peer
 
 _SERIAL = "serialNumber"
 
 
-def make_context(files: TlsFiles) -> ssl.SSLContext:
-    """The settings of the gate's TLS.
+def make_context(directory: str) -> Optional[ssl.SSLContext]:
+    """The settings of the gate's TLS; None if there is no certificate.
+
+    Args:
+        directory: of the gate's copies (see certificate.py).
 
     Raises:
-        OSError, ssl.SSLError: a file is missing, or none of what it should be.
+        OSError, ValueError: a file is missing, or none of what it should be.
     """
+    authority, certificate, key = (os.path.join(directory, name) for name in (CA, CERTIFICATE, KEY))
+    if not os.path.exists(certificate):
+        return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(files.certificate, files.key, password=lambda: "")
-    context.load_verify_locations(files.authority)
+    context.load_cert_chain(certificate, key, password=lambda: "")
+    context.load_verify_locations(authority)
     context.set_alpn_protocols(["http/1.1"])
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION
     if hasattr(ssl, "OP_NO_RENEGOTIATION"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Accept connections on the sockets of systemd, and bound how many there are."""
+"""Accept connections on the sockets of the doors, and bound how many there are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import time
 from collections import Counter
 from dataclasses import replace
 from functools import partial
-from typing import Optional
+from queue import Empty, SimpleQueue
+from typing import Callable, List, Optional, Tuple
 
 from ..identities import Peer, identity_of_listener
 from ..message import render_error
@@ -30,6 +31,9 @@ _ACCEPTED_AT_ONCE = 32
 _PAUSE = 0.05
 _GRACE = 1.0
 """Seconds for which idle connections are left open when the gate stops."""
+_ORDER_SECONDS = 5.0
+
+Listeners = List[Tuple[str, socket.socket]]
 
 
 class Server:
@@ -37,13 +41,10 @@ class Server:
 
     Args:
         parts: the gate.
-        listeners: name and listening socket of each.
-        context: TLS; None if there is none.
+        context: TLS; None if there is none, with which connections of TLS are closed at once.
     """
 
-    def __init__(
-        self, parts: Parts, listeners: list[tuple[str, socket.socket]], context: Optional[ssl.SSLContext]
-    ) -> None:
+    def __init__(self, parts: Parts, context: Optional[ssl.SSLContext] = None) -> None:
         self.context = context
         self._parts = parts
         self._workers = Workers()
@@ -53,23 +54,73 @@ class Server:
         self._open: Counter[str] = Counter()
         self._stopped = False
         self._finished = threading.Event()
-        self._waker, woken = socket.socketpair()
-        self._selector.register(woken, selectors.EVENT_READ)
-        for name, listener in listeners:
-            self._add(name, listener)
+        self._doors: dict[str, list[socket.socket]] = {}
+        # Only the thread that accepts touches listeners, so that it never meets one that is closed.
+        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._waker, self._woken = socket.socketpair()
+        self._woken.setblocking(False)
+        self._selector.register(self._woken, selectors.EVENT_READ)
 
-    def _add(self, name: str, listener: socket.socket) -> None:
-        identity = ""
-        if name != TLS_NAME:
-            path = listener.getsockname() if listener.family == socket.AF_UNIX else ""
-            found = identity_of_listener(name, path if isinstance(path, str) else "")
-            if found is None:
-                self._parts.journal.say(f"The socket {name} is not served: it does not name an identity.")
+    def add(self, door: str, listeners: Listeners) -> bool:
+        """Serves the sockets of a door, instead of those that it had before. From another thread.
+
+        Args:
+            door: name of the door.
+            listeners: name and listening socket of each. The server closes them.
+
+        Returns:
+            Whether they are served now: the server may have stopped.
+        """
+        return self._order(partial(self._add, door, listeners))
+
+    def remove(self, door: str) -> bool:
+        """Accepts nothing more from a door. Its connections go on. From another thread."""
+        return self._order(partial(self._drop, door))
+
+    def _order(self, work: Callable[[], None]) -> bool:
+        done = threading.Event()
+
+        def carry_out() -> None:
+            work()
+            done.set()
+
+        self._orders.put(carry_out)
+        self._wake()
+        return done.wait(_ORDER_SECONDS)
+
+    def _wake(self) -> None:
+        # If it is full, the thread is awake.
+        with contextlib.suppress(OSError):
+            self._waker.send(b"x", socket.MSG_DONTWAIT)
+
+    def _add(self, door: str, listeners: Listeners) -> None:
+        self._drop(door)
+        for name, listener in listeners:
+            identity = self._identity(name, listener)
+            if identity is None:
                 listener.close()
-                return
-            identity = found
-        listener.setblocking(False)
-        self._selector.register(listener, selectors.EVENT_READ, identity)
+                continue
+            listener.setblocking(False)
+            self._selector.register(listener, selectors.EVENT_READ, identity)
+            self._doors.setdefault(door, []).append(listener)
+
+    def _drop(self, door: str) -> None:
+        for listener in self._doors.pop(door, ()):
+            self._selector.unregister(listener)
+            listener.close()
+
+    def _identity(self, name: str, listener: socket.socket) -> Optional[str]:
+        """The identity of a socket; empty if the certificates of its clients tell; None if nothing does."""
+        if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            self._parts.journal.say(f"The socket {name} is not served: it does not listen.")
+            return None
+        if name == TLS_NAME:
+            return ""
+        path = listener.getsockname() if listener.family == socket.AF_UNIX else ""
+        found = identity_of_listener(name, path if isinstance(path, str) else "")
+        if found is None:
+            self._parts.journal.say(f"The socket {name} is not served: it does not name an identity.")
+        return found
 
     def run(self) -> None:
         """Accepts connections until stop()."""
@@ -77,8 +128,17 @@ class Server:
             for key, _events in self._selector.select():
                 if isinstance(key.fileobj, socket.socket) and isinstance(key.data, str):
                     self._accept(key.fileobj, key.data)
+            self._carry_out_orders()
         self._selector.close()
         self._finished.set()
+
+    def _carry_out_orders(self) -> None:
+        # First the bytes, then the orders: one that comes now wakes the thread again.
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+        with contextlib.suppress(Empty):
+            while True:
+                self._orders.get_nowait()()
 
     def _accept(self, listener: socket.socket, identity: str) -> None:
         for _number in range(_ACCEPTED_AT_ONCE):
@@ -95,8 +155,7 @@ class Server:
     def stop(self, seconds: float) -> None:
         """Accepts nothing more, and gives running calls this long to end. From another thread."""
         self._stopped = True
-        with contextlib.suppress(OSError):
-            self._waker.send(b"x")
+        self._wake()
         started = time.monotonic()
         self._finished.wait(seconds)
         for session in self._copy():

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.config import (
     GateConfig,
-    TlsFiles,
     parse_config,
     render_config,
 )
@@ -26,9 +25,7 @@ PATHS = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters
     "/".__add__
 )
 LIMITS = st.builds(Limits, **{entry.name: st.integers(1, 1 << 39) for entry in fields(Limits)})
-CONFIGS = st.builds(
-    GateConfig, PATHS, PATHS, st.one_of(st.none(), st.builds(TlsFiles, PATHS, PATHS, PATHS)), LIMITS
-)
+CONFIGS = st.builds(GateConfig, PATHS, PATHS, st.one_of(st.none(), PATHS), LIMITS)
 
 
 @given(CONFIGS)
@@ -49,9 +46,8 @@ def test_defaults():
         ({"engine": 5}, "engine"),
         ({"engine": "/a\0b"}, "engine"),
         ({"policies": None}, "policies"),
-        ({"tls": {"certificate": "/a", "key": "/b"}}, "tls.authority"),
-        ({"tls": {"certificate": "/a", "key": "/b", "authority": "/c", "crl": "/d"}}, "crl"),
-        ({"tls": "/a"}, "tls"),
+        ({"tls": {"certificate": "/a", "key": "/b"}}, "tls"),
+        ({"tls": "server"}, "tls"),
         ({"limits": {"connections": 0}}, "limits.connections"),
         ({"limits": {"connections": -1}}, "limits.connections"),
         ({"limits": {"connections": True}}, "limits.connections"),

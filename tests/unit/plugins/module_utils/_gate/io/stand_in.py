@@ -176,14 +176,15 @@ class Gate:
         policies = Policies(str(self.policies), os.getuid())
         parts = Parts(self.limits, back, inquiry, decider, policies, Journal(self._log))
         self.parts = parts
-        listeners = [self.listen(name) for name in (IDENTITY, "other")]
         self.path = str(directory / IDENTITY / "docker.sock")
-        self.server = Server(parts, listeners, None)
+        self.server = Server(parts)
         self._thread = threading.Thread(target=self.server.run, daemon=True)
         self._thread.start()
+        for name in (IDENTITY, "other"):
+            assert self.server.add(f"unix-{name}", [self.listen(name)])
 
     def listen(self, identity):
-        """A listening socket, as systemd passes it."""
+        """A listening socket with its name, as a door passes it."""
         (self.directory / identity).mkdir(exist_ok=True)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.directory / identity / "docker.sock"))

@@ -31,23 +31,6 @@ def stage():
         yield engine, gate
 
 
-@pytest.fixture
-def engine(stage):
-    return stage[0]
-
-
-@pytest.fixture
-def gate(stage):
-    return stage[1]
-
-
-@pytest.fixture
-def client(gate):
-    found = Client(gate.path)
-    yield found
-    found.close()
-
-
 def test_a_ping(client):
     client.send("GET /_ping")
     status, headers, content = client.answer()

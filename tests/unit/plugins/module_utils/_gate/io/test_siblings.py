@@ -50,18 +50,6 @@ def stage():
         yield engine, gate
 
 
-@pytest.fixture
-def engine(stage):
-    return stage[0]
-
-
-@pytest.fixture
-def client(stage):
-    found = Client(stage[1].path)
-    yield found
-    found.close()
-
-
 def created(engine):
     return [json.loads(body) for head, body in engine.requests if b"/containers/create" in head]
 

@@ -38,18 +38,6 @@ def stage():
         yield engine, gate
 
 
-@pytest.fixture
-def engine(stage):
-    return stage[0]
-
-
-@pytest.fixture
-def client(stage):
-    found = Client(stage[1].path)
-    yield found
-    found.close()
-
-
 def echo_until_end(head):
     """A container that repeats its input, and says goodbye after its end."""
 

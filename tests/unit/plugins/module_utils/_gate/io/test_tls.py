@@ -18,7 +18,6 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from ansible_collections.wormhole.docker.plugins.module_utils._gate.config import TlsFiles
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.secure import make_context
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.limits import Limits
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._endpoint.io.test_probe import (
@@ -58,13 +57,10 @@ class Secured:
         server = write_identity(
             tmp_path / "server", self.authority, self.authority.issue("gate", ["127.0.0.1"])
         )
-        files = TlsFiles(f"{server}/cert.pem", f"{server}/key.pem", f"{server}/ca.pem")
-        gate.server.context = make_context(files)
+        gate.server.context = make_context(str(server))
         listener = socket.create_server(("127.0.0.1", 0))
         self.address = listener.getsockname()
-        gate.server._add("tls", listener)
-        # The selector has to notice it.
-        gate.server._waker.send(b"x")
+        assert gate.server.add("tls", [("tls", listener)])
         self.leaf = self.authority.client(IDENTITY)
         self.allow(self.leaf)
 
