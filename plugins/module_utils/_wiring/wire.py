@@ -61,7 +61,7 @@ class WiringState:
 
     Attributes:
         topology: the host's Docker networks.
-        served: addresses at which dockerd listens for wormholes with TLS.
+        served: addresses at which dockerd, or the gate, listens for wormholes with TLS.
         socket_gid: number of the group of the engine's socket; None if unknown.
         served_plaintext: addresses at which it listens without TLS.
         own_socket: the listener's socket in its own directory; None without one.
@@ -70,7 +70,7 @@ class WiringState:
         security: how the engine confines containers.
         served_is_another: whether listeners serve another engine than this one.
         host_gateways: the addresses of ``host.docker.internal``; empty for docker0's.
-        served_by_gate: whether the gate listens for TLS, and dockerd does not.
+        served_by_gate: whether the gate listens at these addresses, and dockerd at none.
     """
 
     topology: Topology

@@ -38,9 +38,7 @@ UNIX = AccessSpec("agent", "ci", door=True)
 TLS = AccessSpec("agent", "ci", certificates=("/etc/wormhole/identities/agent/cert.pem",))
 PRINT, OTHER = "ab" * 32, "cd" * 32
 UNIT = units.render_unix("agent", 1000)
-GIVEN = AccessState(
-    gate=True, policy=render_policy(UNIX.document, ()), unit=UNIT, enabled=True, owner=1000
-)
+GIVEN = AccessState(gate=True, policy=render_policy(UNIX.document, ()), unit=UNIT, enabled=True, owner=1000)
 ADMITTED = AccessState(gate=True, policy=render_policy(TLS.document, (PRINT,)), fingerprints=(PRINT,))
 
 
