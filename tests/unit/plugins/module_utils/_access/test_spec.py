@@ -26,19 +26,22 @@ def test_without_a_policy_there_is_no_access():
 def test_a_policy_enforces_by_default():
     found = access.parse_access({"policy": "ci"}, "agent")
     assert found == access.AccessSpec("agent", "ci", "enforce")
-    assert found.restricts and found.refuses
+    assert found.restricts
+    assert found.refuses
     assert found.document == {"identity": "agent", "preset": "ci", "mode": "enforce", "overrides": {}}
 
 
 @pytest.mark.parametrize("mode", ["learn", "warn"])
 def test_other_modes_refuse_nothing(mode):
     found = access.parse_access({"policy": "ci", "policy_mode": mode}, "agent")
-    assert found.restricts and not found.refuses
+    assert found.restricts
+    assert not found.refuses
 
 
 def test_unrestricted_restricts_nothing():
     found = access.parse_access({"policy": "unrestricted"}, "agent")
-    assert not found.restricts and not found.refuses
+    assert not found.restricts
+    assert not found.refuses
 
 
 @pytest.mark.parametrize(
