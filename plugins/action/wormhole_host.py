@@ -72,7 +72,11 @@ class ActionModule(WormholeAction):
         options = self.validate(certificates.SIGNING_CONSTRAINTS)
         listener = host.validate_part("listener", host.LISTENER_ARGUMENTS, options["listener"])
         gate = host.validate_part("gate", host.GATE_ARGUMENTS, options["gate"])
-        identities = wormhole.parse_list(options["wormholes"], wormhole.connection_of(options), check_policy)
+        identities = wormhole.parse_list(
+            options["wormholes"],
+            wormhole.connection_of(options),
+            lambda access: check_policy(access, by_gate=listener["served_by"] == host.GATE),
+        )
         arguments = self.host_arguments(options)
         arguments["identities"] = [listed for listed, _spec in identities.values()]
         if host.needs_gate(gate, listener, options["wormholes"]):
