@@ -117,7 +117,7 @@ def _existing_wormholes(value: Any) -> None:
     _mappings(value, name=_text, id=_text, managed=_flag)
 
 
-SECTIONS = ("engine", "certificates", "listener", "wormholes")
+SECTIONS = ("engine", "certificates", "gate", "listener", "wormholes")
 """The sections of wormhole_host that a host has. The controller adds section ``authority``."""
 
 
@@ -232,8 +232,16 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
     },
     "certificate_signature": {"authority": _public_part, "issued": _requests},
     "dockerd_listener": _reported(
-        *("endpoints", "unix_socket", "insecure_endpoints", "unreachable_networks", "firewall", "reloaded"),
-        *("restarted", "interrupted", "removed"),
+        *(
+            "served_by",
+            "endpoints",
+            "unix_socket",
+            "insecure_endpoints",
+            "unreachable_networks",
+            "firewall",
+            "reloaded",
+        ),
+        *("gate_reloaded", "restarted", "interrupted", "removed"),
     ),
     "endpoint_info": _reported(
         *("ok", "text", "layers", "endpoint", "gateways", "source", "peer", "protocol", "tls_version"),
@@ -264,15 +272,21 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
     },
     "wormhole_container_info": {"wormholes": _existing_wormholes},
     "wormhole_containers": {"pulls": _texts, "requests": _requests, "wormholes": _wormholes},
+    "wormhole_gate": {
+        "program_required": _flag,
+        **_reported("program_sha256", "identities", "restarted"),
+    },
     "wormhole_host": {
         "done": _done,
         "engine_stopped": _flag,
         "gateways": _gateways,
         "packages": _texts,
+        "program_required": _flag,
         "pulls": _texts,
         "requests": _requests,
         "sections": _sections,
     },
+    "wormhole_policy": _reported("policy", "docker_host", "directory", "compose", "docker_run"),
     "wormhole_wiring_info": _reported(
         *("ready", "obstacle", "remedy", "transport", "address", "port", "identity_directory"),
         *("docker_container", "compose", "compose_yaml", "docker_run", "docker_run_text"),
