@@ -232,8 +232,8 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
     },
     "certificate_signature": {"authority": _public_part, "issued": _requests},
     "dockerd_listener": _reported(
-        *("endpoints", "unix_socket", "insecure_endpoints", "unreachable_networks", "firewall", "reloaded"),
-        *("restarted", "interrupted", "removed"),
+        *("served_by", "endpoints", "unix_socket", "insecure_endpoints", "unreachable_networks", "firewall", "reloaded"),
+        *("gate_reloaded", "restarted", "interrupted", "removed"),
     ),
     "endpoint_info": _reported(
         *("ok", "text", "layers", "endpoint", "gateways", "source", "peer", "protocol", "tls_version"),

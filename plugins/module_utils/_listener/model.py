@@ -82,7 +82,8 @@ class ListenerState:
             unit is started again (measured with systemd 252 and 257).
         absent: addresses of these sockets that no interface has.
         unassigned: addresses of the option host_addresses that no interface has.
-        plaintext: TCP sockets that systemd holds for the plaintext proxies.
+        passive: TCP sockets that systemd holds and dockerd does not: those of the gate, of the plaintext
+            proxies, and of other services.
         unix_sockets: paths of the additional unix sockets that systemd has handed to dockerd.
         lingering_unix_sockets: paths of the additional unix sockets on which only dockerd still
             listens.
@@ -98,7 +99,7 @@ class ListenerState:
         config_path: real path of the file, which may be a symbolic link.
         former_configs: contents, by real path, of the configuration files that an earlier run has
             changed, and that dockerd no longer reads.
-        served: what the engine serves, by address.
+        served: what the engine serves, or the gate if it is to serve TLS, by address.
         occupied: the other process that holds an endpoint, by endpoint.
         containers: names of the running containers.
         ephemeral: names of those that the engine removes when they stop, such as with ``docker run
@@ -112,6 +113,7 @@ class ListenerState:
         interrupted: whether an earlier run was interrupted before it ended its change.
         origin: the record of the original files.
         restarted: whether this run has restarted the engine already.
+        gate_reloaded: whether this run has reloaded the gate already.
     """
 
     topology: Topology
@@ -122,7 +124,7 @@ class ListenerState:
     lingering: tuple[SocketAddress, ...] = ()
     absent: tuple[str, ...] = ()
     unassigned: tuple[str, ...] = ()
-    plaintext: tuple[SocketAddress, ...] = ()
+    passive: tuple[SocketAddress, ...] = ()
     unix_sockets: tuple[str, ...] = ()
     lingering_unix_sockets: tuple[str, ...] = ()
     command: EngineCommand = EngineCommand()
@@ -147,6 +149,7 @@ class ListenerState:
     interrupted: bool = False
     origin: Origin = Origin()
     restarted: bool = False
+    gate_reloaded: bool = False
 
     def unit(self, name: str) -> UnitState:
         """The state of a unit of the listener, which need not exist."""
@@ -221,6 +224,11 @@ class RestartEngine(Action):
     stop: tuple[str, ...]
     containers: tuple[str, ...]
     removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ReloadGate(Action):
+    """Make the gate read the server's certificate again, or start it. No connection ends."""
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class WiringState:
 
     Attributes:
         topology: the host's Docker networks.
-        served: addresses at which dockerd listens for wormholes with TLS.
+        served: addresses at which dockerd, or the gate, listens for wormholes with TLS.
         socket_gid: number of the group of the engine's socket; None if unknown.
         served_plaintext: addresses at which it listens without TLS.
         own_socket: the listener's socket in its own directory; None without one.
@@ -66,6 +66,7 @@ class WiringState:
         security: how the engine confines containers.
         served_is_another: whether listeners serve another engine than this one.
         host_gateways: the addresses of ``host.docker.internal``; empty for docker0's.
+        served_by_gate: whether the gate listens at these addresses, and dockerd at none.
     """
 
     topology: Topology
@@ -77,6 +78,7 @@ class WiringState:
     security: EngineSecurity = EngineSecurity()
     served_is_another: bool = False
     host_gateways: tuple[str, ...] = ()
+    served_by_gate: bool = False
 
 
 @dataclass(frozen=True)

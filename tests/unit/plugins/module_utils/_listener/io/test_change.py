@@ -121,6 +121,7 @@ class Bench:
                 "check_material",
                 lambda directory, addresses: self.event("material", *addresses),
             ),
+            (listener_host, "check_gate", lambda directory: self.event("gate", directory)),
             (listener_host, "validate_config", lambda text, command: self.event("validate")),
             (listener_host, "observe_firewall", self.firewall_after_restart),
             *((module, "set_openings", self.set_openings) for module in (listener_host, rollback)),
@@ -183,6 +184,9 @@ class Bench:
     def restart(self, unit):
         self.event("restart", unit)
 
+    def reload_or_start(self, unit):
+        self.event("reload", unit)
+
     # the packet filter
 
     def set_openings(self, _manager, openings, restriction):
@@ -191,7 +195,7 @@ class Bench:
 
     # the run
 
-    def _observe(self, _spec, _connect, restarted, _probe):
+    def _observe(self, _spec, _connect, _probe, *, restarted, gate_reloaded):
         found = read_saved(str(self.config))
         return dataclasses.replace(
             self.state,
@@ -202,6 +206,7 @@ class Bench:
             interrupted=self.transaction().open() is not None,
             origin=self.transaction().origin(),
             restarted=restarted,
+            gate_reloaded=gate_reloaded,
         )
 
     def run(self, spec=SPEC):
@@ -727,3 +732,60 @@ def test_a_link_to_daemon_json_stays_one(bench):
     host.apply(plan)
     assert bench.config.is_symlink()
     assert b"tlsverify" in real.read_bytes()
+
+
+# --- the gate
+
+GATE = ListenerSpec(served_by="gate")
+DOOR = "wormhole-gate-tls-172.17.0.1:2376.socket"
+
+
+def test_a_run_for_the_gate_leaves_dockerd_and_its_configuration_alone(bench):
+    bench.with_former_config()
+    bench.run(GATE)
+    assert bench.events[:2] == [("material", "172.17.0.1"), ("gate", "/etc/wormhole/server")]
+    assert kinds(bench)[2:] == ["daemon-reload", "enable", "firewall", "reload", "restart", "prove"]
+    assert bench.events[5:7] == [("reload", "wormhole-gate.service"), ("restart", DOOR)]
+    assert bench.config.read_bytes() == FORMER
+    assert not (bench.root / "guard").exists()
+    bench.events.clear()
+    assert bench.run(GATE).is_empty
+
+
+@pytest.mark.parametrize("number", range(3, 9))
+def test_sockets_of_the_gate_are_taken_back_without_the_engine(bench, number):
+    before = bench.tree()
+    bench.fails_at = number
+    with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
+        bench.run(GATE)
+    assert bench.tree() == before
+    assert ("restart", "docker.service") not in bench.events
+    assert ("stop", DOOR) in bench.events
+
+
+@pytest.mark.parametrize("first, second", [(MINIMAL, GATE), (GATE, MINIMAL)])
+def test_a_switch_that_fails_is_taken_back_after_the_engine_has_closed_the_port(bench, first, second):
+    bench.run(first)
+    before = bench.tree()
+    bench.events.clear()
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
+    with pytest.raises(ApplyFailed, match="SIGTERM.*The previous configuration is restored"):
+        bench.run(second)
+    assert bench.tree() == before
+    restarts = [event[1] for event in bench.events if event[0] == "restart"]
+    expected = {MINIMAL: ["docker.service", DOOR, "docker.service"], GATE: ["docker.service"] * 2 + [DOOR]}
+    assert restarts == expected[first]
+    stopped = {unit for event in bench.events if event[0] == "stop" for unit in event[1:]}
+    assert {UNIT, DOOR} <= stopped
+
+
+def test_another_address_leaves_the_other_sockets_of_the_gate_alone(bench):
+    bench.run(GATE)
+    before = bench.tree()
+    bench.events.clear()
+    more = dataclasses.replace(GATE, addresses=("gateways",))
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
+    with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
+        bench.run(more)
+    assert bench.tree() == before
+    assert not any(DOOR in event[1:] for event in bench.events)
