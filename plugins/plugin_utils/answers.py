@@ -232,7 +232,15 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
     },
     "certificate_signature": {"authority": _public_part, "issued": _requests},
     "dockerd_listener": _reported(
-        *("served_by", "endpoints", "unix_socket", "insecure_endpoints", "unreachable_networks", "firewall", "reloaded"),
+        *(
+            "served_by",
+            "endpoints",
+            "unix_socket",
+            "insecure_endpoints",
+            "unreachable_networks",
+            "firewall",
+            "reloaded",
+        ),
         *("gate_reloaded", "restarted", "interrupted", "removed"),
     ),
     "endpoint_info": _reported(

@@ -184,7 +184,9 @@ def _installed(served: CertificateFacts, host: EngineHost, now: datetime) -> Ver
         installed = replace(installed, subject_alternative_names=served.subject_alternative_names)
     # The gate reads another one without a restart: nothing has to wait.
     waits = host.served_by != "gate"
-    if waits and is_adequate(served, installed, host.listening, host.topology or _NO_NETWORKS, now, host.names):
+    if waits and is_adequate(
+        served, installed, host.listening, host.topology or _NO_NETWORKS, now, host.names
+    ):
         return holds(f"{text}; until then, the served one is sufficient")
     return holds(text, host.load)
 

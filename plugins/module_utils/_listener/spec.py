@@ -158,7 +158,9 @@ def _check_gate(spec: ListenerSpec) -> None:
         return
     if not spec.tls:
         remedy = "Add tls to transports, or remove served_by"
-        raise _invalid("served_by", "is gate, which requires transport tls, which transports does not list", remedy)
+        raise _invalid(
+            "served_by", "is gate, which requires transport tls, which transports does not list", remedy
+        )
     if spec.insecure_plaintext_port is not None:
         problem = "is set, but served_by is gate: clients would go around their policies"
         raise _invalid("insecure_plaintext_port", problem, "Remove the option, or set served_by to dockerd")

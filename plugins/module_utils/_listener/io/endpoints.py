@@ -44,7 +44,10 @@ def is_served_by_gate(directory: str = UNIT_DIRECTORY) -> bool:
     """
     by_gate, by_engine = (
         [endpoint for text in texts for endpoint in parse_socket_unit(text)]
-        for texts in (_read_units(directory, insecure=False, gate=True), _read_units(directory, insecure=False, gate=False))
+        for texts in (
+            _read_units(directory, insecure=False, gate=True),
+            _read_units(directory, insecure=False, gate=False),
+        )
     )
     return bool(by_gate and not by_engine)
 

@@ -260,7 +260,7 @@ def test_the_gate_never_changes_what_dockerd_reads(spec, state, ours):
         state = carried_out(dataclasses.replace(spec, served_by="dockerd"), state)
     plan = plan_or_refuse(spec, state)
     after = simulate_listener(state, plan)
-    assert not (after.guard_program or after.command.guard_path)
+    assert (after.guard_program, after.command.guard_path) == (None, "")
     assert not any(is_tls_unit(name) for name in after.units)
     keys = json.loads(after.config_text or "{}")
     assert keys.get("tlscert") != f"{spec.directory}/cert.pem"
