@@ -28,6 +28,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_autho
     CREATION_ARGUMENTS,
     ensure_authority,
 )
+from ansible_collections.wormhole.docker.plugins.plugin_utils.policies import check_policy
 from ansible_collections.wormhole.docker.plugins.plugin_utils.reading import naming
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import host_name, passed_on
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
@@ -68,7 +69,7 @@ class ActionModule(WormholeAction):
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = self.validate(certificates.SIGNING_CONSTRAINTS)
         listener = host.validate_part("listener", host.LISTENER_ARGUMENTS, options["listener"])
-        identities = wormhole.parse_list(options["wormholes"], wormhole.connection_of(options))
+        identities = wormhole.parse_list(options["wormholes"], wormhole.connection_of(options), check_policy)
         arguments = self.host_arguments(options)
         arguments["identities"] = [listed for listed, _spec in identities.values()]
         elsewhere = options["authority"] is not None

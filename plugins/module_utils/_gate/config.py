@@ -23,9 +23,9 @@ from typing import Any, Mapping, Optional
 
 from .._base.errors import InvalidInput
 from .limits import Limits
+from .places import POLICIES
 
 PATH = "/etc/wormhole/gate.json"
-POLICIES = "/etc/wormhole/policies"
 ENGINE = "/run/docker.sock"
 CA, CERTIFICATE, KEY = TLS_NAMES = ("ca.pem", "cert.pem", "key.pem")
 """Names of the files for TLS. The first holds what may have issued the certificates of clients."""

@@ -148,6 +148,8 @@ def read_wiring_spec(spec: WiringSpec, container: Mapping[str, Any]) -> WiringSp
         discover=RUNTIME if labels.get(LABEL_DISCOVER) == RUNTIME else LAUNCH,
         engine=engine,
         engine_address=found.address if engine else "",
+        # Its file has it, and the task may specify another one by now.
+        policy=None,
     )
 
 

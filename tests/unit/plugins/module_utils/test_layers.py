@@ -31,6 +31,7 @@ SLICES = (
     "_container",
     "_engine",
     "_certificates",
+    "_access",
     "_endpoint",
     "_listener",
     "_wiring",
