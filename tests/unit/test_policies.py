@@ -213,6 +213,7 @@ def called(preset, method, target, body=None):
 
 REFUSALS = [
     created_with("ci", {"Privileged": True}),
+    created_with("ci", {"Binds": ["/:/host"]}),
     created_with("ci", {"Binds": ["/srv/build:/src"]}),
     created_with("ci", {"NetworkMode": "host"}),
     created_with("ci", {"PortBindings": {"80/tcp": [{"HostPort": "8080"}]}}),
@@ -228,9 +229,11 @@ def test_refusals_are_those_that_users_see():
     shown = set()
     for block in blocks(section("What a refusal looks like"), "text"):
         shown.update(block.splitlines())
-    (in_first_example,) = re.findall(r"^docker: Error response from daemon: (.*)$", PAGE, re.MULTILINE)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    by_the_client = re.findall(r"^docker: Error response from daemon: (.*)$", PAGE + readme, re.MULTILINE)
+    assert len(by_the_client) == 2
     produced = [render_refusal(found, deny) for found, deny in REFUSALS]
-    assert {*shown, in_first_example} == set(produced)
+    assert {*shown, *by_the_client} == set(produced)
 
 
 def test_the_fields_of_the_audit_log_are_described():
