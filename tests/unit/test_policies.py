@@ -257,7 +257,9 @@ TECNATIVA = """
     VERSION VOLUMES BIND_CONFIG
 """
 """Variables of the Dockerfile of Tecnativa/docker-socket-proxy v0.4.1, and BIND_CONFIG of its haproxy.cfg."""
-LINUXSERVER = "ALLOW_ARCHIVE ALLOW_CHANGES ALLOW_EXPORT ALLOW_LOGS ALLOW_PAUSE ALLOW_TOP ALLOW_UNPAUSE LIBPOD_…"
+LINUXSERVER = (
+    "ALLOW_ARCHIVE ALLOW_CHANGES ALLOW_EXPORT ALLOW_LOGS ALLOW_PAUSE ALLOW_TOP ALLOW_UNPAUSE LIBPOD_…"
+)
 """Further variables of the README of linuxserver/docker-socket-proxy 3.4.3-r0-ls92."""
 
 
