@@ -24,8 +24,8 @@ from ..config import COPIES, MALFORMED_STATUS, PATH, GateConfig, parse_config
 from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
 from ..learned import RECORDS
-from ..units import STATE
 from ..reaping import FILE_NAME
+from ..units import STATE
 from .control import Control, Listeners
 from .deciding import Decider
 from .engine import Engine
@@ -34,8 +34,8 @@ from .inquiry import Inquiry
 from .journal import Journal
 from .learning import Learning
 from .policies import Policies
-from .recorder import Recorder
 from .reaper import Reaper
+from .recorder import Recorder
 from .secure import make_context
 from .server import Server
 from .session import Session
