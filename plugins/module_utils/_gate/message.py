@@ -30,7 +30,9 @@ PASSED_ON = (
     "x-content-type-options",
 )
 """Headers of the engine that clients read."""
-_TITLES = {name: name.title() for name in PASSED_ON}
+UPGRADED = ("sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions")
+"""Headers of an answer with status 101, without which a client of WebSocket ends the connection (RFC 6455, 4.1)."""
+_TITLES = {name: name.title() for name in (*PASSED_ON, *UPGRADED)}
 REASONS: Mapping[int, str] = {
     100: "Continue",
     101: "UPGRADED",
@@ -110,9 +112,9 @@ def render_head(
     return "\r\n".join((*lines, "", "")).encode("latin-1", "replace")
 
 
-def passed_on(headers: Mapping[str, str]) -> list[Tuple[str, str]]:
+def passed_on(headers: Mapping[str, str], names: Tuple[str, ...] = PASSED_ON) -> list[Tuple[str, str]]:
     """The headers of an engine's answer that the client gets."""
-    return [(name, headers[name]) for name in PASSED_ON if name in headers]
+    return [(name, headers[name]) for name in names if name in headers]
 
 
 def relayed(

@@ -19,7 +19,7 @@ from ..flow import Body, Copy, Flow
 from ..found import parse_image_of
 from ..head import CHUNKED, UNTIL_CLOSE, ResponseHead
 from ..lines import FilteredBody
-from ..message import passed_on, render_head
+from ..message import PASSED_ON, UPGRADED, passed_on, render_head
 from .engine import EngineDown, always, render_request
 from .exchange import Decided, Exchange, Parts, Refused
 from .pump import Direction, Pump
@@ -230,9 +230,8 @@ class Forwarding:
 
     def _hijack(self, engine: Wire, head: ResponseHead) -> bool:
         upgrade = head.headers.get("upgrade", "tcp") if head.status == 101 else ""
-        first = render_head(
-            head.status, passed_on(head.headers), UNTIL_CLOSE, keep=head.status == 101, upgrade=upgrade
-        )
+        headers = passed_on(head.headers, PASSED_ON + UPGRADED if upgrade else PASSED_ON)
+        first = render_head(head.status, headers, UNTIL_CLOSE, keep=head.status == 101, upgrade=upgrade)
         self._exchange.log(head.status)
         self._exchange.release()
         self._client.send(first, self._limits.body_seconds)

@@ -68,6 +68,25 @@ def test_attach_ends_its_input_and_reads_on(engine, client, head, headers):
     assert client.rest() == b"goodbye"
 
 
+def test_a_websocket_of_a_policy_that_allows_all(engine, client):
+    head = (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Other: a\r\n\r\n"
+    )
+    engine.answers["GET /containers/a/attach/ws"] = echo_until_end(head)
+    key = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
+    client.send(
+        "GET /v1.44/containers/a/attach/ws?stream=1", "Connection: Upgrade", "Upgrade: websocket", *key
+    )
+    status, found = client.head()
+    assert (status, found["upgrade"], "x-other" in found) == (101, "websocket", False)
+    assert found["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".lower()
+    client.sock.sendall(b"\x81\x05hello")
+    assert client.exactly(7) == b"\x81\x05hello"
+    lines = engine.requests[-1][0].decode().lower().split("\r\n")
+    assert {line.lower() for line in ("Upgrade: websocket", "Connection: Upgrade", *key)} <= set(lines)
+
+
 def test_input_that_follows_the_request_at_once_is_input(engine, client):
     engine.answers["POST /containers/a/attach"] = echo_until_end(HEAD_101)
     client.send(ATTACH, *UPGRADE)
