@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from typing import Optional
 
 from .._gate import config, units
 from .model import (
@@ -25,26 +24,23 @@ from .spec import GateHostSpec
 
 GROUP = units.USER
 """Group of the files that the gate reads, and that others need not."""
-PROGRAM_DIRECTORY = posixpath.dirname(units.PROGRAM)
-STATE_DIRECTORY = "/var/lib/wormhole-gate"
 DIRECTORIES = {
-    PROGRAM_DIRECTORY: Directory(DIRECTORY_MODE),
+    posixpath.dirname(units.PROGRAM): Directory(DIRECTORY_MODE),
     config.POLICIES: Directory(POLICIES_MODE, ROOT, GROUP),
 }
-MADE_WHEN_RUNNING = (STATE_DIRECTORY, "/run/wormhole-gate", units.SOCKETS)
+MADE_WHEN_RUNNING = (units.STATE, units.RUNTIME, units.SOCKETS)
 """Directories that systemd makes for the service and for its sockets."""
 VERSION = "WORMHOLE_GATE_VERSION"
 """Variable of the service's environment. It shows with which files a running service was started."""
+UNITS = (units.SERVICE, units.DOOR, units.CERTIFICATE_SERVICE, units.CERTIFICATE_PATH)
+"""The units of the gate itself. Those of the certificate exist only where the gate serves TLS."""
 _SECTION = "\n[Service]\n"
-STARTED = (units.SERVICE,)
-"""The units that start at boot."""
-UNITS = (units.SERVICE,)
-"""The units of the gate itself."""
+_GROUPS = "SupplementaryGroups={}\n"
 
 
-def is_door(name: str) -> bool:
-    """Whether a unit's file is that of a single wormhole or gateway."""
-    return name.startswith(units.PREFIX) and name.endswith(".socket")
+def started_units(spec: GateHostSpec) -> tuple[str, ...]:
+    """The units that run, and that start at boot."""
+    return (units.SERVICE, *((units.CERTIFICATE_PATH,) if spec.tls_directory else ()))
 
 
 def file_paths() -> tuple[str, ...]:
@@ -89,8 +85,17 @@ def read_version(environment: bytes) -> str:
 def _render_units(spec: GateHostSpec, socket_group: str) -> dict[str, str]:
     version = f"Environment={VERSION}={version_of(spec, socket_group)}\n"
     service = _render_service(spec, socket_group)
-    return {units.SERVICE: service.replace(_SECTION, _SECTION + version, 1)}
+    found = {
+        units.SERVICE: service.replace(_SECTION, _SECTION + version, 1),
+        units.DOOR: units.render_door(),
+    }
+    if spec.tls_directory:
+        found[units.CERTIFICATE_SERVICE] = units.render_certificate_service()
+        found[units.CERTIFICATE_PATH] = units.render_certificate_path(spec.tls_directory)
+    return found
 
 
 def _render_service(spec: GateHostSpec, socket_group: str) -> str:
-    return units.render_service(spec.config, memory=spec.memory)
+    text = units.render_service(spec.config, memory=spec.memory)
+    given = _GROUPS.format(units.ENGINE_GROUP)
+    return text.replace(given, _GROUPS.format(socket_group or units.ENGINE_GROUP))

@@ -15,6 +15,7 @@ from typing import Any, Union
 
 from .._base.errors import Refused
 from .._base.plan import Plan, Reason
+from .._base.systemd_units import UNIT_DIRECTORY
 from .._gate import units
 from . import desired, model
 from .model import Action, Directory, File, GateHostState
@@ -32,9 +33,17 @@ def plan_gate(spec: GateHostSpec, state: GateHostState) -> Plan[Action]:
     """
     _refuse_user(state)
     _refuse_socket_group(state)
-    parts = [_plan_user(state), _plan_directories(state), _plan_files(spec, state), _plan_leftovers(state)]
-    parts.append(_plan_units(spec, state, bool(parts[2].units)))
-    return _combine(parts)
+    surplus, files = _plan_surplus(spec, state), _plan_files(spec, state)
+    return _combine(
+        [
+            _plan_user(state),
+            _plan_directories(state),
+            surplus,
+            files,
+            _plan_leftovers(state),
+            _plan_units(spec, state, files.units),
+        ]
+    )
 
 
 class Part:
@@ -118,26 +127,43 @@ def _plan_directories(state: GateHostState) -> Part:
 
 def _plan_files(spec: GateHostSpec, state: GateHostState) -> Part:
     part = Part()
+    version = Part()
     for path, wanted in desired.desired_files(spec, state.socket_group).items():
         found = state.files.get(path)
         if found == wanted:
             continue
-        is_program, is_unit = path == units.PROGRAM, posixpath.dirname(path) == units.UNIT_DIRECTORY
+        is_program, is_unit = path == units.PROGRAM, posixpath.dirname(path) == UNIT_DIRECTORY
+        kind = "program" if is_program else "unit" if is_unit else "config"
         part.actions.append((model.InstallProgram if is_program else model.WriteFile)(path, wanted))
         part.units |= is_unit
-        if found is not None and _same_but_version(found, wanted):
-            # The reason is that of the file with the difference.
-            continue
-        kind = "program" if is_program else "unit" if is_unit else "configuration"
-        if found is None:
-            code, text = f"gate_{_CODES[kind]}missing", f"{path} does not exist"
-        else:
-            code, text = f"gate_{_CODES[kind]}differs", f"{path}: {_difference(kind, found, wanted)}"
-        part.add(code, text, path, _show(kind, found), _show(kind, wanted))
+        # A version differs because of another file, whose reason says more.
+        target = version if found is not None and _same_but_version(found, wanted) else part
+        code, text = f"gate_{kind}_missing", f"{path} does not exist"
+        if found is not None:
+            code, text = f"gate_{kind}_differs", f"{path}: {_difference(kind, found, wanted)}"
+        elif is_program and not state.files:
+            code, text = "gate_missing", "the gate is not installed"
+        target.add(code, text, path, _show(kind, found), _show(kind, wanted))
+    if not part.reasons:
+        version.actions, version.units = part.actions, part.units
+    return part if part.reasons else version
+
+
+def _unit(state: GateHostState, name: str) -> model.Unit:
+    return state.units.get(name, model.Unit())
+
+
+def _plan_surplus(spec: GateHostSpec, state: GateHostState) -> Part:
+    """Removes the units that a gate without TLS does not have."""
+    part = Part()
+    wanted = desired.desired_files(spec, state.socket_group)
+    known = [name for name in desired.UNITS if units.unit_path(name) not in wanted]
+    names = tuple(name for name in known if units.unit_path(name) in state.files or _unit(state, name).active)
+    for name in names:
+        part.add("gate_unit_surplus", f"unit {name} exists, but the gate serves no TLS", name, "exists", "")
+    if names:
+        part.actions.append(model.RemoveUnits(names))
     return part
-
-
-_CODES = {"program": "program_", "unit": "unit_", "configuration": "config_"}
 
 
 def _same_but_version(found: File, wanted: File) -> bool:
@@ -174,14 +200,15 @@ def _plan_leftovers(state: GateHostState) -> Part:
 def _plan_units(spec: GateHostSpec, state: GateHostState, written: bool) -> Part:
     """Has systemd read the files, starts the units at boot and now, and restarts what is outdated."""
     part = Part()
-    shown = {name: state.units.get(name, model.Unit()) for name in desired.UNITS}
-    stale = [name for name, unit in shown.items() if unit.stale]
+    shown = {name: _unit(state, name) for name in desired.UNITS}
+    started = desired.started_units(spec)
+    stale = [name for name in desired.UNITS if shown[name].stale]
     for name in () if written else stale:
         text = f"systemd has not read the present file of {name}"
         part.add("gate_unit_stale", text, name, "outdated", "current")
     if written or stale:
         part.actions.append(model.ReloadUnits())
-    disabled = tuple(name for name in desired.STARTED if not shown[name].enabled)
+    disabled = tuple(name for name in started if not shown[name].enabled)
     for name in disabled:
         part.add("gate_not_enabled", f"{name} does not start at boot", f"{name} at boot", "disabled", "enabled")
     if disabled:
@@ -200,8 +227,8 @@ def _start(part: Part, spec: GateHostSpec, state: GateHostState, shown: dict[str
         part.add("gate_outdated", text, subject, state.running, version)
     if not shown[units.SERVICE].active or state.running != version:
         part.actions.append(model.RestartGate(version))
-    others = tuple(n for n in desired.STARTED if n != units.SERVICE and not shown[n].active)
+    others = [n for n in desired.started_units(spec) if n != units.SERVICE and not shown[n].active]
     for name in others:
         part.add("gate_stopped", f"{name} does not run", f"running {name}", "", "active")
     if others:
-        part.actions.append(model.StartUnits(others))
+        part.actions.append(model.StartUnits(tuple(others)))

@@ -22,6 +22,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _HIGHEST_CONNECTIONS = 4096
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _UNIX = "unix://"
+_PATH = re.compile(r"(/[A-Za-z0-9_.:@+-]+)+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class GateHostSpec:
         connections: open connections of one identity.
         memory: most that the service may use, as systemd writes it.
         engine: path of the engine's unix socket.
+        tls_directory: directory of the server's ca.pem, cert.pem and key.pem, if the gate serves TLS;
+            empty if it serves unix sockets only.
         program: SHA-256 of the program, in hexadecimal.
         wormholes_removed: names of wormholes that an earlier task of this run has removed, or will.
     """
@@ -41,6 +44,7 @@ class GateHostSpec:
     connections: int = Limits.connections
     memory: str = "512M"
     engine: str = ENGINE
+    tls_directory: str = ""
     program: str = ""
     wormholes_removed: tuple[str, ...] = ()
 
@@ -51,7 +55,8 @@ class GateHostSpec:
     @property
     def config(self) -> GateConfig:
         """The content of the configuration file."""
-        return GateConfig(engine=self.engine, limits=dataclasses.replace(Limits(), connections=self.connections))
+        limits = dataclasses.replace(Limits(), connections=self.connections)
+        return GateConfig(engine=self.engine, tls=self.tls_directory or None, limits=limits)
 
 
 def parse_spec(options: Mapping[str, Any]) -> GateHostSpec:
@@ -74,6 +79,10 @@ def parse_spec(options: Mapping[str, Any]) -> GateHostSpec:
     if not found or int(found[1]) * _UNITS[found[2]] < _SMALLEST_MEMORY:
         problem = f"memory is {spec.memory!r}, which is not an amount of at least 64M"
         raise InvalidInput("option memory", problem=problem, remedy="Set it to a number with M or G, such as 512M")
+    if spec.tls_directory and not _is_plain(spec.tls_directory):
+        problem = f"tls_directory is {spec.tls_directory!r}, which is not a plain absolute path"
+        remedy = "Set it to the directory of the server's certificate, such as /etc/wormhole/server"
+        raise InvalidInput("option tls_directory", problem=problem, remedy=remedy)
     if spec.present and not _HASH.fullmatch(spec.program):
         raise InvalidInput(
             "option program",
@@ -83,10 +92,15 @@ def parse_spec(options: Mapping[str, Any]) -> GateHostSpec:
     return spec
 
 
+def _is_plain(path: str) -> bool:
+    """Whether a path can stand in a unit file as it is."""
+    return _PATH.fullmatch(path) is not None and "//" not in path
+
+
 def _parse_engine(docker_host: str) -> str:
     """The path of a unix socket, without the link /var/run, which others may replace."""
     path = docker_host[len(_UNIX) :]
-    if not docker_host.startswith(_UNIX + "/") or "\0" in path or "\n" in path:
+    if not docker_host.startswith(_UNIX + "/") or not path.isprintable():
         problem = f"docker_host is {docker_host!r}, but the gate uses the unix socket of its own host's engine"
         raise InvalidInput("option docker_host", problem=problem, remedy="Set it to unix:// and an absolute path")
     return "/run/" + path[len("/var/run/") :] if path.startswith("/var/run/") else path

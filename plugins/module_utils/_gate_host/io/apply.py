@@ -187,14 +187,15 @@ def _run(program: str, *arguments: str) -> None:
 
 def remove_units(names: "list[str] | tuple[str, ...]") -> None:
     """Stops units, and removes their files and the links to them."""
-    # Sockets first: a client could otherwise start the service again.
-    ordered = sorted(names, key=lambda name: (not name.endswith(".socket"), name))
+    # What starts others comes first: a client could otherwise start the service again.
+    ordered = sorted(names, key=lambda name: (not name.endswith((".socket", ".path")), name))
     systemd.stop(*ordered)
     for name in ordered:
         for path in (*units.wants_links(name), units.unit_path(name)):
             files.remove_file(path)
+    # systemctl has created them for the first link.
     for directory in sorted({os.path.dirname(link) for name in ordered for link in units.wants_links(name)}):
-        if os.path.isdir(directory) and os.path.basename(directory).startswith(units.SERVICE):
+        if os.path.isdir(directory):
             files.remove_directory(directory)
     systemd.daemon_reload()
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):

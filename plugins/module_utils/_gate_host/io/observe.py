@@ -122,7 +122,7 @@ def _running_version(process: str) -> str:
 
 
 def _find_doors() -> tuple[str, ...]:
-    return tuple(sorted(filter(desired.is_door, _names(UNIT_DIRECTORY))))
+    return tuple(sorted(filter(units.is_socket_unit, _names(UNIT_DIRECTORY))))
 
 
 def _find_policies() -> tuple[str, ...]:
