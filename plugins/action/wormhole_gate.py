@@ -33,9 +33,11 @@ class ActionModule(ActionBase):
                 raise InvalidInput(
                     given[0], problem=f"{given[0]} is internal", remedy="Remove it from the task"
                 )
-            answer = self._run_module(gate_program.hash_options(), variables)
+            internal = {"program": gate_program.hash_of_program()}
+            answer = self._run_module(internal, variables)
             if answer.pop(REQUIRED, False):
-                answer = self._run_module(gate_program.content_options(), variables)
+                internal["program_content"] = gate_program.packed_program()
+                answer = self._run_module(internal, variables)
                 # A host asks once.
                 answer.pop(REQUIRED, None)
             result.update(answer)

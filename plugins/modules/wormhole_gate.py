@@ -122,7 +122,7 @@ restarted:
   type: bool
 """
 
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -136,7 +136,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     return ensure_gate(module.params, check_mode=module.check_mode)
 
 
-def without_program(params: Any) -> dict[str, Any]:
+def without_program(params: Mapping[str, Any]) -> dict[str, Any]:
     """The options without the program, which is no use in the host's log."""
     return {name: value for name, value in params.items() if name != "program_content"}
 

@@ -23,16 +23,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._gate.program_file
 _COLLECTION = Path(__file__).resolve().parents[2]
 
 
-def hash_options() -> dict[str, str]:
-    """The internal option of wormhole_gate that names the program."""
-    return {"program": program_hash(read_program())}
+def hash_of_program() -> str:
+    """The hash of the program, by which a host finds out whether it has the program."""
+    return program_hash(read_program())
 
 
-def content_options() -> dict[str, str]:
-    """The internal options of wormhole_gate with the program itself."""
-    program = read_program()
-    packed = base64.b64encode(zlib.compress(program, 9)).decode()
-    return {"program": program_hash(program), "program_content": packed}
+def packed_program() -> str:
+    """The program as text, as wormhole_gate unpacks it."""
+    return base64.b64encode(zlib.compress(read_program(), 9)).decode()
 
 
 def read_program() -> bytes:

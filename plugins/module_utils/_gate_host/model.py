@@ -9,9 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Union
 
+from .._gate.units import USER
+
 PROGRAM_MODE, UNIT_MODE, CONFIG_MODE = 0o755, 0o644, 0o640
 DIRECTORY_MODE, POLICIES_MODE = 0o755, 0o750
 ROOT = "root"
+FIRST_ORDINARY_USER = 1000
+"""Debian numbers the users of people from here (adduser.conf(5), FIRST_UID)."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,15 @@ class User:
 
     number: int
     group: str
+
+    @property
+    def is_system_user(self) -> bool:
+        return 0 < self.number < FIRST_ORDINARY_USER
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this collection could have created it."""
+        return self.is_system_user and self.group == USER
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,6 @@ from . import desired, model
 from .model import Action, Directory, File, GateHostState
 from .spec import GateHostSpec
 
-_FIRST_ORDINARY_USER = 1000
-"""Debian numbers the users of people from here (adduser.conf(5), FIRST_UID)."""
-
 
 def plan_gate(spec: GateHostSpec, state: GateHostState) -> Plan[Action]:
     """Plans the gate with its user, program, configuration and units.
@@ -80,7 +77,7 @@ def _combine(parts: list[Part]) -> Plan[Action]:
 
 def _refuse_user(state: GateHostState) -> None:
     user = state.user
-    if user is not None and (user.number >= _FIRST_ORDINARY_USER or user.number == 0):
+    if user is not None and not user.is_system_user:
         raise Refused(
             f"user {units.USER}",
             problem=f"The user {units.USER} has the number {user.number}, which is not one of a system user",

@@ -37,7 +37,7 @@ def plan_removal(spec: GateHostSpec, state: GateHostState) -> Plan[Action]:
         actions.append(model.RemoveFiles(files))
     if state.directories:
         actions.append(model.RemoveDirectories(tuple(sorted(state.directories))))
-    if state.user is not None:
+    if _has_our_user(state):
         actions.append(model.RemoveUser())
     reasons = tuple(Reason("gate_surplus", text, subject) for subject, text in things.items())
     return Plan(dict.fromkeys(things, "exists"), dict.fromkeys(things, ""), reasons, tuple(actions))
@@ -49,7 +49,7 @@ def _find(state: GateHostState) -> dict[str, str]:
     policies = {f"{config.POLICIES}/{name}.json": f"{name} has a policy" for name in state.policies}
     files = {path: f"{path} exists" for path in (*state.files, *state.leftovers) if not _is_unit(path)}
     directories = {path: f"{path} exists" for path in state.directories}
-    user = {f"user {units.USER}": f"the user {units.USER} exists"} if state.user is not None else {}
+    user = {f"user {units.USER}": f"the user {units.USER} exists"} if _has_our_user(state) else {}
     return {**found, **policies, **files, **directories, **user}
 
 
@@ -59,6 +59,11 @@ def _existing_units(state: GateHostState) -> list[str]:
         for name in desired.UNITS
         if units.unit_path(name) in state.files or state.units.get(name, model.Unit()) != model.Unit()
     ]
+
+
+def _has_our_user(state: GateHostState) -> bool:
+    """Whether there is a user as this collection creates it."""
+    return state.user is not None and state.user.is_ours
 
 
 def _is_unit(path: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Mapping, Optional
 
 from .._base.errors import InvalidInput
 from .._base.plan import Plan
@@ -46,37 +46,53 @@ def ensure_gate(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any
     """
     spec = parse_spec(params)
     program = _unpack(params.get("program_content"), spec)
-    plan = plan_gate if spec.present else plan_removal
     host = GateHost(program)
 
-    def apply(planned: Plan[Any]) -> None:
-        if program is None and _installs(planned):
+    def apply(plan: Plan[Any]) -> None:
+        if program is None and _installs(plan):
             raise ProgramNeeded
-        host.apply(planned)
+        host.apply(plan)
 
     with reserved():
         try:
-            return execute(
-                check_mode=check_mode,
-                subject="the gate",
-                observe=lambda: observe_gate_host(spec, lambda: connection.open_engine(params)),
-                plan=lambda state: plan(spec, state),
-                apply=apply,
-                describe=lambda state, first: _describe(spec, state, first),
-            )
+            return _execute(spec, params, apply, [], check_mode=check_mode)
         except ProgramNeeded:
             return {"changed": True, REQUIRED: True}
 
 
-def plan_ahead(params: Mapping[str, Any]) -> bool:
-    """Check whether the gate can be installed; return whether its program has to be sent.
+def plan_ahead(params: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Predict the result of ensure_gate(), and whether the program has to be sent before.
 
     Raises:
         WormholeError: the gate is rejected.
     """
-    spec = parse_spec(params)
-    planned = plan_gate(spec, observe_gate_host(spec, lambda: connection.open_engine(params)))
-    return params.get("program_content") is None and _installs(planned)
+    plans: list[Plan[Any]] = []
+    result = _execute(parse_spec(params), params, lambda plan: None, plans, check_mode=True)
+    return result, not params.get("program_content") and _installs(plans[0])
+
+
+def _execute(
+    spec: GateHostSpec,
+    params: Mapping[str, Any],
+    apply: Callable[[Plan[Any]], None],
+    plans: list[Plan[Any]],
+    *,
+    check_mode: bool,
+) -> dict[str, Any]:
+    """Execute the plan, and note every plan that is made."""
+
+    def plan(state: GateHostState) -> Plan[Any]:
+        plans.append(plan_gate(spec, state) if spec.present else plan_removal(spec, state))
+        return plans[-1]
+
+    return execute(
+        check_mode=check_mode,
+        subject="the gate",
+        observe=lambda: observe_gate_host(spec, lambda: connection.open_engine(params)),
+        plan=plan,
+        apply=apply,
+        describe=lambda state, first: _describe(spec, state, first),
+    )
 
 
 def _installs(plan: Plan[Any]) -> bool:
