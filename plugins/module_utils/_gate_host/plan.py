@@ -104,7 +104,9 @@ def _plan_user(state: GateHostState) -> Part:
     part = Part()
     if state.user is None:
         subject = f"user {units.USER}"
-        part.add("gate_user_missing", f"the user {units.USER} does not exist", subject, "missing", "system user")
+        part.add(
+            "gate_user_missing", f"the user {units.USER} does not exist", subject, "missing", "system user"
+        )
         part.actions.append(model.CreateUser())
     return part
 
@@ -207,7 +209,9 @@ def _plan_units(spec: GateHostSpec, state: GateHostState, written: bool) -> Part
         part.actions.append(model.ReloadUnits())
     disabled = tuple(name for name in started if not shown[name].enabled)
     for name in disabled:
-        part.add("gate_not_enabled", f"{name} does not start at boot", f"{name} at boot", "disabled", "enabled")
+        part.add(
+            "gate_not_enabled", f"{name} does not start at boot", f"{name} at boot", "disabled", "enabled"
+        )
     if disabled:
         part.actions.append(model.EnableUnits(disabled))
     _start(part, spec, state, shown)

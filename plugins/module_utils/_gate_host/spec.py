@@ -78,7 +78,9 @@ def parse_spec(options: Mapping[str, Any]) -> GateHostSpec:
     found = _MEMORY.fullmatch(spec.memory)
     if not found or int(found[1]) * _UNITS[found[2]] < _SMALLEST_MEMORY:
         problem = f"memory is {spec.memory!r}, which is not an amount of at least 64M"
-        raise InvalidInput("option memory", problem=problem, remedy="Set it to a number with M or G, such as 512M")
+        raise InvalidInput(
+            "option memory", problem=problem, remedy="Set it to a number with M or G, such as 512M"
+        )
     if spec.tls_directory and not _is_plain(spec.tls_directory):
         problem = f"tls_directory is {spec.tls_directory!r}, which is not a plain absolute path"
         remedy = "Set it to the directory of the server's certificate, such as /etc/wormhole/server"
@@ -101,6 +103,10 @@ def _parse_engine(docker_host: str) -> str:
     """The path of a unix socket, without the link /var/run, which others may replace."""
     path = docker_host[len(_UNIX) :]
     if not docker_host.startswith(_UNIX + "/") or not path.isprintable():
-        problem = f"docker_host is {docker_host!r}, but the gate uses the unix socket of its own host's engine"
-        raise InvalidInput("option docker_host", problem=problem, remedy="Set it to unix:// and an absolute path")
+        problem = (
+            f"docker_host is {docker_host!r}, but the gate uses the unix socket of its own host's engine"
+        )
+        raise InvalidInput(
+            "option docker_host", problem=problem, remedy="Set it to unix:// and an absolute path"
+        )
     return "/run/" + path[len("/var/run/") :] if path.startswith("/var/run/") else path

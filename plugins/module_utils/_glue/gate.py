@@ -114,7 +114,9 @@ def _unpack(content: Optional[str], spec: GateHostSpec) -> Optional[bytes]:
         program = b""
     if program_hash(program) != spec.program:
         problem = "The program that was sent is not the one with this hash"
-        raise InvalidInput("option program_content", problem=problem, remedy="Remove the option from the task")
+        raise InvalidInput(
+            "option program_content", problem=problem, remedy="Remove the option from the task"
+        )
     return program
 
 

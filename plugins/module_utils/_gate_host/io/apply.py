@@ -14,7 +14,7 @@ import shutil
 import subprocess
 from typing import Callable, ContextManager, Iterator, Mapping, Optional
 
-from ..._base.errors import ApplyFailed, EngineUnavailable, WormholeError
+from ..._base.errors import ApplyFailed, WormholeError
 from ..._base.io import files, systemd
 from ..._base.io.commands import failure_of, run
 from ..._base.plan import Plan
@@ -133,7 +133,7 @@ def _undo(
     return ApplyFailed(error.subject, found=error.found, problem=problem, remedy=restored)
 
 
-def numbers(wanted: "model.File | model.Directory") -> tuple[int, int]:
+def numbers(wanted: model.File | model.Directory) -> tuple[int, int]:
     """The numbers of an owner and a group, which exist when this is called."""
     return pwd.getpwnam(wanted.owner).pw_uid, grp.getgrnam(wanted.group).gr_gid
 
@@ -185,7 +185,7 @@ def _run(program: str, *arguments: str) -> None:
         raise ApplyFailed(program, found=found, problem=f"{program} failed: {found}")
 
 
-def remove_units(names: "list[str] | tuple[str, ...]") -> None:
+def remove_units(names: list[str] | tuple[str, ...]) -> None:
     """Stops units, and removes their files and the links to them."""
     # What starts others comes first: a client could otherwise start the service again.
     ordered = sorted(names, key=lambda name: (not name.endswith((".socket", ".path")), name))
@@ -203,7 +203,7 @@ def remove_units(names: "list[str] | tuple[str, ...]") -> None:
         run(["systemctl", "reset-failed", f"{units.USER}*"], _TIMEOUT)
 
 
-def remove_directories(paths: "list[str] | tuple[str, ...]") -> None:
+def remove_directories(paths: list[str] | tuple[str, ...]) -> None:
     """Removes directories with their content, and the directories above them that are then empty."""
     for path in paths:
         try:

@@ -14,7 +14,7 @@ import pwd
 from typing import Callable, Optional
 
 from ..._base.io import files, systemd
-from ..._base.labels import LABEL_ENGINE, LABEL_PREFIX, LABEL_TRANSPORT
+from ..._base.labels import LABEL_PREFIX
 from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._container.inspection import names_of
 from ..._engine.port import EnginePort, Json

@@ -95,17 +95,25 @@ def test_a_gate_that_serves_tls_watches_its_certificate():
     ]
     assert kinds(added)[-2:] == ["RestartGate", "StartUnits"]
     removed = plan_gate(SPEC, SERVING)
-    assert codes(removed) == ["gate_unit_surplus", "gate_unit_surplus", "gate_config_differs", "gate_outdated"]
+    assert codes(removed) == [
+        "gate_unit_surplus",
+        "gate_unit_surplus",
+        "gate_config_differs",
+        "gate_outdated",
+    ]
     assert kinds(removed)[0] == "RemoveUnits"
 
 
 @pytest.mark.parametrize(
     ("state", "expected", "actions"),
     [
-        pytest.param(dataclasses.replace(INSTALLED, user=None), ["gate_user_missing"], ["CreateUser"], id="user"),
+        pytest.param(
+            dataclasses.replace(INSTALLED, user=None), ["gate_user_missing"], ["CreateUser"], id="user"
+        ),
         pytest.param(
             dataclasses.replace(
-                INSTALLED, directories={**INSTALLED.directories, config.POLICIES: Directory(0o755, "root", "root")}
+                INSTALLED,
+                directories={**INSTALLED.directories, config.POLICIES: Directory(0o755, "root", "root")},
             ),
             ["gate_directory_differs"],
             ["MakeDirectory"],
@@ -130,7 +138,10 @@ def test_a_gate_that_serves_tls_watches_its_certificate():
             id="program of another user",
         ),
         pytest.param(
-            changed_file(INSTALLED, config.PATH, mode=0o666), ["gate_config_differs"], ["WriteFile"], id="settings"
+            changed_file(INSTALLED, config.PATH, mode=0o666),
+            ["gate_config_differs"],
+            ["WriteFile"],
+            id="settings",
         ),
         pytest.param(
             changed_file(INSTALLED, DOOR, content="[Unit]"),
@@ -139,7 +150,10 @@ def test_a_gate_that_serves_tls_watches_its_certificate():
             id="unit",
         ),
         pytest.param(
-            changed_unit(INSTALLED, units.DOOR, stale=True), ["gate_unit_stale"], ["ReloadUnits"], id="not read"
+            changed_unit(INSTALLED, units.DOOR, stale=True),
+            ["gate_unit_stale"],
+            ["ReloadUnits"],
+            id="not read",
         ),
         pytest.param(
             changed_unit(INSTALLED, units.SERVICE, enabled=False),
@@ -148,10 +162,16 @@ def test_a_gate_that_serves_tls_watches_its_certificate():
             id="not at boot",
         ),
         pytest.param(
-            changed_unit(INSTALLED, units.SERVICE, active=False), ["gate_stopped"], ["RestartGate"], id="stopped"
+            changed_unit(INSTALLED, units.SERVICE, active=False),
+            ["gate_stopped"],
+            ["RestartGate"],
+            id="stopped",
         ),
         pytest.param(
-            dataclasses.replace(INSTALLED, running="x"), ["gate_outdated"], ["RestartGate"], id="not restarted"
+            dataclasses.replace(INSTALLED, running="x"),
+            ["gate_outdated"],
+            ["RestartGate"],
+            id="not restarted",
         ),
         pytest.param(
             dataclasses.replace(INSTALLED, leftovers=("/etc/wormhole/.gate.json.q.new",)),

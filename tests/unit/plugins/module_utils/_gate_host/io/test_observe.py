@@ -1,0 +1,86 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is read of a host's gate."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+
+from ansible_collections.wormhole.docker.plugins.module_utils._gate import config, units
+from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.io import observe
+from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.model import Unit
+from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.spec import GateHostSpec
+
+SHOWN = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
+RUNNING = [
+    {"Names": ["/labelled"], "Labels": {"wormhole.docker.gate": "true"}, "Mounts": []},
+    {"Names": ["/mounted"], "Labels": None, "Mounts": [{"Source": "/run/wormhole/gate/ci"}]},
+    {"Names": ["/all"], "Labels": {}, "Mounts": [{"Source": "/run/wormhole/gate"}]},
+    {
+        "Names": ["/other"],
+        "Labels": {"wormhole.docker.gate": "false"},
+        "Mounts": [{"Source": "/run/wormhole/gates"}],
+    },
+    {"Names": ["/volume"], "Labels": {}, "Mounts": [{"Type": "volume"}]},
+]
+
+
+class Engine:
+    def containers(self, *, labels, running_only=False):
+        assert running_only
+        return RUNNING
+
+
+@pytest.fixture
+def host(tmp_path, monkeypatch):
+    monkeypatch.setattr(units, "UNIT_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(observe, "UNIT_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(units, "PROGRAM", str(tmp_path / "gate.pyz"))
+    monkeypatch.setattr(config, "PATH", str(tmp_path / "gate.json"))
+    monkeypatch.setattr(config, "POLICIES", str(tmp_path / "policies"))
+    shown = {name: dict(SHOWN, MainPID="0") for name in observe.desired.UNITS}
+    monkeypatch.setattr(observe.systemd, "show_units", lambda names, properties: shown)
+    (tmp_path / "docker.sock").touch()
+    (tmp_path / "policies").mkdir()
+    return tmp_path
+
+
+def look(host, **options):
+    spec = GateHostSpec(engine=str(host / "docker.sock"), program="a" * 64, **options)
+    return observe.observe_gate_host(spec, Engine)
+
+
+def test_files_units_and_policies_are_read(host):
+    (host / "gate.pyz").write_bytes(b"program")
+    (host / ".gate.json.abc.new").write_text("half")
+    (host / "wormhole-gate-unix-ci.socket").write_text("x")
+    (host / "wormhole-gate-other.socket").write_text("x")
+    (host / "policies/ci.json").write_text("{}")
+    state = look(host)
+    assert state.files[str(host / "gate.pyz")].content == hashlib.sha256(b"program").hexdigest()
+    assert state.doors == ("wormhole-gate-unix-ci.socket",)
+    assert state.policies == ("ci",)
+    assert state.leftovers == (str(host / ".gate.json.abc.new"),)
+    assert state.units[units.SERVICE] == Unit(active=True, enabled=True, stale=False)
+    # The engine is not asked unless access is removed.
+    assert state.users == ()
+
+
+def test_containers_with_access_are_found_by_label_or_mount(host):
+    assert look(host, state="absent").users == ()
+    (host / "policies/ci.json").write_text("{}")
+    assert look(host, state="absent").users == ("all", "labelled", "mounted")
+    (host / "docker.sock").unlink()
+    assert look(host, state="absent").users == ()
+
+
+def test_the_version_of_the_running_process(monkeypatch):
+    monkeypatch.setattr(observe.desired, "read_version", lambda environment: f"{len(environment) > 0}")
+    assert observe._running_version(str(os.getpid())) == "True"
+    assert observe._running_version("0") == ""
+    assert observe._running_version("999999999") == ""
