@@ -12,7 +12,7 @@ import os
 import pwd
 import shutil
 import subprocess
-from typing import Callable, ContextManager, Iterator, Mapping, Optional, Sequence, Union
+from typing import Callable, ContextManager, Iterator, Mapping, Optional
 
 from ..._base.errors import ApplyFailed, WormholeError
 from ..._base.io import files, systemd
