@@ -11,10 +11,11 @@ import grp
 import hashlib
 import os
 import pwd
+import re
 from typing import Callable, Optional
 
 from ..._base.io import files, systemd
-from ..._base.labels import LABEL_PREFIX
+from ..._base.labels import LABEL_ENGINE, LABEL_PREFIX, LABEL_TRANSPORT
 from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._container.inspection import names_of
 from ..._engine.port import EnginePort, Json
@@ -26,6 +27,7 @@ from ..spec import GateHostSpec
 LABEL_GATE = LABEL_PREFIX + "gate"
 _PROPERTIES = ["LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "MainPID"]
 _JSON = ".json"
+_TLS = re.compile(r"wormhole-gate-tls-")
 
 
 def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> GateHostState:
@@ -52,7 +54,7 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
         doors=doors,
         policies=policies,
         leftovers=tuple(found for path in paths for found in files.leftovers(path)),
-        users=_find_users(connect()) if asks else (),
+        users=_find_users(connect(), any(map(_TLS.match, doors))) if asks else (),
     )
 
 
@@ -136,14 +138,18 @@ def _names(directory: str) -> list[str]:
     return []
 
 
-def _find_users(engine: EnginePort) -> tuple[str, ...]:
+def _find_users(engine: EnginePort, serves_tls: bool) -> tuple[str, ...]:
     """The running containers with access: by a label of ours, or by the mount of a socket."""
     running = engine.containers(labels={}, running_only=True)
-    return tuple(sorted(names_of(container)[0] for container in running if _is_user(container)))
+    return tuple(sorted(names_of(container)[0] for container in running if _is_user(container, serves_tls)))
 
 
-def _is_user(summary: Json) -> bool:
-    if (summary.get("Labels") or {}).get(LABEL_GATE) == "true":
+def _is_user(summary: Json, serves_tls: bool) -> bool:
+    labels = summary.get("Labels") or {}
+    # A wormhole of another host's engine names it.
+    if serves_tls and labels.get(LABEL_TRANSPORT) == "tls" and not labels.get(LABEL_ENGINE):
+        return True
+    if labels.get(LABEL_GATE) == "true":
         return True
     sources = [str(mount.get("Source") or "") for mount in summary.get("Mounts") or ()]
     return any(source == units.SOCKETS or source.startswith(units.SOCKETS + "/") for source in sources)

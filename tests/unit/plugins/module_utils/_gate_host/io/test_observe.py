@@ -26,6 +26,11 @@ RUNNING = [
         "Labels": {"wormhole.docker.gate": "false"},
         "Mounts": [{"Source": "/run/wormhole/gates"}],
     },
+    {"Names": ["/tls"], "Labels": {"wormhole.docker.transport": "tls"}},
+    {
+        "Names": ["/elsewhere"],
+        "Labels": {"wormhole.docker.transport": "tls", "wormhole.docker.engine": "tcp://x"},
+    },
     {"Names": ["/volume"], "Labels": {}, "Mounts": [{"Type": "volume"}]},
 ]
 
@@ -75,6 +80,9 @@ def test_containers_with_access_are_found_by_label_or_mount(host):
     assert look(host, state="absent").users == ()
     (host / "policies/ci.json").write_text("{}")
     assert look(host, state="absent").users == ("all", "labelled", "mounted")
+    # Where the gate serves TLS, all wormholes that use TLS use it.
+    (host / "wormhole-gate-tls-172.17.0.1:2376.socket").write_text("x")
+    assert look(host, state="absent").users == ("all", "labelled", "mounted", "tls")
     (host / "docker.sock").unlink()
     assert look(host, state="absent").users == ()
 
