@@ -12,7 +12,7 @@ import hashlib
 import os
 import pwd
 import re
-from typing import Callable, Optional
+from typing import Callable, Mapping, Optional
 
 from ..._base.io import files, systemd
 from ..._base.labels import LABEL_ENGINE, LABEL_PREFIX, LABEL_TRANSPORT
@@ -39,7 +39,8 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
     Raises:
         WormholeError: something cannot be read, systemd or the engine does not answer.
     """
-    shown = systemd.show_units(desired.UNITS, _PROPERTIES)
+    # systemd shows no template, but its instances.
+    shown = systemd.show_matching([name.replace("@.", "@*.") for name in desired.UNITS], _PROPERTIES)
     doors = _find_doors()
     policies = _find_policies()
     asks = not spec.present and bool(doors or policies) and os.path.exists(spec.engine)
@@ -49,8 +50,8 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
         socket_group=_socket_group(spec.engine) if spec.present else "",
         files={path: file for path in paths for file in [_read_file(path)] if file is not None},
         directories=_read_directories(),
-        units={name: _unit(values) for name, values in shown.items()},
-        running=_running_version(shown[units.SERVICE].get("MainPID", "0")),
+        units={name: _unit(name, shown) for name in desired.UNITS},
+        running=_running_version(shown.get(units.SERVICE, {}).get("MainPID", "0")),
         doors=doors,
         policies=policies,
         leftovers=tuple(found for path in paths for found in files.leftovers(path)),
@@ -58,11 +59,18 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
     )
 
 
-def _unit(shown: dict[str, str]) -> Unit:
+def _unit(name: str, shown: Mapping[str, Mapping[str, str]]) -> Unit:
+    """What systemd says about a unit, or about the instances of a template."""
+    prefix, _at, instances = name.partition("@.")
+    found = [
+        values
+        for unit, values in shown.items()
+        if unit == name or (instances and unit.startswith(prefix + "@"))
+    ]
     return Unit(
-        active=shown.get("ActiveState") in ("active", "reloading"),
-        enabled=shown.get("UnitFileState") == "enabled",
-        stale=shown.get("NeedDaemonReload") == "yes",
+        active=any(values.get("ActiveState") in ("active", "reloading") for values in found),
+        enabled=any(values.get("UnitFileState") == "enabled" for values in found),
+        stale=any(values.get("NeedDaemonReload") == "yes" for values in found),
     )
 
 
