@@ -86,8 +86,8 @@ class HostRun:
         issuing = server if planned["reasons"] else []
         needed = collect(self._check_mode, lambda: self._find_needed(issuing, wormholes, lacks_program))
         if needed:
-            changed = [section for section in self._sections if section["changed"]]
-            return {"changed": True, **needed, "done": changed}
+            so_far = [section for section in self._sections if section["changed"]]
+            return {"changed": True, **needed, "done": so_far}
         if planned["reasons"]:
             planned = self._manage(server, check_mode=self._check_mode)
         self._report("certificates", planned)

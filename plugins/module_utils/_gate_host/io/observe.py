@@ -11,10 +11,11 @@ import grp
 import hashlib
 import os
 import pwd
-from typing import Callable, Optional
+import re
+from typing import Callable, Mapping, Optional
 
 from ..._base.io import files, systemd
-from ..._base.labels import LABEL_PREFIX
+from ..._base.labels import LABEL_ENGINE, LABEL_PREFIX, LABEL_TRANSPORT
 from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._container.inspection import names_of
 from ..._engine.port import EnginePort, Json
@@ -26,6 +27,7 @@ from ..spec import GateHostSpec
 LABEL_GATE = LABEL_PREFIX + "gate"
 _PROPERTIES = ["LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "MainPID"]
 _JSON = ".json"
+_TLS = re.compile(r"wormhole-gate-tls-")
 
 
 def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> GateHostState:
@@ -37,7 +39,8 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
     Raises:
         WormholeError: something cannot be read, systemd or the engine does not answer.
     """
-    shown = systemd.show_units(desired.UNITS, _PROPERTIES)
+    # systemd shows no template, but its instances.
+    shown = systemd.show_matching([name.replace("@.", "@*.") for name in desired.UNITS], _PROPERTIES)
     doors = _find_doors()
     policies = _find_policies()
     asks = not spec.present and bool(doors or policies) and os.path.exists(spec.engine)
@@ -47,20 +50,27 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
         socket_group=_socket_group(spec.engine) if spec.present else "",
         files={path: file for path in paths for file in [_read_file(path)] if file is not None},
         directories=_read_directories(),
-        units={name: _unit(values) for name, values in shown.items()},
-        running=_running_version(shown[units.SERVICE].get("MainPID", "0")),
+        units={name: _unit(name, shown) for name in desired.UNITS},
+        running=_running_version(shown.get(units.SERVICE, {}).get("MainPID", "0")),
         doors=doors,
         policies=policies,
         leftovers=tuple(found for path in paths for found in files.leftovers(path)),
-        users=_find_users(connect()) if asks else (),
+        users=_find_users(connect(), any(map(_TLS.match, doors))) if asks else (),
     )
 
 
-def _unit(shown: dict[str, str]) -> Unit:
+def _unit(name: str, shown: Mapping[str, Mapping[str, str]]) -> Unit:
+    """What systemd says about a unit, or about the instances of a template."""
+    prefix, _at, instances = name.partition("@.")
+    found = [
+        values
+        for unit, values in shown.items()
+        if unit == name or (instances and unit.startswith(prefix + "@"))
+    ]
     return Unit(
-        active=shown.get("ActiveState") in ("active", "reloading"),
-        enabled=shown.get("UnitFileState") == "enabled",
-        stale=shown.get("NeedDaemonReload") == "yes",
+        active=any(values.get("ActiveState") in ("active", "reloading") for values in found),
+        enabled=any(values.get("UnitFileState") == "enabled" for values in found),
+        stale=any(values.get("NeedDaemonReload") == "yes" for values in found),
     )
 
 
@@ -136,14 +146,18 @@ def _names(directory: str) -> list[str]:
     return []
 
 
-def _find_users(engine: EnginePort) -> tuple[str, ...]:
+def _find_users(engine: EnginePort, serves_tls: bool) -> tuple[str, ...]:
     """The running containers with access: by a label of ours, or by the mount of a socket."""
     running = engine.containers(labels={}, running_only=True)
-    return tuple(sorted(names_of(container)[0] for container in running if _is_user(container)))
+    return tuple(sorted(names_of(container)[0] for container in running if _is_user(container, serves_tls)))
 
 
-def _is_user(summary: Json) -> bool:
-    if (summary.get("Labels") or {}).get(LABEL_GATE) == "true":
+def _is_user(summary: Json, serves_tls: bool) -> bool:
+    labels = summary.get("Labels") or {}
+    # A wormhole of another host's engine names it.
+    if serves_tls and labels.get(LABEL_TRANSPORT) == "tls" and not labels.get(LABEL_ENGINE):
+        return True
+    if labels.get(LABEL_GATE) == "true":
         return True
     sources = [str(mount.get("Source") or "") for mount in summary.get("Mounts") or ()]
     return any(source == units.SOCKETS or source.startswith(units.SOCKETS + "/") for source in sources)

@@ -26,6 +26,11 @@ RUNNING = [
         "Labels": {"wormhole.docker.gate": "false"},
         "Mounts": [{"Source": "/run/wormhole/gates"}],
     },
+    {"Names": ["/tls"], "Labels": {"wormhole.docker.transport": "tls"}},
+    {
+        "Names": ["/elsewhere"],
+        "Labels": {"wormhole.docker.transport": "tls", "wormhole.docker.engine": "tcp://x"},
+    },
     {"Names": ["/volume"], "Labels": {}, "Mounts": [{"Type": "volume"}]},
 ]
 
@@ -43,8 +48,14 @@ def host(tmp_path, monkeypatch):
     monkeypatch.setattr(units, "PROGRAM", str(tmp_path / "gate.pyz"))
     monkeypatch.setattr(config, "PATH", str(tmp_path / "gate.json"))
     monkeypatch.setattr(config, "POLICIES", str(tmp_path / "policies"))
-    shown = {name: dict(SHOWN, MainPID="0") for name in observe.desired.UNITS}
-    monkeypatch.setattr(observe.systemd, "show_units", lambda names, properties: shown)
+    shown = {units.SERVICE: dict(SHOWN, MainPID="0")}
+
+    def show(patterns, properties):
+        # systemctl fails if it is asked for a template.
+        assert not [pattern for pattern in patterns if "@." in pattern]
+        return shown
+
+    monkeypatch.setattr(observe.systemd, "show_matching", show)
     (tmp_path / "docker.sock").touch()
     (tmp_path / "policies").mkdir()
     return tmp_path
@@ -75,8 +86,22 @@ def test_containers_with_access_are_found_by_label_or_mount(host):
     assert look(host, state="absent").users == ()
     (host / "policies/ci.json").write_text("{}")
     assert look(host, state="absent").users == ("all", "labelled", "mounted")
+    # Where the gate serves TLS, all wormholes that use TLS use it.
+    (host / "wormhole-gate-tls-172.17.0.1:2376.socket").write_text("x")
+    assert look(host, state="absent").users == ("all", "labelled", "mounted", "tls")
     (host / "docker.sock").unlink()
     assert look(host, state="absent").users == ()
+
+
+def test_the_instances_of_a_template_show_whether_it_was_read():
+    shown = {
+        "wormhole-gate-door@unix-a.service": {"ActiveState": "active", "NeedDaemonReload": "no"},
+        "wormhole-gate-door@unix-b.service": {"ActiveState": "inactive", "NeedDaemonReload": "yes"},
+        "wormhole-gate.service": {"ActiveState": "inactive", "NeedDaemonReload": "no"},
+    }
+    assert observe._unit(units.DOOR, shown) == Unit(active=True, stale=True)
+    assert observe._unit(units.SERVICE, shown) == Unit()
+    assert observe._unit(units.DOOR, {}) == Unit()
 
 
 def test_the_version_of_the_running_process(monkeypatch):
