@@ -280,6 +280,7 @@ def test_layers_have_the_reason_why_nothing_was_compared():
         (None, "not compared: no file"),
     ]
     assert describe_host(make_facts(*ONE), UNASKED, NOW) == {
+        "served_by": "",
         "missing_names": None,
         "installed_certificate": {},
         "loaded": None,

@@ -370,7 +370,7 @@ def test_plaintext_is_added_and_removed_without_a_restart_of_the_engine():
     assert plan.actions[1:] == (EnableUnits((f"{PROXY}.socket",)), RestartUnits((f"{PROXY}.socket",)))
     assert compute_outlook(INSECURE, RIGHT).insecure_endpoints == (("172.17.0.1", 2375),)
     served = carried_out(INSECURE, RIGHT)
-    assert served.plaintext == (("172.17.0.1", 2375),)
+    assert served.passive == (("172.17.0.1", 2375),)
     assert plan_listener(INSECURE, served).is_empty
     back = plan_listener(SPEC, served)
     assert codes(back) == ["unit_surplus"] * 2
