@@ -70,7 +70,7 @@ class WiringState:
         security: how the engine confines containers.
         served_is_another: whether listeners serve another engine than this one.
         host_gateways: the addresses of ``host.docker.internal``; empty for docker0's.
-        served_by_gate: whether the gate listens at these addresses, and dockerd at none.
+        served_by_gate: whether the gate listens for TLS, and dockerd does not.
     """
 
     topology: Topology
