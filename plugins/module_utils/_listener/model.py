@@ -67,6 +67,19 @@ class UnitState:
 
 
 @dataclass(frozen=True)
+class Admission:
+    """An identity to which the gate has to give the access that it has by dockerd.
+
+    Attributes:
+        identity: its name.
+        certificates: paths of its certificates.
+    """
+
+    identity: str
+    certificates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ListenerState:
     """The observed listener.
 
@@ -108,6 +121,8 @@ class ListenerState:
         swarm: whether the engine takes part in a swarm.
         stranded: names of the containers that an interrupted run stopped and did not start again.
         wormholes: names of the running containers that reach the engine by TLS.
+        unadmitted: identities of wormholes that use this engine by TLS, and have no policy; empty unless
+            the gate is to serve TLS.
         firewall: the host's firewall.
         other_bridges: the host's bridges that are none of the engine's.
         interrupted: whether an earlier run was interrupted before it ended its change.
@@ -144,6 +159,7 @@ class ListenerState:
     swarm: bool = False
     stranded: tuple[str, ...] = ()
     wormholes: tuple[str, ...] = ()
+    unadmitted: tuple[Admission, ...] = ()
     firewall: FirewallState = FirewallState()
     other_bridges: tuple[str, ...] = ()
     interrupted: bool = False
@@ -224,6 +240,13 @@ class RestartEngine(Action):
     stop: tuple[str, ...]
     containers: tuple[str, ...]
     removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AdmitWormholes(Action):
+    """Give identities a policy that allows everything."""
+
+    admissions: tuple[Admission, ...]
 
 
 @dataclass(frozen=True)

@@ -41,14 +41,15 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     engine = [_plan_reload(state, outlook), parts.plan_firewall(state, outlook.openings, outlook.restriction)]
     unread = _plan_unread_files(state, outlook, [guarding, *units, *overrides])
     restart = _plan_restart(spec, state, outlook, desired)
+    admission = _plan_admission(spec, state)
     last = [_plan_gate(outlook), _plan_sockets(state, outlook, desired)]
     last.append(parts.plan_interrupted_run(state, outlook.restarts))
     # An engine that starts between two actions must never find a TCP socket of ours without the TLS
     # keys, nor without the guard.
     first = [keys, guarding, *units] if spec.engine_tls else [*units, keys, guarding]
     return parts.make_plan(
-        [keys, former, guarding, *units, *overrides, *engine, restart, unread, *last],
-        [*first, former, *overrides, *engine, unread, restart, *last],
+        [admission, keys, former, guarding, *units, *overrides, *engine, restart, unread, *last],
+        [admission, *first, former, *overrides, *engine, unread, restart, *last],
         _diff(spec, state, desired, outlook),
     )
 
@@ -217,6 +218,18 @@ def _plan_restart(spec: ListenerSpec, state: ListenerState, outlook: Outlook, de
     again, removed = parts.split_interrupted(state, outlook.interrupted)
     restart = model.RestartEngine(tuple(stop), (*again, *state.stranded), removed)
     return Part(outlook.restart_reasons, [restart])
+
+
+def _plan_admission(spec: ListenerSpec, state: ListenerState) -> Part:
+    """Keeps the access of wormholes, before dockerd stops to serve them. At no other time: an identity
+    may have lost its policy on purpose."""
+    if not (spec.gate_tls and any(map(is_tls_unit, state.units)) and state.unadmitted):
+        return Part()
+    names = [admission.identity for admission in state.unadmitted]
+    reasons = [
+        Reason("policy_missing", f"{name} has no policy, and would lose its access", name) for name in names
+    ]
+    return Part(reasons, [model.AdmitWormholes(state.unadmitted)])
 
 
 def _plan_gate(outlook: Outlook) -> Part:

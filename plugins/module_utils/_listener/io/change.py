@@ -33,7 +33,7 @@ from ..original_config import is_record_incomplete, strip_managed
 from ..outlook import compute_outlook
 from ..removal import Recover, RecoveryState
 from ..units import UNIX_UNIT, is_engine_unit, parse_unix_paths, unit_path
-from . import containers, rollback
+from . import admission, containers, rollback
 from .checks import check_gate, check_material, validate_config
 from .guard import verify_guard
 from .interruption import Interruption
@@ -192,6 +192,7 @@ class ListenerHost:
             listener.EnableUnits: lambda step: systemd.enable(*step.names),
             listener.ReloadEngine: self._reload,
             listener.RestartEngine: self._restart,
+            listener.AdmitWormholes: self._admit,
             listener.ReloadGate: self._reload_gate,
             listener.RestartUnits: lambda step: systemd.restart_units(*step.names),
             listener.SetFirewall: self._set_firewall,
@@ -249,6 +250,10 @@ class ListenerHost:
         systemd.reload(listener_spec.ENGINE_UNIT)
         config = daemon_json.parse_config(files.read_text(self._notes.config_path) or "")
         rollback.wait_for_live_restore(self._connect, bool(config.get("live-restore", False)))
+
+    def _admit(self, action: listener.AdmitWormholes) -> None:
+        self._note(replace(self._notes, admitted=tuple(a.identity for a in action.admissions)))
+        admission.admit(action.admissions)
 
     def _reload_gate(self, _action: listener.ReloadGate) -> None:
         self._gate_reloaded = True

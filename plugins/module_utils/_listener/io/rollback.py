@@ -49,6 +49,7 @@ from .. import model as listener
 from ..journal import Journal
 from ..spec import ENGINE_UNIT
 from ..units import is_gate_unit, is_insecure, is_listener_unit, unit_path
+from . import admission
 from .containers import lost_containers, remember_containers, start_again
 from .transaction import Transaction
 from .units import unit_of, unlink_wants
@@ -81,6 +82,7 @@ class Notes:
         restarted: it has restarted the engine.
         spares: live-restore was on at that restart.
         firewall_changed: it has changed the packet filter.
+        admitted: identities to which it has given a policy.
         going_back: a rollback has begun.
     """
 
@@ -96,12 +98,14 @@ class Notes:
     restarted: bool = False
     spares: bool = False
     firewall_changed: bool = False
+    admitted: tuple[str, ...] = ()
     going_back: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The notes as the journal holds them."""
         openings = [[opening.interface, opening.address, opening.port] for opening in self.openings]
-        return {**asdict(self), "containers": [*self.containers], "openings": openings}
+        lists = {"containers": [*self.containers], "admitted": [*self.admitted]}
+        return {**asdict(self), **lists, "openings": openings}
 
 
 def notes_before(state: listener.ListenerState) -> Notes:
@@ -132,6 +136,7 @@ def parse_notes(data: Mapping[str, Any]) -> Notes:
         manager=str(data.get("manager", "")),
         openings=tuple(Opening(*opening) for opening in data.get("openings", ())),
         restriction=_parse_restriction(data.get("restriction")),
+        admitted=tuple(data.get("admitted", ())),
         **{flag: bool(data.get(flag)) for flag in flags},
     )
 
@@ -241,6 +246,7 @@ class Rollback:
         steps: list[Callable[[], None]] = [
             lambda: self._start_containers(notes.containers, stopped),
             lambda: systemd.restart_units(*sorted((*proxies, *gates))),
+            lambda: admission.dismiss(notes.admitted),
         ]
         if notes.firewall_changed:
             steps.append(lambda: set_openings(notes.manager, notes.openings, notes.restriction))

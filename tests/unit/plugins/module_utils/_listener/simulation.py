@@ -18,6 +18,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener import g
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
     SERVED_CURRENT,
     Action,
+    AdmitWormholes,
     EnableUnits,
     EndTransaction,
     ListenerState,
@@ -57,6 +58,7 @@ def _simulate(state: ListenerState, action: Action) -> ListenerState:
         RestartEngine: _restart,
         RestartUnits: _restart_units,
         ReloadGate: _reload_gate,
+        AdmitWormholes: lambda state, action: dataclasses.replace(state, unadmitted=()),
         SetFirewall: _set_firewall,
         StartContainers: lambda state, action: dataclasses.replace(state, stranded=()),
         EndTransaction: lambda state, action: state,

@@ -20,6 +20,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._gate import units
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
     SERVED_NOTHING,
     SERVED_OUTDATED,
+    Admission,
+    AdmitWormholes,
     EnableUnits,
     ReloadGate,
     RemoveUnits,
@@ -126,6 +128,17 @@ def test_a_switch_to_the_gate_closes_dockerds_sockets_before_the_restart_and_ope
     after = carried_out(GATE, BY_DOCKERD)
     assert (after.listening, after.lingering, after.passive) == ((), (), (ENDPOINT,))
     assert after.guard_program is None
+
+
+def test_wormholes_without_a_policy_keep_their_access_when_dockerd_stops_to_serve_them():
+    admission = Admission("agent", ("/etc/wormhole/identities/agent/cert.pem",))
+    plan = plan_listener(GATE, dataclasses.replace(BY_DOCKERD, unadmitted=(admission,)))
+    assert plan.actions[0] == AdmitWormholes((admission,))
+    assert "agent has no policy, and would lose its access" in plan.texts()
+    # Later, it may have lost its policy on purpose.
+    for spec, state in ((GATE, right(GATE)), (GATE, VIRGIN), (DOCKERD, right(DOCKERD))):
+        plan = plan_listener(spec, dataclasses.replace(state, unadmitted=(admission,)))
+        assert "AdmitWormholes" not in names(plan)
 
 
 def test_a_switch_back_closes_the_gates_sockets_before_the_restart():

@@ -211,6 +211,7 @@ states = st.builds(
     containers=some("a", "b"),
     live_restore=BOOLEANS,
     stranded=some("x", "y"),
+    unadmitted=some(listener.Admission("agent", ("/a/cert.pem",))),
     firewall=st.builds(
         FirewallState,
         manager=st.just("nftables"),

@@ -26,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._engine import dae
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import FirewallState
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import guard
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import units as listener_units
+from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import admission
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import change as listener_host
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
     containers as listener_containers,
@@ -42,7 +43,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener.io.trans
     Transaction,
     read_saved,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import SERVED_OUTDATED
+from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
+    SERVED_OUTDATED,
+    Admission,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.spec import ListenerSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.units import UNIX_UNIT, wants_links
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.fake import (
@@ -778,6 +782,23 @@ def test_a_switch_that_fails_is_taken_back_after_the_engine_has_closed_the_port(
     assert restarts == expected[first]
     stopped = {unit for event in bench.events if event[0] == "stop" for unit in event[1:]}
     assert {UNIT, DOOR} <= stopped
+
+
+def test_policies_of_a_switch_that_fails_are_taken_back(bench, monkeypatch):
+    bench.run(MINIMAL)
+    bench.events.clear()
+    monkeypatch.setattr(admission, "apply_access", lambda actions: [bench.event(*a) for a in shown(actions)])
+
+    def shown(actions):
+        return [(type(action).__name__, action.identity) for action in actions]
+
+    bench.state = dataclasses.replace(bench.state, unadmitted=(Admission("agent", ("/a/cert.pem",)),))
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
+    with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
+        bench.run(GATE)
+    changes = [event for event in bench.events if event[-1] == "agent"]
+    assert changes == [("WritePolicy", "agent"), ("RemovePolicy", "agent")]
+    assert bench.events.index(changes[0]) < [event[0] for event in bench.events].index("stop")
 
 
 def test_another_address_leaves_the_other_sockets_of_the_gate_alone(bench):
