@@ -26,14 +26,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._engine import dae
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import FirewallState
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import guard
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import units as listener_units
-from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import admission
+from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
+    admission,
+    interruption,
+    rollback,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import change as listener_host
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
     containers as listener_containers,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
-    interruption,
-    rollback,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
     units as host_units,
