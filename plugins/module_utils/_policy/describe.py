@@ -126,7 +126,9 @@ def render_yaml(suggestion: Suggestion, first: str, last: str) -> str:
         lines.append("# These calls stay refused. Only the policy unrestricted, which is root, allows them,")
         lines.append("# or an override that you have to choose yourself:")
         for counted, deny in suggestion.refused:
-            lines.append(f"# - {title(counted.call)}, {_number(counted.count, 'call')}: {deny.problem}")
+            text = f"{title(counted.call)}, {_number(counted.count, 'call')}: {deny.problem}"
+            # A line break would end the comment.
+            lines.append("# - " + "".join(mark if mark.isprintable() else "?" for mark in text))
     return "\n".join(lines) + "\n"
 
 

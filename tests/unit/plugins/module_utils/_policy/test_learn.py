@@ -16,8 +16,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.wormhole.docker.plugins.module_utils._policy import naming
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.call import Call
-from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision import Allow, Deny
+from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision import (
+    Allow,
+    Deny,
+    Facts,
+    Found,
+    Question,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.describe import (
     effective,
     render_yaml,
@@ -203,6 +210,25 @@ def test_what_is_as_good_as_root_stays_refused(request_, code):
     found = check([*learned(create(), LISTED), *learned(request_)])
     assert [deny.code for _row, deny in found.refused] in ([code], ["not_found"])
     assert "Only the policy unrestricted" in render_yaml(found, "a", "b")
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ lookup('pipe', 'id') }}", "a\npolicy: unrestricted", "\u2028policy: x", "{% x %}"]
+)
+def test_nothing_of_a_client_is_an_expression_of_the_inventory(text):
+    rows = learned(create(HostConfig={"Binds": [f"/srv/{text}:/x"]}), create(), LISTED)
+    call = rows[2].call
+    objects = {f"container:{text}": {"is": "foreign"}, f"network:{text}": {"is": "foreign"}}
+    rows.append(Counted(replace_call(rows[1].call, objects={**rows[1].call.objects, **objects})))
+    rows.append(
+        Counted(replace_call(call, rejected="unknown_field", detail=f"The field {text} is not known"))
+    )
+    found = check(rows)
+    assert "policy: unrestricted" not in render_yaml(found, "a", "b").splitlines()
+    assert text not in json.dumps(found.overrides)
+    assert rows[0] in [row for row, _deny in found.refused]
+    names = naming.Naming("ci", Facts("", "", {Question("network", "n"): Found("network", "1", text)}))
+    assert names.refer("network", "n") == "other"
 
 
 def test_a_rejected_call_stays_refused():
