@@ -152,6 +152,11 @@ START, LOGS = ("POST", "/containers/mine/start"), ("GET", "/containers/mine/logs
         ([create(), ("POST", "/build?t=ci/app&version=1")], "test", {"images": ["alpine"], "build": "classic"}),
         ([create(), ("POST", "/session")], "test", {"images": ["alpine"], "build": "buildkit"}),
         (
+            [("POST", "/build/prune"), create(), ("POST", "/session")],
+            "test",
+            {"build": "buildkit", "images": ["alpine"]},
+        ),
+        (
             [create(), ("POST", "/images/alpine/tag?repo=registry.lan/app&tag=4711")],
             "ci",
             {"images": ["alpine"], "tags": ["ci/**", "registry.lan/app"]},
@@ -204,6 +209,9 @@ def test_containers_of_others_become_targets_by_name(target, power):
         (("GET", "/containers/theirs/archive?path=/etc"), "not_found"),
         (("DELETE", "/networks/shared"), "not_owner"),
         (create(Labels={"wormhole.docker.identity": "x"}), "label"),
+        (("POST", "/images/load"), "power"),
+        (("GET", "/images/alpine/get"), "power"),
+        (("POST", "/build/prune"), "build"),
     ],
 )
 def test_what_is_as_good_as_root_stays_refused(request_, code):
@@ -261,7 +269,11 @@ def test_clients_of_all_kinds_get_a_policy_that_allows_them():
                 assert isinstance(call, Call)
                 rows.append(Counted(record(LEARNING, call)))
         found = check(rows)
-        assert {row.call.route for row, _deny in found.refused} <= {"image.prune"}, client
+        assert {row.call.route for row, _deny in found.refused} <= {
+            "image.prune",
+            "image.load",
+            "build.prune",
+        }
 
 
 @settings(max_examples=60, deadline=None)
