@@ -13,7 +13,8 @@ from typing import Iterable, Optional, Sequence
 
 from .call import Json
 from .decision import IMAGE, Found, Refusal
-from .images import ImageReference, any_matches, is_image_id, parse_image, registry_of
+from .images import ImageReference, any_matches, is_image_id, parse_image, pinned_digest, registry_of
+from .policy import Policy
 from .scope import RuleResult, Scope, no_such
 from .text import malformed
 
@@ -50,6 +51,23 @@ def sees_image(scope: Scope, reference: str, found: Optional[Found]) -> bool:
     return any(any_matches(patterns, name) for name in wanted_image(reference, found))
 
 
+def runs_image(policy: Policy, found: Found) -> bool:
+    """Whether a container may have this image, by any of its names."""
+    return any(_may_run(policy, name, found) for name in references_of(found))
+
+
+def _may_run(policy: Policy, name: Optional[ImageReference], found: Optional[Found]) -> bool:
+    """Whether a pattern selects a name, and the image is the one that is pinned under it, if one is."""
+    if name is None or not any_matches((*policy.images, *policy.tags), name):
+        return False
+    digest = pinned_digest(policy.pinned, name)
+    return not digest or found is None or found.id == digest or _has_digest(found, name, digest)
+
+
+def _has_digest(found: Found, name: ImageReference, digest: str) -> bool:
+    return ImageReference(name.repository, "", digest) in references_of(found)
+
+
 def check_image(scope: Scope, reference: str, where: str) -> Optional[Found]:
     """Check an image that a container runs or mounts; return it, or None if the store lacks it.
 
@@ -62,7 +80,16 @@ def check_image(scope: Scope, reference: str, where: str) -> Optional[Found]:
     found = scope.find(IMAGE, reference)
     if not sees_image(scope, reference, found):
         raise refuse_image(scope, reference)
+    if not any(_may_run(scope.policy, name, found) for name in wanted_image(reference, found)):
+        raise Refusal(
+            "image", f"The image {reference} is not the one that is pinned", allowed=_shown_pins(scope.policy),
+            setting="pinned",
+        )  # fmt: skip
     return found
+
+
+def _shown_pins(policy: Policy) -> str:
+    return ", ".join(f"{name}@{digest}" for name, digest in sorted(policy.pinned.items()))
 
 
 def refuse_image(scope: Scope, reference: str) -> Refusal:
@@ -77,9 +104,14 @@ def image(scope: Scope, value: Json, where: str) -> RuleResult:
     if not value:
         raise malformed("The body names no image")
     found = check_image(scope, value, where)
-    if found is not None:
-        scope.image = found.id
+    scope.image = found.id if found is not None else _pinned_image(scope, value)
     return value
+
+
+def _pinned_image(scope: Scope, reference: str) -> str:
+    """What an image that the store lacks would have to be, in case that it has it by then."""
+    name = parse_image(reference)
+    return pinned_digest(scope.policy.pinned, name) if name is not None else ""
 
 
 def pull(scope: Scope, value: Json, tag: str) -> None:

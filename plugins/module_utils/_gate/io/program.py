@@ -23,6 +23,7 @@ from ..._policy.policy_file import parse_policy
 from ..config import COPIES, MALFORMED_STATUS, PATH, GateConfig, parse_config
 from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
+from ..reaping import FILE_NAME
 from .control import Control, Listeners
 from .deciding import Decider
 from .engine import Engine
@@ -30,6 +31,7 @@ from .exchange import Parts
 from .inquiry import Inquiry
 from .journal import Journal
 from .policies import Policies
+from .reaper import Reaper
 from .secure import make_context
 from .server import Server
 from .session import Session
@@ -52,10 +54,16 @@ class Program:
         notifier: systemd.
         journal: where to log.
         runtime: directory of the control socket and of the copies of the certificate.
+        state: directory for what must be known after a restart; empty for none.
     """
 
     def __init__(
-        self, config: GateConfig, notifier: Notifier, journal: Journal, runtime: str = RUNTIME
+        self,
+        config: GateConfig,
+        notifier: Notifier,
+        journal: Journal,
+        runtime: str = RUNTIME,
+        state: str = "",
     ) -> None:
         self._config, self._notifier, self._journal = config, notifier, journal
         self._runtime = runtime
@@ -65,6 +73,8 @@ class Program:
         decider = Decider(inquiry, config.limits.lookups)
         self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal)
         self._server = Server(self._parts)
+        memory = os.path.join(state, FILE_NAME) if state else ""
+        self._reaper = Reaper(engine, policies, journal, memory)
         self._reloading = threading.Lock()
         self._said: set[tuple[str, str]] = set()
 
@@ -77,6 +87,7 @@ class Program:
         accepting.start()
         control = Control(self._runtime, self.obey)
         control.start()
+        self._reaper.start()
         self._say_ready()
         period = min(self._notifier.watchdog / 3, _TICK) if self._notifier.watchdog else _TICK
         while True:
@@ -91,6 +102,7 @@ class Program:
                 self._notifier.send("WATCHDOG=1")
         self._notifier.send("STOPPING=1")
         control.close()
+        self._reaper.stop()
         server.stop(self._config.limits.drain_seconds)
         return 0
 
@@ -193,4 +205,5 @@ def main(arguments: list[str]) -> int:
     # Lets a thread that waits for the interpreter have it soon: answers are short (default 5 ms).
     sys.setswitchinterval(0.0005)
     runtime = os.environ.get("RUNTIME_DIRECTORY", RUNTIME)
-    return Program(config, Notifier(os.environ), Journal(), runtime).run()
+    state = os.environ.get("STATE_DIRECTORY", "")
+    return Program(config, Notifier(os.environ), Journal(), runtime, state).run()
