@@ -140,9 +140,7 @@ def find_ended(owners: Mapping[str, Owner], registry: Registry, alive: Collectio
     """The identities that have ended."""
     open_ones = registry.identities.keys() | registry.problems.keys()
     return frozenset(
-        name
-        for name, owner in owners.items()
-        if name not in alive and (owner.seen or name not in open_ones)
+        name for name, owner in owners.items() if name not in alive and (owner.seen or name not in open_ones)
     )
 
 
@@ -169,7 +167,9 @@ def find_due(owners: Mapping[str, Owner], since: Mapping[str, float], now: float
 
 def next_due(owners: Mapping[str, Owner], since: Mapping[str, float], now: float, longest: float) -> float:
     """Seconds until the next identity is due; at most ``longest``, which is also for those that are."""
-    left = [moment + owners[name].after - now for name, moment in since.items() if owners[name].mode != "none"]
+    left = [
+        moment + owners[name].after - now for name, moment in since.items() if owners[name].mode != "none"
+    ]
     return min([longest, *(seconds for seconds in left if seconds > 0)])
 
 

@@ -53,19 +53,33 @@ def sees_image(scope: Scope, reference: str, found: Optional[Found]) -> bool:
 
 def runs_image(policy: Policy, found: Found) -> bool:
     """Whether a container may have this image, by any of its names."""
-    return any(_may_run(policy, name, found) for name in references_of(found))
+    return any(
+        any_matches((*policy.images, *policy.tags), name) and is_as_pinned(policy, name, found)
+        for name in references_of(found)
+    )
 
 
-def _may_run(policy: Policy, name: Optional[ImageReference], found: Optional[Found]) -> bool:
-    """Whether a pattern selects a name, and the image is the one that is pinned under it, if one is."""
-    if name is None or not any_matches((*policy.images, *policy.tags), name):
-        return False
-    digest = pinned_digest(policy.pinned, name)
-    return not digest or found is None or found.id == digest or _has_digest(found, name, digest)
+def is_as_pinned(policy: Policy, name: Optional[ImageReference], found: Optional[Found]) -> bool:
+    """Whether an image has the digest that is pinned under this name, if one is."""
+    digest = pinned_digest(policy.pinned, name) if name is not None else ""
+    if name is None or not digest or found is None:
+        return True
+    return found.id == digest or ImageReference(name.repository, "", digest) in references_of(found)
 
 
-def _has_digest(found: Found, name: ImageReference, digest: str) -> bool:
-    return ImageReference(name.repository, "", digest) in references_of(found)
+def check_pin(
+    scope: Scope, reference: str, names: Iterable[Optional[ImageReference]], found: Optional[Found]
+) -> None:
+    """Check an image by the names under which it may be run.
+
+    Raises:
+        Refusal: it is not the one that is pinned under any of them.
+    """
+    if not any(is_as_pinned(scope.policy, name, found) for name in names):
+        pins = ", ".join(f"{name} as {digest}" for name, digest in sorted(scope.policy.pinned.items()))
+        raise Refusal(
+            "image", f"The image {reference} is not the one that is pinned", allowed=pins, setting="pinned"
+        )
 
 
 def check_image(scope: Scope, reference: str, where: str) -> Optional[Found]:
@@ -80,16 +94,10 @@ def check_image(scope: Scope, reference: str, where: str) -> Optional[Found]:
     found = scope.find(IMAGE, reference)
     if not sees_image(scope, reference, found):
         raise refuse_image(scope, reference)
-    if not any(_may_run(scope.policy, name, found) for name in wanted_image(reference, found)):
-        raise Refusal(
-            "image", f"The image {reference} is not the one that is pinned", allowed=_shown_pins(scope.policy),
-            setting="pinned",
-        )  # fmt: skip
+    patterns = (*scope.policy.images, *scope.policy.tags)
+    names = [name for name in wanted_image(reference, found) if any_matches(patterns, name)]
+    check_pin(scope, reference, names, found)
     return found
-
-
-def _shown_pins(policy: Policy) -> str:
-    return ", ".join(f"{name}@{digest}" for name, digest in sorted(policy.pinned.items()))
 
 
 def refuse_image(scope: Scope, reference: str) -> Refusal:

@@ -35,8 +35,8 @@ from ..reaping import (
     parse_alive,
     parse_memory,
     parse_siblings,
-    removal_path,
     remember,
+    removal_path,
     render_memory,
     siblings_path,
     stop_path,
@@ -139,7 +139,9 @@ class Reaper:
         owners = remember(self._memory.owners, registry, alive)
         ended = find_ended(owners, registry, alive)
         gone = find_forgotten(owners, registry, ended)
-        self._memory = replace(self._memory, owners={name: owners[name] for name in owners if name not in gone})
+        self._memory = replace(
+            self._memory, owners={name: owners[name] for name in owners if name not in gone}
+        )
         now = time.monotonic()
         self._since = {name: self._since.get(name, now) for name in ended - gone}
         self._cleaned = {name: moment for name, moment in self._cleaned.items() if name in self._since}
