@@ -32,8 +32,8 @@ from .._policy.decision import CONTAINER, LABEL_OWNER, NETWORK, VOLUME
 from .._policy.policy import CLEANUPS, ENFORCE, CleanupMode
 from .identities import Registry, is_identity
 
-STATE = "/var/lib/wormhole-gate/siblings.json"
-"""What is remembered, below the StateDirectory= of the service."""
+FILE_NAME = "siblings.json"
+"""The file with what is remembered, in the StateDirectory= of the service."""
 
 Kind = Literal["container", "network", "volume"]
 KINDS: Tuple[Kind, ...] = (CONTAINER, NETWORK, VOLUME)
