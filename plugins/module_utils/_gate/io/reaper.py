@@ -47,6 +47,8 @@ from .journal import Journal
 from .policies import Policies
 from .wire import Ended, TooSlow, Wire
 
+_ENGINE_RUNS = "/run/docker.pid"
+"""Exists while dockerd runs, unless its configuration names another file."""
 _LOOK = 60.0
 """Seconds between two looks at everything."""
 _AGAIN = 1.0
@@ -92,10 +94,21 @@ class Reaper:
 
     def run(self) -> None:
         """Looks and removes until stop()."""
-        while not self._stopped.is_set():
+        while self._wait_for_engine():
             with contextlib.suppress(EngineDown, Ended, TooSlow):
                 self._watch()
             self._stopped.wait(_AGAIN)
+
+    def _wait_for_engine(self) -> bool:
+        """Waits while the engine is stopped; returns whether to go on.
+
+        To connect would start it (docker.socket), soon after its administrator has stopped it.
+        """
+        deadline = time.monotonic() + _LOOK
+        while not os.path.exists(_ENGINE_RUNS) and time.monotonic() < deadline:
+            if self._stopped.wait(_AGAIN):
+                break
+        return not self._stopped.is_set()
 
     def _watch(self) -> None:
         """Follows the engine's events until their stream ends."""

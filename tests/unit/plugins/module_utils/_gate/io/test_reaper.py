@@ -33,6 +33,15 @@ CHANGES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def engine_runs(tmp_path, monkeypatch):
+    """The file that dockerd writes."""
+    path = tmp_path / "docker.pid"
+    path.write_text("1")
+    monkeypatch.setattr(reapers, "_ENGINE_RUNS", str(path))
+    return path
+
+
 class World:
     """The engine's objects, and what happens to them."""
 
@@ -316,3 +325,15 @@ def test_it_ends(tmp_path):
         assert any(thread.name == "reaper" for thread in threading.enumerate())
         reaper.stop()
         assert soon(lambda: not any(thread.name == "reaper" for thread in threading.enumerate()))
+
+
+def test_an_engine_that_was_stopped_is_not_started_by_a_connection(tmp_path, monkeypatch, engine_runs):
+    monkeypatch.setattr(reapers, "_AGAIN", 0.05)
+    with stage(tmp_path) as (world, _gate, _reaper):
+        engine_runs.unlink()
+        count = world.engine.connections
+        world.engine.drop()
+        time.sleep(0.5)
+        assert world.engine.connections == count
+        engine_runs.write_text("2")
+        assert soon(lambda: world.engine.connections > count)
