@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+from client_libraries import PLACE, prepare
 from gates import SERVICE, Gate
 from hosts import BYSTANDER, RESTART, inside
+from lab import client_image
 from lab.spec import RELEASES
 from raw_calls import Raw, make_calls
 from route_calls import (
@@ -30,6 +33,8 @@ from route_calls import (
 )
 
 pytestmark = pytest.mark.parametrize("release", RELEASES)
+
+SESSION = Path(__file__).parent / "clients/testcontainers_session.py"
 
 AFTER = 4
 """Seconds after which siblings are removed here."""
@@ -211,6 +216,27 @@ def test_a_pinned_image_is_the_only_one_under_its_name(release, fresh_host, coll
     host.run("docker tag wormhole-lab/cli:1 pinned:1")
     done = host.run("docker exec ci docker run --rm pinned:1 true", check=False)
     assert "is not the one that is pinned" in done.stderr
+
+
+def test_testcontainers_leave_nothing_without_their_own_reaper(release, fresh_host, collections, lab):
+    host = fresh_host(release)
+    prepare(host, lab.paths)
+    gate = Gate(host, collections)
+    gate.install({"tests": 0})
+    gate.permit("tests", "test", cleanup={"after": f"{AFTER}s"})
+    host.write(f"{PLACE}/session.py", SESSION.read_text())
+    foreign = everything(host)
+    options = f"-v {PLACE}:{PLACE}:ro -e PYTHONPATH={PLACE}/lib -e TESTCONTAINERS_RYUK_DISABLED=true"
+    gate.open_wormhole("tests", f"{client_image.IMAGE} sleep infinity", options)
+    said = inside(host, f"python3 {PLACE}/session.py", container="tests").stdout.splitlines()
+    assert re.fullmatch(r"0 b [0-9]+", said[0]), said
+    assert said[1:] == ["0", "running"]
+    left = [name for name in everything(host) if name not in (*foreign, "tests")]
+    assert len(left) == 3, left
+    assert "testdata" in left
+    host.run("docker rm -f tests")
+    wait_until_gone(host, "tests")
+    assert everything(host) == foreign
 
 
 POWERS = {
