@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,10 @@ def of(host, name):
 
 def wait_until_gone(host, name, seconds=AFTER + 20):
     """Wait until a wormhole has no siblings any more."""
-    rows = "docker ps -aq {0}; docker network ls -q {0}; docker volume ls -q {0}".format(
-        f"--filter label=wormhole.docker.owner={name}"
-    )
-    host.run(f"timeout {seconds} sh -c 'until [ -z \"$({rows})\" ]; do sleep 0.2; done'")
+    deadline = time.monotonic() + seconds
+    while left := of(host, name):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
 
 
 def start_owner(host, gate, name, *options):
