@@ -28,6 +28,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_autho
     CREATION_ARGUMENTS,
     ensure_authority,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.gate import REQUIRED
+from ansible_collections.wormhole.docker.plugins.plugin_utils import gate_program
 from ansible_collections.wormhole.docker.plugins.plugin_utils.reading import naming
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import host_name, passed_on
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
@@ -58,7 +60,7 @@ class ActionModule(WormholeAction):
 
     MODULE = "wormhole.docker.wormhole_host"
     ARGUMENTS = host.HOST_ARGUMENTS
-    INTERNAL = ("announced", "identities")
+    INTERNAL = ("announced", "identities", host.GATE_PROGRAM, host.GATE_CONTENT)
 
     def host_arguments(self, options: dict[str, Any]) -> dict[str, Any]:
         arguments = super().host_arguments(options)
@@ -68,9 +70,12 @@ class ActionModule(WormholeAction):
     def _manage(self, task_vars: dict[str, Any]) -> dict[str, Any]:
         options = self.validate(certificates.SIGNING_CONSTRAINTS)
         listener = host.validate_part("listener", host.LISTENER_ARGUMENTS, options["listener"])
+        gate = host.validate_part("gate", host.GATE_ARGUMENTS, options["gate"])
         identities = wormhole.parse_list(options["wormholes"], wormhole.connection_of(options))
         arguments = self.host_arguments(options)
         arguments["identities"] = [listed for listed, _spec in identities.values()]
+        if host.needs_gate(gate, listener, options["wormholes"]):
+            arguments[host.GATE_PROGRAM] = gate_program.hash_of_program()
         elsewhere = options["authority"] is not None
         run = _Run({})
         if elsewhere:
@@ -113,6 +118,11 @@ class ActionModule(WormholeAction):
             for name, names in told.items():
                 self.announce(*LONG[name], names, task_vars)
             announced += told
+            asked = answer.pop(REQUIRED, False) and host.GATE_PROGRAM in arguments
+            # Like for signatures, a host asks once.
+            lacking = asked and host.GATE_CONTENT not in arguments
+            if lacking:
+                arguments[host.GATE_CONTENT] = gate_program.packed_program()
             requests = answer.pop(certificates.REQUESTS, None)
             # A host asks once.
             if requests and "issued" not in arguments:
@@ -133,7 +143,7 @@ class ActionModule(WormholeAction):
                 with naming(self, task_vars):
                     arguments["issued"] = sign_requests(specs, requests, order)
                 announced = list(LONG)
-            elif not told:
+            elif not told and not lacking:
                 return answer
 
     def _conclude(self, run: _Run, options: Mapping[str, Any], answer: dict[str, Any]) -> None:

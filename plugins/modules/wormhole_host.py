@@ -14,16 +14,17 @@ description:
   - Sets up a host in one task, up to a verified connection from each wormhole. It does what
     M(wormhole.docker.engine_info), M(wormhole.docker.gateway_info),
     M(wormhole.docker.certificate_authority), M(wormhole.docker.tls_certificates),
-    M(wormhole.docker.dockerd_listener) and M(wormhole.docker.wormhole_containers) do one after the
-    other. The role P(wormhole.docker.host#role) uses it.
+    M(wormhole.docker.wormhole_gate), M(wormhole.docker.dockerd_listener) and
+    M(wormhole.docker.wormhole_containers) do one after the other. The role
+    P(wormhole.docker.host#role) uses it.
   - Missing packages are installed first, because the checks need them. Before any other change, the
     task checks the engine, the authority, the certificates, the listener and the options of the
     wormholes. If it rejects one of them, the host and the authority stay as they are. If one
     wormhole fails later, the rest of the host is set up nevertheless.
   - If a task fails after it has changed something, the message names the parts that were changed,
     and RV(sections) contains their results.
-  - A task takes one round trip to the host if nothing changes, two if it issues certificates or
-    pulls images, and one more if it installs packages. The task prints the names of packages and
+  - A task takes one round trip to the host if nothing changes, two if it issues certificates, pulls
+    images or sends the program of the gate, and one more if it installs packages. The task prints the names of packages and
     images before it installs or pulls them.
   - If the engine is installed but does not run, the task changes nothing else and returns
     RV(engine_stopped). The role P(wormhole.docker.engine#role) repairs and starts it.
@@ -41,6 +42,14 @@ options:
         gateways and C(host_addresses). C(key_type) is the type of its key. The task fails if a
         gateway is neither private nor named by C(subject_alternative_names), C(addresses) or
         C(host_addresses).
+    type: dict
+    default: {}
+  gate:
+    description:
+      - Options C(connections) and C(memory) of M(wormhole.docker.wormhole_gate).
+      - C(state) is V(needed) or V(present). With V(needed), the default, the gate is installed if a
+        wormhole has a policy other than V(unrestricted), or if the gate serves the listener. A task
+        never removes the gate.
     type: dict
     default: {}
   wormholes:
@@ -64,6 +73,12 @@ options:
     type: list
     elements: str
     default: []
+  gate_program:
+    description: Internal. The action plugin sets it to the hash of the gate's program.
+    type: str
+  gate_program_content:
+    description: Internal. The action plugin sets it to the gate's program, if the host asks for it.
+    type: str
 extends_documentation_fragment:
   - wormhole.docker.authority
   - wormhole.docker.authority.replace
@@ -106,9 +121,10 @@ sections:
   elements: dict
   contains:
     section:
-      description: Name of the part, one of C(engine), C(authority), C(certificates), C(listener)
-        and C(wormholes). Parts that were not necessary are omitted. The section C(engine) is always
-        present. It contains the return values of M(wormhole.docker.engine_info).
+      description: Name of the part, one of C(engine), C(authority), C(certificates), C(gate),
+        C(listener) and C(wormholes). Parts that were not necessary are omitted. The section
+        C(engine) is always present. It contains the return values of
+        M(wormhole.docker.engine_info).
       type: str
       sample: listener
     changed:
@@ -142,7 +158,7 @@ certificates:
       subject_alternative_names: ["IP:172.17.0.1"]
 """
 
-from typing import Any
+from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -150,6 +166,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormh
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.certificates import SIGNING_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.host import set_up_host
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
+    GATE_ARGUMENTS,
+    GATE_CONTENT,
+    GATE_PROGRAM,
     HOST_ARGUMENTS,
     LISTENER_ARGUMENTS,
     validate_part,
@@ -160,6 +179,8 @@ INTERNAL: dict[str, Any] = {
     "discover_program": {"type": "str"},
     "identities": {"type": "list", "elements": "dict", "default": []},
     "announced": {"type": "list", "elements": "str", "default": []},
+    GATE_PROGRAM: {"type": "str"},
+    GATE_CONTENT: {"type": "str"},
 }
 
 
@@ -169,13 +190,20 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     params = {
         **module.params,
         "listener": validate_part("listener", LISTENER_ARGUMENTS, module.params["listener"]),
+        "gate": validate_part("gate", GATE_ARGUMENTS, module.params["gate"]),
         "wormholes": [{**params, **program} for params in listed],
     }
     return set_up_host(params, check_mode=module.check_mode, log=module.log)
 
 
+def without_programs(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options for the log of the host: without secrets, and without programs."""
+    shown = wormhole.without_internal(params)
+    return {name: value for name, value in shown.items() if name != GATE_CONTENT}
+
+
 def main() -> None:
-    run(ensure, {**SIGNING_ARGUMENTS, **HOST_ARGUMENTS, **INTERNAL}, hide=wormhole.without_internal)
+    run(ensure, {**SIGNING_ARGUMENTS, **HOST_ARGUMENTS, **INTERNAL}, hide=without_programs)
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _existing_wormholes(value: Any) -> None:
     _mappings(value, name=_text, id=_text, managed=_flag)
 
 
-SECTIONS = ("engine", "certificates", "listener", "wormholes")
+SECTIONS = ("engine", "certificates", "gate", "listener", "wormholes")
 """The sections of wormhole_host that a host has. The controller adds section ``authority``."""
 
 
@@ -264,11 +264,16 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
     },
     "wormhole_container_info": {"wormholes": _existing_wormholes},
     "wormhole_containers": {"pulls": _texts, "requests": _requests, "wormholes": _wormholes},
+    "wormhole_gate": {
+        "program_required": _flag,
+        **_reported("program_sha256", "identities", "restarted"),
+    },
     "wormhole_host": {
         "done": _done,
         "engine_stopped": _flag,
         "gateways": _gateways,
         "packages": _texts,
+        "program_required": _flag,
         "pulls": _texts,
         "requests": _requests,
         "sections": _sections,

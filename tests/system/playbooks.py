@@ -29,6 +29,7 @@ SECTIONS = {
     "engine": "wormhole.docker.engine_info",
     "authority": "wormhole.docker.certificate_authority",
     "certificates": "wormhole.docker.tls_certificates",
+    "gate": "wormhole.docker.wormhole_gate",
     "listener": "wormhole.docker.dockerd_listener",
     "wormholes": "wormhole.docker.wormhole_containers",
 }

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Set up a whole host in one run: packages, server certificate, listener, wormholes.
+"""Set up a whole host in one run: packages, server certificate, gate, listener, wormholes.
 
 The run is made of the same steps as the modules for each of them. It returns early, before it
-changes what depends on it, if something has to come from the controller: signatures, or the
-announcement of what takes long.
+changes what depends on it, if something has to come from the controller: signatures, the program of
+the gate, or the announcement of what takes long.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from .certificates import REQUESTS, with_defaults
 from .engine import describe_engine
 from .execute import collect
 from .failure import failure_of
+from .gate import REQUIRED, ensure_gate, plan_ahead
 from .gateways import describe_gateways
-from .host_options import server_certificate
+from .host_options import gate_of, server_certificate
 from .launch import Log, Signing
 from .launch_list import WormholeList
 from .listener import ensure_listener
@@ -53,6 +54,8 @@ class HostRun:
         self._connection = connection_of(params)
         self._signing = Signing.of(params)
         self._sections: list[dict[str, Any]] = []
+        options = gate_of(params)
+        self._gate = options and {**self._connection, **options}
         self._gateways: Sequence[Mapping[str, str]] = ()
 
     def run(self) -> dict[str, Any]:
@@ -67,9 +70,11 @@ class HostRun:
         listener = self._params["listener"]
         server = self._server_certificate(listener)
         planned = self._manage(server, check_mode=True)
+        gate, lacks_program = self._plan_gate()
         wormholes = self._wormholes()
-        if self._signing.issued is None and (planned["reasons"] or wormholes.issues):
-            # Nothing is issued unless all of it can be.
+        gate_changes = gate is not None and gate["changed"]
+        if self._signing.issued is None and (planned["reasons"] or wormholes.issues or gate_changes):
+            # Nothing is issued or installed unless all of it can be.
             if planned["reasons"]:
                 self._manage([*server, *self._params["identities"]], check_mode=True)
             restarts = bool(planned["restart_required"])
@@ -78,20 +83,21 @@ class HostRun:
                 # What an interrupted run has left is undone.
                 self._report("listener", found)
                 wormholes = self._wormholes()
-        if self._signing.issued is None:
-            issuing = server if planned["reasons"] else []
-            needed = collect(self._check_mode, lambda: self._find_needed(issuing, wormholes))
-            if needed:
-                changed = [section for section in self._sections if section["changed"]]
-                return {"changed": True, **needed, "done": changed}
+        issuing = server if planned["reasons"] else []
+        needed = collect(self._check_mode, lambda: self._find_needed(issuing, wormholes, lacks_program))
+        if needed:
+            so_far = [section for section in self._sections if section["changed"]]
+            return {"changed": True, **needed, "done": so_far}
         if planned["reasons"]:
             planned = self._manage(server, check_mode=self._check_mode)
         self._report("certificates", planned)
+        if gate is not None:
+            self._report("gate", self._ensure_gate() if gate_changes else gate)
         done = self._ensure_listener(listener, "present", bool(planned["restart_required"]))
         self._report("listener", done)
         if not wormholes.is_empty:
             # What they were planned with may have changed.
-            changed = planned["changed"] or done["changed"]
+            changed = planned["changed"] or done["changed"] or gate_changes
             self._report("wormholes", (self._wormholes() if changed else wormholes).run())
         return self._summarize()
 
@@ -175,6 +181,15 @@ class HostRun:
         params = {**self._connection, **listener, "state": state, "material_changed": material_changed}
         return ensure_listener(params, check_mode=self._check_mode)
 
+    # -- the gate --
+
+    def _plan_gate(self) -> tuple[Optional[dict[str, Any]], bool]:
+        """Predict the gate; None if the host needs none. Return also whether it lacks the program."""
+        return (None, False) if self._gate is None else plan_ahead(self._gate)
+
+    def _ensure_gate(self) -> dict[str, Any]:
+        return ensure_gate(self._gate or {}, check_mode=self._check_mode)
+
     # -- wormholes --
 
     def _wormholes(self) -> WormholeList:
@@ -182,15 +197,20 @@ class HostRun:
         wanted = with_unlisted(params["wormholes"], params["unlisted"], self._connection)
         return WormholeList(wanted, self._signing, check_mode=self._check_mode, log=self._log)
 
-    def _find_needed(self, issuing: Sequence[Mapping[str, Any]], wormholes: WormholeList) -> dict[str, Any]:
-        """Return what is needed before the first change: requests, and images to announce."""
+    def _find_needed(
+        self, issuing: Sequence[Mapping[str, Any]], wormholes: WormholeList, lacks_program: bool
+    ) -> dict[str, Any]:
+        """Return what is needed before the first change: the gate's program, requests, and images to announce."""
+        program = {REQUIRED: True} if lacks_program else {}
+        if self._signing.issued is not None:
+            return program
         requests: dict[str, Any] = request_certificates(self._options(issuing)) if issuing else {}
         names = {"gateways": self._gateways} if requests else {}
         told = IMAGES in self._params["announced"]
         # The run ensures the listener before it starts a wormhole.
         needed = wormholes.find_needed(told, listener_comes=True)
         requests.update(needed.pop(REQUESTS, {}))
-        return {**({REQUESTS: requests} if requests else {}), **names, **needed}
+        return {**program, **({REQUESTS: requests} if requests else {}), **names, **needed}
 
     # -- the result --
 

@@ -709,7 +709,8 @@ FROM_THE_CONTROLLER = {
 }
 INTERNAL = {
     "wormhole_containers": {"pulls"},
-    "wormhole_host": {"done", "gateways", "packages", "pulls"},
+    "wormhole_gate": {"program_required"},
+    "wormhole_host": {"done", "gateways", "packages", "program_required", "pulls"},
 }
 
 

@@ -17,7 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from ansible_collections.wormhole.docker.plugins.action import wormhole_host as action
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import decoding
-from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import LISTENER_ARGUMENTS
+from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
+    LISTENER_ARGUMENTS,
+    needs_gate,
+)
 from ansible_collections.wormhole.docker.plugins.plugin_utils import wormholes
 from ansible_collections.wormhole.docker.tests.unit.plugins.action import fleet as fleets
 
@@ -253,9 +256,52 @@ def test_a_stopped_engine_is_reported(setup):
     assert not setup.fleet.authority.exists()
 
 
+GATE = {"gate": {"state": "present"}}
+
+
+def test_the_program_of_the_gate_travels_with_the_signatures(setup):
+    result = setup.run({**needed("dockerd"), "program_required": True}, DONE, **GATE)
+    assert not result.get("failed"), result
+    first, second = setup.sent
+    assert first["gate_program"] == second["gate_program"]
+    assert "gate_program_content" not in first
+    assert list(second["issued"]) == ["dockerd"]
+    assert second["gate_program_content"]
+    assert "program_required" not in result
+
+
+def test_the_program_of_the_gate_is_sent_once(setup):
+    asks = {"changed": True, "program_required": True, "done": []}
+    setup.run(asks, {**DONE, "program_required": True}, **GATE)
+    assert ["gate_program_content" in arguments for arguments in setup.sent] == [False, True]
+    # Not to a host that needs no gate.
+    setup.run({**asks, **DONE})
+    assert "gate_program" not in setup.sent[0]
+
+
+@pytest.mark.parametrize(
+    ("wormholes", "listener", "expected"),
+    [
+        ([], {}, False),
+        ([{"policy": "unrestricted"}, {"policy": None}, {"policy": ""}], {}, False),
+        ([{"policy": "ci"}], {}, True),
+        ([{"policy": "ci", "state": "absent"}], {}, False),
+        ([], {"served_by": "gate"}, True),
+        ([], {"served_by": "dockerd"}, False),
+    ],
+)
+def test_a_host_needs_a_gate_for_a_policy_or_for_its_listener(wormholes, listener, expected):
+    assert needs_gate({"state": "needed"}, listener, wormholes) == expected
+    assert needs_gate({"state": "present"}, listener, wormholes)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"gate": {"state": "absent"}}, "gate: .*state"),
+        ({"gate": {"memroy": "1G"}}, "gate: unknown options memroy"),
+        ({"gate_program": "x"}, "gate_program is internal"),
+        ({"gate_program_content": "x"}, "gate_program_content is internal"),
         ({"listener": {"prot": 1}}, "listener: unknown options prot"),
         (
             {"wormholes": [{**AGENT, "name": 83}]},

@@ -30,6 +30,7 @@ SLICES = (
     "_firewall",
     "_container",
     "_engine",
+    "_gate_host",
     "_certificates",
     "_endpoint",
     "_listener",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import jinja2
+import pytest
 import yaml
 
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import certificates
@@ -18,6 +20,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority_op
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.connection import connection_arguments
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_authority import CREATION_ARGUMENTS
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.host_options import (
+    GATE_ARGUMENTS,
     HOST_ARGUMENTS,
     LISTENER_ARGUMENTS,
 )
@@ -69,6 +72,37 @@ def test_the_task_has_all_options():
     # The engine of a host that is set up is that of its docker.service. A module default may say otherwise.
     expected = {*HOST_ARGUMENTS, *authority_arguments(), *certificates.HOST_ARGUMENTS}
     assert options == expected - set(connection_arguments())
+
+
+def test_the_variables_of_the_gate_are_passed_on():
+    passed = VARIABLES["__host_gate"]
+    assert set(passed) == set(GATE_ARGUMENTS)
+    defaults = read("gate", "defaults/main.yml")
+    for name in set(passed) - {"state"}:
+        assert passed[name] == f"{{{{ gate_{name} | default(omit) }}}}"
+        assert defaults[f"gate_{name}"] == GATE_ARGUMENTS[name]["default"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, False),
+        ({"gate_state": "present"}, True),
+        ({"gate_state": "absent"}, False),
+        ({"listener_served_by": "gate"}, True),
+        ({"wormholes_containers": [{"name": "a"}]}, False),
+        ({"wormholes_containers": [{"name": "a", "policy": "unrestricted"}, {"policy": ""}]}, False),
+        ({"wormholes_containers": [{"name": "a"}, {"name": "b", "policy": "ci"}]}, True),
+    ],
+)
+def test_the_playbook_provision_installs_the_gate_that_launch_will_need(variables, expected):
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
+    environment.filters["bool"] = lambda value: str(value).strip().lower() in ("true", "yes", "1")
+    limited = environment.from_string(VARIABLES["__host_limited"]).render(variables)
+    found = environment.from_string(VARIABLES["__host_has_gate"]).render(
+        {**variables, "__host_limited": limited}
+    )
+    assert found.strip() == str(expected)
 
 
 def test_the_engines_variable_is_passed_on():
