@@ -16,6 +16,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.s
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io.sdk import parse_socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole import identity_spec
+from ansible_collections.wormhole.docker.plugins.plugin_utils.policies import check_policy
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
 
@@ -42,6 +43,7 @@ class ActionModule(WormholeAction):
         if options["engine"]:
             self._find_engine(options, task_vars)
         spec, identity = self._parse(options)
+        check_policy(spec.wiring.policy)
         wiring, identities = spec.wiring, []
         if identity is not None:
             identities = [

@@ -13,6 +13,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io.s
     sign_requests,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import wormhole
+from ansible_collections.wormhole.docker.plugins.plugin_utils.policies import check_policy
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
 
 
@@ -38,7 +39,7 @@ class ActionModule(WormholeAction):
         return answer
 
     def _identities(self, options: dict[str, Any]) -> Any:
-        return wormhole.parse_list(options["wormholes"], wormhole.connection_of(options))
+        return wormhole.parse_list(options["wormholes"], wormhole.connection_of(options), check_policy)
 
     def _run_module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         answer = super()._run_module(arguments, task_vars)

@@ -30,6 +30,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.ensure_autho
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.gate import REQUIRED
 from ansible_collections.wormhole.docker.plugins.plugin_utils import gate_program
+from ansible_collections.wormhole.docker.plugins.plugin_utils.policies import check_policy
 from ansible_collections.wormhole.docker.plugins.plugin_utils.reading import naming
 from ansible_collections.wormhole.docker.plugins.plugin_utils.signing import host_name, passed_on
 from ansible_collections.wormhole.docker.plugins.plugin_utils.wormholes import WormholeAction
@@ -71,7 +72,11 @@ class ActionModule(WormholeAction):
         options = self.validate(certificates.SIGNING_CONSTRAINTS)
         listener = host.validate_part("listener", host.LISTENER_ARGUMENTS, options["listener"])
         gate = host.validate_part("gate", host.GATE_ARGUMENTS, options["gate"])
-        identities = wormhole.parse_list(options["wormholes"], wormhole.connection_of(options))
+        identities = wormhole.parse_list(
+            options["wormholes"],
+            wormhole.connection_of(options),
+            lambda access: check_policy(access, by_gate=listener["served_by"] == host.GATE),
+        )
         arguments = self.host_arguments(options)
         arguments["identities"] = [listed for listed, _spec in identities.values()]
         if host.needs_gate(gate, listener, options["wormholes"]):

@@ -19,7 +19,8 @@ options:
         a network. The engine cannot distinguish wormholes. If M(wormhole.docker.dockerd_listener)
         has created a socket in a directory of its own, the directory is mounted, so that a
         recreated socket is visible in the container. An existing container with the default socket
-        keeps it until it is recreated.
+        keeps it until it is recreated. With O(policy), the container gets a socket of its own
+        instead, which belongs to its user and leads to the gate.
       - V(tcp) is plaintext. B(Everyone who reaches the port is root on the host.) It requires
         O(insecure_plaintext_port), and every run warns about it.
     type: str
@@ -70,7 +71,9 @@ options:
     description:
       - Whether to set E(TESTCONTAINERS_HOST_OVERRIDE) and E(TESTCONTAINERS_DOCKER_SOCKET_OVERRIDE).
         Testcontainers for Java, Go, Node.js and Python use them to find published ports, and the
-        socket that their reaper mounts.
+        socket that their reaper mounts. With O(policy) other than V(unrestricted), it sets
+        E(TESTCONTAINERS_RYUK_DISABLED) instead of the latter, because the policy does not allow the
+        reaper to mount a socket.
       - Requires a network with a route to the host. If the key C(ip) of dockerd's configuration
         sets the address at which the default bridge publishes ports, the container must be able to
         reach that address.
@@ -81,4 +84,40 @@ options:
       working directory, like C(-v $PWD:$PWD -w $PWD). Containers that are created through the
       wormhole can bind-mount its files by the same path. It must exist.
     type: path
+  policy:
+    description:
+      - Preset of calls of the Engine API that the wormhole may make. The gate on the host refuses all
+        others. The role P(wormhole.docker.gate#role) installs it.
+      - V(observe) reads everything. V(discover) reads lists, events, and the containers that
+        C(targets) in O(policy_overrides) selects. V(tend) also starts, stops and restarts these.
+        V(test) creates containers, networks and volumes of its own. V(ci) also builds and pushes
+        images. V(compose) deploys one project. V(update) recreates existing containers with other
+        images.
+      - V(unrestricted) allows everything. B(The wormhole is root on the host.) So is one without a
+        policy, about which every run warns.
+      - With O(transport=unix), the container gets a socket of the gate. A change between this and
+        the engine's socket recreates the container. With O(transport=tls), the gate has to serve TLS
+        on the host (C(listener_served_by=gate)). Not supported with O(transport=tcp) and O(engine).
+      - A change of the policy, its mode and its overrides applies to the next call. It neither
+        recreates nor restarts the container.
+    type: str
+    choices: [observe, discover, tend, test, ci, compose, update, unrestricted]
+  policy_mode:
+    description:
+      - What the gate does with calls that O(policy) does not allow.
+      - V(enforce) refuses them.
+      - V(warn) allows them, and logs that they would be refused.
+      - V(learn) allows and records all calls, so that a policy can be derived from them.
+    type: str
+    choices: [learn, warn, enforce]
+    default: enforce
+  policy_overrides:
+    description: Sections that replace those of the preset in O(policy), such as C(images), C(binds),
+      C(networks), C(ports), C(limits) and C(cleanup). They are checked on the controller before
+      anything is changed.
+    type: dict
+  policy_until:
+    description: Date at which O(policy_mode=learn) becomes V(warn) by itself, such as
+      V(2026-12-31). Requires O(policy_mode=learn).
+    type: str
 """

@@ -62,6 +62,20 @@ options:
     elements: str
     choices: [tls, unix]
     default: [tls]
+  served_by:
+    description:
+      - Which program serves TLS on O(addresses) and O(host_addresses).
+      - V(dockerd) makes the engine serve it. Each client with a certificate of the authority is root
+        on the host.
+      - V(gate) makes the gate serve it, which applies the policy of each client and rejects clients
+        without a policy on this host. The role C(wormhole.docker.gate) installs it. dockerd is
+        neither configured nor restarted. The module fails if the gate is missing.
+      - Changing it restarts dockerd once, because dockerd keeps a socket until it stops. Clients are
+        rejected during the restart. The addresses, the port and the certificates stay the same.
+      - The socket of transport V(unix) is dockerd's in either case.
+    type: str
+    choices: [dockerd, gate]
+    default: dockerd
   addresses:
     description:
       - Addresses on which dockerd listens for containers of this host. Each is the gateway of a
@@ -98,7 +112,7 @@ options:
   insecure_plaintext_port:
     description:
       - TCP port on which the engine is served without TLS, on O(addresses) only. B(Whoever reaches
-        it is root on this host.)
+        it is root on this host.) It cannot be set with O(served_by=gate).
       - Every run with this option warns. The next run without it closes the port.
       - Each socket is bound to the interface of its bridge. Containers on other bridges and other
         hosts cannot reach it. C(socat) forwards connections to Docker's default socket, and has to
@@ -208,6 +222,10 @@ EXAMPLES = r"""
   wormhole.docker.dockerd_listener:
     addresses: [gateways]
 
+- name: Have the gate serve wormholes by their policies, and leave dockerd alone
+  wormhole.docker.dockerd_listener:
+    served_by: gate
+
 - name: Add a unix socket for containers without a route to the host
   wormhole.docker.dockerd_listener:
     transports: [tls, unix]
@@ -243,8 +261,13 @@ reasons:
       description: The object that the reason is about.
       type: str
       sample: 172.17.0.1:2376
+served_by:
+  description: Which program serves TLS, V(dockerd) or V(gate); empty without transport V(tls).
+  returned: success, unless O(state=recovered) or O(state=planned)
+  type: str
+  sample: dockerd
 endpoints:
-  description: Addresses and ports on which dockerd listens by TLS.
+  description: Addresses and ports on which dockerd or the gate listens by TLS.
   returned: success, unless O(state=recovered) or O(state=planned)
   type: list
   elements: str
@@ -300,6 +323,11 @@ firewall:
       sample: ["interfaces that are no bridge to 172.17.0.1:2376"]
 reloaded:
   description: Whether the engine reloaded its configuration; in check mode, whether it would.
+  returned: success, unless O(state=recovered) or O(state=planned)
+  type: bool
+gate_reloaded:
+  description: Whether the gate has read the server certificate again; in check mode, whether it
+    would. No connection ends.
   returned: success, unless O(state=recovered) or O(state=planned)
   type: bool
 restarted:

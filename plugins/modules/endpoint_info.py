@@ -384,6 +384,12 @@ clock_difference:
     known.
   returned: success
   type: int
+served_by:
+  description: The program that serves the endpoint, V(dockerd) or V(gate), by the socket units of the
+    managed node; empty if the endpoint is not one of its engine's.
+  returned: success
+  type: str
+  sample: dockerd
 missing_names:
   description: The names that the Docker networks of the managed node need and that the served
     certificate lacks, urgent names first; null if they were not compared.
@@ -406,12 +412,13 @@ missing_names:
       type: bool
 installed_certificate:
   description:
-    - The installed certificate, which the engine reads at its next start; empty if it is not known.
+    - The installed certificate, which the engine reads at its next start, or the gate when it is
+      reloaded; empty if it is not known.
   returned: success
   type: dict
   contains: *certificate
 loaded:
-  description: Whether the engine serves the installed certificate; null if either certificate is
+  description: Whether the engine or the gate serves the installed certificate; null if either certificate is
     not known.
   returned: success
   type: bool

@@ -523,15 +523,27 @@ wormhole:
       description: Port in the URL; 0 with O(transport=unix).
       type: int
     identity:
-      description: Common name of the client certificate. Empty without TLS.
+      description: Common name of the client certificate, or the identity that has the socket of the
+        gate. Empty without both.
       type: str
     identity_directory:
       description: Directory of the identity on the host. Empty without TLS.
       type: str
       sample: /etc/wormhole/identities/agent
     proved:
-      description: Whether this run has verified the connection from inside the container.
+      description: Whether this run has verified the connection from inside the container. With a
+        policy in the mode V(enforce), this includes a call that the policy refuses. In other modes,
+        no such call is made.
       type: bool
+    policy:
+      description: Preset of the policy by which the gate decides about the wormhole's calls. Empty if
+        the wormhole does not use the gate.
+      type: str
+      sample: ci
+    policy_mode:
+      description: Mode of the policy. Empty without the gate.
+      type: str
+      sample: enforce
 """
 
 from typing import Any

@@ -113,6 +113,20 @@ wormholes:
       description: Directory of the identity on the host. Empty without TLS.
       type: str
       sample: /etc/wormhole/identities/agent
+    policy:
+      description: Preset of the policy by which the gate decides about the wormhole's calls. Empty
+        without a policy, or if the module may not read it.
+      type: str
+      sample: ci
+    policy_mode:
+      description: Mode of the policy, such as V(enforce). Empty without a policy.
+      type: str
+      sample: enforce
+    policy_version:
+      description: Version of the policy, as in the log of the gate. It changes with the preset, the
+        mode and the overrides. Empty without a policy.
+      type: str
+      sample: 0a1b2c3d4e5f
     certificate_not_after:
       description: Expiry of the certificate on the host, in UTC. Empty without TLS, or if the
         certificate cannot be read.

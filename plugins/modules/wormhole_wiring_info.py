@@ -164,6 +164,7 @@ from typing import Any, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.wormhole.docker.plugins.module_utils._access.io.state import observe_access
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._container.attachments import (
     parse_attachments,
@@ -208,6 +209,9 @@ def gather(module: AnsibleModule) -> dict[str, Any]:
     wiring = wire(spec, state.observe_wiring(engine, engine.info(), spec.socket_path))
     directory = spec.identity_directory if spec.transport == wiring_spec.TLS else ""
     obstacle, remedy = wiring.obstacle, wiring.remedy
+    if spec.gated and not obstacle and not observe_access(spec.identity).has_door:
+        obstacle = f"{spec.identity} has no socket of the gate on this host"
+        remedy = "Create it with wormhole.docker.wormhole_policy"
     missing = state.missing_identity_file(directory) if directory else ""
     if missing and not obstacle:
         obstacle = f"{missing} does not exist on this host"

@@ -232,8 +232,16 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
     },
     "certificate_signature": {"authority": _public_part, "issued": _requests},
     "dockerd_listener": _reported(
-        *("endpoints", "unix_socket", "insecure_endpoints", "unreachable_networks", "firewall", "reloaded"),
-        *("restarted", "interrupted", "removed"),
+        *(
+            "served_by",
+            "endpoints",
+            "unix_socket",
+            "insecure_endpoints",
+            "unreachable_networks",
+            "firewall",
+            "reloaded",
+        ),
+        *("gate_reloaded", "restarted", "interrupted", "removed"),
     ),
     "endpoint_info": _reported(
         *("ok", "text", "layers", "endpoint", "gateways", "source", "peer", "protocol", "tls_version"),
@@ -278,6 +286,7 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
         "requests": _requests,
         "sections": _sections,
     },
+    "wormhole_policy": _reported("policy", "docker_host", "directory", "compose", "docker_run"),
     "wormhole_wiring_info": _reported(
         *("ready", "obstacle", "remedy", "transport", "address", "port", "identity_directory"),
         *("docker_container", "compose", "compose_yaml", "docker_run", "docker_run_text"),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Optional
+from typing import Any, Literal, Optional
 
 from .._certificates.facts import CertificateFacts, default_renewal_time, is_default_renewal_due, timestamp
 from .._networks.gateways import NamedAddress, Topology
@@ -21,10 +21,13 @@ from .adequacy import is_adequate
 from .layers import Layer, Verdict, fails, holds, unknown
 from .model import EndpointState, match_san
 
+ServedBy = Literal["", "dockerd", "gate"]
+
 _NO_NETWORKS = Topology((), ())
 _SHOWN = 4  # names in a text; the data has them all
 _ANY_ADDRESS = ("0.0.0.0", "::")
 _PROVISION = "Run the playbook wormhole.docker.provision, or the role wormhole.docker.listener, for this host"
+_RELOAD = "Run the role wormhole.docker.listener for this host, which makes the gate read it"
 _LOAD = (
     "Run the role wormhole.docker.listener for this host, which restarts the engine once and names the containers that "
     "this stops"
@@ -40,7 +43,9 @@ class EngineHost:
         names: the names that a server certificate needs; empty if the engine was not asked.
         not_compared: why the engine was not asked; empty without a served certificate.
         listening: addresses on which something listens on the endpoint's port.
-        installed: the certificate that the engine reads at its next start; None if it is not known.
+        served_by: the program that serves the endpoint, ``dockerd`` or ``gate``; empty if that is not
+            known.
+        installed: the certificate that this program reads when it starts; None if it is not known.
         installed_path: its path.
         not_installed: why it is not known; empty if it is.
     """
@@ -49,9 +54,25 @@ class EngineHost:
     names: tuple[NamedAddress, ...] = ()
     not_compared: str = ""
     listening: tuple[str, ...] = ()
+    served_by: ServedBy = ""
     installed: Optional[CertificateFacts] = None
     installed_path: str = ""
     not_installed: str = ""
+
+    @property
+    def server(self) -> str:
+        """The program that serves the endpoint, as text."""
+        return "the gate" if self.served_by == "gate" else "the engine"
+
+    @property
+    def reads(self) -> str:
+        """When this program reads the installed certificate, as text."""
+        return "when it is reloaded" if self.served_by == "gate" else "at its next start"
+
+    @property
+    def load(self) -> str:
+        """What makes it read the installed certificate."""
+        return _RELOAD if self.served_by == "gate" else _LOAD
 
 
 def missing_names(certificate: CertificateFacts, host: EngineHost) -> tuple[NamedAddress, ...]:
@@ -112,6 +133,7 @@ def describe_host(served: Optional[CertificateFacts], host: EngineHost, now: dat
     compared = None if served is None or host.topology is None else missing_names(served, host)
     known = served is not None and host.installed is not None
     return {
+        "served_by": host.served_by,
         "missing_names": None if compared is None else [asdict(name) for name in compared],
         "installed_certificate": describe_certificate(host.installed, now),
         "loaded": _fingerprint(served) == _fingerprint(host.installed) if known else None,
@@ -138,9 +160,9 @@ def _networks(served: CertificateFacts, host: EngineHost) -> Verdict:
     complete = host.installed is not None and not missing_names(host.installed, host)
     text = f"the certificate lacks {_render(missing)}"
     if complete:
-        text += f"; the one in {host.installed_path} names all, and the engine reads it at its next start"
+        text += f"; the one in {host.installed_path} names all, and {host.server} reads it {host.reads}"
     if missing[0].urgent:
-        return fails(text, _LOAD if complete else _PROVISION)
+        return fails(text, host.load if complete else _PROVISION)
     others = _served_addresses(served, host)
     if others:
         text += f"; meanwhile their containers reach the engine at {' or '.join(others)}"
@@ -152,17 +174,21 @@ def _installed(served: CertificateFacts, host: EngineHost, now: datetime) -> Ver
     if installed is None:
         return unknown(f"not compared: {host.not_installed}")
     if _fingerprint(served) == _fingerprint(installed):
-        return holds(f"the engine serves the certificate in {host.installed_path}")
+        return holds(f"{host.server} serves the certificate in {host.installed_path}")
     text = (
-        f"the engine serves a certificate that ends on {timestamp(served.not_after)}, not the one in "
-        f"{host.installed_path}, which ends on {timestamp(installed.not_after)} and which it reads at its next start"
+        f"{host.server} serves a certificate that ends on {timestamp(served.not_after)}, not the one in "
+        f"{host.installed_path}, which ends on {timestamp(installed.not_after)} and which it reads {host.reads}"
     )
     if host.topology is None:
         # Without the networks it is not known which names are urgent, so names are not compared.
         installed = replace(installed, subject_alternative_names=served.subject_alternative_names)
-    if is_adequate(served, installed, host.listening, host.topology or _NO_NETWORKS, now, host.names):
+    # The gate reads another one without a restart: nothing has to wait.
+    waits = host.served_by != "gate"
+    if waits and is_adequate(
+        served, installed, host.listening, host.topology or _NO_NETWORKS, now, host.names
+    ):
         return holds(f"{text}; until then, the served one is sufficient")
-    return holds(text, _LOAD)
+    return holds(text, host.load)
 
 
 def _served_addresses(served: CertificateFacts, host: EngineHost) -> list[str]:

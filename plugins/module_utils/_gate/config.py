@@ -22,10 +22,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Mapping, Optional
 
 from .._base.errors import InvalidInput
+from . import places
 from .limits import Limits
 
 PATH = "/etc/wormhole/gate.json"
-POLICIES = "/etc/wormhole/policies"
+POLICIES = places.POLICIES
 ENGINE = "/run/docker.sock"
 CA, CERTIFICATE, KEY = TLS_NAMES = ("ca.pem", "cert.pem", "key.pem")
 """Names of the files for TLS. The first holds what may have issued the certificates of clients."""

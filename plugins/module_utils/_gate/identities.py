@@ -27,15 +27,8 @@ from typing import Any, Mapping, Optional, Union
 from .._base.errors import InvalidInput
 from .._policy.policy import Policy
 from .._policy.policy_file import parse_policy
+from .places import SOCKET_NAME, SUFFIX, UNIX_PREFIX, is_identity
 
-SUFFIX = ".json"
-SOCKET_NAME = "docker.sock"
-UNIX_PREFIX = "unix."
-"""The name of an identity's socket is this and the identity (FileDescriptorName=, systemd.socket(5))."""
-TLS_NAME = "tls"
-"""Name of all sockets with TLS."""
-
-_IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -181,11 +174,6 @@ def render_identity(policy: Mapping[str, Any], certificates: tuple[str, ...] = (
     """Renders the file of an identity, from the data that parse_policy() takes."""
     document = {"policy": policy, "certificates": sorted(certificates)}
     return json.dumps(document, indent=2, sort_keys=True) + "\n"
-
-
-def is_identity(name: str) -> bool:
-    """Whether this can be the name of an identity, and so of a file and a socket."""
-    return _IDENTITY.fullmatch(name) is not None
 
 
 def identity_of_listener(name: str, path: str) -> Optional[str]:

@@ -28,7 +28,7 @@ from typing import Optional
 from .._base.address import SocketAddress
 from .._base.systemd_units import UNIT_DIRECTORY
 from .._base.systemd_words import escape
-from . import config, control, identities
+from . import config, control, places
 
 MANAGED = "# Managed by the Ansible role wormhole.docker.gate, which undoes changes made here.\n"
 _PREFIX = "wormhole-gate"
@@ -100,7 +100,7 @@ def wants_links(name: str) -> tuple[str, ...]:
 
 def socket_path(identity: str) -> str:
     """Path of an identity's socket. Its directory is what a container mounts."""
-    return f"{SOCKETS}/{identity}/{identities.SOCKET_NAME}"
+    return f"{SOCKETS}/{identity}/{places.SOCKET_NAME}"
 
 
 def render_unix(identity: str, user: int, group: Optional[int] = None) -> str:
@@ -119,7 +119,7 @@ def render_unix(identity: str, user: int, group: Optional[int] = None) -> str:
         f"Description=Docker API by the policy of {escape(identity)}\n"
         "\n[Socket]\n"
         f"ListenStream={path}\n"
-        f"FileDescriptorName={identities.UNIX_PREFIX}{identity}\n"
+        f"FileDescriptorName={places.UNIX_PREFIX}{identity}\n"
         "SocketMode=0600\n"
         "DirectoryMode=0755\n"
         f"ExecStartPost=/bin/chown {owner} {path}\n"
@@ -135,7 +135,7 @@ def render_tls(address: SocketAddress) -> str:
         "Description=Docker API by policy, by mutual TLS\n"
         "\n[Socket]\n"
         f"ListenStream={address}\n"
-        f"FileDescriptorName={identities.TLS_NAME}\n"
+        f"FileDescriptorName={places.TLS_NAME}\n"
         "FreeBind=true\n"
         f"{_common(tls_unit(address))}"
     )

@@ -26,9 +26,10 @@ from .._engine.io.snapshot import Snapshot
 from .._engine.port import EnginePort
 from .._wiring.io.state import observe_wiring
 from .._wiring.spec import TLS
-from .._wiring.warnings import plaintext_warnings
+from .._wiring.warnings import plaintext_warnings, root_warnings
 from .._wiring.wire import WiringState
 from .._wormhole import rejections, resolve
+from .._wormhole.access import wanted_access
 from .._wormhole.identity import ManagedState
 from .._wormhole.io import verification
 from .._wormhole.io.container import WormholeHost
@@ -37,6 +38,7 @@ from .._wormhole.shared import Wanted, holdings_of
 from .._wormhole.spec import ABSENT, WormholeSpec
 from . import issue
 from .authority import unpack_authority
+from .certificates import REQUESTS
 from .connection import open_engine
 from .execute import execute
 from .wormhole import parse_wormhole
@@ -196,7 +198,16 @@ def launch_one(
     )
     name = "" if launch.identity is None else launch.identity.name
     certificate = None if signing.issued is None else signing.issued.get(name)
-    return issue.with_requests(lambda: launch.run(check_mode, certificate))
+    result = issue.with_requests(lambda: launch.run(check_mode, certificate))
+    warnings = [*result.get("warnings", ()), *root_warnings(unlimited([launch.spec]))]
+    asks = REQUESTS in result
+    return {**result, **({"warnings": warnings} if warnings and not asks else {})}
+
+
+def unlimited(specs: Iterable[WormholeSpec]) -> list[str]:
+    """Return the names of wormholes about whose access the tasks say nothing."""
+    # Without an image, the existing container keeps its access.
+    return [spec.name for spec in specs if spec.wiring.policy is None and spec.state != ABSENT and spec.image]
 
 
 @dataclass(frozen=True)
@@ -265,7 +276,7 @@ def _describe_present(
     container, ended = state.wormhole.container, host.ended
     wiring_spec = resolve.wiring_spec_of(spec, state.wormhole)
     wiring = host.resolved_wiring(container, resolve.wiring_of(spec, state.wormhole))
-    has_identity = wiring_spec.transport == TLS
+    has_identity, access = wiring_spec.transport == TLS, wanted_access(spec, state.wormhole)
     return {
         **({} if ended is None else {"status": ended.status}),
         "container": {**(container or {}), **({} if ended is None else {"Output": ended.output})},
@@ -274,9 +285,11 @@ def _describe_present(
             "docker_host": wiring.docker_host,
             "address": wiring.address,
             "port": wiring.port,
-            "identity": wiring_spec.identity if has_identity else "",
+            "identity": wiring_spec.identity if has_identity or wiring_spec.gated else "",
             "identity_directory": wiring_spec.identity_directory if has_identity else "",
             "proved": proved,
+            "policy": "" if access is None else access.preset,
+            "policy_mode": "" if access is None else access.mode,
         },
     }
 

@@ -21,6 +21,7 @@ from .._base.io.children import call_side_by_side
 from .._base.plan import Plan
 from .._certificates.model import IssueCertificate
 from .._engine.io.snapshot import Snapshot
+from .._wiring.warnings import root_warnings
 from .._wormhole.model import PullImage
 from .._wormhole.shared import find_companions, find_dependent, reject_contradictions
 from .._wormhole.spec import ABSENT
@@ -29,7 +30,7 @@ from .certificates import REQUESTS
 from .connection import open_engine
 from .execute import collect
 from .failure import failure_of
-from .launch import Launch, Log, Signing, logger, parse_wanted, shows
+from .launch import Launch, Log, Signing, logger, parse_wanted, shows, unlimited
 
 SIDE_BY_SIDE = 8
 """How many wormholes are changed at the same time. Most of the time, they wait for the engine."""
@@ -117,7 +118,9 @@ class WormholeList:
             for number in (number for number in group if number in dependent):
                 # The previous ones may have changed what it depends on.
                 results[number] = self._run(self._launch(number, _Engines()))
-        return _summarize([launch.spec.name for launch in self._launches], results)
+        summary = _summarize([launch.spec.name for launch in self._launches], results)
+        summary["warnings"] += root_warnings(unlimited(specs))
+        return summary
 
     def _launch(self, number: int, engines: _Engines) -> Launch:
         params = self._wormholes[number]

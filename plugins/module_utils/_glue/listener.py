@@ -70,6 +70,7 @@ def _describe(
     unguarded = spec.present and spec.tls and spec.drops_neighbours and not state.firewall.restricts
     warnings = listener_warnings(insecure, lost, neighbours=unguarded)
     return {
+        "served_by": spec.served_by if spec.present and spec.tls else "",
         "endpoints": list(map(str, outlook.endpoints)) if outlook else [],
         "unix_socket": spec.unix_socket if spec.present else "",
         "insecure_endpoints": list(map(str, insecure)),
@@ -83,6 +84,7 @@ def _describe(
             "drops": render_restriction(outlook.restriction) if outlook else [],
         },
         "reloaded": any(isinstance(action, model.ReloadEngine) for action in plan.actions),
+        "gate_reloaded": any(isinstance(action, model.ReloadGate) for action in plan.actions),
         "restarted": bool(restarts),
         "removed": [name for action in restarts for name in action.removed],
         "interrupted": [name for action in restarts for name in (*action.containers, *lost)],

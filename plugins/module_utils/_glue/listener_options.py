@@ -14,6 +14,7 @@ from .._listener.spec import (
     ListenerSpec,
     Neighbours,
     RunningContainers,
+    ServedBy,
     State,
     Transport,
 )
@@ -33,6 +34,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "choices": list(get_args(Transport)),
         "default": list(DEFAULTS.transports),
     },
+    "served_by": _choice(ServedBy, DEFAULTS.served_by),
     "addresses": {"type": "list", "elements": "str"},
     "host_addresses": {"type": "list", "elements": "str", "default": list(DEFAULTS.host_addresses)},
     "port": {"type": "int", "default": DEFAULTS.port},

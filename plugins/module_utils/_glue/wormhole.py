@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Mapping, Optional, Sequence
+from typing import Any, Callable, Mapping, Optional, Sequence
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from .._access.spec import AccessSpec
 from .._base.errors import InvalidInput, WormholeError
 from .._certificates.spec import CertificateSpec
 from .._container import attachments as container_networks
@@ -146,12 +147,15 @@ def validate_list(
 
 
 def parse_list(
-    wormholes: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]
+    wormholes: Sequence[Mapping[str, Any]],
+    defaults: Mapping[str, Any],
+    check_policy: Callable[[Optional[AccessSpec]], None],
 ) -> dict[str, tuple[dict[str, Any], CertificateSpec]]:
     """Check a list on the controller, and return its identities by their directories.
 
     Args:
         defaults: options for wormholes that do not set them.
+        check_policy: checks the policy of each, see :mod:`plugin_utils.policies`.
 
     Returns:
         Each identity once: as an element of the option ``certificates``, and parsed.
@@ -164,6 +168,7 @@ def parse_list(
     for params in validate_list(wormholes, defaults):
         try:
             spec, identity = parse_wormhole(params, parse_socket_path(params["docker_host"]))
+            check_policy(spec.wiring.policy)
         except WormholeError as error:
             error.put_in(params["name"])
             raise

@@ -35,8 +35,8 @@ _FILES = ("tlscacert", "tlscert", "tlskey")
 
 
 def drop_in(spec: ListenerSpec, command: EngineCommand) -> tuple[str, str]:
-    """Path and content of the guard's drop-in; both empty without transport tls."""
-    if not spec.tls:
+    """Path and content of the guard's drop-in; both empty unless dockerd serves TLS."""
+    if not spec.engine_tls:
         return "", ""
     return systemd_units.guard_path(ENGINE_UNIT, command.drop_ins), render_drop_in(spec)
 

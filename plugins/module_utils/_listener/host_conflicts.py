@@ -15,7 +15,7 @@ from .._engine import daemon_json, options
 from . import command_conflicts
 from .model import ListenerState
 from .spec import ENGINE_UNIT, LIVE_RESTORE, ListenerSpec, tls_keys
-from .units import is_insecure, is_tls_unit, parse_socket_unit
+from .units import is_engine_unit, is_tls_unit, parse_socket_unit
 
 _SWARM = "but the engine is in Swarm mode and does not start with it"
 
@@ -47,7 +47,7 @@ def refuse_conflicts(
         obstacles += command_conflicts.find_host_obstacles(spec, state, config, set(endpoints))
     if not unclear:
         obstacles += command_conflicts.find_unknown_options(state)
-    if spec.tls:
+    if spec.engine_tls:
         obstacles += command_conflicts.find_tls_options(state)
         obstacles += [] if is_installed(state) else _find_unmanaged_sockets(state)
         obstacles += _find_other_keys(spec, state, config)
@@ -60,9 +60,9 @@ def refuse_conflicts(
 
 
 def is_installed(state: ListenerState) -> bool:
-    """Whether the listener existed before this run. Unmanaged TCP sockets came later then."""
+    """Whether dockerd has served TLS before this run. Unmanaged TCP sockets came later then."""
     written = [path for path, entry in state.origin.files.items() if entry.written is not None]
-    texts = [unit.text or "" for name, unit in state.units.items() if not is_insecure(name)]
+    texts = [unit.text or "" for name, unit in state.units.items() if is_engine_unit(name)]
     return any(map(parse_socket_unit, texts)) or any(map(is_tls_unit, map(posixpath.basename, written)))
 
 

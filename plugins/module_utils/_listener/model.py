@@ -67,6 +67,19 @@ class UnitState:
 
 
 @dataclass(frozen=True)
+class Admission:
+    """An identity to which the gate has to give the access that it has by dockerd.
+
+    Attributes:
+        identity: its name.
+        certificates: paths of its certificates.
+    """
+
+    identity: str
+    certificates: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ListenerState:
     """The observed listener.
 
@@ -82,7 +95,8 @@ class ListenerState:
             unit is started again (measured with systemd 252 and 257).
         absent: addresses of these sockets that no interface has.
         unassigned: addresses of the option host_addresses that no interface has.
-        plaintext: TCP sockets that systemd holds for the plaintext proxies.
+        passive: TCP sockets that systemd holds and dockerd does not: those of the gate, of the plaintext
+            proxies, and of other services.
         unix_sockets: paths of the additional unix sockets that systemd has handed to dockerd.
         lingering_unix_sockets: paths of the additional unix sockets on which only dockerd still
             listens.
@@ -98,7 +112,7 @@ class ListenerState:
         config_path: real path of the file, which may be a symbolic link.
         former_configs: contents, by real path, of the configuration files that an earlier run has
             changed, and that dockerd no longer reads.
-        served: what the engine serves, by address.
+        served: what the engine serves, or the gate if it is to serve TLS, by address.
         occupied: the other process that holds an endpoint, by endpoint.
         containers: names of the running containers.
         ephemeral: names of those that the engine removes when they stop, such as with ``docker run
@@ -107,11 +121,14 @@ class ListenerState:
         swarm: whether the engine takes part in a swarm.
         stranded: names of the containers that an interrupted run stopped and did not start again.
         wormholes: names of the running containers that reach the engine by TLS.
+        unadmitted: identities of wormholes that use this engine by TLS, and have no policy; empty unless
+            the gate is to serve TLS.
         firewall: the host's firewall.
         other_bridges: the host's bridges that are none of the engine's.
         interrupted: whether an earlier run was interrupted before it ended its change.
         origin: the record of the original files.
         restarted: whether this run has restarted the engine already.
+        gate_reloaded: whether this run has reloaded the gate already.
     """
 
     topology: Topology
@@ -122,7 +139,7 @@ class ListenerState:
     lingering: tuple[SocketAddress, ...] = ()
     absent: tuple[str, ...] = ()
     unassigned: tuple[str, ...] = ()
-    plaintext: tuple[SocketAddress, ...] = ()
+    passive: tuple[SocketAddress, ...] = ()
     unix_sockets: tuple[str, ...] = ()
     lingering_unix_sockets: tuple[str, ...] = ()
     command: EngineCommand = EngineCommand()
@@ -142,11 +159,13 @@ class ListenerState:
     swarm: bool = False
     stranded: tuple[str, ...] = ()
     wormholes: tuple[str, ...] = ()
+    unadmitted: tuple[Admission, ...] = ()
     firewall: FirewallState = FirewallState()
     other_bridges: tuple[str, ...] = ()
     interrupted: bool = False
     origin: Origin = Origin()
     restarted: bool = False
+    gate_reloaded: bool = False
 
     def unit(self, name: str) -> UnitState:
         """The state of a unit of the listener, which need not exist."""
@@ -221,6 +240,18 @@ class RestartEngine(Action):
     stop: tuple[str, ...]
     containers: tuple[str, ...]
     removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class AdmitWormholes(Action):
+    """Give identities a policy that allows everything."""
+
+    admissions: tuple[Admission, ...]
+
+
+@dataclass(frozen=True)
+class ReloadGate(Action):
+    """Make the gate read the server's certificate again, or start it. No connection ends."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from .._base.plan import Reason
 from .._engine import command as engine_command
 from .._engine import daemon_json, options
 from .._firewall.model import Opening, Restriction
+from .._gate import units as gate_units
 from .._networks.gateways import DEFAULT_BRIDGE, Topology
 from . import guard
 from .addresses import insecure_endpoints, required_openings, required_restriction, resolve_addresses
@@ -37,12 +38,13 @@ class Outlook:
 
     Attributes:
         topology: the Docker networks after the run.
-        endpoints: where dockerd listens by TLS after the run.
+        endpoints: where dockerd, or the gate, listens by TLS after the run.
         insecure_endpoints: where plaintext is served after the run.
         openings: the openings that the host's firewall needs for these endpoints.
         restriction: what keeps neighbours from these endpoints; None for nothing.
         served: what each of the endpoints serves before the run.
         restart_reasons: why the engine has to be restarted; empty if it keeps running.
+        gate_reasons: why the gate has to read the server's certificate again; empty if it need not.
         live_restore: whether containers survive a restart of the engine.
         interrupted: names of the running containers that the restart stops.
     """
@@ -54,6 +56,7 @@ class Outlook:
     restriction: Optional[Restriction]
     served: Mapping[SocketAddress, Served]
     restart_reasons: tuple[Reason, ...]
+    gate_reasons: tuple[Reason, ...]
     live_restore: bool
     interrupted: tuple[str, ...]
 
@@ -124,6 +127,7 @@ def compute_outlook(spec: ListenerSpec, state: ListenerState) -> Outlook:
         restriction=restriction if state.firewall.restricts else None,
         served={endpoint: _served(spec, state, endpoint.host) for endpoint in endpoints},
         restart_reasons=tuple(restart_reasons),
+        gate_reasons=tuple(_served_reasons(spec, state, endpoints)) if spec.gate_tls else (),
         live_restore=live_restore,
         interrupted=state.containers if restart_reasons and not live_restore else (),
     )
@@ -147,11 +151,11 @@ def compute_files(
         ),
         override=override,
         guard=guard.drop_in(spec, command),
-        guard_program=state.guard_shipped if spec.tls else None,
+        guard_program=state.guard_shipped if spec.engine_tls else None,
         socket_overrides={
             unit: (systemd_units.override_path(unit, socket.drop_ins), render_override(socket))
             for unit, socket in state.unmanaged_sockets.items()
-            if spec.tls and (socket.configured or socket.is_closed)
+            if spec.engine_tls and (socket.configured or socket.is_closed)
         },
     )
 
@@ -161,8 +165,8 @@ def _key_changes(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """The keys of daemon.json to set, and the keys to remove."""
     ours = tls_keys(spec)
-    set_keys = {key: value for key, value in ours.items() if spec.tls and config.get(key) != value}
-    removed = [key for key, value in ours.items() if not spec.tls and config.get(key) == value]
+    set_keys = {key: value for key, value in ours.items() if spec.engine_tls and config.get(key) != value}
+    removed = [key for key, value in ours.items() if not spec.engine_tls and config.get(key) == value]
     if spec.live_restore is not None:
         # A reload reads only keys that are present (moby, daemon/reload.go, reloadLiveRestore).
         # Switching live-restore off therefore sets the key to false, although that is its default.
@@ -188,7 +192,8 @@ def _endpoints_after_restart(spec: ListenerSpec, topology: Topology, path: str) 
 def _served(spec: ListenerSpec, state: ListenerState, address: str) -> Served:
     """What an address serves, compared with the certificate that this run issues."""
     served = state.served.get(address, SERVED_NOTHING)
-    if served == SERVED_CURRENT and spec.material_changed and not state.restarted:
+    loaded = state.gate_reloaded if spec.gate_tls else state.restarted
+    if served == SERVED_CURRENT and spec.material_changed and not loaded:
         return SERVED_OUTDATED
     return served
 
@@ -200,7 +205,7 @@ def _restart_reasons(
         *_surplus_endpoint_reasons(spec, state, endpoints),
         *_unix_socket_reasons(spec, state),
         *_command_reasons(spec, state),
-        *_served_reasons(spec, state, endpoints),
+        *(_served_reasons(spec, state, endpoints) if spec.engine_tls else ()),
     ]
     return [*reasons, *_moved_gateway_reasons(state)] if reasons else []
 
@@ -213,18 +218,18 @@ def _surplus_endpoint_reasons(
     Three kinds of endpoints do not count:
 
     - addresses that no interface has: nobody reaches them, so they can wait for another restart;
-    - without transport tls, endpoints of unmanaged socket units: no TLS key of ours changes them;
+    - unless dockerd serves TLS, endpoints of unmanaged socket units: no TLS key of ours changes them;
     - endpoints that dockerd opens because of its option -H: _command_reasons() reports the option.
     """
-    surplus = {*state.listening, *state.lingering} - set(endpoints)
-    if not spec.tls:
+    surplus = {*state.listening, *state.lingering} - set(endpoints if spec.engine_tls else ())
+    if not spec.engine_tls:
         surplus -= state.unmanaged_endpoints
     if options.listens_otherwise(state.command.running_words):
         surplus -= set(state.lingering)
     for endpoint in sorted(surplus):
         if endpoint.host not in state.absent:
-            text = f"dockerd listens on {endpoint}, which is not requested"
-            yield Reason("listening_elsewhere", text, ENGINE_UNIT)
+            instead = "where the gate is to listen" if endpoint in endpoints else "which is not requested"
+            yield Reason("listening_elsewhere", f"dockerd listens on {endpoint}, {instead}", ENGINE_UNIT)
 
 
 def _unix_socket_reasons(spec: ListenerSpec, state: ListenerState) -> Iterator[Reason]:
@@ -249,9 +254,11 @@ def _served_reasons(
 ) -> Iterator[Reason]:
     for endpoint in endpoints:
         place, served = _describe(endpoint, state), _served(spec, state, endpoint.host)
-        if served != SERVED_CURRENT:
+        if spec.engine_tls and state.unit(gate_units.tls_unit(endpoint)).active:
+            yield Reason("held_otherwise", f"the gate listens on {place}", tls_unit(*endpoint))
+        elif served != SERVED_CURRENT:
             yield Reason("served_differs", f"{place} serves {served}", str(endpoint))
-        elif not state.unit(tls_unit(*endpoint)).active:
+        elif spec.engine_tls and not state.unit(tls_unit(*endpoint)).active:
             # An earlier version's unit holds the socket. Ours can bind only once dockerd has closed
             # it.
             text = f"a unit other than {tls_unit(*endpoint)} holds the socket of {place}"

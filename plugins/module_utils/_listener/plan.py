@@ -14,11 +14,11 @@ from .._base.plan import Plan, Reason
 from .._engine import daemon_json
 from . import guard, model, parts
 from .host_conflicts import refuse_conflicts, refuse_interruption
-from .model import SERVED_CURRENT, Action, ListenerState, WriteUnits
+from .model import SERVED_CURRENT, SERVED_NOTHING, SERVED_SILENT, Action, ListenerState, WriteUnits
 from .outlook import DesiredFiles, Outlook, compute_files, compute_outlook
 from .parts import Entries, Part
 from .spec import ENGINE_UNIT, LIVE_RESTORE, STOCK_UNIT, ListenerSpec, tls_keys
-from .units import is_insecure, is_template, is_tls_unit, parse_socket_unit, parse_unix_paths, unit_path
+from .units import is_engine_unit, is_template, is_tls_unit, parse_socket_unit, parse_unix_paths, unit_path
 
 
 def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
@@ -41,13 +41,15 @@ def plan_listener(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
     engine = [_plan_reload(state, outlook), parts.plan_firewall(state, outlook.openings, outlook.restriction)]
     unread = _plan_unread_files(state, outlook, [guarding, *units, *overrides])
     restart = _plan_restart(spec, state, outlook, desired)
-    last = [_plan_plaintext(state, desired), parts.plan_interrupted_run(state, outlook.restarts)]
+    admission = _plan_admission(spec, state)
+    last = [_plan_gate(outlook), _plan_sockets(state, outlook, desired)]
+    last.append(parts.plan_interrupted_run(state, outlook.restarts))
     # An engine that starts between two actions must never find a TCP socket of ours without the TLS
     # keys, nor without the guard.
-    first = [keys, guarding, *units] if spec.tls else [*units, keys, guarding]
+    first = [keys, guarding, *units] if spec.engine_tls else [*units, keys, guarding]
     return parts.make_plan(
-        [keys, former, guarding, *units, *overrides, *engine, restart, unread, *last],
-        [*first, former, *overrides, *engine, unread, restart, *last],
+        [admission, keys, former, guarding, *units, *overrides, *engine, restart, unread, *last],
+        [admission, *first, former, *overrides, *engine, unread, restart, *last],
         _diff(spec, state, desired, outlook),
     )
 
@@ -105,7 +107,7 @@ def _plan_unit_files(state: ListenerState, desired: DesiredFiles) -> Part:
         elif unit.text == text and unit.stale:
             reasons.append(Reason("unit_stale", f"systemd has not read the current files of {name}", name))
             unread = True
-        if unit.text is not None and not unit.active and not is_insecure(name):
+        if unit.text is not None and not unit.active and is_engine_unit(name):
             because = f": {state.closed}" if state.closed and is_tls_unit(name) else ""
             reasons.append(Reason("unit_inactive", f"{name} is not active{because}", name))
     return Part(reasons, [WriteUnits(tuple(files))] if files or unread else [])
@@ -175,7 +177,7 @@ def _plan_socket_overrides(spec: ListenerSpec, state: ListenerState, desired: De
             text = f"{present} overrides {unit}, which is no longer necessary"
             reasons.append(Reason("override_surplus", text, unit))
             files += _replaced(present, override)
-        elif spec.tls and socket.held and socket.others:
+        elif spec.engine_tls and socket.held and socket.others:
             reasons.append(Reason("unit_stale", f"systemd has not read the current files of {unit}", unit))
             unread = True
     return Part(reasons, [WriteUnits(tuple(files))] if files or unread else [])
@@ -211,24 +213,43 @@ def _plan_restart(spec: ListenerSpec, state: ListenerState, outlook: Outlook, de
     stop = [name for name, text in desired.units.items() if _holds_other(state, name, text)]
     for unit, socket in sorted(state.unmanaged_sockets.items()):
         # It listens on nothing but the TCP sockets to close.
-        if spec.tls and socket.held and not socket.others and unit != STOCK_UNIT:
+        if spec.engine_tls and socket.held and not socket.others and unit != STOCK_UNIT:
             stop.append(unit)
     again, removed = parts.split_interrupted(state, outlook.interrupted)
     restart = model.RestartEngine(tuple(stop), (*again, *state.stranded), removed)
     return Part(outlook.restart_reasons, [restart])
 
 
-def _plan_plaintext(state: ListenerState, desired: DesiredFiles) -> Part:
-    """Starts the sockets for plaintext, and restarts those whose files have changed."""
+def _plan_admission(spec: ListenerSpec, state: ListenerState) -> Part:
+    """Keeps the access of wormholes, before dockerd stops to serve them. At no other time: an identity
+    may have lost its policy on purpose."""
+    if not (spec.gate_tls and any(map(is_tls_unit, state.units)) and state.unadmitted):
+        return Part()
+    names = [admission.identity for admission in state.unadmitted]
+    reasons = [
+        Reason("policy_missing", f"{name} has no policy, and would lose its access", name) for name in names
+    ]
+    return Part(reasons, [model.AdmitWormholes(state.unadmitted)])
+
+
+def _plan_gate(outlook: Outlook) -> Part:
+    """Makes the gate serve the present certificate, before its sockets take connections."""
+    return Part(outlook.gate_reasons, [model.ReloadGate()] if outlook.gate_reasons else [])
+
+
+def _plan_sockets(state: ListenerState, outlook: Outlook, desired: DesiredFiles) -> Part:
+    """Starts the sockets of the gate and those for plaintext, and restarts those whose files have
+    changed: after a restart of dockerd, which holds the sockets of removed units until then."""
     reasons, names = [], []
+    dead = {e for e, served in outlook.served.items() if served in (SERVED_NOTHING, SERVED_SILENT)}
     for name, text in desired.units.items():
-        if not is_insecure(name) or is_template(name):
+        if is_engine_unit(name) or is_template(name):
             continue
-        unit = state.unit(name)
-        if not unit.active or not set(parse_socket_unit(text)) <= set(state.plaintext):
+        unit, endpoints = state.unit(name), set(parse_socket_unit(text))
+        if not unit.active or not endpoints <= set(state.passive):
             reasons.append(Reason("unit_inactive", f"{name} is not active", name))
             names.append(name)
-        elif unit.text != text or unit.stale or unit.drop_ins:
+        elif unit.text != text or unit.stale or unit.drop_ins or endpoints & dead:
             names.append(name)
     return Part(reasons, [model.RestartUnits(tuple(names))] if names else [])
 
@@ -236,7 +257,7 @@ def _plan_plaintext(state: ListenerState, desired: DesiredFiles) -> Part:
 def _holds_other(state: ListenerState, name: str, text: str) -> bool:
     """Whether an active unit may hold other sockets than its desired text names."""
     unit = state.unit(name)
-    if is_insecure(name) or not unit.active:
+    if not is_engine_unit(name) or not unit.active:
         return False
     unbound = any(endpoint not in state.listening for endpoint in parse_socket_unit(text))
     unbound = unbound or any(path not in state.unix_sockets for path in parse_unix_paths(text))

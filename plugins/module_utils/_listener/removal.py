@@ -22,7 +22,7 @@ from .model import Action, ListenerState, WriteConfig
 from .original_config import original_config, set_live_restore
 from .parts import Entries, Part
 from .spec import ENGINE_UNIT, LIVE_RESTORE, ListenerSpec
-from .units import is_insecure, parse_socket_unit
+from .units import is_engine_unit, parse_socket_unit
 
 
 def plan_removal(spec: ListenerSpec, state: ListenerState) -> Plan[Action]:
@@ -155,7 +155,7 @@ def _held(spec: ListenerSpec, state: ListenerState) -> list[str]:
     ours = {
         endpoint
         for name, unit in state.units.items()
-        if not is_insecure(name)
+        if is_engine_unit(name)
         for endpoint in parse_socket_unit(unit.text or "")
     }
     config = daemon_json.parse_config(state.config_text)

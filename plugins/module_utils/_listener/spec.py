@@ -24,6 +24,7 @@ EVERY_GATEWAY = "gateways"
 
 State = Literal["present", "absent", "planned", "recovered"]
 Transport = Literal["tls", "unix"]
+ServedBy = Literal["dockerd", "gate"]
 ExistingListeners = Literal["refuse", "adopt"]
 Firewall = Literal["open", "ignore"]
 Neighbours = Literal["drop", "accept"]
@@ -37,6 +38,7 @@ class ListenerSpec:
     Attributes:
         state: whether the listener exists, is only planned, or only an interrupted change is undone.
         transports: how clients reach the engine.
+        served_by: which program serves TLS: the engine itself, or the gate, by the policy of each client.
         addresses: where to listen by TLS, each an address or EVERY_GATEWAY; empty for the default
             bridge's gateway.
         host_addresses: further addresses of the host, for clients on other hosts.
@@ -58,6 +60,7 @@ class ListenerSpec:
 
     state: State = "present"
     transports: tuple[Transport, ...] = ("tls",)
+    served_by: ServedBy = "dockerd"
     addresses: tuple[str, ...] = ()
     host_addresses: tuple[str, ...] = ()
     port: int = 2376
@@ -79,7 +82,18 @@ class ListenerSpec:
 
     @property
     def tls(self) -> bool:
+        """Whether clients reach the engine by TLS, whichever program serves it."""
         return "tls" in self.transports
+
+    @property
+    def engine_tls(self) -> bool:
+        """Whether dockerd serves TLS itself."""
+        return self.tls and self.served_by == "dockerd"
+
+    @property
+    def gate_tls(self) -> bool:
+        """Whether the gate serves TLS; dockerd then listens on no TCP socket of the listener."""
+        return self.tls and self.served_by == "gate"
 
     @property
     def drops_neighbours(self) -> bool:
@@ -122,6 +136,7 @@ def parse_spec(options: Mapping[str, Any]) -> ListenerSpec:
         if number is not None and not 1 <= number <= 65535:
             problem = f"is {number}, which is not a TCP port"
             raise _invalid(option, problem, "Set it to a number from 1 to 65535")
+    _check_gate(spec)
     if spec.insecure_plaintext_port == spec.port:
         problem = f"is {spec.port}, which is the port of TLS"
         raise _invalid("insecure_plaintext_port", problem, "Set it to another port")
@@ -136,6 +151,19 @@ def tls_keys(spec: ListenerSpec) -> dict[str, Any]:
         "tlscert": f"{spec.directory}/cert.pem",
         "tlskey": f"{spec.directory}/key.pem",
     }
+
+
+def _check_gate(spec: ListenerSpec) -> None:
+    if spec.served_by != "gate":
+        return
+    if not spec.tls:
+        remedy = "Add tls to transports, or remove served_by"
+        raise _invalid(
+            "served_by", "is gate, which requires transport tls, which transports does not list", remedy
+        )
+    if spec.insecure_plaintext_port is not None:
+        problem = "is set, but served_by is gate: clients would go around their policies"
+        raise _invalid("insecure_plaintext_port", problem, "Remove the option, or set served_by to dockerd")
 
 
 def _parse_directory(option: str, path: str) -> str:

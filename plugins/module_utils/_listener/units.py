@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """The listener's systemd units: sockets for each address and for a unix socket, and plaintext
-proxies.
+proxies. If the gate serves TLS, the sockets for the addresses are units of the gate instead.
 
 docker.service wants each socket of dockerd. One restart of the service therefore starts the sockets
 in the same transaction, after the old engine has stopped and before the new one starts; systemd
@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 from .._base.address import SocketAddress
 from .._base.systemd_units import MANAGED, UNIT_DIRECTORY, parse_stream
+from .._gate import units as gate_units
 from .._networks.gateways import Topology
 from . import guard
 from .spec import ENGINE_UNIT, ListenerSpec
@@ -35,6 +36,7 @@ SINGLE_UNIT = f"{PREFIX}.socket"
 """The only unit of earlier versions, for all addresses."""
 UNIX_UNIT = f"{PREFIX}-unix.socket"
 INSECURE_PREFIX = f"{PREFIX}-insecure-plaintext-"
+GATE_PREFIX = "wormhole-gate-tls-"
 
 _STOCK_SOCKET = "/run/docker.sock"
 PROXY = "/usr/bin/socat"
@@ -70,12 +72,22 @@ def tls_unit(address: str, port: int) -> str:
 def is_listener_unit(name: str) -> bool:
     """Whether a name is that of a listener's unit, of this or an earlier version."""
     pattern = re.escape(PREFIX) + r"-(insecure-plaintext-)?[0-9a-fA-F.:]+@?\.(socket|service)"
-    return name in (SINGLE_UNIT, UNIX_UNIT) or bool(re.fullmatch(pattern, name))
+    return name in (SINGLE_UNIT, UNIX_UNIT) or is_gate_unit(name) or bool(re.fullmatch(pattern, name))
+
+
+def is_gate_unit(name: str) -> bool:
+    """Whether a name is that of a TLS socket of the gate."""
+    return bool(re.fullmatch(re.escape(GATE_PREFIX) + r"[0-9a-fA-F.:]+\.socket", name))
+
+
+def is_engine_unit(name: str) -> bool:
+    """Whether a unit of the listener hands its sockets to dockerd."""
+    return not is_insecure(name) and not is_gate_unit(name)
 
 
 def is_tls_unit(name: str) -> bool:
-    """Whether a name is that of a TLS socket of the listener."""
-    return is_listener_unit(name) and name != UNIX_UNIT and not is_insecure(name)
+    """Whether a name is that of a TLS socket of dockerd."""
+    return is_listener_unit(name) and name != UNIX_UNIT and is_engine_unit(name)
 
 
 def is_insecure(name: str) -> bool:
@@ -90,6 +102,8 @@ def is_template(name: str) -> bool:
 
 def wants_links(name: str) -> tuple[str, ...]:
     """Paths of the links to a listener's unit, by its [Install] section."""
+    if is_gate_unit(name):
+        return gate_units.wants_links(name)
     units: tuple[str, ...] = ("sockets.target", ENGINE_UNIT)
     if is_insecure(name):
         units = (ENGINE_UNIT,) if name.endswith(".socket") else ()
@@ -104,7 +118,10 @@ def render_units(
     stock: SocketAccess,
 ) -> dict[str, str]:
     """Renders all desired units by name: TLS endpoints, unix socket, and insecure endpoints."""
-    units = {tls_unit(*endpoint): _render_tls(*endpoint) for endpoint in endpoints}
+    if spec.gate_tls:
+        units = {gate_units.tls_unit(endpoint): gate_units.render_tls(endpoint) for endpoint in endpoints}
+    else:
+        units = {tls_unit(*endpoint): _render_tls(*endpoint) for endpoint in endpoints}
     if spec.unix_socket:
         units[UNIX_UNIT] = _render_unix(spec.unix_socket, stock)
     for address, port in insecure:

@@ -16,6 +16,7 @@ from typing import Any, Iterator, Mapping
 from .._base.errors import InvalidInput
 from .._base.labels import LABEL_PREFIX
 from .._container.checks import mount_targets
+from .._gate import units as gate_units
 from . import program
 from . import spec as wiring_spec
 from .spec import RUNTIME, TLS, UNIX, WiringSpec
@@ -66,5 +67,6 @@ def _targets(spec: WiringSpec) -> set[str]:
         TLS: {spec.certificate_path},
         UNIX: {wiring_spec.SOCKET_TARGET, wiring_spec.SOCKET_DIRECTORY},
     }
+    door = {posixpath.dirname(gate_units.socket_path(spec.identity))} if spec.gated else set()
     discovering = {program.DIRECTORY} if spec.discover == RUNTIME else set()
-    return {spec.shared_directory, *by_transport.get(spec.transport, ()), *discovering} - {""}
+    return {spec.shared_directory, *by_transport.get(spec.transport, ()), *discovering, *door} - {""}

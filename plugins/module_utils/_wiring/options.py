@@ -12,9 +12,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 from typing import Any, Iterable, Mapping, Optional
 
+from .._access import spec as access_spec
+from .._access.spec import AccessSpec
 from .._base.errors import InvalidInput
+from .._certificates.facts import CERTIFICATE_FILE
 from .._certificates.scope import file_name
 from .._container.attachments import Attachment
 from .._container.names import parse_user, reject_nul
@@ -39,6 +43,7 @@ ARGUMENTS: Mapping[str, Any] = {
     "insecure_plaintext_port": {"type": "int"},
     "testcontainers": {"type": "bool", "default": False},
     "shared_directory": {"type": "path"},
+    **access_spec.ARGUMENTS,
 }
 
 
@@ -75,12 +80,13 @@ def parse_wiring(
     # The same name has another identity for another engine.
     own = f"{identity}@{file_name(engine)}" if engine else identity
     directory = params.get("identity_directory") or f"{IDENTITIES}/{own}"
+    directory = _parse_directory("identity_directory", directory)
     attachments, working_dir = tuple(attachments), options.get("working_dir", "")
     security, privileged = options.get("security_opts", ()), bool(options.get("privileged"))
     return WiringSpec(
         transport=transport,
         identity=identity,
-        identity_directory=_parse_directory("identity_directory", directory),
+        identity_directory=directory,
         identity_managed=transport == TLS and bool(params.get("identity_managed")),
         identity_owner=_parse_owner(params, transport),
         certificate_path=_parse_directory("certificate_path", params["certificate_path"]),
@@ -98,7 +104,28 @@ def parse_wiring(
         working_dir=working_dir,
         host_users=options.get("userns_mode") == "host",
         unlabelled=is_unlabelled(security, privileged=privileged),
+        policy=_parse_policy(params, transport, identity, directory),
     )
+
+
+def _parse_policy(
+    params: Mapping[str, Any], transport: wiring_spec.Transport, identity: str, directory: str
+) -> Optional[AccessSpec]:
+    """Return the policy with the way to the gate: by a socket, or by a certificate."""
+    found = access_spec.parse_access(params, identity)
+    if found is None:
+        return None
+    if found.restricts and transport == TCP:
+        problem = f"policy {found.preset} does not work with transport tcp, which has no identities"
+        raise InvalidInput("policy", problem=problem, remedy="Use transport unix or tls")
+    if found.restricts and params.get("engine"):
+        problem = f"policy {found.preset} does not work with engine {params['engine']}: "
+        problem += "the policies of an engine are on its own host"
+        raise InvalidInput("policy", problem=problem, remedy="Remove policy or engine from the task")
+    if transport == UNIX and found.restricts:
+        access_spec.reject_long(identity)
+        return replace(found, door=True)
+    return replace(found, certificates=(f"{directory}/{CERTIFICATE_FILE}",)) if transport == TLS else found
 
 
 def _check_port(option: str, port: int) -> None:

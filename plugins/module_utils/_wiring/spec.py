@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal, Mapping, Optional
 
+from .._access.spec import AccessSpec
 from .._networks.gateways import DEFAULT_BRIDGE
 
 Transport = Literal["tls", "unix", "tcp"]
@@ -32,6 +33,8 @@ TESTCONTAINERS_VARIABLES = ("TESTCONTAINERS_HOST_OVERRIDE", "TESTCONTAINERS_DOCK
 """The host whose published ports Testcontainers uses, and the socket that its reaper mounts. The
 implementations for Java, Go, Node.js and Python read them; see "Configuration" in their
 documentation."""
+RYUK_DISABLED = "TESTCONTAINERS_RYUK_DISABLED"
+"""By it, Testcontainers starts no reaper, see the same page."""
 
 RESERVED_VARIABLES = ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CONTEXT")
 """Variables by which a Docker client chooses its engine. Only the wiring sets them."""
@@ -59,6 +62,7 @@ class WiringSpec:
         gateway_priorities: priorities other than 0, by network.
         host_users: whether the container is exempt from remapped users (``userns_mode: host``).
         unlabelled: whether the container is exempt from SELinux.
+        policy: the policy that the task sets; None if it sets none.
     """
 
     transport: Transport = TLS
@@ -81,6 +85,12 @@ class WiringSpec:
     working_dir: str = ""
     host_users: bool = False
     unlabelled: bool = False
+    policy: Optional[AccessSpec] = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether the container gets a socket of the gate instead of the engine's."""
+        return self.transport == UNIX and self.policy is not None and self.policy.restricts
 
     @property
     def joined(self) -> tuple[str, ...]:

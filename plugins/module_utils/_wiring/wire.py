@@ -17,10 +17,13 @@ import posixpath
 from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional
 
+from .._access.spec import AccessSpec
 from .._base import labels as label_names
 from .._base.address import SocketAddress, bracket
 from .._base.errors import InvalidInput, Refused
+from .._certificates.facts import CERTIFICATE_FILE
 from .._engine.security import EngineSecurity
+from .._gate import units as gate_units
 from .._networks.gateways import DEFAULT_BRIDGE, Topology
 from .address import Choice, can_reach, choose_address, host_address, near_addresses, served_port
 from .program import DIRECTORY, program_variables
@@ -29,6 +32,7 @@ from .spec import (
     HOST_NAME,
     NO_CONTEXT,
     RUNTIME,
+    RYUK_DISABLED,
     SOCKET_TARGET,
     TCP,
     TESTCONTAINERS_VARIABLES,
@@ -57,7 +61,7 @@ class WiringState:
 
     Attributes:
         topology: the host's Docker networks.
-        served: addresses at which dockerd listens for wormholes with TLS.
+        served: addresses at which dockerd, or the gate, listens for wormholes with TLS.
         socket_gid: number of the group of the engine's socket; None if unknown.
         served_plaintext: addresses at which it listens without TLS.
         own_socket: the listener's socket in its own directory; None without one.
@@ -66,6 +70,7 @@ class WiringState:
         security: how the engine confines containers.
         served_is_another: whether listeners serve another engine than this one.
         host_gateways: the addresses of ``host.docker.internal``; empty for docker0's.
+        served_by_gate: whether the gate listens for TLS, and dockerd does not.
     """
 
     topology: Topology
@@ -77,6 +82,7 @@ class WiringState:
     security: EngineSecurity = EngineSecurity()
     served_is_another: bool = False
     host_gateways: tuple[str, ...] = ()
+    served_by_gate: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,7 +141,39 @@ def wire(spec: WiringSpec, state: WiringState) -> Wiring:
     return replace(wiring, volumes=(*wiring.volumes, shared), working_dir=working_dir)
 
 
+def access_of(spec: WiringSpec, state: WiringState) -> Optional[AccessSpec]:
+    """Return the access through the gate that a wormhole has; None for the engine itself.
+
+    If the gate serves TLS, it knows only identities with a policy. So one without a policy gets one
+    that allows everything.
+    """
+    if spec.engine or spec.transport == TCP:
+        return None
+    if spec.policy is not None and (
+        spec.policy.restricts or (spec.transport == TLS and state.served_by_gate)
+    ):
+        return spec.policy
+    if spec.transport == TLS and state.served_by_gate:
+        return AccessSpec(spec.identity, certificates=(f"{spec.identity_directory}/{CERTIFICATE_FILE}",))
+    return None
+
+
+def _wire_door(wiring: Wiring, spec: WiringSpec, state: WiringState) -> Wiring:
+    """Wire a container to the socket that the gate has for it."""
+    path = gate_units.socket_path(spec.identity)
+    directory, docker_host = posixpath.dirname(path), f"unix://{path}"
+    env = {"DOCKER_HOST": docker_host, **_testcontainers(spec, state, "")}
+    labels = {**wiring.labels, label_names.LABEL_IDENTITY: spec.identity, label_names.LABEL_GATE: "true"}
+    obstacle = "the gate serves the engine of docker.service, but docker_host names another engine"
+    wiring = replace(wiring, docker_host=docker_host, env=env, labels=labels)
+    wiring = replace(wiring, volumes=(f"{directory}:{directory}:ro",))
+    remedy = "Remove docker_host, or set policy: unrestricted"
+    return replace(wiring, obstacle=obstacle, remedy=remedy) if state.served_is_another else wiring
+
+
 def _wire_socket(wiring: Wiring, spec: WiringSpec, state: WiringState) -> Wiring:
+    if spec.gated:
+        return _wire_door(wiring, spec, state)
     path, mount, gid = _choose_socket(spec, state)
     docker_host = f"unix://{path}"
     env = {"DOCKER_HOST": docker_host, **_testcontainers(spec, state, "")}
@@ -280,4 +318,7 @@ def _testcontainers(spec: WiringSpec, state: WiringState, address: str) -> dict[
         problem += f"and the container joins {', '.join(spec.joined)}"
         remedy = "Join a bridge network as well, or remove testcontainers from the task"
         raise InvalidInput("testcontainers", problem=problem, remedy=remedy)
+    if spec.policy is not None and spec.policy.restricts:
+        # Its reaper mounts the engine's socket, which the policy refuses. The gate has one of its own.
+        return {TESTCONTAINERS_VARIABLES[0]: host, RYUK_DISABLED: "true"}
     return dict(zip(TESTCONTAINERS_VARIABLES, (host, spec.socket_path)))

@@ -13,6 +13,7 @@ from .._base.errors import InvalidInput
 from .._base.labels import (
     LABEL_DISCOVER,
     LABEL_ENGINE,
+    LABEL_GATE,
     LABEL_IDENTITY,
     LABEL_IDENTITY_OWNER,
     LABEL_MANAGED,
@@ -56,6 +57,7 @@ class FoundWormhole:
     port: int = 0
     certificate_path: str = ""
     identity_directory: str = ""
+    gated: bool = False
 
 
 def list_wormholes(summaries: Iterable[Mapping[str, Any]]) -> tuple[FoundWormhole, ...]:
@@ -118,6 +120,7 @@ def _read_summary(summary: Mapping[str, Any]) -> FoundWormhole:
         identity=str(labels.get(LABEL_IDENTITY, "")),
         put_aside=bool(suffix),
         managed=labels.get(LABEL_MANAGED) == "true",
+        gated=labels.get(LABEL_GATE) == "true",
     )
 
 
@@ -148,6 +151,8 @@ def read_wiring_spec(spec: WiringSpec, container: Mapping[str, Any]) -> WiringSp
         discover=RUNTIME if labels.get(LABEL_DISCOVER) == RUNTIME else LAUNCH,
         engine=engine,
         engine_address=found.address if engine else "",
+        # Its file has it, and the task may specify another one by now.
+        policy=None,
     )
 
 

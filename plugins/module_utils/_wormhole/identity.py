@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Mapping, Optional, Union, get_args
 
+from .._access.model import Closing, Opening
 from .._base.errors import Refused, VerificationFailed
 from .._base.labels import LABEL_IDENTITY_DIRECTORY
 from .._base.plan import Plan, Reason
@@ -31,6 +32,7 @@ from .._container.inspection import config_of, labels_of
 from .._container.users import host_uid, plain_uid
 from .._engine.security import EngineSecurity
 from .._wiring.spec import TLS
+from .access import WormholeAccess, has_door, plan_closing, plan_opening, wanted_access
 from .found import identity_owner, read_wiring_spec
 from .identity_spec import GROUP
 from .model import (
@@ -47,7 +49,7 @@ from .plan import plan_wormhole
 from .resolve import current_container, wiring_of
 from .spec import ABSENT, WormholeSpec
 
-ManagedAction = Union[CertificateAction, Action, RemovalAction]
+ManagedAction = Union[CertificateAction, Opening, Action, RemovalAction, Closing]
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class IdentityState:
         mounted: directories that other containers mount; read in the same case.
         accepted: the authorities whose clients the engine accepts; None if unknown. Not read if the
             present certificate is from the issuing authority.
+        access: its access through the gate.
     """
 
     certificate: CertificateState = CertificateState()
@@ -71,6 +74,7 @@ class IdentityState:
     removal: RemovalState = RemovalState()
     mounted: frozenset[str] = frozenset()
     accepted: Optional[Accepted] = None
+    access: WormholeAccess = WormholeAccess()
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,13 @@ def plan_managed(
     """
     container = plan_wormhole(spec, state.wormhole)
     steps = Steps(container.reasons, container.actions, container.before, container.after)
+    certificate = Steps()
     if identity is not None:
-        steps = _plan_certificate(spec, identity, state, container, authority, now) + steps
-    return (steps + _plan_unneeded(spec, state, container)).as_plan()
+        certificate = _plan_certificate(spec, identity, state, container, authority, now)
+    steps = certificate + _plan_access(spec, state, container, certificate) + steps
+    ending = ending_containers(container)
+    steps += _plan_unneeded(spec, state, ending)
+    return (steps + plan_closing(spec, state.wormhole, state.identity.access, ending)).as_plan()
 
 
 def creation(plan: Plan[Any]) -> Optional[CreateContainer]:
@@ -162,8 +170,8 @@ def owned(identity: CertificateSpec, uid: Optional[int], gid: int = GROUP) -> Ce
     return replace(identity, uid=uid or 0, gid=gid)
 
 
-def reject_sharing(identity: CertificateSpec, name: str, uid: int, sharers: Mapping[str, int]) -> None:
-    """Reject an identity that wormholes of different users share: its key has one owner.
+def reject_sharing(identity: str, name: str, uid: int, sharers: Mapping[str, int]) -> None:
+    """Reject an identity that wormholes of different users share: its key or socket has one owner.
 
     Raises:
         Refused: another wormhole runs as another user.
@@ -171,7 +179,7 @@ def reject_sharing(identity: CertificateSpec, name: str, uid: int, sharers: Mapp
     others = {sharer: number for sharer, number in sharers.items() if number != uid}
     if others:
         found = ", ".join(f"{sharer}, whose user is {others[sharer]}" for sharer in sorted(others))
-        subject = f"identity {identity.name}"
+        subject = f"identity {identity}"
         problem = f"The {subject} cannot belong to user {uid} of container {name}, "
         problem += f"because it is also mounted by {found}"
         remedy = "Give each wormhole its own identity with the option identity"
@@ -209,7 +217,7 @@ def _plan_certificate(
     found = state.identity.certificate
     future = future_uid(spec, state, container)
     if future is not None:
-        reject_sharing(identity, spec.name, future, state.identity.sharers)
+        reject_sharing(identity.name, spec.name, future, state.identity.sharers)
     replaced = creation(container) is not None and _is_used(spec, identity, state)
     present = _present_owner(identity, state, future, replaced=replaced)
     plan = plan_certificates([present], {identity.name: found}, authority, now)
@@ -287,14 +295,40 @@ def _describe(
     return fields
 
 
-def _plan_unneeded(spec: WormholeSpec, state: ManagedState, container: Plan[Action]) -> Steps:
-    """Plan to remove the identities that only the removed containers use."""
+def _plan_access(
+    spec: WormholeSpec, state: ManagedState, container: Plan[Action], certificate: Steps
+) -> Steps:
+    """Plan the access through the gate that the wormhole needs."""
+    access = wanted_access(spec, state.wormhole)
+    if access is None:
+        return Steps()
+    future = future_uid(spec, state, container) if access.door else None
+    if future is not None:
+        reject_sharing(access.identity, spec.name, future, state.identity.sharers)
+    present = current_container(spec, state.wormhole)
+    return plan_opening(
+        spec,
+        state.wormhole,
+        state.identity.access.own,
+        future,
+        replaced=creation(container) is not None and has_door(present, access.identity),
+        issuing=any(isinstance(action, IssueCertificate) for action in certificate.actions),
+    )
+
+
+def ending_containers(container: Plan[Action]) -> frozenset[str]:
+    """Return the IDs of the containers that a plan removes."""
     removals = (RemoveContainer, RemovePrevious)
     ending = {action.container for action in container.actions if isinstance(action, removals)}
     created = creation(container)
     if created is not None:
         ending.add(created.previous)
     ending.update(action.successor for action in container.actions if isinstance(action, RestorePrevious))
+    return frozenset(ending)
+
+
+def _plan_unneeded(spec: WormholeSpec, state: ManagedState, ending: frozenset[str]) -> Steps:
+    """Plan to remove the identities that only the removed containers use."""
     used = {
         made_for(item) for item in state.wormhole.existing if item["Id"] not in ending
     } | state.identity.mounted
@@ -326,8 +360,10 @@ class Parts:
     """The actions of a plan by the slice that applies them, in this order."""
 
     certificate: Plan[CertificateAction]
+    opening: Plan[Opening]
     container: Plan[Action]
     removal: Plan[RemovalAction]
+    closing: Plan[Closing]
 
 
 def split_actions(plan: Plan[ManagedAction]) -> Parts:
@@ -337,4 +373,4 @@ def split_actions(plan: Plan[ManagedAction]) -> Parts:
         actions = tuple(action for action in plan.actions if isinstance(action, get_args(kinds)))
         return Plan(reasons=plan.reasons if actions else (), actions=actions)
 
-    return Parts(part(CertificateAction), part(Action), part(RemovalAction))
+    return Parts(part(CertificateAction), part(Opening), part(Action), part(RemovalAction), part(Closing))

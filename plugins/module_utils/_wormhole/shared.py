@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import AbstractSet, Any, Iterator, Mapping, Optional, Sequence, Tuple
 
+from .._access.spec import AccessSpec
 from .._base.errors import InvalidInput
 from .._base.labels import LABEL_DISCOVER
 from .._base.plan import Plan
@@ -16,8 +17,10 @@ from .._certificates.spec import CertificateSpec
 from .._container.checks import named_containers
 from .._container.inspection import labels_of
 from .._container.ports import split_port
+from .._gate import units
 from .._wiring.program import PROGRAM, InstallProgram, RemoveProgram
 from .._wiring.spec import RUNTIME, TLS
+from .access import identity_of
 from .identity import made_for
 from .model import WormholeState
 from .spec import ABSENT, WormholeSpec
@@ -47,6 +50,7 @@ def reject_contradictions(wormholes: Sequence[Wanted]) -> None:
                 problem = f"{names} set different options for the identity in {identity.directory}"
                 remedy = "Give them the same identity options, or another identity_directory"
                 raise InvalidInput(subject, problem=problem, remedy=remedy)
+            _reject_policies(other, spec)
     published = [(spec.name, port) for spec, _identity in wormholes for port in _published(spec)]
     for number, (name, (address, port)) in enumerate(published):
         for other_name, (other_address, other_port) in published[:number]:
@@ -67,13 +71,13 @@ def find_dependent(specs: Sequence[WormholeSpec], plans: Sequence[Optional[Plan[
         plans: the plan of each; None if there is none.
     """
     names = [spec.name for spec in specs]
-    directories = [spec.wiring.identity_directory for spec in specs if _has_identity(spec)]
+    identities = [_identity_place(spec) for spec in specs]
     found = []
     for number, (spec, plan) in enumerate(zip(specs, plans)):
         if plan is None or plan.is_empty:
             continue
         refers = set(_referred(spec)) & {name for name in names if name != spec.name}
-        shares = _has_identity(spec) and directories.count(spec.wiring.identity_directory) > 1
+        shares = bool(identities[number]) and identities.count(identities[number]) > 1
         program = any(isinstance(action, (InstallProgram, RemoveProgram)) for action in plan.actions)
         if refers or shares or program:
             found.append(number)
@@ -88,6 +92,10 @@ def holdings_of(spec: WormholeSpec, state: WormholeState) -> frozenset[str]:
     """
     found = {made_for(container) for container in state.existing}
     found.add(spec.wiring.identity_directory if spec.wiring.transport == TLS else "")
+    # Whoever of two with one socket of the gate goes last takes it along.
+    found.update(
+        f"identity {identity_of(container)}" for container in state.existing if identity_of(container)
+    )
     if any(labels_of(container).get(LABEL_DISCOVER) == RUNTIME for container in state.existing):
         found.add(PROGRAM)
     return frozenset(found - {""})
@@ -114,8 +122,32 @@ def _published(spec: WormholeSpec) -> Iterator[tuple[str, str]]:
             yield address or spec.default_host_ip or "0.0.0.0", f"{host}/{protocol}"
 
 
-def _has_identity(spec: WormholeSpec) -> bool:
-    return spec.wiring.transport == TLS and spec.state != ABSENT
+def _identity_place(spec: WormholeSpec) -> str:
+    """Return where the identity of a wormhole is: its directory, or its socket; empty without one."""
+    if spec.state == ABSENT:
+        return ""
+    if spec.wiring.gated:
+        return units.socket_path(spec.wiring.identity)
+    return spec.wiring.identity_directory if spec.wiring.transport == TLS else ""
+
+
+def _reject_policies(one: WormholeSpec, other: WormholeSpec) -> None:
+    """Reject different policies of one identity: there is one file for it."""
+    first, second = _policy_of(one), _policy_of(other)
+    if first is None or second is None or one.wiring.socket_path != other.wiring.socket_path:
+        return
+    if first.identity == second.identity and not first.same_policy(second):
+        subject = f"identity {first.identity}"
+        problem = f"The wormholes {one.name} and {other.name} set different policies for the {subject}"
+        remedy = "Give them the same policy, or give each an identity of its own with the option identity"
+        raise InvalidInput(subject, problem=problem, remedy=remedy)
+
+
+def _policy_of(spec: WormholeSpec) -> Optional[AccessSpec]:
+    wiring = spec.wiring
+    if spec.state == ABSENT or wiring.engine or not (wiring.gated or wiring.transport == TLS):
+        return None
+    return wiring.policy or AccessSpec(wiring.identity)
 
 
 def _referred(spec: WormholeSpec) -> Iterator[str]:

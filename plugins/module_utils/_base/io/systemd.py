@@ -72,6 +72,12 @@ def reload(unit: str) -> None:
     _systemctl("reload", unit)
 
 
+def reload_or_start(unit: str) -> None:
+    """Makes a service read its configuration again, or starts it if it does not run."""
+    run(["systemctl", "reset-failed", unit], _TIMEOUT)
+    _systemctl("reload-or-restart", unit)
+
+
 def restart(unit: str) -> None:
     """Restarts a service and waits until it is active; a failure has its last log line.
 

@@ -17,6 +17,7 @@ from ..._base.errors import ApplyFailed, VerificationFailed
 from ..._base.io import files
 from ..._base.io.opening import other_kind
 from ..._base.plan import Plan
+from ..._gate.io import admitted
 from .. import model
 from ..deviations import find_deviations
 from ..facts import CA_FILE, CERTIFICATE_FILE, DIRECTORY, FILES, KEY_FILE, PARENT
@@ -131,6 +132,11 @@ def _install(action: model.IssueCertificate, contents: Mapping[str, bytes]) -> N
     # The trust bundle first, so that the issuer is trusted before the certificate exists. Key and
     # certificate last and together, because they do not match in between.
     _write_bundle(action, contents)
+    previous = files.read_file(os.path.join(spec.directory, CERTIFICATE_FILE))
+    if previous is not None:
+        # Before the files: if the run is interrupted in between, the previous certificate, which may
+        # be revoked, has no access already, and the next run installs another one.
+        admitted.readmit(previous.content, contents[CERTIFICATE_FILE])
     key = files.read_file(os.path.join(spec.directory, KEY_FILE))
     if key is None or key.content == contents[KEY_FILE]:
         _write(spec, KEY_FILE, contents[KEY_FILE])
@@ -238,6 +244,7 @@ def _check_kind(path: str, info: os.stat_result, is_expected: Callable[[int], bo
 @_apply.register(model.RemoveCertificate)
 def _remove(action: model.RemoveCertificate, _files: Mapping[str, bytes]) -> None:
     place = action.spec.directory
+    _dismiss(place)
     # The key first: the other files are useless without it.
     for name in reversed(FILES):
         files.remove_file(os.path.join(place, name))
@@ -247,3 +254,10 @@ def _remove(action: model.RemoveCertificate, _files: Mapping[str, bytes]) -> Non
         os.rmdir(place)
     gone = [] if os.path.lexists(place) else [place]
     certificate_record.update(lambda record: record.without_certificate(place).without_directories(gone))
+
+
+def _dismiss(place: str) -> None:
+    """Take the access through the gate of a certificate that is removed."""
+    found = files.read_file(os.path.join(place, CERTIFICATE_FILE))
+    if found is not None:
+        admitted.dismiss(found.content)

@@ -13,7 +13,8 @@ from ..._base.errors import Refused
 from ..._base.io import files
 from ..._base.plan import Plan
 from ..._engine.io.daemon_config import read_config
-from ..facts import FILES
+from ..._gate.io import admitted
+from ..facts import CERTIFICATE_FILE, FILES
 from ..record import Record
 from ..removal import Place, RemovalAction, RemovalState, RemoveDirectory, RemoveFiles
 from . import record as certificate_record
@@ -85,6 +86,9 @@ def _remove(action: RemovalAction) -> bool:
     """Carry out an action. Return whether nothing is left."""
     if isinstance(action, RemoveDirectory):
         return _remove_directory(action.path)
+    certificate = files.read_file(os.path.join(action.directory, CERTIFICATE_FILE))
+    if certificate is not None and CERTIFICATE_FILE in action.names:
+        admitted.dismiss(certificate.content)
     for name in action.names:
         files.remove_file(os.path.join(action.directory, name))
     if action.leftovers:

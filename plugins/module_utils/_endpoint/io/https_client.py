@@ -206,6 +206,23 @@ def ask_engine(connection: socket.socket, host: str, ping: Answer) -> Api:
     )
 
 
+def ask_socket(path: str, request: str, timeout: float) -> int:
+    """Send a GET request to a unix socket; return the HTTP status, or 0 without an answer.
+
+    Args:
+        path: path of the socket, as this process sees it.
+        request: path of the request.
+        timeout: seconds for each step.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(timeout)
+            client.connect(path)
+            return get(client, "docker", request).status
+    except OSError:
+        return 0
+
+
 def ping_socket(path: str, timeout: float) -> str:
     """Send ``GET /_ping`` to a unix socket. Return the problem; empty if the status is 200.
 

@@ -82,6 +82,22 @@ def observe_endpoint(spec: EndpointSpec, finish: Callable[[], None] = lambda: No
     )
 
 
+def ask_once(spec: EndpointSpec, path: str) -> int:
+    """Send a GET request as the client of an endpoint, from where this process is.
+
+    Returns:
+        The HTTP status; 0 without an answer, whose reason :func:`observe_endpoint` finds.
+    """
+    try:
+        context, problem = client_context(spec)
+        if problem:
+            return 0
+        with _connect_tls(spec, spec.address, context) as tls:
+            return get(tls, spec.verified_name, path).status
+    except (OSError, ValueError):
+        return 0
+
+
 def _observe_from_place(spec: EndpointSpec, finish: Callable[[], None]) -> Observation:
     """Observe from the network namespace that the spec names."""
     if spec.obstacle:

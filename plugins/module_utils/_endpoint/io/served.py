@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from typing import Callable, Optional
 
+from ..._base.address import SocketAddress
 from ..._base.errors import InvalidInput, VerificationFailed, WormholeError
 from ..._base.io.files import read_file
 from ..._certificates.facts import CERTIFICATE_FILE, CertificateFacts
@@ -18,10 +19,12 @@ from ..._engine.daemon_json import PATH
 from ..._engine.io.daemon_config import read_config
 from ..._engine.io.server_names import observe_server_names
 from ..._engine.port import EnginePort
+from ..._gate import config as gate_config
+from ..._gate import units as gate_units
 from ..._networks.gateways import NamedAddress, Topology
 from ..._networks.io.interfaces import listening_addresses
 from ..model import EndpointSpec, EndpointState
-from ..served import EngineHost
+from ..served import EngineHost, ServedBy
 from .reachability import is_local
 
 
@@ -76,7 +79,15 @@ def observe_engine_host(
             # daemon.json does not apply to an endpoint of another engine.
             obstacle = not_compared if isinstance(error, InvalidInput) else obstacle
     listening = listening_addresses(spec.port)
-    return EngineHost(topology, names, not_compared, listening, *_observe_installed(questions, obstacle))
+    served_by: ServedBy = "" if elsewhere else _served_by(SocketAddress(peer or spec.address, spec.port))
+    installed = _observe_installed(questions, obstacle, served_by)
+    return EngineHost(topology, names, not_compared, listening, served_by, *installed)
+
+
+def _served_by(endpoint: SocketAddress) -> ServedBy:
+    """The program that serves an endpoint of this host's engine, by the systemd unit of its socket."""
+    unit = gate_units.tls_unit(endpoint)
+    return "gate" if os.path.exists(gate_units.unit_path(unit)) else "dockerd"
 
 
 def _observe_networks(state: EndpointState, engine: EnginePort) -> tuple[Topology, tuple[NamedAddress, ...]]:
@@ -93,7 +104,7 @@ def _observe_networks(state: EndpointState, engine: EnginePort) -> tuple[Topolog
 
 
 def _observe_installed(
-    questions: HostQuestions, obstacle: str
+    questions: HostQuestions, obstacle: str, served_by: ServedBy
 ) -> tuple[Optional[CertificateFacts], str, str]:
     """The installed certificate, its path, and why they are unknown."""
     if questions.server_directory:
@@ -104,6 +115,8 @@ def _observe_installed(
     if not questions.own_config:
         return None, "", f"{PATH} may be another engine's"
     try:
+        if served_by == "gate":
+            return _read_of_gate()
         found = read_config()
         path = str(found.keys.get("tlscert", ""))
         if not path:
@@ -111,6 +124,16 @@ def _observe_installed(
         return _read_installed(path), path, ""
     except WormholeError as error:
         return None, "", str(error)
+
+
+def _read_of_gate() -> tuple[Optional[CertificateFacts], str, str]:
+    """The certificate that the gate's configuration names, its path, and why they are unknown."""
+    found = read_file(gate_config.PATH)
+    directory = gate_config.parse_config(found.content).tls if found else None
+    if not directory:
+        return None, "", f"{gate_config.PATH} names no certificate"
+    path = os.path.join(directory, CERTIFICATE_FILE)
+    return _read_installed(path), path, ""
 
 
 def _read_installed(path: str) -> CertificateFacts:

@@ -12,7 +12,8 @@ import threading
 import time
 from typing import Tuple, Union
 
-from ..identities import SUFFIX, Registry, is_identity, parse_registry
+from ..identities import Registry, parse_registry
+from ..places import SUFFIX, is_identity
 
 _LARGEST = 1 << 20
 _TICK_NS = 50_000_000

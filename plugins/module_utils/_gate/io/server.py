@@ -18,8 +18,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Callable, List, Optional, Tuple
 
-from ..identities import TLS_NAME, Peer, identity_of_listener
+from ..identities import Peer, identity_of_listener
 from ..message import render_error
+from ..places import TLS_NAME
 from .exchange import Parts
 from .secure import peer_of
 from .session import Session

@@ -22,6 +22,7 @@ from ..._base.systemd_units import overridden_unit
 from ..._engine import daemon_json
 from ..._engine.port import EnginePort
 from ..._firewall.io.openings import observe_firewall, set_openings
+from ..._gate.units import SERVICE as GATE_UNIT
 from ..._networks.io.interfaces import is_assigned
 from .. import guard
 from .. import model as listener
@@ -31,9 +32,9 @@ from ..journal import Journal
 from ..original_config import is_record_incomplete, strip_managed
 from ..outlook import compute_outlook
 from ..removal import Recover, RecoveryState
-from ..units import UNIX_UNIT, parse_unix_paths, unit_path
-from . import containers, rollback
-from .checks import check_material, validate_config
+from ..units import UNIX_UNIT, is_engine_unit, parse_unix_paths, unit_path
+from . import admission, containers, rollback
+from .checks import check_gate, check_material, validate_config
 from .guard import verify_guard
 from .interruption import Interruption
 from .observe import observe_listener
@@ -67,6 +68,7 @@ class ListenerHost:
         self._probe = ListenerProbe(spec)
         self._notes = Notes()
         self._restarted = False
+        self._gate_reloaded = False
         self._started: tuple[str, ...] = ()
         self.lost: tuple[str, ...] = ()
         self.undone = False
@@ -82,8 +84,13 @@ class ListenerHost:
 
     def observe(self) -> listener.ListenerState:
         """Reads the present state; changes nothing. See observe_listener."""
-        restarted = self._restarted or self._rollback.restarted
-        state = observe_listener(self._spec, self._connect, restarted, self._probe)
+        state = observe_listener(
+            self._spec,
+            self._connect,
+            self._probe,
+            restarted=self._restarted or self._rollback.restarted,
+            gate_reloaded=self._gate_reloaded,
+        )
         if self._may_stop_containers(state):
             # One request for each container: not in a run that changes nothing.
             names = containers.ephemeral_containers(self._connect(), state.containers)
@@ -123,8 +130,8 @@ class ListenerHost:
         """Carries out a plan and verifies the result; rolls back if that fails.
 
         Raises:
-            Refused: key or certificates of the server are missing or do not fit, or dockerd would
-                not start with its configuration; nothing was changed.
+            Refused: key or certificates of the server are missing or do not fit, the gate is not
+                installed, or dockerd would not start with its configuration; nothing was changed.
             ApplyFailed: something failed; the message says whether the previous state is restored.
         """
         state = self._state or self.observe()
@@ -132,6 +139,8 @@ class ListenerHost:
         try:
             if addresses:
                 check_material(self._spec.directory, addresses)
+            if addresses and self._spec.gate_tls:
+                check_gate(self._spec.directory)
             for text in _configurations(plan, state):
                 validate_config(text, state.command)
         except WormholeError as error:
@@ -183,6 +192,8 @@ class ListenerHost:
             listener.EnableUnits: lambda step: systemd.enable(*step.names),
             listener.ReloadEngine: self._reload,
             listener.RestartEngine: self._restart,
+            listener.AdmitWormholes: self._admit,
+            listener.ReloadGate: self._reload_gate,
             listener.RestartUnits: lambda step: systemd.restart_units(*step.names),
             listener.SetFirewall: self._set_firewall,
             listener.StartContainers: lambda step: containers.start_again(self._connect(), step.containers),
@@ -196,7 +207,8 @@ class ListenerHost:
         write_units(action)
 
     def _remove_units(self, action: listener.RemoveUnits) -> None:
-        self._note(replace(self._notes, closed=True))
+        if any(map(is_engine_unit, action.names)):
+            self._note(replace(self._notes, closed=True))
         remove_units(action.names)
 
     def _set_firewall(self, action: listener.SetFirewall) -> None:
@@ -239,6 +251,14 @@ class ListenerHost:
         config = daemon_json.parse_config(files.read_text(self._notes.config_path) or "")
         rollback.wait_for_live_restore(self._connect, bool(config.get("live-restore", False)))
 
+    def _admit(self, action: listener.AdmitWormholes) -> None:
+        self._note(replace(self._notes, admitted=tuple(a.identity for a in action.admissions)))
+        admission.admit(action.admissions)
+
+    def _reload_gate(self, _action: listener.ReloadGate) -> None:
+        self._gate_reloaded = True
+        systemd.reload_or_start(GATE_UNIT)
+
     def _write_config(self, action: listener.WriteConfig) -> None:
         path = action.path or self._notes.config_path
         if action.text is None:
@@ -263,7 +283,7 @@ class ListenerHost:
                 _check_assigned(address, before.config_file)
             self._interruption.check()
             self._probe.verify(address, addresses, topology)
-        if addresses:
+        if addresses and self._spec.engine_tls:
             verify_guard(self._spec)
         if self._spec.present and self._spec.unix_socket:
             verify_unix_socket(self._spec.unix_socket)
@@ -273,7 +293,7 @@ class ListenerHost:
         # The plan has started what an interrupted run stopped. A list without such names may be
         # left of that run.
         containers.forget_containers()
-        if not (self._spec.present and self._spec.tls):
+        if not (self._spec.present and self._spec.engine_tls):
             files.remove_file(guard.REASON)
         journal = self._transaction.open()
         previous = {} if journal is None else journal.files

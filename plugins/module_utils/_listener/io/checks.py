@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Check the server's certificate, and let dockerd check its configuration."""
+"""Check the server's certificate and the gate, and let dockerd check its configuration."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ import tempfile
 from typing import Iterator
 
 from ..._base.errors import Refused, VerificationFailed, WormholeError
+from ..._base.io import files, systemd
 from ..._base.io.commands import run
 from ..._base.io.opening import opened_path, read_regular
 from ..._certificates.io.decoding import read_certificate
 from ..._engine.command import EngineCommand
 from ..._engine.options import without_options
+from ..._gate import config as gate_config
+from ..._gate import units as gate_units
 
 _VALIDATION_TIMEOUT = 60.0
 """Seconds; dockerd only reads the file."""
 _UNKNOWN_OPTION = "unknown flag: --validate"
 _REJECTED = "unable to configure the Docker daemon with file"
 _NOBODY = 65534
+_INSTALL_GATE = "Run the role wormhole.docker.gate for this host first"
 
 
 def check_material(directory: str, addresses: list[str]) -> None:
@@ -52,6 +56,19 @@ def check_material(directory: str, addresses: list[str]) -> None:
     if missing:
         expected, path = ", ".join(f"IP:{address}" for address in missing), f"{directory}/cert.pem"
         raise _unsuitable(path, f"The server certificate {path} does not name {expected}")
+
+
+def check_gate(directory: str) -> None:
+    """Raises Refused unless the gate is installed and serves the certificate in a directory."""
+    if systemd.show(gate_units.SERVICE, ["LoadState"]).get("LoadState") != "loaded":
+        problem = "served_by is gate, but the gate is not installed on this host"
+        raise Refused(gate_units.SERVICE, problem=problem, remedy=_INSTALL_GATE)
+    found = files.read_file(gate_config.PATH)
+    served = "" if found is None else gate_config.parse_config(found.content).tls or ""
+    if served != directory:
+        says = f"the certificate in {served}" if served else "no TLS"
+        problem = f"served_by is gate, but {gate_config.PATH} makes the gate serve {says}, and not that in {directory}"
+        raise Refused(gate_config.PATH, problem=problem, remedy=_INSTALL_GATE)
 
 
 def _unsuitable(subject: str, problem: str) -> Refused:

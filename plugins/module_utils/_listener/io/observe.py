@@ -31,6 +31,7 @@ from .. import spec as listener_spec
 from ..addresses import candidate_addresses, insecure_endpoints, required_openings
 from ..original_config import is_former_config
 from ..units import PROXY, parse_unix_paths
+from .admission import find_unadmitted
 from .containers import running_containers, stranded_containers
 from .guard import read_reason, require_interpreter, shipped_program
 from .probe import ListenerProbe
@@ -44,7 +45,12 @@ dockerd has sockets on other ports too, such as those of Swarm."""
 
 # Long because it is one table: a line for each field of the state.
 def observe_listener(
-    spec: listener_spec.ListenerSpec, connect: Callable[[], EnginePort], restarted: bool, probe: ListenerProbe
+    spec: listener_spec.ListenerSpec,
+    connect: Callable[[], EnginePort],
+    probe: ListenerProbe,
+    *,
+    restarted: bool = False,
+    gate_reloaded: bool = False,
 ) -> listener.ListenerState:
     """Reads the present state; changes nothing.
 
@@ -54,7 +60,7 @@ def observe_listener(
     if spec.present and spec.insecure_plaintext_port is not None and not os.access(PROXY, os.X_OK):
         problem = f"Option insecure_plaintext_port needs the program {PROXY}, which is not installed"
         raise MissingRequirement(PROXY, problem=problem, remedy="Install the package socat")
-    if spec.present and spec.tls:
+    if spec.present and spec.engine_tls:
         require_interpreter()
     engine = connect()
     info = engine.info()
@@ -70,12 +76,13 @@ def observe_listener(
     probe.promised = engine_networks.promised_names(network_config, config_file)
     after_restart = _after_restart(spec, topology, network_config, info)
     systemd, dockerd = interfaces.sockets_of(1), interfaces.sockets_of(units.pid)
-    listening, plaintext, remaining = interfaces.tcp_listeners(
+    listening, passive, remaining = interfaces.tcp_listeners(
         systemd & dockerd, systemd - dockerd, dockerd - systemd
     )
     lingering = _lingering(spec, units, remaining)
     candidates = candidate_addresses(spec, topology, after_restart) if spec.present else ()
-    ours = [address for address, port in listening if port == spec.port]
+    serving = passive if spec.gate_tls else listening
+    ours = [address for address, port in serving if port == spec.port]
     desired = [SocketAddress(address, spec.port) for address in candidates]
     desired += insecure_endpoints(spec, topology) if spec.present else ()
     config_path, origin = os.path.realpath(config_file), Transaction().origin()
@@ -91,7 +98,7 @@ def observe_listener(
         lingering=lingering,
         absent=_unassigned(e.host for e in (*listening, *lingering) if e.host not in ("0.0.0.0", "::")),
         unassigned=_unassigned(spec.host_addresses),
-        plaintext=plaintext,
+        passive=passive,
         unix_sockets=_unix_sockets(spec, units, interfaces.unix_listeners(systemd & dockerd)),
         lingering_unix_sockets=_unix_sockets(spec, units, interfaces.unix_listeners(dockerd - systemd)),
         command=units.command,
@@ -104,17 +111,19 @@ def observe_listener(
         config_path=config_path,
         former_configs={path: text for path, text in former.items() if text is not None},
         served={address: probe.served(address, ours, topology) for address in candidates if address in ours},
-        occupied=_occupied(desired, {*listening, *plaintext}, units),
+        occupied=_occupied(desired, {*listening, *passive}, units),
         containers=running_containers(engine),
         live_restore=bool(info.get("LiveRestoreEnabled")),
         swarm=(info.get("Swarm") or {}).get("LocalNodeState", "inactive") not in ("inactive", ""),
         stranded=stranded_containers(engine),
         wormholes=running_containers(engine, {LABEL_TRANSPORT: "tls"}),
+        unadmitted=find_unadmitted(engine) if spec.present and spec.gate_tls else (),
         firewall=observe_firewall(_openings(spec, topology, after_restart)),
         other_bridges=other_bridges(bridges, interfaces.bridges_of(networks)),
         interrupted=Transaction().open() is not None,
         origin=origin,
         restarted=restarted,
+        gate_reloaded=gate_reloaded,
     )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Observe and verify what the endpoints of this host's listener serve."""
+"""Observe and verify what the endpoints of this host's listener serve, by dockerd or by the gate."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from ..._endpoint.adequacy import is_adequate
 from ..._endpoint.io.https_client import ping_socket
 from ..._endpoint.io.probe import observe_endpoint
 from ..._endpoint.model import EndpointSpec
+from ..._gate import config as gate_config
+from ..._gate import units as gate_units
 from ..._networks.gateways import NamedAddress, Topology
 from ..._networks.io.interfaces import is_usable
 from .. import model as listener
@@ -90,13 +92,21 @@ class ListenerProbe:
         if installed is None or self._trust_is_outdated():
             return listener.SERVED_OUTDATED
         facts, now = read_certificate(installed.content), datetime.now(timezone.utc)
+        if self._spec.gate_tls:
+            # The gate reads another one without a restart: nothing has to wait.
+            same = state.served.fingerprint_sha256 == facts.fingerprint_sha256
+            return listener.SERVED_CURRENT if same else listener.SERVED_OUTDATED
         # Only this address: the others are checked on their own.
         adequate = is_adequate(state.served, facts, [address], topology, now, self.promised)
         return listener.SERVED_CURRENT if adequate else listener.SERVED_OUTDATED
 
     def _trust_is_outdated(self) -> bool:
-        """Whether ca.pem is newer than the start of the engine; no handshake shows that."""
-        bundle = files.read_file(f"{self._spec.directory}/ca.pem")
+        """Whether ca.pem is another than the server has read; no handshake shows that."""
+        bundle = files.read_file(f"{self._spec.directory}/{gate_config.CA}")
+        if self._spec.gate_tls:
+            # The gate reads copies, which its reload replaces.
+            copied = files.read_file(f"{gate_units.RUNTIME}/{gate_config.CA}")
+            return bundle is None or copied is None or copied.content != bundle.content
         started = systemd.show(listener_spec.ENGINE_UNIT, ["ExecMainStartTimestampMonotonic"])
         microseconds = int(started.get("ExecMainStartTimestampMonotonic") or 0)
         if bundle is None or not microseconds:

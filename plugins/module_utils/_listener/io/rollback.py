@@ -25,7 +25,7 @@ begun a rollback             either           is finished by the next run before
 A restart keeps live-restore on while it is on, and a reload sets the previous value afterwards.
 If the restart of the change or of the rollback ran without live-restore, all containers that ran
 before are started. Otherwise only those are started that have failed since. Plaintext proxies that
-were active are restarted in every case.
+were active are restarted in every case, sockets of the gate if the change has touched them.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ from .. import guard
 from .. import model as listener
 from ..journal import Journal
 from ..spec import ENGINE_UNIT
-from ..units import is_insecure, is_listener_unit, unit_path
+from ..units import is_gate_unit, is_insecure, is_listener_unit, unit_path
+from . import admission
 from .containers import lost_containers, remember_containers, start_again
 from .transaction import Transaction
 from .units import unit_of, unlink_wants
@@ -81,6 +82,7 @@ class Notes:
         restarted: it has restarted the engine.
         spares: live-restore was on at that restart.
         firewall_changed: it has changed the packet filter.
+        admitted: identities to which it has given a policy.
         going_back: a rollback has begun.
     """
 
@@ -96,12 +98,14 @@ class Notes:
     restarted: bool = False
     spares: bool = False
     firewall_changed: bool = False
+    admitted: tuple[str, ...] = ()
     going_back: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The notes as the journal holds them."""
         openings = [[opening.interface, opening.address, opening.port] for opening in self.openings]
-        return {**asdict(self), "containers": [*self.containers], "openings": openings}
+        lists = {"containers": [*self.containers], "admitted": [*self.admitted]}
+        return {**asdict(self), **lists, "openings": openings}
 
 
 def notes_before(state: listener.ListenerState) -> Notes:
@@ -132,6 +136,7 @@ def parse_notes(data: Mapping[str, Any]) -> Notes:
         manager=str(data.get("manager", "")),
         openings=tuple(Opening(*opening) for opening in data.get("openings", ())),
         restriction=_parse_restriction(data.get("restriction")),
+        admitted=tuple(data.get("admitted", ())),
         **{flag: bool(data.get(flag)) for flag in flags},
     )
 
@@ -180,7 +185,7 @@ class Rollback:
         if not os.path.exists(guard.PROGRAM):
             files.remove_file(guard.REASON)
         stopped = (notes.restarted and not notes.spares) or (self.restarted and not spares)
-        self._restore_rest(notes, stopped=stopped)
+        self._restore_rest(notes, changed, stopped=stopped)
         self._transaction.abandon()
 
     def _restore_files(self, journal: Journal, notes: Notes, changed: set[str]) -> None:
@@ -200,6 +205,9 @@ class Rollback:
             # a guard without a drop-in do not start again.
             with contextlib.suppress(WormholeError):
                 systemd.stop(*sorted(changed))
+        else:
+            # They hold what the change has opened, and no daemon-reload closes it.
+            systemd.stop(*sorted(filter(is_gate_unit, changed)))
         if any(path.startswith(UNIT_DIRECTORY) for path in journal.files):
             systemd.daemon_reload()
         if notes.restarted or notes.closed:
@@ -228,13 +236,17 @@ class Rollback:
         wait_for_live_restore(self._connect, live_restore)
         self._transaction.restore_files()
 
-    def _restore_rest(self, notes: Notes, *, stopped: bool) -> None:
-        """Restores containers, proxies and packet filter: all of them, also where one fails."""
+    def _restore_rest(self, notes: Notes, changed: set[str], *, stopped: bool) -> None:
+        """Restores containers, proxies, sockets of the gate and packet filter: all of them, also where
+        one fails."""
         active = [name for name, unit in notes.units.items() if unit.active]
         proxies = [name for name in active if is_insecure(name) and name.endswith(".socket")]
+        # The others of the gate were not stopped, and have clients.
+        gates = [name for name in active if is_gate_unit(name) and name in changed]
         steps: list[Callable[[], None]] = [
             lambda: self._start_containers(notes.containers, stopped),
-            lambda: systemd.restart_units(*sorted(proxies)),
+            lambda: systemd.restart_units(*sorted((*proxies, *gates))),
+            lambda: admission.dismiss(notes.admitted),
         ]
         if notes.firewall_changed:
             steps.append(lambda: set_openings(notes.manager, notes.openings, notes.restriction))

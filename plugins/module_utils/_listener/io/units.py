@@ -26,6 +26,7 @@ from .. import unmanaged_sockets
 from ..spec import ENGINE_UNIT, STOCK_UNIT
 from ..units import (
     SocketAccess,
+    is_engine_unit,
     is_listener_unit,
     is_template,
     parse_socket_unit,
@@ -204,13 +205,15 @@ def unit_of(path: str) -> str:
 
 
 def closes_sockets(action: listener.WriteUnits) -> bool:
-    """Whether systemd closes a socket of the listener when it reads the new files.
+    """Whether systemd closes a socket of dockerd's when it reads the new files.
 
     A daemon-reload closes what a file no longer names. It does not open it again when the previous
     file is restored.
     """
     return any(
-        is_listener_unit(unit_of(path)) and _sockets(files.read_text(path) or "") - _sockets(text or "")
+        is_listener_unit(unit_of(path))
+        and is_engine_unit(unit_of(path))
+        and _sockets(files.read_text(path) or "") - _sockets(text or "")
         for path, text in action.files
     )
 

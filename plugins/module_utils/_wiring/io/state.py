@@ -19,7 +19,12 @@ from ..._engine.io.sdk import DEFAULT_DOCKER_HOST, Engine, parse_socket_path
 from ..._engine.network_config import parse_host_gateways
 from ..._engine.port import EnginePort
 from ..._engine.security import parse_security
-from ..._listener.io.endpoints import read_endpoints, read_plaintext_endpoints, read_unix_socket
+from ..._listener.io.endpoints import (
+    is_served_by_gate,
+    read_endpoints,
+    read_plaintext_endpoints,
+    read_unix_socket,
+)
 from ..._networks.io.interfaces import observe_topology
 from ..wire import EngineSocket, WiringState
 
@@ -49,6 +54,7 @@ def observe_wiring(
     return replace(
         state,
         served=read_endpoints(unit_directory),
+        served_by_gate=is_served_by_gate(unit_directory),
         served_plaintext=read_plaintext_endpoints(unit_directory),
         own_socket=None if gid is None else EngineSocket(own, gid),
     )

@@ -17,8 +17,9 @@ import stat
 from dataclasses import replace
 from typing import Any, Mapping, Optional, Protocol
 
+from ..._access.io.state import observe_access
 from ..._base.errors import MissingRequirement, VerificationFailed
-from ..._base.labels import LABEL_TRANSPORT
+from ..._base.labels import LABEL_GATE, LABEL_TRANSPORT
 from ..._certificates.facts import FILES, KEY_FILE
 from ..._certificates.io import installing
 from ..._certificates.io import record as certificate_record
@@ -33,8 +34,10 @@ from ..._container.inspection import config_of, host_config_of, mounts_of, name_
 from ..._container.users import ContainerUser, Ownership, host_uid, may, plain_uid, resolve_user
 from ..._engine.port import EnginePort, Json
 from ..._engine.security import EngineSecurity, parse_security
+from ..._gate import units as gate_units
 from ..._wiring.spec import TLS
 from .. import identity as planning
+from ..access import WormholeAccess, former_identities, listed_identities, wanted_access
 from ..found import wormhole_name
 from ..identity import IdentityState, identity_user, made_for, owned, reject_sharing, uid_on_host
 from ..identity_spec import made_identity
@@ -169,8 +172,8 @@ class ManagedIdentity:
 
     def prepare(self, container: str) -> None:
         found = self._engine.find_container(container) or {}
-        uid = _find_uid(self._engine, found, parse_security(self._engine.info()))
-        reject_sharing(self._identity, self._name, uid, self.sharers)
+        uid = find_uid(self._engine, found, parse_security(self._engine.info()))
+        reject_sharing(self._identity.name, self._name, uid, self.sharers)
         self._uid = uid
 
     def hand_over(self) -> None:
@@ -206,7 +209,7 @@ def observe_identity(
     Raises:
         WormholeError: something cannot be read; or see :func:`_wormhole.plan.plan_wormhole`.
     """
-    state = IdentityState()
+    state, access = IdentityState(), wanted_access(spec, wormhole)
     others = _Others(engine, wormhole)
     if identity is not None:
         observed = certificate_store.observe_certificates([owned(identity, None)], authority)
@@ -214,15 +217,39 @@ def observe_identity(
         # What another host's engine accepts is not known here.
         if state.certificate.issued_by != ISSUING and not spec.wiring.engine:
             state = replace(state, accepted=read_accepted(spec.wiring.socket_path))
-        present = current_container(spec, wormhole)
-        if present is not None:
-            state = replace(state, uid=_find_uid(engine, present, wormhole.wiring.security))
+    door = access is not None and access.door
+    present = current_container(spec, wormhole)
+    if present is not None and (door or identity is not None):
+        state = replace(state, uid=find_uid(engine, present, wormhole.wiring.security))
+    if identity is not None:
         key = state.certificate.entries.get(KEY_FILE)
         if planning.creation(plan_wormhole(spec, wormhole)) or key is None or key.uid != state.uid:
-            state = replace(state, sharers=others.sharers(identity.directory))
+            state = replace(state, sharers=others.sharers(identity.directory, {LABEL_TRANSPORT: TLS}))
+    if access is not None:
+        own = observe_access(access.identity, access.certificates)
+        state = replace(state, access=WormholeAccess(own))
+        if access.door and (planning.creation(plan_wormhole(spec, wormhole)) or own.owner != state.uid):
+            directory = os.path.dirname(gate_units.socket_path(access.identity))
+            state = replace(state, sharers=others.sharers(directory, {LABEL_GATE: "true"}))
+    state = replace(state, access=_observe_former(spec, wormhole, state.access, others))
     if planning.removable_directories(spec, wormhole):
         state = replace(state, removal=_observe_removal(), mounted=others.mounted())
     return state
+
+
+def _observe_former(
+    spec: WormholeSpec, wormhole: WormholeState, access: WormholeAccess, others: _Others
+) -> WormholeAccess:
+    """Read the accesses that the wormhole may not need any more, and who else needs them."""
+    # Only root can have installed any, and read them.
+    names = former_identities(spec, wormhole) if certificate_record.is_kept() else set()
+    observed = {name: observe_access(name) for name in names}
+    former = {name: found for name, found in observed.items() if found.has_door or found.policy is not None}
+    if not former:
+        return access
+    mounted, used = others.mounted(), set(others.identities())
+    used |= {name for name in former if os.path.dirname(gate_units.socket_path(name)) in mounted}
+    return replace(access, former=former, used=frozenset(used))
 
 
 def discard(identity: CertificateSpec) -> None:
@@ -248,7 +275,7 @@ def _give_back(container: Mapping[str, Any], engine: EnginePort) -> None:
     # alone is no reason to change a directory that this collection has not created.
     directory = made_for(container)
     if certificate_record.is_kept() and directory in certificate_record.read().identities:
-        give(owned(made_identity(directory), _find_uid(engine, container, parse_security(engine.info()))))
+        give(owned(made_identity(directory), find_uid(engine, container, parse_security(engine.info()))))
 
 
 class _Others:
@@ -263,21 +290,25 @@ class _Others:
         """Return the paths of the host that they mount."""
         return frozenset(source for other in self._list({}) for source in _sources(other))
 
-    def sharers(self, directory: str) -> dict[str, int]:
-        """Return the users of wormholes that mount a directory, by the container's name."""
+    def identities(self) -> frozenset[str]:
+        """Return the identities of wormholes."""
+        return listed_identities(self._list({LABEL_TRANSPORT: None}))
+
+    def sharers(self, directory: str, labels: Mapping[str, Optional[str]]) -> dict[str, int]:
+        """Return the users of wormholes with these labels that mount a directory, by the container's name."""
         found = {}
-        for other in self._list({LABEL_TRANSPORT: TLS}):
+        for other in self._list(labels):
             if directory in _sources(other):
                 container = self._engine.find_container(str(other["Id"]))
                 if container is not None:
-                    found[name_of(container)] = _find_uid(self._engine, container, self._security)
+                    found[name_of(container)] = find_uid(self._engine, container, self._security)
         return found
 
-    def _list(self, labels: Mapping[str, str]) -> list[Json]:
+    def _list(self, labels: Mapping[str, Optional[str]]) -> list[Json]:
         return [item for item in self._engine.containers(labels=labels) if item["Id"] not in self._own]
 
 
-def _find_uid(engine: EnginePort, container: Mapping[str, Any], security: EngineSecurity) -> int:
+def find_uid(engine: EnginePort, container: Mapping[str, Any], security: EngineSecurity) -> int:
     """Return the owner of a container's identity as a number on the host. It need not run.
 
     Raises:

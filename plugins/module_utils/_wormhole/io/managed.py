@@ -10,6 +10,7 @@ import contextlib
 from datetime import datetime
 from typing import Any, Callable, Mapping, Optional
 
+from ..._access.io.changes import apply_access, require_access, restore_access
 from ..._base.errors import WormholeError
 from ..._base.plan import Plan
 from ..._certificates.io import record as certificate_record
@@ -24,8 +25,17 @@ from ..._wiring.spec import TLS
 from .. import identity as planning
 from ..identity import ManagedAction, ManagedState, creation, made_for
 from ..spec import ABSENT, WormholeSpec
+from .access import Door
 from .container import AwaitHealth, Verify, WormholeHost
-from .identity import Identity, ManagedIdentity, NoIdentity, UnmanagedIdentity, discard, observe_identity
+from .identity import (
+    Identity,
+    ManagedIdentity,
+    NoIdentity,
+    UnmanagedIdentity,
+    discard,
+    find_uid,
+    observe_identity,
+)
 
 
 class ManagedWormhole:
@@ -64,6 +74,9 @@ class ManagedWormhole:
         keeper: Identity = NoIdentity(engine) if self._managed is None else self._managed
         if self._unmanaged:
             keeper = UnmanagedIdentity(spec, engine)
+        gated = wiring.gated and not absent and bool(spec.image)
+        self._door = Door(spec, engine, find_uid, keeper) if gated else None
+        keeper = keeper if self._door is None else self._door
         self.host = WormholeHost(spec, engine, verify, keeper, await_health=await_health, look=look)
         self._first: Optional[ManagedState] = None
         self._planned: Optional[tuple[ManagedState, Plan[ManagedAction]]] = None
@@ -78,6 +91,8 @@ class ManagedWormhole:
         identity = observe_identity(self._spec, self._identity, self._engine, self._authority, wormhole)
         if self._managed is not None:
             self._managed.sharers = identity.sharers
+        if self._door is not None:
+            self._door.sharers = identity.sharers
         state = ManagedState(wormhole, identity)
         self._first = self._first or state
         return state
@@ -96,12 +111,15 @@ class ManagedWormhole:
 
         Args:
             ask: see :meth:`apply`.
-            listener_comes: whether the listener may be missing, because the run creates it first.
+            listener_comes: whether the listener and the gate may be missing, because the run creates
+                them first.
 
         Raises:
             WormholeError: something does not exist, or the change is rejected.
         """
         parts = planning.split_actions(plan)
+        if not listener_comes:
+            require_access(parts.opening.actions)
         self.host.require(parts.container, listener_comes=listener_comes)
         if self._first is not None:
             planning.check_issuer(parts.certificate, self._first, self._authority)
@@ -128,8 +146,12 @@ class ManagedWormhole:
             identity = self._identity.directory
             certificate_record.update(lambda record: record.with_identity(identity))
         try:
+            apply_access(parts.opening.actions)
             self.host.carry_out(parts.container)
         except BaseException:
+            # The previous container runs again, and gets no more access than it had.
+            with contextlib.suppress(WormholeError):
+                self._restore_access(parts.opening)
             if self._identity is not None and self._is_unused(self._identity):
                 # The error that counts is the first.
                 with contextlib.suppress(WormholeError):
@@ -140,11 +162,19 @@ class ManagedWormhole:
             certificate_record.update(lambda record: record.without_identity(released))
         if not parts.removal.is_empty:
             certificate_removal.apply_removal(parts.removal)
+        # Last: until then, containers that end here may have used it.
+        apply_access(parts.closing.actions)
 
     def kept(self, plan: Plan[ManagedAction]) -> dict[str, list[str]]:
         """Return the unmanaged files that stay, by the directory of each removed identity."""
         removed = planning.removed_directories(plan)
         return find_kept(removed, self._first.identity.removal) if removed and self._first else {}
+
+    def _restore_access(self, opening: Plan[Any]) -> None:
+        """Restore the access that a failed run has changed."""
+        if self._first is None or opening.is_empty or self.host.has_created:
+            return
+        restore_access(opening.actions[0].identity, self._first.identity.access.own)
 
     def _is_unused(self, identity: CertificateSpec) -> bool:
         """Report whether the run has made the identity, and no container uses it."""

@@ -18,7 +18,9 @@ from ..._certificates.io.decoding import read_certificate
 from ..._client.io.discovery import find_wiring
 from ..._container.inspection import labels_of, pid_of
 from ..._engine.port import EnginePort
-from ..._wiring.spec import LAUNCH, RUNTIME, TRANSPORTS, WiringSpec
+from ..._gate.identities import parse_identity
+from ..._gate.places import is_identity, policy_path
+from ..._wiring.spec import LAUNCH, RUNTIME, TLS, TRANSPORTS, WiringSpec
 from ..._wiring.wire import Wiring
 from ..found import FoundWormhole, complete, list_wormholes, read_wiring, read_wiring_spec
 
@@ -41,8 +43,23 @@ def survey(engine: EnginePort, connect: Connect, now: datetime, *, verify: bool)
         verified: dict[str, Any] = {"proved": None, "problem": ""}
         if verify and wormhole.running:
             verified = _verify(wormhole, inspection, connect)
-        found.append({**asdict(wormhole), **_certificate(wormhole, now), **verified})
+        described = asdict(wormhole)
+        described.pop("gated")
+        found.append({**described, **_certificate(wormhole, now), **_policy(wormhole), **verified})
     return found
+
+
+def _policy(wormhole: FoundWormhole) -> dict[str, str]:
+    """Return the policy in the file of a wormhole's identity; empty if it has none, or none is readable."""
+    nothing = dict.fromkeys(("policy", "policy_mode", "policy_version"), "")
+    if not (wormhole.gated or wormhole.transport == TLS) or not is_identity(wormhole.identity):
+        return nothing
+    try:
+        content = read_regular(policy_path(wormhole.identity))
+        policy = parse_identity(wormhole.identity, content).policy
+    except (OSError, WormholeError):
+        return nothing
+    return {"policy": policy.preset, "policy_mode": policy.mode, "policy_version": policy.version}
 
 
 def _with_own_address(wormhole: FoundWormhole, inspection: dict[str, Any]) -> FoundWormhole:

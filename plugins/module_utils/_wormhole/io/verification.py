@@ -26,8 +26,8 @@ from ..._client.io.discovery import find_wiring
 from ..._container.inspection import health_of, is_paused, is_running, name_of, pid_of, state_of
 from ..._container.users import IdMap, host_uid, resolve_user
 from ..._endpoint.diagnosis import diagnose
-from ..._endpoint.io.https_client import ping_socket
-from ..._endpoint.io.probe import observe_endpoint
+from ..._endpoint.io.https_client import ask_socket, ping_socket
+from ..._endpoint.io.probe import ask_once, observe_endpoint
 from ..._endpoint.layers import first_failure
 from ..._endpoint.model import EndpointSpec
 from ..._engine.port import EnginePort
@@ -43,6 +43,9 @@ endpoint's steps have their own, see :class:`_endpoint.model.EndpointSpec`."""
 _SEARCH = 35.0
 """Seconds for a container that finds its engine to be ready. Its program gives up after 30."""
 _LOG_LINES = 10
+REFUSED_PATH = "/swarm"
+"""No policy but ``unrestricted`` allows to read the state of a swarm. The engine never answers with 403."""
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,9 @@ def connect_from_inside(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
     """
     if spec.transport == UNIX:
         path = wiring.docker_host.partition("://")[2]
-        call_in_network_namespace(pid, as_process(pid, lambda: _ping_socket(path)), timeout=_CHILD_TIMEOUT)
+        refused = REFUSED_PATH if spec.policy is not None and spec.policy.refuses else ""
+        look = as_process(pid, lambda: _call_socket(path, refused))
+        call_in_network_namespace(pid, look, timeout=_CHILD_TIMEOUT)
         return
     if spec.discover == RUNTIME:
         launched = replace(spec, discover=LAUNCH)
@@ -168,7 +173,13 @@ def connect_from_inside(pid: int, spec: WiringSpec, wiring: Wiring) -> None:
         container_pid=pid,
         contained=tls,
     )
-    state = observe_endpoint(endpoint, identity) if tls else observe_endpoint(endpoint)
+
+    def finish() -> None:
+        if spec.policy is not None and spec.policy.refuses:
+            check_refusal(ask_once(endpoint, REFUSED_PATH), wiring.docker_host)
+        identity()
+
+    state = observe_endpoint(endpoint, finish) if tls else observe_endpoint(endpoint)
     failure = first_failure(diagnose(endpoint, state, datetime.now(timezone.utc)))
     if failure is not None:
         remedies = [failure.remedy] if failure.remedy else []
@@ -225,6 +236,30 @@ def _read_identity(directory: str) -> None:
             problem = f"{subject} is not readable for {user}: {error.strerror or error}"
             remedy = f"Make {user} its owner, or let wormhole_container manage the identity"
             raise VerificationFailed(subject, problem=problem, remedy=remedy) from error
+
+
+def check_refusal(status: int, docker_host: str) -> None:
+    """Check the answer to a call that the policy of a wormhole refuses.
+
+    Args:
+        status: HTTP status of the answer; 0 if there is none, which another check reports.
+
+    Raises:
+        VerificationFailed: the wormhole can do more than its policy allows.
+    """
+    if status in (0, _FORBIDDEN):
+        return
+    problem = f"{docker_host} is wider than the policy: the answer to GET {REFUSED_PATH}, "
+    problem += f"which every policy refuses, has status {status} instead of {_FORBIDDEN}"
+    remedy = "Something other than the gate answers there. See systemctl status wormhole-gate"
+    raise VerificationFailed(docker_host, problem=problem, remedy=remedy)
+
+
+def _call_socket(path: str, refused: str) -> None:
+    """Call the engine by a unix socket, and make a call that the policy refuses, if there is one."""
+    _ping_socket(path)
+    if refused:
+        check_refusal(ask_socket(path, refused, _CHILD_TIMEOUT / 2), f"unix://{path}")
 
 
 def _ping_socket(path: str) -> None:

@@ -32,6 +32,7 @@ SLICES = (
     "_engine",
     "_gate_host",
     "_certificates",
+    "_access",
     "_endpoint",
     "_listener",
     "_wiring",

@@ -176,6 +176,16 @@ def test_names_of_the_installed_certificate_need_only_a_restart(listening, ok, r
     assert (installed.ok, bool(installed.remedy)) == (True, bool(remedy))
 
 
+def test_the_gate_reads_another_certificate_without_a_restart():
+    here = replace(host(DOCKER0, CI, installed=another(*BOTH)), served_by="gate")
+    networks, installed = diagnose_host(make_facts(*ONE), here, NOW)
+    assert f"the one in {PATH} names all, and the gate reads it when it is reloaded" in networks.text
+    assert installed.text.startswith("the gate serves a certificate that ends on")
+    assert "sufficient" not in installed.text
+    assert "makes the gate read it" in installed.remedy
+    assert describe_host(make_facts(*ONE), here, NOW)["served_by"] == "gate"
+
+
 def test_a_promised_address_causes_no_restart():
     """As in dockerd_listener, the addresses of future networks can wait."""
     promise = NamedAddress(
@@ -270,6 +280,7 @@ def test_layers_have_the_reason_why_nothing_was_compared():
         (None, "not compared: no file"),
     ]
     assert describe_host(make_facts(*ONE), UNASKED, NOW) == {
+        "served_by": "",
         "missing_names": None,
         "installed_certificate": {},
         "loaded": None,

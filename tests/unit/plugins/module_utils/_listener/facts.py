@@ -86,7 +86,7 @@ def carried_out(spec, state):
     plan = planned(spec, state)
     after = simulate_listener(state, plan)
     if not spec.present:
-        return dataclasses.replace(after, origin=Origin(), restarted=False)
+        return dataclasses.replace(after, origin=Origin(), restarted=False, gate_reloaded=False)
     journal = Journal({path: _saved_file(state, path) for path in _touched(plan, state)})
     incomplete = is_record_incomplete(state, journal)
     origin = state.origin
@@ -98,7 +98,7 @@ def carried_out(spec, state):
             _content(after, path),
             lambda name, text: strip_managed(spec, state.origin, state.config_path, name, text, incomplete),
         )
-    return dataclasses.replace(after, origin=origin, restarted=False)
+    return dataclasses.replace(after, origin=origin, restarted=False, gate_reloaded=False)
 
 
 def right(spec=None, state=VIRGIN):

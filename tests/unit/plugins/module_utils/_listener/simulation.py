@@ -18,10 +18,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener import g
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
     SERVED_CURRENT,
     Action,
+    AdmitWormholes,
     EnableUnits,
     EndTransaction,
     ListenerState,
     ReloadEngine,
+    ReloadGate,
     RemoveUnits,
     RestartEngine,
     RestartUnits,
@@ -32,7 +34,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener.model im
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.units import (
     UNIX_UNIT,
-    is_insecure,
+    is_engine_unit,
+    is_gate_unit,
     parse_socket_unit,
     parse_unix_paths,
 )
@@ -54,6 +57,8 @@ def _simulate(state: ListenerState, action: Action) -> ListenerState:
         ReloadEngine: _reload,
         RestartEngine: _restart,
         RestartUnits: _restart_units,
+        ReloadGate: _reload_gate,
+        AdmitWormholes: lambda state, action: dataclasses.replace(state, unadmitted=()),
         SetFirewall: _set_firewall,
         StartContainers: lambda state, action: dataclasses.replace(state, stranded=()),
         EndTransaction: lambda state, action: state,
@@ -142,25 +147,28 @@ def _reload_sockets(state: ListenerState) -> ListenerState:
 
 
 def _remove_units(state: ListenerState, action: RemoveUnits) -> ListenerState:
-    """systemd closes its sockets, dockerd does not; plaintext proxies end."""
-    closed = {
-        endpoint for name in action.names for endpoint in parse_socket_unit(state.unit(name).text or "")
-    }
-    insecure = {
-        endpoint
-        for name in action.names
-        if is_insecure(name)
-        for endpoint in parse_socket_unit(state.unit(name).text or "")
-    }
+    """systemd closes its sockets, dockerd does not; plaintext proxies and doors of the gate end."""
+    closed, passive = (
+        {
+            endpoint
+            for name in action.names
+            if is_engine_unit(name) is of_engine
+            for endpoint in parse_socket_unit(state.unit(name).text or "")
+        }
+        for of_engine in (True, False)
+    )
+    held = {*state.listening} - closed | {*state.passive} - passive
     return dataclasses.replace(
         state,
         units={name: unit for name, unit in state.units.items() if name not in action.names},
         listening=tuple(e for e in state.listening if e not in closed),
         lingering=(*state.lingering, *(e for e in state.listening if e in closed)),
         served={
-            a: served for a, served in state.served.items() if a not in {e[0] for e in closed - insecure}
+            a: served
+            for a, served in state.served.items()
+            if a not in {e.host for e in (closed | passive) - held}
         },
-        plaintext=tuple(e for e in state.plaintext if e not in insecure),
+        passive=tuple(e for e in state.passive if e not in passive),
         unix_sockets=() if UNIX_UNIT in action.names else state.unix_sockets,
         lingering_unix_sockets=state.unix_sockets
         if UNIX_UNIT in action.names
@@ -170,7 +178,7 @@ def _remove_units(state: ListenerState, action: RemoveUnits) -> ListenerState:
 
 def _restart(state: ListenerState, action: RestartEngine) -> ListenerState:
     """dockerd then has what systemd holds from the enabled units, and nothing else."""
-    ours = {name: unit for name, unit in state.units.items() if unit.enabled and not is_insecure(name)}
+    ours = {name: unit for name, unit in state.units.items() if unit.enabled and is_engine_unit(name)}
     endpoints = [e for unit in ours.values() for e in parse_socket_unit(unit.text or "")]
     paths = parse_unix_paths(ours[UNIX_UNIT].text or "") if UNIX_UNIT in ours else ()
     command = state.command
@@ -198,15 +206,28 @@ def _restart(state: ListenerState, action: RestartEngine) -> ListenerState:
         lingering_unix_sockets=(),
         command=command,
         live_restore=bool(daemon_json.parse_config(state.config_text).get("live-restore", False)),
-        served={address: SERVED_CURRENT for address, port in endpoints},
+        served={**state.served, **{address: SERVED_CURRENT for address, port in endpoints}},
         stranded=(),
         restarted=True,
     )
 
 
 def _restart_units(state: ListenerState, action: RestartUnits) -> ListenerState:
-    units, plaintext = dict(state.units), set(state.plaintext)
+    units, passive = dict(state.units), set(state.passive)
     for name in action.names:
-        units[name] = dataclasses.replace(units[name], active=True)
-        plaintext |= set(parse_socket_unit(units[name].text or ""))
-    return dataclasses.replace(state, units=units, plaintext=tuple(sorted(plaintext)))
+        # systemd fails to open a socket that dockerd still has.
+        endpoints = set(parse_socket_unit(units[name].text or "")) - {*state.listening, *state.lingering}
+        units[name] = dataclasses.replace(units[name], active=bool(endpoints))
+        passive |= endpoints
+    return dataclasses.replace(state, units=units, passive=tuple(sorted(passive)))
+
+
+def _reload_gate(state: ListenerState, _action: ReloadGate) -> ListenerState:
+    endpoints = {
+        endpoint
+        for name, unit in state.units.items()
+        if is_gate_unit(name)
+        for endpoint in parse_socket_unit(unit.text or "")
+    }
+    served = {**state.served, **{endpoint.host: SERVED_CURRENT for endpoint in endpoints}}
+    return dataclasses.replace(state, served=served, gate_reloaded=True)

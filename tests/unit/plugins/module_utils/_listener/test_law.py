@@ -81,8 +81,18 @@ BRIDGES = some("br0", "virbr0")
 OPENINGS = some(*itertools.starmap(Opening, itertools.product(["docker0", "br-1"], ADDRESSES[:4], PORTS)))
 
 
+def possible(spec):
+    """A spec that parse_spec() accepts."""
+    gate = spec.served_by == "gate" and spec.tls
+    plaintext = None if gate else spec.insecure_plaintext_port
+    return dataclasses.replace(
+        spec, served_by="gate" if gate else "dockerd", insecure_plaintext_port=plaintext
+    )
+
+
 specs = st.builds(
     ListenerSpec,
+    served_by=st.sampled_from(["dockerd", "gate"]),
     transports=st.sampled_from([("tls",), ("unix",), ("tls", "unix")]),
     addresses=st.lists(
         st.sampled_from(["172.17.0.1", "172.18.0.1", "fd00::1", "127.0.0.1", "gateways"]), unique=True
@@ -97,14 +107,18 @@ specs = st.builds(
     firewall=st.sampled_from(["open", "ignore"]),
     neighbours=st.sampled_from([None, None, "drop", "accept"]),
     material_changed=BOOLEANS,
-)
-RIGHT_UNITS = render_units(
-    ListenerSpec(transports=("tls", "unix")),
-    tuple((address, 2376) for address in ADDRESSES),
-    tuple((address, 2375) for address in ADDRESSES[:3]),
-    TOPOLOGY,
-    SocketAccess(),
-)
+).map(possible)
+RIGHT_UNITS = {
+    name: text
+    for served_by in ("dockerd", "gate")
+    for name, text in render_units(
+        ListenerSpec(transports=("tls", "unix"), served_by=served_by),
+        tuple(SocketAddress(address, 2376) for address in ADDRESSES),
+        tuple(SocketAddress(address, 2375) for address in ADDRESSES[:3]),
+        TOPOLOGY,
+        SocketAccess(),
+    ).items()
+}
 UNIT_NAMES = (SINGLE_UNIT, UNIX_UNIT, UNIT, *RIGHT_UNITS)
 
 
@@ -187,7 +201,7 @@ states = st.builds(
     listening=ENDPOINTS,
     lingering=ENDPOINTS,
     absent=st.lists(st.sampled_from(ADDRESSES)).map(tuple),
-    plaintext=ENDPOINTS,
+    passive=ENDPOINTS,
     unix_sockets=SOCKETS,
     lingering_unix_sockets=SOCKETS,
     command=commands,
@@ -197,6 +211,7 @@ states = st.builds(
     containers=some("a", "b"),
     live_restore=BOOLEANS,
     stranded=some("x", "y"),
+    unadmitted=some(listener.Admission("agent", ("/a/cert.pem",))),
     firewall=st.builds(
         FirewallState,
         manager=st.just("nftables"),
@@ -210,6 +225,7 @@ states = st.builds(
     other_bridges=BRIDGES,
     interrupted=BOOLEANS,
     restarted=BOOLEANS,
+    gate_reloaded=BOOLEANS,
 )
 
 

@@ -370,7 +370,7 @@ def test_plaintext_is_added_and_removed_without_a_restart_of_the_engine():
     assert plan.actions[1:] == (EnableUnits((f"{PROXY}.socket",)), RestartUnits((f"{PROXY}.socket",)))
     assert compute_outlook(INSECURE, RIGHT).insecure_endpoints == (("172.17.0.1", 2375),)
     served = carried_out(INSECURE, RIGHT)
-    assert served.plaintext == (("172.17.0.1", 2375),)
+    assert served.passive == (("172.17.0.1", 2375),)
     assert plan_listener(INSECURE, served).is_empty
     back = plan_listener(SPEC, served)
     assert codes(back) == ["unit_surplus"] * 2
@@ -400,11 +400,11 @@ def test_a_changed_proxy_is_restarted_without_the_engine(fields, expected):
 
 def test_an_unbound_proxy_is_restarted_and_another_port_replaces_it():
     served = right(INSECURE)
-    plan = plan_listener(INSECURE, dataclasses.replace(served, plaintext=()))
+    plan = plan_listener(INSECURE, dataclasses.replace(served, passive=()))
     assert codes(plan) == ["unit_inactive"]
     assert plan.actions == (RestartUnits((f"{PROXY}.socket",)),)
     moved = carried_out(ListenerSpec(insecure_plaintext_port=2374), served)
-    assert moved.plaintext == (("172.17.0.1", 2374),)
+    assert moved.passive == (("172.17.0.1", 2374),)
     assert not any(name.startswith(PROXY) for name in moved.units)
 
 

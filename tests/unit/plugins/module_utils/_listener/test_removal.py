@@ -450,7 +450,7 @@ def test_plaintext_alone_is_removed_without_a_restart():
     state = dataclasses.replace(both, units=alone, listening=(), served={})
     plan = plan_removal(ABSENT, state)
     assert names(plan) == ["RemoveUnits", "WriteConfig", "WriteUnits", "SetFirewall"]
-    assert carried_out(ABSENT, both).plaintext == ()
+    assert carried_out(ABSENT, both).passive == ()
 
 
 def test_our_openings_in_the_firewall_are_closed():

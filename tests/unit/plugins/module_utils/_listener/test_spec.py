@@ -55,6 +55,14 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._listen
         ({"unix_directory": "/run/"}, "a directory of its own"),
         ({"unix_directory": "/var/run"}, "a directory of its own"),
         ({"unix_directory": "/"}, "a directory of its own"),
+        (
+            {"served_by": "gate", "transports": ["unix"]},
+            "served_by is gate, which requires transport tls.*Add tls to transports, or remove served_by",
+        ),
+        (
+            {"served_by": "gate", "insecure_plaintext_port": 2375},
+            "insecure_plaintext_port is set, but served_by is gate.*around their policies",
+        ),
     ],
 )
 def test_malformed_options_are_rejected(options, message):

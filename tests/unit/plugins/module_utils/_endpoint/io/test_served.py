@@ -31,6 +31,8 @@ from ansible_collections.wormhole.docker.plugins.module_utils._endpoint.model im
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.command import EngineCommand
 from ansible_collections.wormhole.docker.plugins.module_utils._engine.io import daemon_config
+from ansible_collections.wormhole.docker.plugins.module_utils._gate import config as gate_config
+from ansible_collections.wormhole.docker.plugins.module_utils._gate import units as gate_units
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._certificates.facts import make_facts
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._endpoint.io.test_probe import (
     Authority,
@@ -201,6 +203,28 @@ def test_the_daemon_json_of_another_engine_is_not_read(look, config, server):
     host = look(own_config=False)
     assert host.installed is None
     assert "another engine's" in host.not_installed
+
+
+@pytest.fixture
+def gate(tmp_path, monkeypatch):
+    """Directories of units and of the gate's configuration."""
+    monkeypatch.setattr(gate_units, "UNIT_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(gate_config, "PATH", str(tmp_path / "gate.json"))
+    return tmp_path
+
+
+def test_the_socket_unit_tells_who_serves_and_the_gates_certificate_is_its_own(look, config, server, gate):
+    config.write_text("{}")
+    assert look().served_by == "dockerd"
+    assert look(address=ELSEWHERE).served_by == ""
+    (gate / "wormhole-gate-tls-127.0.0.1:2376.socket").touch()
+    assert look(port=2377).served_by == "dockerd"
+    host = look()
+    assert (host.served_by, host.installed) == ("gate", None)
+    assert host.not_installed == f"{gate}/gate.json names no certificate"
+    (gate / "gate.json").write_text(json.dumps({"tls": server}))
+    host = look()
+    assert (host.installed.common_name, host.installed_path) == ("dockerd", f"{server}/cert.pem")
 
 
 def test_a_broken_daemon_json_is_reported(look, config):

@@ -26,13 +26,14 @@ from ansible_collections.wormhole.docker.plugins.module_utils._engine import dae
 from ansible_collections.wormhole.docker.plugins.module_utils._firewall.model import FirewallState
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import guard
 from ansible_collections.wormhole.docker.plugins.module_utils._listener import units as listener_units
+from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
+    admission,
+    interruption,
+    rollback,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import change as listener_host
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
     containers as listener_containers,
-)
-from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
-    interruption,
-    rollback,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.io import (
     units as host_units,
@@ -42,7 +43,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener.io.trans
     Transaction,
     read_saved,
 )
-from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import SERVED_OUTDATED
+from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
+    SERVED_OUTDATED,
+    Admission,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.spec import ListenerSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.units import UNIX_UNIT, wants_links
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.fake import (
@@ -121,6 +125,7 @@ class Bench:
                 "check_material",
                 lambda directory, addresses: self.event("material", *addresses),
             ),
+            (listener_host, "check_gate", lambda directory: self.event("gate", directory)),
             (listener_host, "validate_config", lambda text, command: self.event("validate")),
             (listener_host, "observe_firewall", self.firewall_after_restart),
             *((module, "set_openings", self.set_openings) for module in (listener_host, rollback)),
@@ -183,6 +188,9 @@ class Bench:
     def restart(self, unit):
         self.event("restart", unit)
 
+    def reload_or_start(self, unit):
+        self.event("reload", unit)
+
     # the packet filter
 
     def set_openings(self, _manager, openings, restriction):
@@ -191,7 +199,7 @@ class Bench:
 
     # the run
 
-    def _observe(self, _spec, _connect, restarted, _probe):
+    def _observe(self, _spec, _connect, _probe, *, restarted, gate_reloaded):
         found = read_saved(str(self.config))
         return dataclasses.replace(
             self.state,
@@ -202,6 +210,7 @@ class Bench:
             interrupted=self.transaction().open() is not None,
             origin=self.transaction().origin(),
             restarted=restarted,
+            gate_reloaded=gate_reloaded,
         )
 
     def run(self, spec=SPEC):
@@ -720,10 +729,86 @@ def test_a_link_to_daemon_json_stays_one(bench):
     bench.config.symlink_to(real)
     original = bench._observe
     host = ListenerHost(SPEC, lambda: bench.engine)
-    state = dataclasses.replace(original(SPEC, None, False, None), config_path=str(real))
+    found = original(SPEC, None, None, restarted=False, gate_reloaded=False)
+    state = dataclasses.replace(found, config_path=str(real))
     plan = planned(SPEC, with_config(FORMER.decode(), state))
     assert names(plan)[0] == "WriteConfig"
     host._state = state
     host.apply(plan)
     assert bench.config.is_symlink()
     assert b"tlsverify" in real.read_bytes()
+
+
+# --- the gate
+
+GATE = ListenerSpec(served_by="gate")
+DOOR = "wormhole-gate-tls-172.17.0.1:2376.socket"
+
+
+def test_a_run_for_the_gate_leaves_dockerd_and_its_configuration_alone(bench):
+    bench.with_former_config()
+    bench.run(GATE)
+    assert bench.events[:2] == [("material", "172.17.0.1"), ("gate", "/etc/wormhole/server")]
+    assert kinds(bench)[2:] == ["daemon-reload", "enable", "firewall", "reload", "restart", "prove"]
+    assert bench.events[5:7] == [("reload", "wormhole-gate.service"), ("restart", DOOR)]
+    assert bench.config.read_bytes() == FORMER
+    assert not (bench.root / "guard").exists()
+    bench.events.clear()
+    assert bench.run(GATE).is_empty
+
+
+@pytest.mark.parametrize("number", range(3, 9))
+def test_sockets_of_the_gate_are_taken_back_without_the_engine(bench, number):
+    before = bench.tree()
+    bench.fails_at = number
+    with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
+        bench.run(GATE)
+    assert bench.tree() == before
+    assert ("restart", "docker.service") not in bench.events
+    assert ("stop", DOOR) in bench.events
+
+
+@pytest.mark.parametrize("first, second", [(MINIMAL, GATE), (GATE, MINIMAL)])
+def test_a_switch_that_fails_is_taken_back_after_the_engine_has_closed_the_port(bench, first, second):
+    bench.run(first)
+    before = bench.tree()
+    bench.events.clear()
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
+    with pytest.raises(ApplyFailed, match="SIGTERM.*The previous configuration is restored"):
+        bench.run(second)
+    assert bench.tree() == before
+    restarts = [event[1] for event in bench.events if event[0] == "restart"]
+    expected = {MINIMAL: ["docker.service", DOOR, "docker.service"], GATE: ["docker.service"] * 2 + [DOOR]}
+    assert restarts == expected[first]
+    stopped = {unit for event in bench.events if event[0] == "stop" for unit in event[1:]}
+    assert {UNIT, DOOR} <= stopped
+
+
+def test_policies_of_a_switch_that_fails_are_taken_back(bench, monkeypatch):
+    bench.run(MINIMAL)
+    bench.events.clear()
+    monkeypatch.setattr(admission, "apply_access", lambda actions: [bench.event(*a) for a in shown(actions)])
+
+    def shown(actions):
+        return [(type(action).__name__, action.identity) for action in actions]
+
+    bench.state = dataclasses.replace(bench.state, unadmitted=(Admission("agent", ("/a/cert.pem",)),))
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
+    with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
+        bench.run(GATE)
+    changes = [event for event in bench.events if event[-1] == "agent"]
+    assert changes == [("WritePolicy", "agent"), ("RemovePolicy", "agent")]
+    assert bench.events.index(changes[0]) < [event[0] for event in bench.events].index("stop")
+
+
+def test_another_address_leaves_the_other_sockets_of_the_gate_alone(bench):
+    bench.run(GATE)
+    before = bench.tree()
+    bench.events.clear()
+    more = dataclasses.replace(GATE, addresses=("gateways",))
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
+    with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
+        bench.run(more)
+    assert bench.tree() == before
+    touched = [event for event in bench.events if event[0] in ("stop", "restart")]
+    assert not any(DOOR in event for event in touched)
