@@ -30,7 +30,12 @@ def run(command: str, arguments: list[str]) -> int:
         from wormhole_gate._gate.io import certificate
 
         return certificate.reload(arguments)
-    sys.stderr.write(f"wormhole-gate: {command} is not a command: use serve, door, certificate or reload.\n")
+    if command in ("report", "replay"):
+        from wormhole_gate._gate.io import questions
+
+        return questions.main(command, sys.stdin.buffer)
+    known = "serve, door, certificate, reload, report or replay"
+    sys.stderr.write(f"wormhole-gate: {command} is not a command: use {known}.\n")
     return 64
 
 

@@ -287,6 +287,7 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
         "sections": _sections,
     },
     "wormhole_policy": _reported("policy", "docker_host", "directory", "compose", "docker_run"),
+    "wormhole_policy_info": _reported("installed", "identities", "explanation"),
     "wormhole_wiring_info": _reported(
         *("ready", "obstacle", "remedy", "transport", "address", "port", "identity_directory"),
         *("docker_container", "compose", "compose_yaml", "docker_run", "docker_run_text"),

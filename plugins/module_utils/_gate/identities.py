@@ -21,7 +21,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Mapping, Optional, Union
 
 from .._base.errors import InvalidInput
@@ -66,6 +66,11 @@ class Identity:
         """The identity."""
         return self.policy.identity
 
+    def at(self, now: float) -> Identity:
+        """The identity with its policy as it is at a time."""
+        policy = self.policy.at(now)
+        return self if policy is self.policy else replace(self, policy=policy)
+
 
 @dataclass(frozen=True)
 class Rejection:
@@ -106,12 +111,12 @@ class Registry:
             unknown = Rejection("certificate", "This certificate is not, or no longer, known to this host.")
             return Rejection("no_policy", f"{name} has no access to this engine.") if name else unknown
         if not peer.fingerprint:
-            return identity
+            return identity.at(now)
         if peer.fingerprint not in identity.certificates:
             return Rejection("certificate", f"This certificate of {name} has been replaced or revoked.")
         if now > peer.expires:
             return Rejection("certificate_expired", f"The certificate of {name} has expired.")
-        return identity
+        return identity.at(now)
 
     def admits(self, peer: Peer, now: float) -> bool:
         """Whether a client has access at this time."""

@@ -36,9 +36,10 @@ from .decision import (
     Treatment,
 )
 from .images import any_matches, parse_image
+from .owned import with_owner
 from .parameter_rules import ALWAYS
 from .parameter_rules import RULES as PARAMETER_RULES
-from .policy import UNRESTRICTED, Policy
+from .policy import LEARN, UNRESTRICTED, Policy
 from .recreate import check_connection, recreate
 from .routes import CEILING, ROUTES, Route
 from .rules import RULES
@@ -110,6 +111,8 @@ def _decide(scope: Scope, reach: Optional[Reach]) -> Decision:
     if reach is None:
         raise _lacks_power(scope)
     if scope.policy.preset == UNRESTRICTED:
+        if scope.policy.mode == LEARN:
+            call = with_owner(scope.policy.identity, call)
         return Allow(call, route.power, hijack=_is_hijacked(call, route))
     _check_verb(scope)
     query = _parameters(scope)

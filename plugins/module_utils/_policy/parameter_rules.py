@@ -24,9 +24,9 @@ from .rules_network import check_bridge, usable_network
 from .scope import DROP, Scope
 from .text import malformed
 
-_PS_ARGS = re.compile(r"(?:-ef|-e|-aux|aux|axu|-el|(?:-e?o|axo|-axo) [a-z_%,]{1,100})\Z")
+ALLOWED_PS_ARGS = re.compile(r"(?:-ef|-e|-aux|aux|axu|-el|(?:-e?o|axo|-axo) [a-z_%,]{1,100})\Z")
 """Arguments of ps on the host. ``e`` as a BSD option would print environments."""
-_CHANGES = re.compile(
+ALLOWED_CHANGE = re.compile(
     r"\s*(?:CMD|ENTRYPOINT|ENV|EXPOSE|USER|WORKDIR|STOPSIGNAL|VOLUME|HEALTHCHECK|SHELL)\s[^\n\r\\]*\Z",
     re.IGNORECASE,
 )
@@ -54,7 +54,7 @@ def container_name(scope: Scope, value: str) -> Any:
 def ps_args(scope: Scope, value: str) -> Any:
     if not value:
         return DROP
-    if not _PS_ARGS.match(value):
+    if not ALLOWED_PS_ARGS.match(value):
         raise Refusal("value", "The parameter ps_args is not allowed", allowed="-ef, aux, or -o with columns")
     return value
 
@@ -83,7 +83,7 @@ def new_tags(scope: Scope, value: tuple[str, ...]) -> Any:
 
 def changes(scope: Scope, value: tuple[str, ...]) -> Any:
     for text in value:
-        if not _CHANGES.match(text):
+        if not ALLOWED_CHANGE.match(text):
             raise Refusal("build", "The parameter changes has an instruction that is not allowed",
                           allowed="CMD, ENTRYPOINT, ENV, EXPOSE, USER, WORKDIR, VOLUME")  # fmt: skip
     return value

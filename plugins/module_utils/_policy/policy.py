@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Mapping, Optional, Tuple
 
 from .decision import Reach, Sight
@@ -145,6 +145,7 @@ class Policy:
         preset: the preset that it starts from.
         mode: what a refusal means.
         version: changes with every change of the policy, for the audit log.
+        until: when mode ``learn`` becomes ``warn``, in seconds since the epoch; None for never.
         powers: the reach of each power that it has.
         level: the level that new containers have to meet.
         images: patterns of images that may be pulled, read and run.
@@ -170,6 +171,7 @@ class Policy:
     preset: str
     mode: Mode = ENFORCE
     version: str = ""
+    until: Optional[int] = None
     powers: Mapping[str, Reach] = field(default_factory=dict)
     level: Level = "baseline"
     images: Tuple[str, ...] = ()
@@ -201,6 +203,12 @@ class Policy:
         The program forwards such a call byte by byte and records the refusal.
         """
         return self.preset == UNRESTRICTED or self.mode != ENFORCE
+
+    def at(self, now: float) -> Policy:
+        """Return the policy as it is at a time: mode ``learn`` ends by itself."""
+        if self.mode != LEARN or self.until is None or now < self.until:
+            return self
+        return replace(self, mode=WARN)
 
     @property
     def restricted(self) -> bool:

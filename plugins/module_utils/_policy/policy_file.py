@@ -37,6 +37,7 @@ from .policy import (
 )
 from .presets import ci, compose, discover, observe, tend, test, unrestricted, update
 from .routes import POWERS
+from .until import parse_until
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "observe": observe.PRESET,
@@ -51,7 +52,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 OVERRIDES = "policy_overrides"
 """The option whose sections are parsed here, for messages."""
 
-_KEYS = ("identity", "preset", "mode", "overrides")
+_KEYS = ("identity", "preset", "mode", "overrides", "until")
 _IDENTITY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)([bkmgt]?)b?\Z", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -65,12 +66,12 @@ _THE_HOST = (
     "/run/docker.sock", "/var/run", "/var/lib/docker", "/var/lib/containerd", "/run/containerd", "/etc/docker",
     "/etc/wormhole", "/run/wormhole", "/proc", "/sys", "/dev", "/boot", "/root/.ssh", "/etc/shadow",
 )  # fmt: skip
-_MERGED = ("powers", "limits", "ports", "names", "labels", "targets", "cleanup")
+MERGED = ("powers", "limits", "ports", "names", "labels", "targets", "cleanup")
 _VERSION_LENGTH = 12
 
 
 def parse_policy(data: Any) -> Policy:
-    """Return a policy from its file: ``identity``, ``preset``, ``mode`` and ``overrides``.
+    """Return a policy from its file: ``identity``, ``preset``, ``mode``, ``overrides`` and ``until``.
 
     Args:
         data: what :mod:`json` returns for the file.
@@ -95,9 +96,12 @@ def parse_policy(data: Any) -> Policy:
             remedy="Choose another preset, or remove the other sections",
         )
     values = _sections(PRESETS[preset], overrides, identity)
-    text = json.dumps([identity, preset, mode, PRESETS[preset], overrides], sort_keys=True, default=str)
+    until = None if document.get("until") is None else parse_until(document["until"], "policy_until")
+    text = json.dumps(
+        [identity, preset, mode, until, PRESETS[preset], overrides], sort_keys=True, default=str
+    )
     version = hashlib.sha256(text.encode()).hexdigest()[:_VERSION_LENGTH]
-    policy = Policy(identity=identity, preset=preset, mode=mode, version=version, **values)
+    policy = Policy(identity=identity, preset=preset, mode=mode, version=version, until=until, **values)
     _check(policy)
     return policy
 
@@ -107,7 +111,7 @@ def _sections(preset: Mapping[str, Any], overrides: Mapping[str, Any], identity:
     for name, read in _SECTIONS.items():
         where = f"{OVERRIDES}.{name}"
         given, default = overrides.get(name), preset.get(name)
-        if given is not None and name in _MERGED:
+        if given is not None and name in MERGED:
             given = {**(default or {}), **_mapping(given, where)}
         chosen = default if given is None else given
         if chosen is not None:

@@ -39,7 +39,7 @@ _EVERY_OPTION = ("BindOptions", "VolumeOptions", "TmpfsOptions", "ImageOptions",
 
 
 def binds(scope: Scope, value: Json, where: str) -> RuleResult:
-    rows = [_split_bind(text, where) for text in value]
+    rows = [split_bind(text, where) for text in value]
     named = [row[0] for row in rows if not row[0].startswith("/") and len(row) > 1]
     use_volumes(scope, named, where)
     for row in rows:
@@ -48,7 +48,12 @@ def binds(scope: Scope, value: Json, where: str) -> RuleResult:
     return value
 
 
-def _split_bind(text: str, where: str) -> List[str]:
+def split_bind(text: str, where: str) -> List[str]:
+    """Return the two or three parts of a bind; one if it is only a target.
+
+    Raises:
+        Refusal: malformed, or an option that is not allowed.
+    """
     parts = text.split(":")
     if len(parts) > 3 or not parts[-1 if len(parts) == 1 else 1].startswith("/"):
         raise malformed(f"{where} has an entry that is not SOURCE:TARGET or SOURCE:TARGET:OPTIONS")
@@ -207,7 +212,7 @@ def volume_options(scope: Scope, value: Json, where: str) -> RuleResult:
         kind == "tmpfs" and set(value) <= {"type", "device", "o"} and value.get("device", "tmpfs") == "tmpfs"
     ):
         check_tmpfs_options(scope, value.get("o", ""), f"{where}.o")
-    elif kind not in ("nfs", "nfs4") or not _is_listed_server(scope.policy.volume_servers, value):
+    elif kind not in ("nfs", "nfs4") or not is_listed_server(scope.policy.volume_servers, value):
         raise Refusal(
             "value", f"{where} mounts what is not allowed",
             allowed="type=tmpfs" + "".join(f", NFS from {name}" for name in scope.policy.volume_servers),
@@ -216,7 +221,8 @@ def volume_options(scope: Scope, value: Json, where: str) -> RuleResult:
     return value
 
 
-def _is_listed_server(servers: Sequence[str], value: Mapping[str, str]) -> bool:
+def is_listed_server(servers: Sequence[str], value: Mapping[str, str]) -> bool:
+    """Whether options of a volume mount a directory of one of the servers, with harmless options."""
     options = value.get("o", "").split(",")
     addresses = [option[5:] for option in options if option.startswith("addr=")]
     return (

@@ -29,7 +29,8 @@ NETWORK_OPTIONS = (
 )
 _DEFAULTS = ("", "default", DEFAULT_BRIDGE)
 _PORT = re.compile(r"[0-9]{1,5}(?:-[0-9]{1,5})?\Z")
-_EVERY = ("", "0.0.0.0", "::")
+EVERY_ADDRESS = ("", "0.0.0.0", "::")
+"""Ways to write every address of the host."""
 _MAX_PORTS = 1000
 
 
@@ -166,11 +167,11 @@ def port_bindings(scope: Scope, value: Json, where: str) -> RuleResult:
 
 def _binding(ports: Ports, row: Dict[str, str], where: str) -> Dict[str, str]:
     address, port = row.get("HostIp", ""), row.get("HostPort", "")
-    if address in _EVERY and "*" not in ports.addresses:
+    if address in EVERY_ADDRESS and "*" not in ports.addresses:
         if address != "" or not ports.addresses:
             raise _refuse_port(ports, f"{where} is published on every address")
         address = ports.addresses[0]
-    elif address not in _EVERY and not _is_listed(ports.addresses, address):
+    elif address not in EVERY_ADDRESS and not _is_listed(ports.addresses, address):
         raise _refuse_port(ports, f"{where} is published on an address that is not allowed")
     if port in ("", "0"):
         if not ports.random:

@@ -35,7 +35,7 @@ LOG_OPTIONS = (
     "max-size", "max-file", "compress", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size",
 )  # fmt: skip
 NO_NEW_PRIVILEGES = "no-new-privileges"
-_SAFE_PROFILES = ("seccomp=builtin", "apparmor=docker-default")
+SAFE_PROFILES = ("seccomp=builtin", "apparmor=docker-default")
 _USER = re.compile(r"[1-9][0-9]{0,9}(?::[1-9][0-9]{0,9})?\Z")
 _GROUP = re.compile(r"[0-9]{1,10}\Z")
 _THERMAL = re.compile(r"/sys/devices/system/cpu/cpu[0-9]+/thermal_throttle\Z")
@@ -52,7 +52,7 @@ RETRIES = 10
 
 
 def user(scope: Scope, value: Json, where: str) -> RuleResult:
-    if scope.policy.restricted and not (value and _is_other_user(value)):
+    if scope.policy.restricted and not (value and is_other_user(value)):
         raise Refusal(
             "value", f"{where or 'User'} is not a number other than 0",
             allowed="A user such as 1000 or 1000:1000", setting="level",
@@ -65,11 +65,13 @@ def exec_user(scope: Scope, value: Json, where: str) -> RuleResult:
     return DROP if value is None else user(scope, value, where)
 
 
-def _is_other_user(text: str) -> bool:
+def is_other_user(text: str) -> bool:
+    """Whether a user is a number other than 0."""
     return bool(_USER.match(text)) and all(int(part) < _LARGEST_ID for part in text.split(":"))
 
 
-def _capability(name: str) -> str:
+def capability(name: str) -> str:
+    """Return the name of a capability as the tables have it."""
     upper = name.upper()
     return upper[4:] if upper.startswith("CAP_") else upper
 
@@ -77,7 +79,7 @@ def _capability(name: str) -> str:
 def capabilities(scope: Scope, value: Json, where: str) -> RuleResult:
     allowed = RESTRICTED_CAPABILITIES if scope.policy.restricted else DEFAULT_CAPABILITIES
     for name in value:
-        if _capability(name) not in allowed:
+        if capability(name) not in allowed:
             raise Refusal(
                 "capability", f"{where} has a capability that is not allowed", allowed=", ".join(allowed)
             )
@@ -85,7 +87,7 @@ def capabilities(scope: Scope, value: Json, where: str) -> RuleResult:
 
 
 def dropped_capabilities(scope: Scope, value: Json, where: str) -> RuleResult:
-    if scope.policy.restricted and "ALL" not in map(_capability, value or []):
+    if scope.policy.restricted and "ALL" not in map(capability, value or []):
         raise Refusal("capability", f"{where} does not contain ALL", allowed="ALL", setting="level")
     return DROP if value is None else value
 
@@ -97,12 +99,12 @@ def security_options(scope: Scope, value: Json, where: str) -> RuleResult:
         option = text.replace(":", "=", 1) if "=" not in text else text
         if option in (NO_NEW_PRIVILEGES, f"{NO_NEW_PRIVILEGES}=true"):
             kept.append(NO_NEW_PRIVILEGES)
-        elif option in _SAFE_PROFILES:
+        elif option in SAFE_PROFILES:
             kept.append(option)
         else:
             raise Refusal(
                 "value", f"{where} has an option that is not allowed",
-                allowed=", ".join((NO_NEW_PRIVILEGES, *_SAFE_PROFILES)),
+                allowed=", ".join((NO_NEW_PRIVILEGES, *SAFE_PROFILES)),
             )  # fmt: skip
     if scope.policy.restricted and scope.filling:
         kept.append(NO_NEW_PRIVILEGES)

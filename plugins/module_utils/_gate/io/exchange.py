@@ -15,6 +15,8 @@ from typing import NoReturn, Optional, Protocol, TypeVar, Union
 from ..._policy import parse
 from ..._policy.call import JSON, NONE, STREAM, WHOLE, Call, Head
 from ..._policy.decision import Allow, Deny
+from ..._policy.owned import body_with_owner
+from ..._policy.policy import ENFORCE
 from ..._policy.refusal import render_refusal
 from ..audit import Record
 from ..flow import Body
@@ -26,6 +28,7 @@ from .deciding import Decider, Undecided, Verdict
 from .engine import Engine
 from .inquiry import Inquiry
 from .journal import Journal
+from .learning import Learning
 from .policies import Policies
 from .wire import Ended, TooSlow, Wire
 
@@ -59,6 +62,7 @@ class Parts:
     Attributes:
         limits: the bounds.
         engine, inquiry, decider, policies, journal: see their classes.
+        learning: records calls; None to record none.
     """
 
     limits: Limits
@@ -67,6 +71,7 @@ class Parts:
     decider: Decider
     policies: Policies
     journal: Journal
+    learning: Optional[Learning] = None
 
 
 @dataclass(frozen=True)
@@ -156,9 +161,10 @@ class Exchange:
         if isinstance(call, Deny):
             return self._denied(identity, call, request, content, streamed)
         verdict = self._decide(identity, call, request)
+        self._learn(identity, call, verdict)
         allow = verdict.decision
         if isinstance(allow, Deny):
-            return self._denied(identity, allow, request, content, streamed)
+            return self._denied(identity, allow, request, content, streamed, call)
         self.record.decision, self.record.code, self.record.object = "allow", allow.power, allow.object
         self.record.decided = self._elapsed()
         passed = tuple((name, value) for name, value in headers if isinstance(value, str))
@@ -230,11 +236,31 @@ class Exchange:
             raise Refused(403, "quota", "Another call that counts against the same limit does not end.")
         self._held.callback(lock.release)
 
+    def _learn(self, identity: Identity, call: Call, verdict: Verdict) -> None:
+        """Records a call before it is forwarded: afterwards, its object may not exist any more."""
+        learning, decision = self._parts.learning, verdict.decision
+        if learning is not None and (identity.policy.mode != ENFORCE or isinstance(decision, Deny)):
+            deny = decision if isinstance(decision, Deny) else None
+            code = decision.code if isinstance(decision, Deny) else decision.power
+            answers = dict(zip(verdict.questions, verdict.answers))
+            learning.note(identity.policy, call, answers, deny, code)
+
     def _denied(
-        self, identity: Identity, deny: Deny, request: RequestHead, content: Optional[bytes], streamed: bool
+        self,
+        identity: Identity,
+        deny: Deny,
+        request: RequestHead,
+        content: Optional[bytes],
+        streamed: bool,
+        call: Optional[Call] = None,
     ) -> Decided:
-        """Refuses a call; a policy that does not enforce passes it on as it came."""
+        """Refuses a call; a policy that does not enforce passes it on as it came, with the label of the owner."""
         sentence = render_refusal(identity.policy, deny)
+        if call is None and self._parts.learning is not None:
+            route, line = self.record.route, (request.method, request.target)
+            self._parts.learning.note_rejected(identity.policy, deny, route, *line)
+        if call is not None and identity.policy.mode != ENFORCE:
+            content = body_with_owner(identity.name, call) or content
         if not identity.policy.relays:
             raise Refused(deny.status, deny.code, sentence)
         self.record.decision, self.record.code, self.record.detail = "would_deny", deny.code, sentence

@@ -23,13 +23,17 @@ from ..._policy.policy_file import parse_policy
 from ..config import COPIES, MALFORMED_STATUS, PATH, GateConfig, parse_config
 from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
+from ..learned import RECORDS
+from ..units import STATE
 from .control import Control, Listeners
 from .deciding import Decider
 from .engine import Engine
 from .exchange import Parts
 from .inquiry import Inquiry
 from .journal import Journal
+from .learning import Learning
 from .policies import Policies
+from .recorder import Recorder
 from .secure import make_context
 from .server import Server
 from .session import Session
@@ -63,7 +67,10 @@ class Program:
         policies = Policies(config.policies)
         inquiry = Inquiry(engine)
         decider = Decider(inquiry, config.limits.lookups)
-        self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal)
+        state = os.environ.get("STATE_DIRECTORY", STATE)
+        self._recorder = Recorder(os.path.join(state, RECORDS), journal.say)
+        learning = Learning(inquiry, self._recorder, config.limits.lookups)
+        self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal, learning)
         self._server = Server(self._parts)
         self._reloading = threading.Lock()
         self._said: set[tuple[str, str]] = set()
@@ -75,6 +82,7 @@ class Program:
         self._say_problems(self._parts.policies.current())
         accepting = threading.Thread(target=server.run, daemon=True)
         accepting.start()
+        self._recorder.start()
         control = Control(self._runtime, self.obey)
         control.start()
         self._say_ready()
@@ -92,6 +100,7 @@ class Program:
         self._notifier.send("STOPPING=1")
         control.close()
         server.stop(self._config.limits.drain_seconds)
+        self._recorder.stop()
         return 0
 
     def obey(self, request: Request, listeners: Listeners) -> str:

@@ -27,7 +27,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.engine im
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.exchange import Parts
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.inquiry import Inquiry
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.journal import Journal
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.learning import Learning
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.policies import Policies
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.recorder import Recorder
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.server import Server
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.limits import Limits
 
@@ -159,6 +161,7 @@ class Gate:
 
     Attributes:
         path: of the socket of IDENTITY.
+        learned: directory of the recorded calls.
         parts, server: its parts.
     """
 
@@ -174,7 +177,12 @@ class Gate:
         inquiry = Inquiry(back)
         decider = Decider(inquiry, self.limits.lookups)
         policies = Policies(str(self.policies), os.getuid())
-        parts = Parts(self.limits, back, inquiry, decider, policies, Journal(self._log))
+        journal = Journal(self._log)
+        self.learned = directory / "learned"
+        self.recorder = Recorder(str(self.learned), journal.say, period=0.05)
+        self.recorder.start()
+        learning = Learning(inquiry, self.recorder, self.limits.lookups)
+        parts = Parts(self.limits, back, inquiry, decider, policies, journal, learning)
         self.parts = parts
         self.path = str(directory / IDENTITY / "docker.sock")
         self.server = Server(parts)
@@ -202,6 +210,7 @@ class Gate:
         """Stops the gate."""
         self.server.stop(1)
         self._thread.join(PATIENCE)
+        self.recorder.stop()
 
     def records(self):
         """The audit log."""

@@ -1,0 +1,84 @@
+# Copyright: Contributors to the wormhole.docker project
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ask the program on this host about policies and recorded calls (see questions.py), for modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from typing import Any, Dict, List, Mapping
+
+from ..._base.errors import EngineUnavailable, InvalidInput
+from ..units import INTERPRETER, PROGRAM
+
+_SECONDS = 60
+
+
+def is_installed(program: str = PROGRAM) -> bool:
+    """Whether this host has the program."""
+    return os.path.isfile(program)
+
+
+def ask(command: str, question: Mapping[str, Any], program: str = PROGRAM) -> Dict[str, Any]:
+    """Return the program's answer.
+
+    Raises:
+        InvalidInput: the question is malformed.
+        EngineUnavailable: the program does not answer, or is too old to know the question.
+    """
+    try:
+        done = subprocess.run(
+            [INTERPRETER, "-I", "-S", "-B", program, command],
+            input=json.dumps(question).encode(),
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        answer = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise EngineUnavailable(
+            program,
+            problem=f"{program} does not answer the question {command}: {type(error).__name__}",
+            remedy="Run the role gate, which installs the program of this version of the collection",
+        ) from error
+    if not isinstance(answer, dict) or "error" in answer:
+        raise InvalidInput(command, problem=str(answer.get("error")) if isinstance(answer, dict) else command)
+    return answer
+
+
+def replay(policy: Mapping[str, Any], program: str = PROGRAM) -> List[Dict[str, Any]]:
+    """Return the recorded calls that another policy would refuse; none if nothing was recorded.
+
+    Args:
+        policy: the other policy, as the file of its identity holds it.
+        program: path of the program.
+
+    Returns:
+        One mapping for each kind of call: ``title``, ``count``, ``code``, ``sentence`` and ``setting``.
+    """
+    if not is_installed(program):
+        return []
+    refused: List[Dict[str, Any]] = ask("replay", {"policy": policy}, program)["refused"]
+    return refused
+
+
+def describe_replay(refused: List[Dict[str, Any]]) -> str:
+    """Return the result of a replay in one line; empty if nothing would be refused.
+
+    .. code-block:: text
+
+        This change would have refused 3 calls: POST /containers/create (2 calls), GET /info (1 call)
+    """
+    if not refused:
+        return ""
+    total = sum(int(row["count"]) for row in refused)
+    shown = [f"{row['title']} ({_calls(int(row['count']))})" for row in refused[:5]]
+    more = [f"and {len(refused) - 5} more kinds"] if len(refused) > 5 else []
+    return f"This change would have refused {_calls(total)}: {', '.join([*shown, *more])}"
+
+
+def _calls(number: int) -> str:
+    return f"{number} call" if number == 1 else f"{number} calls"
