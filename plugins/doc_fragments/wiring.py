@@ -117,7 +117,7 @@ options:
       anything is changed.
     type: dict
   policy_until:
-    description: Date at which O(policy_mode=learn) becomes V(warn) by itself, such as
-      V(2026-12-31). Requires O(policy_mode=learn).
+    description: Time at which O(policy_mode=learn) becomes V(warn) by itself, with its zone, such
+      as V(2026-12-24T18:00:00+01:00). Requires O(policy_mode=learn).
     type: str
 """

@@ -48,7 +48,7 @@ options:
       O(wormhole.docker.wormhole_container#module:policy_overrides).
     type: dict
   policy_until:
-    description: Date at which the mode V(learn) becomes V(warn) by itself, as in
+    description: Time at which the mode V(learn) becomes V(warn) by itself, as in
       O(wormhole.docker.wormhole_container#module:policy_until).
     type: str
   transport:

@@ -27,6 +27,8 @@ class AccessState:
         owner: number of the user to whom the socket belongs; None if it does not exist.
         private: whether only its owner may connect to the socket.
         fingerprints: SHA-256 of the certificates that the specification names, as they are now.
+        replay: which of the calls that the gate has recorded the specified policy would refuse, as a
+            sentence; empty if none, or if the policy stays.
     """
 
     gate: bool = False
@@ -37,6 +39,7 @@ class AccessState:
     owner: Optional[int] = None
     private: bool = True
     fingerprints: tuple[str, ...] = ()
+    replay: str = ""
 
     @property
     def has_door(self) -> bool:

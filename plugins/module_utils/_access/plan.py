@@ -42,6 +42,8 @@ def plan_access(
         reasons += found
         actions.append(WritePolicy(spec.identity, spec.document, spec.certificates))
         before["policy"], after["policy"] = _shown(state.policy), _describe(spec, state, issuing=issuing)
+        if state.replay:
+            before["recorded_calls"], after["recorded_calls"] = "", state.replay
     owner = _door_owner(state, user)
     door = list(_door_reasons(spec, state, owner)) if spec.door else []
     if door:

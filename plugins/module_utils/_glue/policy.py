@@ -13,6 +13,7 @@ from typing import Any, Mapping
 
 from .._access import spec as access_spec
 from .._access.io.changes import apply_access, require_access
+from .._access.io.replay import with_replay
 from .._access.io.state import observe_access
 from .._access.model import AccessState
 from .._access.plan import plan_access, plan_removal
@@ -86,7 +87,7 @@ def ensure_policy(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, A
     return execute(
         check_mode=check_mode,
         subject=f"policy of {spec.identity}",
-        observe=lambda: observe_access(spec.identity, spec.certificates),
+        observe=lambda: with_replay(spec, observe_access(spec.identity, spec.certificates)),
         plan=plan,
         apply=apply,
         describe=lambda state, planned: {} if absent else _describe(spec),

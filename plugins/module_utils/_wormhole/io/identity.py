@@ -17,6 +17,7 @@ import stat
 from dataclasses import replace
 from typing import Any, Mapping, Optional, Protocol
 
+from ..._access.io.replay import with_replay
 from ..._access.io.state import observe_access
 from ..._base.errors import MissingRequirement, VerificationFailed
 from ..._base.labels import LABEL_GATE, LABEL_TRANSPORT
@@ -226,7 +227,7 @@ def observe_identity(
         if planning.creation(plan_wormhole(spec, wormhole)) or key is None or key.uid != state.uid:
             state = replace(state, sharers=others.sharers(identity.directory, {LABEL_TRANSPORT: TLS}))
     if access is not None:
-        own = observe_access(access.identity, access.certificates)
+        own = with_replay(access, observe_access(access.identity, access.certificates))
         state = replace(state, access=WormholeAccess(own))
         if access.door and (planning.creation(plan_wormhole(spec, wormhole)) or own.owner != state.uid):
             directory = os.path.dirname(gate_units.socket_path(access.identity))

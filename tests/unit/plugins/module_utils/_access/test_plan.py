@@ -89,6 +89,13 @@ def test_a_change_of_the_policy_replaces_one_file_and_nothing_else():
     assert plan.texts() == ["policy: expected preset test, found ci"]
 
 
+def test_the_diff_says_what_a_change_would_have_refused():
+    said = "This change would have refused 3 calls: GET /info (3 calls)"
+    plan = plan_access(replace(UNIX, preset="test"), replace(GIVEN, replay=said), 1000)
+    assert (plan.before["recorded_calls"], plan.after["recorded_calls"]) == ("", said)
+    assert plan_access(UNIX, replace(GIVEN, replay=said), 1000).is_empty
+
+
 def test_the_policy_is_written_before_the_door_opens():
     plan = plan_access(UNIX, AccessState(gate=True), 1000)
     assert [type(action) for action in plan.actions] == [WritePolicy, OpenDoor]

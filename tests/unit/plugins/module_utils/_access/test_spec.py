@@ -49,7 +49,7 @@ def test_unrestricted_restricts_nothing():
     [
         ({"policy_mode": "warn"}, "agent", "policy_mode"),
         ({"policy_overrides": {"images": []}, "policy_mode": "enforce"}, "agent", "policy_overrides"),
-        ({"policy": "ci", "policy_until": "2026-12-31"}, "agent", "policy_until"),
+        ({"policy": "ci", "policy_until": "2026-12-31T00:00Z"}, "agent", "policy_until"),
         ({"policy": "ci"}, "a b", "identity a b"),
     ],
 )
@@ -61,8 +61,8 @@ def test_options_that_contradict_each_other_are_rejected(params, identity, subje
 
 
 def test_an_end_of_learning_is_part_of_the_policy():
-    params = {"policy": "ci", "policy_mode": "learn", "policy_until": "2026-12-31"}
-    assert access.parse_access(params, "agent").document["until"] == "2026-12-31"
+    params = {"policy": "ci", "policy_mode": "learn", "policy_until": "2026-12-31T00:00Z"}
+    assert access.parse_access(params, "agent").document["until"] == "2026-12-31T00:00Z"
 
 
 def test_a_socket_has_a_path_that_the_kernel_accepts():
