@@ -25,7 +25,6 @@ from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
 from ..learned import RECORDS
 from ..reaping import FILE_NAME
-from ..units import STATE
 from .control import Control, Listeners
 from .deciding import Decider
 from .engine import Engine
@@ -75,9 +74,8 @@ class Program:
         policies = Policies(config.policies)
         inquiry = Inquiry(engine)
         decider = Decider(inquiry, config.limits.lookups)
-        state = os.environ.get("STATE_DIRECTORY", STATE)
-        self._recorder = Recorder(os.path.join(state, RECORDS), journal.say)
-        learning = Learning(inquiry, self._recorder, config.limits.lookups)
+        self._recorder = Recorder(os.path.join(state or os.devnull, RECORDS), journal.say)
+        learning = Learning(inquiry, self._recorder, config.limits.lookups) if state else None
         self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal, learning)
         self._server = Server(self._parts)
         memory = os.path.join(state, FILE_NAME) if state else ""
