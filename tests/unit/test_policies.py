@@ -79,11 +79,17 @@ def parsed(row):
     )
 
 
+def documents(path):
+    """The YAML of a page, or the examples of a module."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r'^EXAMPLES = r"""(.*?)"""', text, re.MULTILINE | re.DOTALL) + blocks(text, "yaml")
+
+
 EXAMPLES = [
-    (f"{page.relative_to(ROOT)}-{number}-{index}", row)
-    for page in PAGES
-    for number, block in enumerate(blocks(page.read_text(encoding="utf-8"), "yaml"))
-    for index, row in enumerate(policies(yaml.safe_load(block)))
+    (f"{path.relative_to(ROOT)}-{number}-{index}", row)
+    for path in (*PAGES, *sorted(ROOT.glob("plugins/modules/*.py")))
+    for number, document in enumerate(documents(path))
+    for index, row in enumerate(policies(yaml.safe_load(document)))
 ]
 
 
