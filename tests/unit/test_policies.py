@@ -17,11 +17,14 @@ import yaml
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.audit import Record, render_record
 from ansible_collections.wormhole.docker.plugins.module_utils._policy import policy_file
+from ansible_collections.wormhole.docker.plugins.module_utils._policy.describe import render_yaml
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.images import EVERY_IMAGE
+from ansible_collections.wormhole.docker.plugins.module_utils._policy.learn import suggest
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy import BUILDS, DEFAULT_BRIDGE
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy_file import PRESETS, parse_policy
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.refusal import render_refusal
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.routes import CEILING, FLOOR, POWERS
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.test_learn import learned
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import create, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,16 +73,23 @@ def parsed(row):
         {
             **document,
             "mode": row.get("policy_mode", "enforce"),
+            "until": row.get("policy_until"),
             "overrides": row.get("policy_overrides", {}),
         }
     )
 
 
+def documents(path):
+    """The YAML of a page, or the examples of a module."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r'^EXAMPLES = r"""(.*?)"""', text, re.MULTILINE | re.DOTALL) + blocks(text, "yaml")
+
+
 EXAMPLES = [
-    (f"{page.relative_to(ROOT)}-{number}-{index}", row)
-    for page in PAGES
-    for number, block in enumerate(blocks(page.read_text(encoding="utf-8"), "yaml"))
-    for index, row in enumerate(policies(yaml.safe_load(block)))
+    (f"{path.relative_to(ROOT)}-{number}-{index}", row)
+    for path in (*PAGES, *sorted(ROOT.glob("plugins/modules/*.py")))
+    for number, document in enumerate(documents(path))
+    for index, row in enumerate(policies(yaml.safe_load(document)))
 ]
 
 
@@ -234,6 +244,21 @@ def test_refusals_are_those_that_users_see():
     assert len(by_the_client) == 2
     produced = [render_refusal(found, deny) for found, deny in REFUSALS]
     assert {*shown, *by_the_client} == set(produced)
+
+
+def test_the_suggested_policy_is_what_the_module_returns():
+    body = {"Image": "python:3.13", "HostConfig": {"Binds": ["/srv/build:/src"]}}
+    calls = learned(
+        ("GET", "/_ping"),
+        ("POST", "/images/create?fromImage=python&tag=3.13"),
+        ("POST", "/containers/create?name=new", body),
+        ("POST", "/containers/mine/start"),
+        ("GET", "/containers/mine/logs?stdout=1"),
+        ("POST", "/build?t=ci/app:1"),
+        ("POST", "/images/ci%2Fapp:1/push"),
+    )
+    text = render_yaml(suggest("ci", calls), "2026-12-01T08:00:00Z", "2026-12-08T08:00:00Z")
+    assert text in blocks(section("From no policy to `enforce`"), "yaml")
 
 
 def test_the_fields_of_the_audit_log_are_described():

@@ -25,6 +25,7 @@ from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
 from ..learned import RECORDS
 from ..reaping import FILE_NAME
+from ..units import STATE
 from .control import Control, Listeners
 from .deciding import Decider
 from .engine import Engine
