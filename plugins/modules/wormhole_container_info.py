@@ -143,6 +143,60 @@ wormholes:
     problem:
       description: Why the container could not connect. Empty if it could, or if that was not tried.
       type: str
+    siblings:
+      description: Containers that the wormhole has created through the gate, sorted by name. Without
+        a policy, nothing is recorded, and the list is empty.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the container.
+          type: str
+        id:
+          description: ID of the container.
+          type: str
+        state:
+          description: State of the container, such as V(running), V(exited) or V(created).
+          type: str
+        created:
+          description: When it was created, in UTC.
+          type: str
+          sample: "2026-12-01T10:00:00Z"
+    siblings_used:
+      description: How many objects count against the limits of the policy.
+      type: dict
+      contains:
+        containers:
+          description: Number of containers.
+          type: int
+        running:
+          description: Number of containers that run.
+          type: int
+        networks:
+          description: Number of networks.
+          type: int
+    siblings_removed:
+      description: What the gate has stopped or removed last, after the wormhole had ended. The
+        newest is the last one. The gate keeps 100 entries for the whole host.
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description: What it was, V(container), V(network) or V(volume).
+          type: str
+        id:
+          description: Its ID; of a volume its name.
+          type: str
+        name:
+          description: Its name.
+          type: str
+        action:
+          description: V(removed) or V(stopped).
+          type: str
+        time:
+          description: When it was done, in UTC.
+          type: str
+          sample: "2026-12-01T10:00:00Z"
 """
 
 from datetime import datetime, timezone

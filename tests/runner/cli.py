@@ -61,8 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--seed", type=int, help="repeat the sample of a run with this seed")
     test.set_defaults(command=_test)
 
-    bench = commands.add_parser(
-        "bench", help="measure playbooks and tasks side by side with those of other collections"
+    bench = commands.add_parser("bench", help="measure this collection side by side with its peers")
+    bench.add_argument(
+        "subject",
+        nargs="?",
+        choices=("playbooks", "gate"),
+        default="playbooks",
+        help="playbooks and tasks, beside those of other collections; or the gate, beside the engine and "
+        "HAProxy (default: %(default)s)",
     )
     bench.add_argument(
         "--rounds", type=_positive, default=5, metavar="N", help="number of rounds (default: %(default)s)"
@@ -78,7 +84,10 @@ def _parser() -> argparse.ArgumentParser:
         help="Debian release of the hosts (default: %(default)s)",
     )
     bench.add_argument(
-        "--json", type=Path, metavar="PATH", help="file for all values (default: .dev/bench.json)"
+        "--json",
+        type=Path,
+        metavar="PATH",
+        help="file for all values (default: bench.json or bench-gate.json in .dev)",
     )
     bench.set_defaults(command=_bench)
 
@@ -136,9 +145,11 @@ def _test(arguments: argparse.Namespace) -> int:
 
 def _bench(arguments: argparse.Namespace) -> int:
     from bench.command import bench
+    from bench.gate.command import bench_gate
 
+    run = bench_gate if arguments.subject == "gate" else bench
     names = [name for name in arguments.rows.split(",") if name]
-    return bench(ROOT, arguments.release, arguments.rounds, names, arguments.json)
+    return run(ROOT, arguments.release, arguments.rounds, names, arguments.json)
 
 
 def _positive(text: str) -> int:

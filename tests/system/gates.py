@@ -190,6 +190,10 @@ class Gate:
             f"-e DOCKER_HOST=tcp://{TLS} -e DOCKER_TLS_VERIFY=1 -e DOCKER_CERT_PATH=/certs wormhole-lab/cli:1"
         )
 
+    def socket(self, name: str) -> str:
+        """Return the path of an identity's socket on the host."""
+        return str(self._units.socket_path(name))
+
     def pid(self) -> str:
         """The process of the gate."""
         return str(self.host.run(f"systemctl show {SERVICE} -p MainPID --value").stdout).strip()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import Iterable, Optional, Pattern, Tuple
+from typing import Iterable, Mapping, Optional, Pattern, Tuple
 
 _DEFAULT_DOMAIN, _OLD_DOMAIN, _LIBRARY = "docker.io", "index.docker.io", "library/"
 _DOMAIN = re.compile(
@@ -135,3 +135,25 @@ def matches(pattern: str, image: ImageReference) -> bool:
 def any_matches(patterns: Iterable[str], image: Optional[ImageReference]) -> bool:
     """Whether one of the patterns selects the reference."""
     return image is not None and any(matches(pattern, image) for pattern in patterns)
+
+
+def pinned_digest(pinned: Mapping[str, str], image: ImageReference) -> str:
+    """The digest that an image must have because of its name; empty if none is pinned.
+
+    Args:
+        pinned: digests by normalised name, such as ``docker.io/library/python:3``.
+        image: the name. One with a digest names the image itself.
+    """
+    return "" if image.digest else pinned.get(str(image), "")
+
+
+def parse_pin(name: str, digest: object) -> str:
+    """Return the normalised name of an image that is pinned; empty if it or the digest is malformed.
+
+    Args:
+        name: a name with a tag; without one, that of ``latest``.
+        digest: the digest, ``sha256:`` and 64 digits.
+    """
+    image = parse_image(name)
+    is_digest = isinstance(digest, str) and bool(_DIGEST.match(digest))
+    return str(image) if image is not None and not image.digest and is_digest else ""

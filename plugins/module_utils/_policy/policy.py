@@ -150,6 +150,8 @@ class Policy:
         level: the level that new containers have to meet.
         images: patterns of images that may be pulled, read and run.
         tags: patterns of tags that may be set, pushed and removed.
+        pinned: by the normalised name of an image with its tag, the digest that it must have in order
+            to be run: ``sha256:…`` of its manifest, or its ID.
         binds: directories of the host.
         networks: networks of the host that containers may join; ``bridge`` is the default bridge.
         subnets: CIDRs in which new networks may have subnets; empty for what the engine chooses.
@@ -176,6 +178,7 @@ class Policy:
     level: Level = "baseline"
     images: Tuple[str, ...] = ()
     tags: Tuple[str, ...] = ()
+    pinned: Mapping[str, str] = field(default_factory=dict)
     binds: Tuple[Bind, ...] = ()
     networks: Tuple[str, ...] = ()
     subnets: Tuple[str, ...] = ()

@@ -17,7 +17,7 @@ import re
 from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
 
 from .._base.errors import InvalidInput
-from .images import EVERY_IMAGE, compile_pattern
+from .images import EVERY_IMAGE, compile_pattern, parse_pin
 from .policy import (
     BUILDS,
     CLEANUPS,
@@ -304,6 +304,13 @@ def _names(value: Any, where: str) -> Names:
     return Names(prefix, accepts(row.get("reserved", ()), f"{where}.reserved"))
 
 
+def _pinned(value: Any, where: str) -> Mapping[str, str]:
+    pins = {parse_pin(name, digest): digest for name, digest in _mapping(value, where).items()}
+    if "" in pins:
+        _fail(where, "a digest (sha256:…) for each name of an image with its tag", pins[""])
+    return pins
+
+
 def _labels(value: Any, where: str) -> Labels:
     row = _mapping(value, where, ("allow", "required"))
     required = _mapping(row.get("required", {}), f"{where}.required")
@@ -370,6 +377,7 @@ _SECTIONS: Mapping[str, Callable[[Any, str], Any]] = {
     "level": _choice(LEVELS),
     "images": _all("a pattern of images", compile_pattern),
     "tags": _all("a pattern of images", compile_pattern),
+    "pinned": _pinned,
     "binds": _binds,
     "networks": _all("the name of a network other than host", lambda name: _is_name(name) and name != "host"),
     "subnets": _all("a subnet such as 10.9.0.0/16", _is_cidr),

@@ -16,7 +16,7 @@ from .bodies import CONFIG, ENDPOINT, HOST_CONFIG
 from .call import Json
 from .decision import IMAGE, TEMPLATE, Refusal
 from .images import any_matches, is_image_id, parse_image
-from .rules_images import references_of
+from .rules_images import check_pin, references_of, wanted_image
 from .rules_labels import COLLECTION
 from .rules_security import DEFAULT_MASKS, is_default_mask
 from .scope import Scope
@@ -150,6 +150,7 @@ def _check_image(scope: Scope, new: str, old: str) -> None:
     names = [wanted] if found is None else [name for name in references_of(found) if name]
     if found is not None:
         scope.image = found.id
+    check_pin(scope, new, wanted_image(new, found), found)
     for name in names:
         if any_matches(scope.policy.images, name) or (
             previous and name and name.repository == previous.repository

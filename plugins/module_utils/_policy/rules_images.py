@@ -13,7 +13,8 @@ from typing import Iterable, Optional, Sequence
 
 from .call import Json
 from .decision import IMAGE, Found, Refusal
-from .images import ImageReference, any_matches, is_image_id, parse_image, registry_of
+from .images import ImageReference, any_matches, is_image_id, parse_image, pinned_digest, registry_of
+from .policy import Policy
 from .scope import RuleResult, Scope, no_such
 from .text import malformed
 
@@ -50,6 +51,37 @@ def sees_image(scope: Scope, reference: str, found: Optional[Found]) -> bool:
     return any(any_matches(patterns, name) for name in wanted_image(reference, found))
 
 
+def runs_image(policy: Policy, found: Found) -> bool:
+    """Whether a container may have this image, by any of its names."""
+    return any(
+        any_matches((*policy.images, *policy.tags), name) and is_as_pinned(policy, name, found)
+        for name in references_of(found)
+    )
+
+
+def is_as_pinned(policy: Policy, name: Optional[ImageReference], found: Optional[Found]) -> bool:
+    """Whether an image has the digest that is pinned under this name, if one is."""
+    digest = pinned_digest(policy.pinned, name) if name is not None else ""
+    if name is None or not digest or found is None:
+        return True
+    return found.id == digest or ImageReference(name.repository, "", digest) in references_of(found)
+
+
+def check_pin(
+    scope: Scope, reference: str, names: Iterable[Optional[ImageReference]], found: Optional[Found]
+) -> None:
+    """Check an image by the names under which it may be run.
+
+    Raises:
+        Refusal: it is not the one that is pinned under any of them.
+    """
+    if not any(is_as_pinned(scope.policy, name, found) for name in names):
+        pins = ", ".join(f"{name} as {digest}" for name, digest in sorted(scope.policy.pinned.items()))
+        raise Refusal(
+            "image", f"The image {reference} is not the one that is pinned", allowed=pins, setting="pinned"
+        )
+
+
 def check_image(scope: Scope, reference: str, where: str) -> Optional[Found]:
     """Check an image that a container runs or mounts; return it, or None if the store lacks it.
 
@@ -62,6 +94,9 @@ def check_image(scope: Scope, reference: str, where: str) -> Optional[Found]:
     found = scope.find(IMAGE, reference)
     if not sees_image(scope, reference, found):
         raise refuse_image(scope, reference)
+    patterns = (*scope.policy.images, *scope.policy.tags)
+    names = [name for name in wanted_image(reference, found) if any_matches(patterns, name)]
+    check_pin(scope, reference, names, found)
     return found
 
 
@@ -77,9 +112,14 @@ def image(scope: Scope, value: Json, where: str) -> RuleResult:
     if not value:
         raise malformed("The body names no image")
     found = check_image(scope, value, where)
-    if found is not None:
-        scope.image = found.id
+    scope.image = found.id if found is not None else _pinned_image(scope, value)
     return value
+
+
+def _pinned_image(scope: Scope, reference: str) -> str:
+    """What an image that the store lacks would have to be, in case that it has it by then."""
+    name = parse_image(reference)
+    return pinned_digest(scope.policy.pinned, name) if name is not None else ""
 
 
 def pull(scope: Scope, value: Json, tag: str) -> None:

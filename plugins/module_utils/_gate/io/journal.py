@@ -44,6 +44,11 @@ class Journal:
         """Writes a sentence about the gate itself, which is no call."""
         self._put(render_record(Record(decision="note", detail=sentence), time.time(), self._lost))
 
+    def note(self, identity: str, identifier: str, sentence: str) -> None:
+        """Writes a sentence about an object of an identity, with its full ID."""
+        record = Record(identity=identity, object=identifier, decision="note", detail=sentence)
+        self._put(render_record(record, time.time(), self._lost))
+
     def _put(self, line: bytes) -> None:
         with self._lock:
             if self._tail and not self._flush(self._tail):

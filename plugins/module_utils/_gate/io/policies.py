@@ -19,6 +19,7 @@ _LARGEST = 1 << 20
 _TICK_NS = 50_000_000
 
 Stamp = Tuple[int, int]
+_ABSENT: Stamp = (0, 0)
 
 
 class Policies:
@@ -58,11 +59,15 @@ class Policies:
             self._registry = parse_registry(self._read())
             return self._registry
 
+    def is_readable(self) -> bool:
+        """Whether there is such a directory. Otherwise nobody has a policy, and nobody has lost it."""
+        return self._look() != _ABSENT
+
     def _look(self) -> Stamp:
         try:
             found = os.stat(self._directory)
         except OSError:
-            return (0, 0)
+            return _ABSENT
         return (found.st_ino, found.st_mtime_ns)
 
     def _read(self) -> dict[str, Union[bytes, str]]:

@@ -24,6 +24,7 @@ from ..config import COPIES, MALFORMED_STATUS, PATH, GateConfig, parse_config
 from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
 from ..learned import RECORDS
+from ..reaping import FILE_NAME
 from ..units import STATE
 from .control import Control, Listeners
 from .deciding import Decider
@@ -33,6 +34,7 @@ from .inquiry import Inquiry
 from .journal import Journal
 from .learning import Learning
 from .policies import Policies
+from .reaper import Reaper
 from .recorder import Recorder
 from .secure import make_context
 from .server import Server
@@ -56,10 +58,16 @@ class Program:
         notifier: systemd.
         journal: where to log.
         runtime: directory of the control socket and of the copies of the certificate.
+        state: directory for what must be known after a restart; empty for none.
     """
 
     def __init__(
-        self, config: GateConfig, notifier: Notifier, journal: Journal, runtime: str = RUNTIME
+        self,
+        config: GateConfig,
+        notifier: Notifier,
+        journal: Journal,
+        runtime: str = RUNTIME,
+        state: str = "",
     ) -> None:
         self._config, self._notifier, self._journal = config, notifier, journal
         self._runtime = runtime
@@ -72,6 +80,8 @@ class Program:
         learning = Learning(inquiry, self._recorder, config.limits.lookups)
         self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal, learning)
         self._server = Server(self._parts)
+        memory = os.path.join(state, FILE_NAME) if state else ""
+        self._reaper = Reaper(engine, policies, journal, memory)
         self._reloading = threading.Lock()
         self._said: set[tuple[str, str]] = set()
 
@@ -85,6 +95,7 @@ class Program:
         self._recorder.start()
         control = Control(self._runtime, self.obey)
         control.start()
+        self._reaper.start()
         self._say_ready()
         period = min(self._notifier.watchdog / 3, _TICK) if self._notifier.watchdog else _TICK
         while True:
@@ -99,6 +110,7 @@ class Program:
                 self._notifier.send("WATCHDOG=1")
         self._notifier.send("STOPPING=1")
         control.close()
+        self._reaper.stop()
         server.stop(self._config.limits.drain_seconds)
         self._recorder.stop()
         return 0
@@ -202,4 +214,5 @@ def main(arguments: list[str]) -> int:
     # Lets a thread that waits for the interpreter have it soon: answers are short (default 5 ms).
     sys.setswitchinterval(0.0005)
     runtime = os.environ.get("RUNTIME_DIRECTORY", RUNTIME)
-    return Program(config, Notifier(os.environ), Journal(), runtime).run()
+    state = os.environ.get("STATE_DIRECTORY", "")
+    return Program(config, Notifier(os.environ), Journal(), runtime, state).run()

@@ -105,7 +105,7 @@ class ListenerProbe:
         bundle = files.read_file(f"{self._spec.directory}/{gate_config.CA}")
         if self._spec.gate_tls:
             # The gate reads copies, which its reload replaces.
-            copied = files.read_file(f"{gate_units.RUNTIME}/{gate_config.CA}")
+            copied = files.read_file(f"{gate_units.RUNTIME}/{gate_config.COPIES}/{gate_config.CA}")
             return bundle is None or copied is None or copied.content != bundle.content
         started = systemd.show(listener_spec.ENGINE_UNIT, ["ExecMainStartTimestampMonotonic"])
         microseconds = int(started.get("ExecMainStartTimestampMonotonic") or 0)

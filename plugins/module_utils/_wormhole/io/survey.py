@@ -20,9 +20,13 @@ from ..._container.inspection import labels_of, pid_of
 from ..._engine.port import EnginePort
 from ..._gate.identities import parse_identity
 from ..._gate.places import is_identity, policy_path
+from ..._gate.reaping import FILE_NAME, Memory, parse_memory
+from ..._gate.units import STATE
+from ..._policy.decision import LABEL_OWNER
 from ..._wiring.spec import LAUNCH, RUNTIME, TLS, TRANSPORTS, WiringSpec
 from ..._wiring.wire import Wiring
 from ..found import FoundWormhole, complete, list_wormholes, read_wiring, read_wiring_spec
+from ..siblings import siblings_of
 
 Connect = Callable[[int, WiringSpec, Wiring], None]
 
@@ -37,6 +41,7 @@ def survey(engine: EnginePort, connect: Connect, now: datetime, *, verify: bool)
         verify: whether to verify those that run.
     """
     found = []
+    owned = _siblings(engine)
     for listed in list_wormholes(engine.containers(labels={LABEL_TRANSPORT: None})):
         inspection = engine.find_container(listed.id) or {}
         wormhole = _with_own_address(complete(listed, inspection), inspection)
@@ -45,7 +50,10 @@ def survey(engine: EnginePort, connect: Connect, now: datetime, *, verify: bool)
             verified = _verify(wormhole, inspection, connect)
         described = asdict(wormhole)
         described.pop("gated")
-        found.append({**described, **_certificate(wormhole, now), **_policy(wormhole), **verified})
+        siblings = owned(wormhole.identity)
+        found.append(
+            {**described, **_certificate(wormhole, now), **_policy(wormhole), **verified, **siblings}
+        )
     return found
 
 
@@ -60,6 +68,16 @@ def _policy(wormhole: FoundWormhole) -> dict[str, str]:
     except (OSError, WormholeError):
         return nothing
     return {"policy": policy.preset, "policy_mode": policy.mode, "policy_version": policy.version}
+
+
+def _siblings(engine: EnginePort) -> Callable[[str], dict[str, Any]]:
+    """Return a function from an identity to what it has created through the gate."""
+    containers, networks = engine.containers(labels={LABEL_OWNER: None}), engine.networks()
+    try:
+        memory = parse_memory(read_regular(f"{STATE}/{FILE_NAME}"))
+    except (OSError, WormholeError):
+        memory = Memory()
+    return lambda identity: siblings_of(identity, containers, networks, memory)
 
 
 def _with_own_address(wormhole: FoundWormhole, inspection: dict[str, Any]) -> FoundWormhole:

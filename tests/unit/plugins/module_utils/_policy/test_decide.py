@@ -164,6 +164,41 @@ def test_images_are_seen_by_pattern():
         assert refused(run(policy, "GET", f"/images/{reference}/json")) == (404, "not_found")
 
 
+ALPINE = "sha256:" + "cc" * 32
+
+
+@pytest.mark.parametrize("digest", [ALPINE, IMAGE_ID])
+def test_a_pinned_image_is_run_by_any_name(digest):
+    policy = make_policy("test", pinned={"alpine": digest, "alpine:3.20": digest})
+    for reference in (
+        "alpine",
+        "alpine:3.20",
+        "docker.io/library/alpine",
+        "aaaaaaaaaaaa",
+        f"alpine@{ALPINE}",
+    ):
+        assert allowed(create(policy, Image=reference)).image == IMAGE_ID
+    # Any other image, and any other tag, is not concerned.
+    allowed(create(policy, Image="ci/app:1"))
+
+
+def test_another_image_under_a_pinned_name_is_not_run():
+    other = "sha256:" + "ab" * 32
+    policy = make_policy("test", pinned={"alpine": other, "ci/app:1": other})
+    for reference in ("alpine", "docker.io/library/alpine:latest", "ci/app:1", "dddddddddddd"):
+        assert refused(create(policy, Image=reference)) == (403, "image")
+    # It has another name, which is not pinned.
+    allowed(create(policy, Image="alpine:3.20"))
+    mount = {"Mounts": [{"Type": "image", "Source": "ci/app:1", "Target": "/x"}]}
+    assert refused(create(policy, host=mount, Image="alpine:3.20")) == (403, "image")
+
+
+def test_a_pinned_image_that_is_absent_is_checked_if_it_has_come_by_then():
+    policy = make_policy("test", pinned={"missing:1": ALPINE})
+    assert allowed(create(policy, Image="missing:1")).image == ALPINE
+    assert allowed(create(policy, Image="missing:2")).image == ""
+
+
 def test_images_are_removed_by_tag():
     policy = make_policy("test", images=["**"])
     allowed(run(policy, "DELETE", "/images/ci/app:1"))

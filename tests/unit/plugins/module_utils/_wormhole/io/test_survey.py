@@ -11,6 +11,11 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import VerificationFailed
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.reaping import (
+    Memory,
+    Removed,
+    render_memory,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.io import survey as wormhole_survey
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.io.survey import survey
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._engine.io.fake import (
@@ -112,3 +117,40 @@ def test_days_are_whole_days(engine, tmp_path, monkeypatch, left, days):
     found = look(engine)["agent"]
     assert found["certificate_days_left"] == days
     assert found["certificate_not_after"].startswith("2026-11-2")
+
+
+def test_siblings_are_listed_by_their_owner(engine, tmp_path, monkeypatch):
+    for name, identity in (("agent", "agent"), ("other", "other"), ("plain", "")):
+        create(engine, name)
+        if identity:
+            engine._search(name)["Config"]["Labels"]["wormhole.docker.identity"] = identity
+    for name, owner in (("web", "agent"), ("db", "agent"), ("theirs", "other"), ("odd", "")):
+        engine.create_container(
+            name, {"Image": IMAGE, "Cmd": ["sleep"], "Labels": {"wormhole.docker.owner": owner}}
+        )
+    engine.start_container("web")
+    rows = [
+        Removed(name, "volume", "v1", "v1", "removed", 1796119200 + number)
+        for number, name in enumerate(("agent", "gone"))
+    ]
+    (tmp_path / "siblings.json").write_bytes(render_memory(Memory(removed=tuple(rows))))
+    monkeypatch.setattr(wormhole_survey, "STATE", str(tmp_path))
+    found = look(engine)
+    assert [(row["name"], row["state"]) for row in found["agent"]["siblings"]] == [
+        ("db", "created"),
+        ("web", "running"),
+    ]
+    assert found["agent"]["siblings_used"] == {"containers": 2, "running": 1, "networks": 0}
+    assert found["agent"]["siblings_removed"] == [
+        {"kind": "volume", "id": "v1", "name": "v1", "action": "removed", "time": "2026-12-01T10:00:00Z"}
+    ]
+    assert [row["name"] for row in found["other"]["siblings"]] == ["theirs"]
+    assert found["plain"]["siblings"] == found["plain"]["siblings_removed"] == []
+
+
+def test_without_a_gate_there_are_no_siblings(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(wormhole_survey, "STATE", str(tmp_path))
+    create(engine, "agent")
+    assert look(engine)["agent"]["siblings"] == look(engine)["agent"]["siblings_removed"] == []
+    (tmp_path / "siblings.json").write_text("[")
+    assert look(engine)["agent"]["siblings_removed"] == []
