@@ -16,7 +16,7 @@ from typing import Any, Union
 from .._base.errors import Refused
 from .._base.plan import Plan, Reason
 from .._base.systemd_units import UNIT_DIRECTORY
-from .._gate import units
+from .._gate import config, units
 from . import desired, model
 from .model import Action, Directory, File, GateHostState
 from .spec import GateHostSpec
@@ -38,7 +38,7 @@ def plan_gate(spec: GateHostSpec, state: GateHostState) -> Plan[Action]:
             surplus,
             files,
             _plan_leftovers(state),
-            _plan_units(spec, state, files.units),
+            _plan_units(spec, state, files),
         ]
     )
 
@@ -50,6 +50,7 @@ class Part:
         reasons, actions: as in a plan.
         before, after: entries of its diff.
         units: whether it writes files of units.
+        restarts: whether it changes what the running service may have read.
     """
 
     def __init__(self) -> None:
@@ -57,7 +58,7 @@ class Part:
         self.actions: list[Action] = []
         self.before: dict[str, Any] = {}
         self.after: dict[str, Any] = {}
-        self.units = False
+        self.units = self.restarts = False
 
     def add(self, code: str, text: str, subject: str, before: Any, after: Any) -> None:
         """Add a reason, with the entries of the diff for its subject."""
@@ -135,6 +136,7 @@ def _plan_files(spec: GateHostSpec, state: GateHostState) -> Part:
         kind = "program" if is_program else "unit" if is_unit else "config"
         part.actions.append((model.InstallProgram if is_program else model.WriteFile)(path, wanted))
         part.units |= is_unit
+        part.restarts |= path in _READ and (found is None or _differs(found, wanted))
         # A version differs because of another file, whose reason says more.
         target = version if found is not None and _same_but_version(found, wanted) else part
         code, text = f"gate_{kind}_missing", f"{path} does not exist"
@@ -144,7 +146,7 @@ def _plan_files(spec: GateHostSpec, state: GateHostState) -> Part:
             code, text = "gate_missing", "the gate is not installed"
         target.add(code, text, path, _show(kind, found), _show(kind, wanted))
     if not part.reasons:
-        version.actions, version.units = part.actions, part.units
+        version.actions, version.units, version.restarts = part.actions, part.units, part.restarts
     return part if part.reasons else version
 
 
@@ -165,9 +167,17 @@ def _plan_surplus(spec: GateHostSpec, state: GateHostState) -> Part:
     return part
 
 
+_READ = (units.PROGRAM, config.PATH, units.unit_path(units.SERVICE))
+"""What the service reads when it starts. Somebody may have started it with other content."""
+
+
+def _differs(found: File, wanted: File) -> bool:
+    """Whether two files differ in more than the version, their owners and modes."""
+    return desired.without_version(found.content) != desired.without_version(wanted.content)
+
+
 def _same_but_version(found: File, wanted: File) -> bool:
-    texts = [desired.without_version(file.content) for file in (found, wanted)]
-    return texts[0] == texts[1] and _describe(found) == _describe(wanted)
+    return not _differs(found, wanted) and _describe(found) == _describe(wanted)
 
 
 def _difference(kind: str, found: File, wanted: File) -> str:
@@ -196,16 +206,16 @@ def _plan_leftovers(state: GateHostState) -> Part:
     return part
 
 
-def _plan_units(spec: GateHostSpec, state: GateHostState, written: bool) -> Part:
+def _plan_units(spec: GateHostSpec, state: GateHostState, files: Part) -> Part:
     """Has systemd read the files, starts the units at boot and now, and restarts what is outdated."""
     part = Part()
     shown = {name: _unit(state, name) for name in desired.UNITS}
     started = desired.started_units(spec)
     stale = [name for name in desired.UNITS if shown[name].stale]
-    for name in () if written else stale:
+    for name in () if files.units else stale:
         text = f"systemd has not read the present file of {name}"
         part.add("gate_unit_stale", text, name, "outdated", "current")
-    if written or stale:
+    if files.units or stale:
         part.actions.append(model.ReloadUnits())
     disabled = tuple(name for name in started if not shown[name].enabled)
     for name in disabled:
@@ -214,21 +224,21 @@ def _plan_units(spec: GateHostSpec, state: GateHostState, written: bool) -> Part
         )
     if disabled:
         part.actions.append(model.EnableUnits(disabled))
-    _start(part, spec, state, shown)
+    _start(part, spec, state, files.restarts)
     return part
 
 
-def _start(part: Part, spec: GateHostSpec, state: GateHostState, shown: dict[str, model.Unit]) -> None:
+def _start(part: Part, spec: GateHostSpec, state: GateHostState, restarts: bool) -> None:
     version = desired.version_of(spec, state.socket_group)
     subject = f"running {units.SERVICE}"
-    if not shown[units.SERVICE].active:
+    if not _unit(state, units.SERVICE).active:
         part.add("gate_stopped", f"{units.SERVICE} does not run", subject, "", version)
     elif state.running != version:
         text = f"{units.SERVICE} was started with other files than those of this version"
         part.add("gate_outdated", text, subject, state.running, version)
-    if not shown[units.SERVICE].active or state.running != version:
+    if restarts or not _unit(state, units.SERVICE).active or state.running != version:
         part.actions.append(model.RestartGate(version))
-    others = [n for n in desired.started_units(spec) if n != units.SERVICE and not shown[n].active]
+    others = [n for n in desired.started_units(spec) if n != units.SERVICE and not _unit(state, n).active]
     for name in others:
         part.add("gate_stopped", f"{name} does not run", f"running {name}", "", "active")
     if others:

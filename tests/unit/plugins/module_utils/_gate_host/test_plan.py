@@ -122,13 +122,13 @@ def test_a_gate_that_serves_tls_watches_its_certificate():
         pytest.param(
             changed_file(INSTALLED, units.PROGRAM),
             ["gate_program_missing"],
-            ["InstallProgram"],
+            ["InstallProgram", "RestartGate"],
             id="program removed",
         ),
         pytest.param(
             changed_file(INSTALLED, units.PROGRAM, content="b" * 64),
             ["gate_program_differs"],
-            ["InstallProgram"],
+            ["InstallProgram", "RestartGate"],
             id="program changed by somebody",
         ),
         pytest.param(
@@ -142,6 +142,12 @@ def test_a_gate_that_serves_tls_watches_its_certificate():
             ["gate_config_differs"],
             ["WriteFile"],
             id="settings",
+        ),
+        pytest.param(
+            changed_file(INSTALLED, config.PATH, content="{}"),
+            ["gate_config_differs"],
+            ["WriteFile", "RestartGate"],
+            id="settings that the service may have been started with",
         ),
         pytest.param(
             changed_file(INSTALLED, DOOR, content="[Unit]"),
