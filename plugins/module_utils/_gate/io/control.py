@@ -12,11 +12,13 @@ import socket
 import stat
 import struct
 import threading
+import time
 from typing import Callable, List, Tuple
 
 from ..control import ADD, MESSAGE_BYTES, NAME, SOCKETS, Request, parse_request, render_answer
 
 _SECONDS = 5.0
+_PAUSE = 0.05
 _CREDENTIALS = struct.Struct("3i")
 _BACKLOG = 128
 
@@ -66,6 +68,8 @@ class Control:
             except OSError:
                 if self._listener.fileno() < 0:
                     return
+                # Without a free descriptor, requests wait.
+                time.sleep(_PAUSE)
                 continue
             with sock, contextlib.suppress(OSError):
                 sock.settimeout(_SECONDS)
