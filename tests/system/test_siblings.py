@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -63,10 +64,10 @@ def of(host, name):
 
 def wait_until_gone(host, name, seconds=AFTER + 20):
     """Wait until a wormhole has no siblings any more."""
-    rows = "docker ps -aq {0}; docker network ls -q {0}; docker volume ls -q {0}".format(
-        f"--filter label=wormhole.docker.owner={name}"
-    )
-    host.run(f"timeout {seconds} sh -c 'until [ -z \"$({rows})\" ]; do sleep 0.2; done'")
+    deadline = time.monotonic() + seconds
+    while left := of(host, name):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.5)
 
 
 def start_owner(host, gate, name, *options):
@@ -235,13 +236,18 @@ def test_testcontainers_leave_nothing_without_their_own_reaper(release, fresh_ho
     assert len(left) == 3, left
     assert "testdata" in left
     host.run("docker rm -f tests")
-    wait_until_gone(host, "tests")
-    assert everything(host) == foreign
+    deadline = time.monotonic() + AFTER + 20
+    while (found := everything(host)) != foreign:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.5)
 
 
 POWERS = {
     "image.load": "own", "image.save": "own", "df": "all", "search": "all",
 }  # fmt: skip
+
+
+ALL_THERE_IS = "docker ps -a --format '{{.ID}} {{.Names}} {{.State}}'; docker image ls -aq; docker network ls -q; docker volume ls -q"
 
 
 def open_for_calls(host, gate, name):
@@ -284,12 +290,12 @@ def test_each_route_is_allowed_and_refused(release, fresh_host, collections):
     }
 
     # Nobody without powers gets anything.
-    before = host.run("docker ps -a; docker image ls -a; docker network ls; docker volume ls").stdout
+    before = host.run(ALL_THERE_IS).stdout
     for name, answer in zip(calls, make_calls(host, gate.socket("none"), list(calls.values())), strict=True):
         said = answer.text if calls[name].method != "HEAD" else "needs the power"
         if answer.status != 403 or "needs the power" not in said:
             wrong.append(f"none: {calls[name]}: {answer}")
-    assert host.run("docker ps -a; docker image ls -a; docker network ls; docker volume ls").stdout == before
+    assert host.run(ALL_THERE_IS).stdout == before
     for by in ("full", "builds", "prunes"):
         mine = {name: call for name, call in calls.items() if ROWS[name].by == by}
         seen = len(decisions(gate, by))

@@ -150,27 +150,22 @@ def find_forgotten(owners: Mapping[str, Owner], registry: Registry, ended: Colle
     return frozenset(name for name in ended if name not in open_ones and owners[name].mode == "none")
 
 
-def find_due(owners: Mapping[str, Owner], since: Mapping[str, float], now: float) -> tuple[str, ...]:
-    """The identities whose siblings are to be removed now.
+def due_times(
+    owners: Mapping[str, Owner], since: Mapping[str, float], cleaned: Mapping[str, float], again: float
+) -> dict[str, float]:
+    """When the siblings of each identity that has ended are to be removed.
 
     Args:
-        owners: all of them.
+        owners: all identities.
         since: when each that has ended was found to have.
-        now: the time, on the same clock.
+        cleaned: when its siblings were removed the last time since then.
+        again: seconds after which that is done again: something may have been in use.
     """
-    return tuple(
-        name
-        for name, moment in sorted(since.items())
-        if owners[name].mode != "none" and now >= moment + owners[name].after
-    )
-
-
-def next_due(owners: Mapping[str, Owner], since: Mapping[str, float], now: float, longest: float) -> float:
-    """Seconds until the next identity is due; at most ``longest``, which is also for those that are."""
-    left = [
-        moment + owners[name].after - now for name, moment in since.items() if owners[name].mode != "none"
-    ]
-    return min([longest, *(seconds for seconds in left if seconds > 0)])
+    return {
+        name: max(moment + owners[name].after, cleaned[name] + again if name in cleaned else 0.0)
+        for name, moment in since.items()
+        if owners[name].mode != "none"
+    }
 
 
 # --- what the engine says --------------------------------------------------------------------------

@@ -26,11 +26,10 @@ from ..reaping import (
     Memory,
     Removed,
     Sibling,
+    due_times,
     events_path,
-    find_due,
     find_ended,
     find_forgotten,
-    next_due,
     owners_path,
     parse_alive,
     parse_memory,
@@ -44,11 +43,12 @@ from ..reaping import (
 )
 from .engine import Engine, EngineDown, render_request
 from .journal import Journal
-from .policies import Policies
+from .policies import Policies, Stamp
 from .wire import Ended, TooSlow, Wire
 
 _ENGINE_RUNS = "/run/docker.pid"
-"""Exists while dockerd runs, unless its configuration names another file."""
+"""dockerd writes it when it starts, and removes it when it has stopped, unless its configuration names
+another file."""
 _LOOK = 60.0
 """Seconds between two looks at everything."""
 _AGAIN = 1.0
@@ -77,7 +77,8 @@ class Reaper:
         self._since: dict[str, float] = {}
         self._cleaned: dict[str, float] = {}
         self._said: set[tuple[str, str]] = set()
-        self._checked = False
+        self._checked = self._has_file = False
+        self._previous: Optional[Stamp] = None
         self._stopped = threading.Event()
         self._wire: Optional[Wire] = None
 
@@ -102,23 +103,30 @@ class Reaper:
     def _wait_for_engine(self) -> bool:
         """Waits while the engine is stopped; returns whether to go on.
 
-        To connect would start it (docker.socket), soon after its administrator has stopped it.
+        To connect would start it (docker.socket), soon after its administrator has stopped it. While it
+        stops, the file of its process is still the previous one.
         """
         deadline = time.monotonic() + _LOOK
-        while not os.path.exists(_ENGINE_RUNS) and time.monotonic() < deadline:
-            if self._stopped.wait(_AGAIN):
-                break
-        return not self._stopped.is_set()
+        while not self._stopped.wait(0):
+            stamp = _stamp_of(_ENGINE_RUNS)
+            self._has_file = self._has_file or stamp is not None
+            if stamp is not None and stamp != self._previous:
+                return True
+            if time.monotonic() > deadline and (stamp is not None or not self._has_file):
+                return True
+            self._stopped.wait(_AGAIN)
+        return False
 
     def _watch(self) -> None:
         """Follows the engine's events until their stream ends."""
-        target = events_path()
+        target, stamp = events_path(), _stamp_of(_ENGINE_RUNS)
         self._wire, head = self._engine.call(
             "GET", render_request("GET", target, ()), _PATIENCE, lambda: not self._stopped.is_set()
         )
         try:
             if head.status != 200:
                 raise EngineDown(502, f"The engine answers {target} with status {head.status}.")
+            self._previous = stamp
             # Containers start after the engine: the time of those that have not yet begins now.
             self._since.clear()
             while not self._stopped.is_set():
@@ -162,11 +170,15 @@ class Reaper:
         if not self._checked:
             self._check_new()
             self._checked = True
-        for name in find_due(owners, self._since, now):
-            if now >= self._cleaned.get(name, now - _LOOK) + _LOOK:
+        for name, moment in sorted(self._due().items()):
+            if now >= moment:
                 self._clean_up(name)
         self._write()
-        return next_due(self._memory.owners, self._since, time.monotonic(), _LOOK)
+        # Who has become due meanwhile comes at once.
+        return max(min([*self._due().values(), now + _LOOK]) - time.monotonic(), 0.0)
+
+    def _due(self) -> dict[str, float]:
+        return due_times(self._memory.owners, self._since, self._cleaned, _LOOK)
 
     # --- removing ----------------------------------------------------------------------------------
 
@@ -258,6 +270,15 @@ class Reaper:
                 self._journal.say(f"{self._path} cannot be written: {error.strerror or error}.")
             return
         self._written = self._memory
+
+
+def _stamp_of(path: str) -> Optional[Stamp]:
+    """What changes when a file is written anew; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _private(path: str, flags: int) -> int:

@@ -20,10 +20,9 @@ from ansible_collections.wormhole.docker.plugins.module_utils._gate.reaping impo
     Owner,
     Removed,
     Sibling,
-    find_due,
+    due_times,
     find_ended,
     find_forgotten,
-    next_due,
     parse_alive,
     parse_memory,
     parse_siblings,
@@ -94,15 +93,11 @@ def test_due_is_who_has_ended_for_long_enough():
         "c": Owner("none", 0),
         "d": Owner("remove", 0),
     }
-    since = {"a": 100.0, "b": 100.0, "c": 100.0, "d": 100.0}
-    assert find_due(owners, since, 100.0) == ("d",)
-    assert find_due(owners, since, 109.9) == ("d",)
-    assert find_due(owners, since, 110.0) == ("b", "d")
-    assert find_due(owners, since, 160.0) == ("a", "b", "d")
-    assert next_due(owners, since, 100.0, 60.0) == 10.0
-    assert next_due(owners, since, 110.0, 60.0) == 50.0
-    assert next_due(owners, since, 160.0, 60.0) == 60.0
-    assert next_due(owners, {}, 100.0, 60.0) == 60.0
+    since = dict.fromkeys(owners, 100.0)
+    assert due_times(owners, since, {}, 30.0) == {"a": 160.0, "b": 110.0, "d": 100.0}
+    # What was in use then is tried again.
+    assert due_times(owners, since, {"a": 110.0, "d": 101.0}, 30.0) == {"a": 160.0, "b": 110.0, "d": 131.0}
+    assert due_times(owners, {}, {}, 30.0) == {}
 
 
 @pytest.mark.parametrize(

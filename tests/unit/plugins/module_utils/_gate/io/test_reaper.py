@@ -250,7 +250,7 @@ def test_a_wormhole_that_ended_while_the_gate_was_down(tmp_path):
         assert names(world.volumes) == ["theirs"]
 
 
-def test_time_begins_anew_when_the_engine_was_away(tmp_path, monkeypatch):
+def test_time_begins_anew_when_the_engine_was_away(tmp_path, monkeypatch, engine_runs):
     monkeypatch.setattr(reapers, "_AGAIN", 0.05)
     with stage(tmp_path, overrides={"cleanup": {"after": "1s"}}) as (world, _gate, _reaper):
         world.add("volume", "data")
@@ -258,6 +258,7 @@ def test_time_begins_anew_when_the_engine_was_away(tmp_path, monkeypatch):
         time.sleep(0.7)
         count = len(world.streams)
         world.engine.drop()
+        engine_runs.write_text("another process")
         assert soon(lambda: len(world.streams) > count)
         restarted = time.monotonic()
         assert soon(lambda: not world.volumes)
@@ -325,13 +326,46 @@ def test_it_ends(tmp_path):
         assert soon(lambda: not any(thread.name == "reaper" for thread in threading.enumerate()))
 
 
+def test_who_becomes_due_while_others_are_removed_is_not_forgotten(tmp_path):
+    with stage(tmp_path, overrides={"cleanup": {"after": "1s"}}) as (world, gate, _reaper):
+        gate.allow("other", preset="ci", overrides={"cleanup": {"after": "1s"}})
+        world.containers.append({**ME, "Id": "f" * 64, "Labels": {USES: "other"}})
+        world.tell()
+        assert soon(lambda: b"other" in (tmp_path / "siblings.json").read_bytes())
+        world.add("volume", "data")
+        world.add("volume", "theirs", owner="other")
+        world.hook = lambda: time.sleep(1.2)
+        world.end()
+        time.sleep(0.6)
+        world.containers.clear()
+        world.tell()
+        assert soon(lambda: not world.volumes)
+
+
 def test_an_engine_that_was_stopped_is_not_started_by_a_connection(tmp_path, monkeypatch, engine_runs):
     monkeypatch.setattr(reapers, "_AGAIN", 0.05)
+    monkeypatch.setattr(reapers, "_LOOK", 0.2)
     with stage(tmp_path) as (world, _gate, _reaper):
-        engine_runs.unlink()
+        time.sleep(0.5)
+        # It stops its containers after it has closed its connections.
+        monkeypatch.setattr(reapers, "_LOOK", 30)
+        time.sleep(0.5)
         count = world.engine.connections
         world.engine.drop()
-        time.sleep(0.5)
+        time.sleep(0.3)
+        monkeypatch.setattr(reapers, "_LOOK", 0.2)
+        engine_runs.unlink()
+        time.sleep(0.8)
         assert world.engine.connections == count
         engine_runs.write_text("2")
+        assert soon(lambda: world.engine.connections > count)
+
+
+def test_an_engine_whose_file_is_elsewhere_is_connected_to_nevertheless(tmp_path, monkeypatch, engine_runs):
+    monkeypatch.setattr(reapers, "_AGAIN", 0.05)
+    monkeypatch.setattr(reapers, "_LOOK", 0.2)
+    engine_runs.unlink()
+    with stage(tmp_path) as (world, _gate, _reaper):
+        count = world.engine.connections
+        world.engine.drop()
         assert soon(lambda: world.engine.connections > count)
