@@ -118,7 +118,7 @@ def render_yaml(suggestion: Suggestion, first: str, last: str) -> str:
         lines.append("policy_overrides:")
         reasons = {reason.section: reason for reason in suggestion.reasons}
         for name, value in suggestion.overrides.items():
-            lines += [f"  # {text}" for text in _why(name, reasons)]
+            lines += [f"  # {text}" for text in _why(name, value, reasons)]
             lines += _yaml(name, value, 2)
     if suggestion.hides:
         lines.append("# Lists and events show only what this wormhole has created.")
@@ -126,17 +126,21 @@ def render_yaml(suggestion: Suggestion, first: str, last: str) -> str:
         lines.append("# These calls stay refused. Only the policy unrestricted, which is root, allows them,")
         lines.append("# or an override that you have to choose yourself:")
         for counted, deny in suggestion.refused:
-            lines.append(f"# - {title(counted.call)}, {_number(counted.count, 'call')}: {deny.problem}")
+            text = f"{title(counted.call)}, {_number(counted.count, 'call')}: {deny.problem}"
+            # A line break would end the comment.
+            lines.append("# - " + "".join(mark if mark.isprintable() else "?" for mark in text))
     return "\n".join(lines) + "\n"
 
 
-def _why(name: str, reasons: Mapping[str, Reason]) -> List[str]:
+def _why(name: str, value: Json, reasons: Mapping[str, Reason]) -> List[str]:
     texts = [WHY.get(name, "It was needed.")]
+    if value == "buildkit":
+        texts.append("BuildKit can read and replace every image of the host: it is next to root.")
     reason = reasons.get(name)
     if reason is not None and reason.count:
         rows = [ROUTES[route] for route in reason.routes if route in ROUTES]
         shown = ", ".join(f"{row.method} {row.path}" for row in rows[:3])
-        more = f", and {len(rows) - 3} more routes" if len(rows) > 3 else ""
+        more = f", and {_number(len(rows) - 3, 'more route')}" if len(rows) > 3 else ""
         texts.append(f"{_number(reason.count, 'call')}: {shown}{more}")
     return texts
 

@@ -5,7 +5,7 @@
 """Which override makes a policy allow a recorded call.
 
 Nothing here opens what is as good as root: fields that no override allows, directories such as
-``/var/run``, volumes of other wormholes, and changes to objects that the identity has not created, other
+``/var/run``, volumes of other wormholes, powers that no preset has, and changes to objects that the identity has not created, other
 than the life of named containers.
 """
 
@@ -20,7 +20,7 @@ from .learned_call import LearnedCall
 from .names import GRANTING_LABELS
 from .naming import FOREIGN
 from .policy import Policy
-from .policy_file import MERGED
+from .policy_file import MERGED, PRESETS
 from .routes import ROUTES
 from .rules_labels import COLLECTION
 from .rules_network import EVERY_ADDRESS
@@ -30,6 +30,10 @@ ON_OTHERS = ("list", "inspect", "logs", "metrics", "events", "container.life")
 """Powers that may be suggested for containers of others."""
 ON_ALL = ("network.connect", "image.remove", "search", "pull")
 """Powers that a preset has for all objects. They are suggested for all where no list helps."""
+OF_PRESETS = frozenset(power for preset in PRESETS.values() for power in preset["powers"])
+"""The powers that presets have. Others, such as ``image.load``, can replace or read any image of the host."""
+_BESIDE_BUILDS = ("build.prune", "build.cancel")
+"""Not worth BuildKit, which is next to root, to a client that does not build."""
 _MANY_TARGETS = 16
 _FIELDS: Mapping[str, Tuple[str, ...]] = {
     "memory": ("Memory", "MemoryReservation", "memory"),
@@ -100,8 +104,10 @@ def _powers(policy: Policy, call: LearnedCall) -> Optional[Overrides]:
     """The power of the route, as far as the object needs it."""
     route = ROUTES[call.route]
     if route.power.startswith("build."):
-        return {"build": route.power.partition(".")[2]}
+        return _build(policy, call)
     reach = policy.reach(route.power)
+    if reach is None and route.power not in OF_PRESETS:
+        return None
     if reach is None:
         return {"powers": {route.power: "all" if route.power in ("df", "info", "ping") else "own"}}
     if reach == "all":
@@ -295,6 +301,8 @@ def _verbs(policy: Policy, call: LearnedCall) -> Optional[Overrides]:
 
 
 def _build(policy: Policy, call: LearnedCall) -> Optional[Overrides]:
+    if call.route in _BESIDE_BUILDS:
+        return None
     is_kit = ROUTES[call.route].power == "build.buildkit" or call.query.get("version") == "2"
     wanted = "buildkit" if is_kit or call.query.get("session") else "classic"
     return {"build": wanted} if policy.build != "buildkit" and policy.build != wanted else None

@@ -22,7 +22,7 @@ from .call import Json
 from .decision import CONTAINER, NETWORK, Refusal
 from .generalised_isolation import Generalised
 from .names import GRANTING_LABELS
-from .naming import MALFORMED, OTHER, Naming, calm, word
+from .naming import MALFORMED, OTHER, Naming, calm, is_shown, word
 from .rules_labels import COLLECTION
 from .rules_limits import TMPFS_FLAGS
 from .rules_mounts import is_listed_server, split_bind
@@ -32,6 +32,8 @@ from .shapes import DROPPED, FREE, STRUCT, Struct
 _SIZE = re.compile(r"[0-9]{1,15}[bkmgt]?(?:i?b)?\Z", re.IGNORECASE)
 _TMPFS_VALUE = re.compile(r"(?:mode=[0-7]{1,4}|uid=[0-9]{1,10}|gid=[0-9]{1,10}|nr_inodes=[0-9]{1,10})\Z")
 _MOUNTS = ("bind", "volume", "tmpfs", "image")
+UNNAMED_PATH = f"/{OTHER}/.."
+"""Stands for a path that is not shown. No policy can list it."""
 _EMPTY_MODES = ("", "none", "default", "bridge", "host")
 
 
@@ -116,8 +118,11 @@ def _tmpfs_options(_naming: Naming, value: Json) -> Json:
 
 
 def path(text: str) -> str:
-    """Return a path of the host without what differs from run to run."""
-    return calm(text) if text.isprintable() and len(text) <= 512 else f"/{OTHER}"
+    """Return a path of the host without what differs from run to run.
+
+    Suggestions are copied into inventories, where braces begin an expression.
+    """
+    return calm(text) if is_shown(text) and len(text) <= 512 else UNNAMED_PATH
 
 
 def _binds(naming: Naming, value: Json) -> Json:

@@ -139,6 +139,8 @@ def _fit(identity: str, preset: str, calls: Sequence[Counted]) -> _Fit:
             fit.refused.append((counted, deny))
             continue
         fit.overrides, policy = overrides, current
+    # What other calls needed may be enough for these.
+    fit.refused = [row for row in fit.refused if isinstance(decide_again(policy, row[0].call), Deny)]
     return fit
 
 

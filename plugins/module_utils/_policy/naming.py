@@ -40,6 +40,11 @@ def word(text: Any) -> str:
     return text if isinstance(text, str) and _WORD.match(text) else OTHER
 
 
+def is_shown(text: str) -> bool:
+    """Whether a text can stand in an inventory without a meaning of its own."""
+    return text.isprintable() and "{" not in text
+
+
 def calm(text: str) -> str:
     """Return a text without the parts that differ from run to run: hashes, and numbers of three digits."""
     text = _UUID.sub("00000000-0000-0000-0000-000000000000", text)
@@ -107,6 +112,7 @@ class Naming:
         if found.owner:
             entry["owned"] = True
         name = found.name or reference
+        name = name if is_shown(name) else OTHER
         self.objects[f"{kind}:{name}"] = entry
         return name
 

@@ -16,8 +16,15 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.wormhole.docker.plugins.module_utils._policy import naming
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.call import Call
-from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision import Allow, Deny
+from ansible_collections.wormhole.docker.plugins.module_utils._policy.decision import (
+    Allow,
+    Deny,
+    Facts,
+    Found,
+    Question,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.describe import (
     effective,
     render_yaml,
@@ -145,6 +152,11 @@ START, LOGS = ("POST", "/containers/mine/start"), ("GET", "/containers/mine/logs
         ([create(), ("POST", "/build?t=ci/app&version=1")], "test", {"images": ["alpine"], "build": "classic"}),
         ([create(), ("POST", "/session")], "test", {"images": ["alpine"], "build": "buildkit"}),
         (
+            [("POST", "/build/prune"), create(), ("POST", "/session")],
+            "test",
+            {"build": "buildkit", "images": ["alpine"]},
+        ),
+        (
             [create(), ("POST", "/images/alpine/tag?repo=registry.lan/app&tag=4711")],
             "ci",
             {"images": ["alpine"], "tags": ["ci/**", "registry.lan/app"]},
@@ -197,12 +209,34 @@ def test_containers_of_others_become_targets_by_name(target, power):
         (("GET", "/containers/theirs/archive?path=/etc"), "not_found"),
         (("DELETE", "/networks/shared"), "not_owner"),
         (create(Labels={"wormhole.docker.identity": "x"}), "label"),
+        (("POST", "/images/load"), "power"),
+        (("GET", "/images/alpine/get"), "power"),
+        (("POST", "/build/prune"), "build"),
     ],
 )
 def test_what_is_as_good_as_root_stays_refused(request_, code):
     found = check([*learned(create(), LISTED), *learned(request_)])
     assert [deny.code for _row, deny in found.refused] in ([code], ["not_found"])
     assert "Only the policy unrestricted" in render_yaml(found, "a", "b")
+
+
+@pytest.mark.parametrize(
+    "text", ["{{ lookup('pipe', 'id') }}", "a\npolicy: unrestricted", "\u2028policy: x", "{% x %}"]
+)
+def test_nothing_of_a_client_is_an_expression_of_the_inventory(text):
+    rows = learned(create(HostConfig={"Binds": [f"/srv/{text}:/x"]}), create(), LISTED)
+    call = rows[2].call
+    objects = {f"container:{text}": {"is": "foreign"}, f"network:{text}": {"is": "foreign"}}
+    rows.append(Counted(replace_call(rows[1].call, objects={**rows[1].call.objects, **objects})))
+    rows.append(
+        Counted(replace_call(call, rejected="unknown_field", detail=f"The field {text} is not known"))
+    )
+    found = check(rows)
+    assert "policy: unrestricted" not in render_yaml(found, "a", "b").splitlines()
+    assert text not in json.dumps(found.overrides)
+    assert rows[0] in [row for row, _deny in found.refused]
+    names = naming.Naming("ci", Facts("", "", {Question("network", "n"): Found("network", "1", text)}))
+    assert names.refer("network", "n") == "other"
 
 
 def test_a_rejected_call_stays_refused():
@@ -235,7 +269,11 @@ def test_clients_of_all_kinds_get_a_policy_that_allows_them():
                 assert isinstance(call, Call)
                 rows.append(Counted(record(LEARNING, call)))
         found = check(rows)
-        assert {row.call.route for row, _deny in found.refused} <= {"image.prune"}, client
+        assert {row.call.route for row, _deny in found.refused} <= {
+            "image.prune",
+            "image.load",
+            "build.prune",
+        }
 
 
 @settings(max_examples=60, deadline=None)
