@@ -247,7 +247,7 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
         *("ok", "text", "layers", "endpoint", "gateways", "source", "peer", "protocol", "tls_version"),
         *("matched_name", "certificate", "client_certificate", "anonymous", "client", "api_version"),
         *("engine_version", "engine_id", "engine_name", "server_time", "clock_difference", "missing_names"),
-        *("installed_certificate", "loaded"),
+        *("installed_certificate", "loaded", "served_by"),
     ),
     "engine_info": {
         "dockerd": _text,

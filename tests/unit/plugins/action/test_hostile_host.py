@@ -721,11 +721,15 @@ def test_what_is_read_of_an_answer_is_documented(name):
     assert {*answers.ANSWERS[name], "reasons"} == {*documented, *INTERNAL.get(name, set()), "reasons"}
 
 
+REQUIRED = {"wormhole_policy": {"identity": "ci", "policy": "ci"}}
+"""Arguments of tasks whose controller checks them first."""
+
+
 def run_action(name, answer, variables):
     """Run the action plugin of a module that signs nothing on the controller."""
     plugin = importlib.import_module(f"ansible_collections.wormhole.docker.plugins.action.{name}")
     task = types.SimpleNamespace(
-        args={},
+        args=dict(REQUIRED.get(name, {})),
         check_mode=False,
         async_val=0,
         action=plugin.ActionModule.MODULE,

@@ -256,7 +256,7 @@ def test_an_identity_becomes_unmanaged_once_the_container_is_recreated_so(host):
 def test_unmanaged_files_are_kept_and_reported(host, monkeypatch):
     told = []
     monkeypatch.setattr(module.AnsibleModule, "warn", lambda _self, text: told.append(text))
-    host.launch()
+    host.launch(policy="unrestricted")
     (host.etc / "agent" / "notes").write_text("mine")
     removed = host.launch(state="absent", image=None)
     assert host.tree() == {"agent", "agent/notes"}

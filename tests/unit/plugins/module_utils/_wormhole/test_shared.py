@@ -132,3 +132,36 @@ def test_those_that_go_and_share_something_are_companions():
     }
     assert find_companions(holdings) == [3, 5, 7]
     assert find_companions({3: {directory}, 5: {program}}) == []
+
+
+POLICED = {"transport": "unix", "policy": "ci"}
+
+
+@pytest.mark.parametrize(
+    ("options", "others", "rejected"),
+    [
+        (POLICED, {**POLICED, "policy": "test"}, True),
+        (POLICED, {**POLICED, "policy_mode": "warn"}, True),
+        (POLICED, {**POLICED, "policy_overrides": {"images": ["a"]}}, True),
+        ({"policy": "ci"}, {}, True),
+        ({"policy": "ci"}, POLICED, False),
+        (POLICED, POLICED, False),
+        ({"policy": "unrestricted"}, {}, False),
+        # These do not use the identity.
+        (POLICED, {"transport": "unix"}, False),
+        (POLICED, {**POLICED, "policy": "test", "state": "absent"}, False),
+    ],
+)
+def test_an_identity_has_one_policy(options, others, rejected):
+    listed = [wanted(name, identity="ci", **more) for name, more in (("aa", options), ("bb", others))]
+    if rejected:
+        with pytest.raises(InvalidInput, match="aa and bb set different policies for the identity ci"):
+            reject_contradictions(listed)
+    else:
+        reject_contradictions(listed)
+
+
+def test_wormholes_with_one_socket_of_the_gate_wait_for_each_other():
+    specs = [wanted(name, identity="ci", **POLICED)[0] for name in ("aa", "bb")]
+    assert find_dependent(specs, [plan(), plan()]) == [0, 1]
+    assert find_dependent([specs[0], wanted("cc", **POLICED)[0]], [plan(), plan()]) == []

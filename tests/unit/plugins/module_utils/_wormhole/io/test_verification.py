@@ -30,6 +30,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._wiring.spec impor
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.wire import Wiring
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.io.verification import (
     WormholeVerifier,
+    check_refusal,
     connect_from_inside,
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._endpoint.io.test_probe import (
@@ -313,3 +314,16 @@ def test_a_containers_hosts_are_read_with_its_rights(tmp_path):
             assert read_container_hosts(process.pid) == "secret"
         finally:
             process.kill()
+
+
+@pytest.mark.parametrize("status", [200, 404, 503])
+def test_a_wormhole_that_can_do_more_than_its_policy_is_reported(status):
+    with pytest.raises(VerificationFailed) as caught:
+        check_refusal(status, "unix:///run/wormhole/gate/agent/docker.sock")
+    assert "wider than the policy" in str(caught.value)
+    assert f"has status {status} instead of 403" in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [0, 403])
+def test_a_refusal_proves_a_policy_and_no_answer_is_reported_elsewhere(status):
+    check_refusal(status, "unix:///run/wormhole/gate/agent/docker.sock")
