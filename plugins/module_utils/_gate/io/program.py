@@ -34,14 +34,7 @@ from .inquiry import Inquiry
 from .journal import Journal
 from .learning import Learning
 from .policies import Policies
-<<<<<<< HEAD
 from .reaper import Line, Reaper
-||||||| merged common ancestors
-<<<<<<<<< Temporary merge branch 1
-from .reaper import Reaper
-=======
-from .reaper import Reaper
->>>>>>> origin/access
 from .recorder import Recorder
 from .secure import make_context
 from .server import Server
