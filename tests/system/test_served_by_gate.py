@@ -121,7 +121,7 @@ def test_a_fresh_host_is_served_by_the_gate_and_dockerd_notices_nothing(release,
     host.run("timeout 60 sh -c 'until docker exec agent docker version >/dev/null 2>&1; do sleep 0.5; done'")
     assert playbook("provision", host, *GATE).changed == 0
 
-    playbook("teardown", host)
+    playbook("teardown", host, *launch_arguments())
     host.run(
         "nft -f /etc/nftables.conf; systemctl restart docker.service; docker start bystander", check=False
     )
