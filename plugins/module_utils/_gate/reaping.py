@@ -30,7 +30,8 @@ from urllib.parse import quote, urlencode
 from .._base.labels import LABEL_IDENTITY, LABEL_PREFIX
 from .._policy.decision import CONTAINER, LABEL_OWNER, NETWORK, VOLUME
 from .._policy.policy import CLEANUPS, ENFORCE, CleanupMode
-from .identities import Registry, is_identity
+from .identities import Registry
+from .places import is_identity
 
 FILE_NAME = "siblings.json"
 """The file with what is remembered, in the StateDirectory= of the service."""

@@ -145,9 +145,8 @@ def bypass_warnings(spec: WormholeSpec) -> tuple[str, ...]:
     if policy is None or not policy.restricts or spec.state == ABSENT:
         return ()
     ways = ["privileged"] if spec.options.get("privileged") else []
-    sources = (split_bind(item)[0] for item in spec.options.get("volumes", ()))
-    mounts = spec.options.get("mounts", {})
-    sources = (*sources, *(str((mount or {}).get("source") or "") for mount in dict(mounts).values()))
+    sources = [split_bind(item)[0] for item in spec.options.get("volumes", ())]
+    sources += [str(mount.get("source") or "") for mount in dict(spec.options.get("mounts", {})).values()]
     ways += [f"the mount of {source}" for source in sources if _has_socket(source, spec.wiring.socket_path)]
     if not ways:
         return ()
