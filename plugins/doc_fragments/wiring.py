@@ -88,11 +88,13 @@ options:
     description:
       - Preset of calls of the Engine API that the wormhole may make. The gate on the host refuses all
         others. The role P(wormhole.docker.gate#role) installs it.
-      - V(observe) reads everything. V(discover) reads lists, events, and the containers that
-        C(targets) in O(policy_overrides) selects. V(tend) also starts, stops and restarts these.
-        V(test) creates containers, networks and volumes of its own. V(ci) also builds and pushes
-        images. V(compose) deploys one project. V(update) recreates existing containers with other
-        images.
+      - V(discover) reads the state of the containers with a label, C(traefik.enable=true) by default.
+        V(observe) reads the state of everything, without values of environment variables. V(tend)
+        also restarts the containers with a label, C(autoheal=true) by default. V(test) creates
+        containers, networks and volumes of its own. V(ci) also tags and pushes images of its own, and
+        builds them if C(build) in O(policy_overrides) says so. V(compose) deploys projects that stay.
+        V(update) replaces any container by a copy with another image. The guide C(docs/policies.md)
+        lists what each still allows.
       - V(unrestricted) allows everything. B(The wormhole is root on the host.) So is one without a
         policy, about which every run warns.
       - With O(transport=unix), the container gets a socket of the gate. A change between this and
@@ -112,9 +114,9 @@ options:
     choices: [learn, warn, enforce]
     default: enforce
   policy_overrides:
-    description: Sections that replace those of the preset in O(policy), such as C(images), C(binds),
-      C(networks), C(ports), C(limits) and C(cleanup). They are checked on the controller before
-      anything is changed.
+    description: Sections that replace those of the preset in O(policy), such as C(images), C(binds) and
+      C(networks), or whose keys replace those of the preset, such as C(ports), C(limits) and
+      C(cleanup). They are checked on the controller before anything is changed.
     type: dict
   policy_until:
     description: Time at which O(policy_mode=learn) becomes V(warn) by itself, with its zone, such

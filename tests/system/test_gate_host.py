@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hosts import BYSTANDER, footprint
+from hosts import BYSTANDER, WORMHOLE, footprint, inside, launch_arguments
 from lab.spec import RELEASES
 from test_killed_runs import SEED
 from test_teardown import changes, traces
@@ -20,6 +20,7 @@ from test_teardown import changes, traces
 pytestmark = pytest.mark.parametrize("release", RELEASES)
 
 GATE = ("-e", "gate_state=present")
+HOST = str(Path(__file__).parent / "plays" / "host.yml")
 SERVICE = "wormhole-gate.service"
 PROGRAM = "/usr/local/lib/wormhole-gate/wormhole-gate.pyz"
 POLICY = '{"policy": {"identity": "ci", "preset": "observe"}, "certificates": []}'
@@ -179,6 +180,24 @@ def test_a_gate_is_installed_once_and_leaves_no_trace(release, fresh_host, playb
     assert everything(host) == before
     assert host.run("systemctl list-units --all --plain --no-legend 'wormhole-gate*'").stdout == ""
     assert playbook("teardown", host).changed == 0
+
+
+def test_a_policy_in_the_inventory_brings_the_gate(release, fresh_host, playbook):
+    host = fresh_host(release)
+    host.run(BYSTANDER)
+    before = everything(host)
+    listed = launch_arguments({**WORMHOLE, "transport": "unix", "policy": "observe"})
+    done = playbook(HOST, host, *listed)
+    assert done.round_trips <= 3
+    assert "gate_missing" in codes(section(done))
+    assert inside(host, "docker ps --format '{{.Names}}'").stdout.split() == ["agent", "bystander"]
+    assert "needs the power container.life" in inside(host, "docker stop bystander 2>&1", check=False).stdout
+    for name in (HOST, "provision", "launch"):
+        again = playbook(name, host, *listed)
+        assert (again.changed, again.round_trips) == (0, 1), name
+    gone = playbook("teardown", host, *listed)
+    assert "Remove the gate" in changes(gone)
+    assert everything(host) == before
 
 
 def test_the_role_repairs_and_updates_the_gate_and_no_client_notices(release, fresh_host, playbook, tmp_path):

@@ -17,11 +17,14 @@ import yaml
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.audit import Record, render_record
 from ansible_collections.wormhole.docker.plugins.module_utils._policy import policy_file
+from ansible_collections.wormhole.docker.plugins.module_utils._policy.describe import render_yaml
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.images import EVERY_IMAGE
+from ansible_collections.wormhole.docker.plugins.module_utils._policy.learn import suggest
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy import BUILDS, DEFAULT_BRIDGE
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy_file import PRESETS, parse_policy
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.refusal import render_refusal
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.routes import CEILING, FLOOR, POWERS
+from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.test_learn import learned
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import create, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,16 +73,23 @@ def parsed(row):
         {
             **document,
             "mode": row.get("policy_mode", "enforce"),
+            "until": row.get("policy_until"),
             "overrides": row.get("policy_overrides", {}),
         }
     )
 
 
+def documents(path):
+    """The YAML of a page, or the examples of a module."""
+    text = path.read_text(encoding="utf-8")
+    return re.findall(r'^EXAMPLES = r"""(.*?)"""', text, re.MULTILINE | re.DOTALL) + blocks(text, "yaml")
+
+
 EXAMPLES = [
-    (f"{page.relative_to(ROOT)}-{number}-{index}", row)
-    for page in PAGES
-    for number, block in enumerate(blocks(page.read_text(encoding="utf-8"), "yaml"))
-    for index, row in enumerate(policies(yaml.safe_load(block)))
+    (f"{path.relative_to(ROOT)}-{number}-{index}", row)
+    for path in (*PAGES, *sorted(ROOT.glob("plugins/modules/*.py")))
+    for number, document in enumerate(documents(path))
+    for index, row in enumerate(policies(yaml.safe_load(document)))
 ]
 
 
@@ -97,7 +107,7 @@ def test_every_section_has_an_example():
 
 def test_the_sections_that_are_merged_are_named():
     (sentence,) = re.findall(r"The sections (.*?) are merged", PAGE, re.DOTALL)
-    assert set(re.findall(r"`(\w+)`", sentence)) == set(policy_file._MERGED)
+    assert set(re.findall(r"`(\w+)`", sentence)) == set(policy_file.MERGED)
 
 
 def test_every_preset_is_in_the_list():
@@ -236,6 +246,21 @@ def test_refusals_are_those_that_users_see():
     assert {*shown, *by_the_client} == set(produced)
 
 
+def test_the_suggested_policy_is_what_the_module_returns():
+    body = {"Image": "python:3.13", "HostConfig": {"Binds": ["/srv/build:/src"]}}
+    calls = learned(
+        ("GET", "/_ping"),
+        ("POST", "/images/create?fromImage=python&tag=3.13"),
+        ("POST", "/containers/create?name=new", body),
+        ("POST", "/containers/mine/start"),
+        ("GET", "/containers/mine/logs?stdout=1"),
+        ("POST", "/build?t=ci/app:1"),
+        ("POST", "/images/ci%2Fapp:1/push"),
+    )
+    text = render_yaml(suggest("ci", calls), "2026-12-01T08:00:00Z", "2026-12-08T08:00:00Z")
+    assert text in blocks(section("From no policy to `enforce`"), "yaml")
+
+
 def test_the_fields_of_the_audit_log_are_described():
     line = json.loads(render_record(Record(detail="x"), 0.0, lost=1))
     fields = [name for row in table(section("The audit log"))[1:] for name in re.findall(r"`(\w+)`", row[0])]
@@ -278,3 +303,13 @@ def test_mistakes_are_found():
         parsed({"policy": "ci", "policy_overrides": {"image": ["x"]}})
     assert blocks("1. x\n\n   ```yaml\n   a: 1\n   ```\n", "yaml") == ["a: 1\n"]
     assert table("| a | b |\n| --- | --- |\n| c |  |\n") == [["a", "b"], ["c", ""]]
+
+
+def test_the_suggestion_is_one_of_the_code():
+    path = ROOT / "tests/unit/plugins/module_utils/_policy/test_learn.py"
+    test = path.read_text(encoding="utf-8").partition("def test_a_suggestion_says_why")[2]
+    text = test.partition('"""\\\n')[2].partition('"""')[0]
+    (shown,) = [block for block in blocks(PAGE, "yaml") if block.startswith("# Learned from")]
+    cleanup = "  # From the present policy. No call says anything about it.\n  cleanup:\n    mode: remove\n"
+    assert cleanup in text
+    assert shown == text.replace(cleanup, "")

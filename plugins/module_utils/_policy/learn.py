@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._base.errors import InvalidInput
-from .decision import ALL, CONTAINER, Deny
-from .fitting import Overrides, repositories, widen
+from .decision import ALL, CONTAINER, OWN, Deny
+from .fitting import ON_ALL, Overrides, repositories, widen
 from .images import EVERY_IMAGE
 from .learned_call import LearnedCall, decide_again
 from .naming import FOREIGN
@@ -91,6 +91,7 @@ def suggest(
     best = min(fits, key=lambda fit: _cost(identity, fit, calls))
     _attribute(identity, best, calls)
     _narrow_images(identity, best, calls)
+    _narrow_powers(identity, best, calls)
     policy = _policy(identity, best.preset, best.overrides)
     overrides = {**best.overrides, **({"cleanup": dict(cleanup)} if cleanup else {})}
     reasons = tuple(
@@ -202,14 +203,27 @@ def _narrow_images(identity: str, fit: _Fit, calls: Sequence[Counted]) -> None:
     if not 0 < len(names) <= _MANY_IMAGES:
         return
     overrides = {**fit.overrides, "images": names}
-    narrowed = _policy(identity, fit.preset, overrides)
-    refused = {id(counted) for counted, _deny in fit.refused}
-    if narrowed is not None and all(
-        id(counted) in refused or not isinstance(decide_again(narrowed, counted.call), Deny)
-        for counted in calls
-    ):
+    if _is_enough(identity, fit, overrides, calls):
         fit.overrides = overrides
         fit.needs["images"] = using
+
+
+def _narrow_powers(identity: str, fit: _Fit, calls: Sequence[Counted]) -> None:
+    """Let powers reach no more than they need to, with all other overrides."""
+    for power, reach in fit.overrides.get("powers", {}).items():
+        overrides = {**fit.overrides, "powers": {**fit.overrides["powers"], power: OWN}}
+        if reach == ALL and power in ("login", *ON_ALL) and _is_enough(identity, fit, overrides, calls):
+            fit.overrides = overrides
+
+
+def _is_enough(identity: str, fit: _Fit, overrides: Overrides, calls: Sequence[Counted]) -> bool:
+    """Whether overrides allow all calls that those of a fit allow."""
+    policy = _policy(identity, fit.preset, overrides)
+    refused = {id(counted) for counted, _deny in fit.refused}
+    return policy is not None and all(
+        id(counted) in refused or not isinstance(decide_again(policy, counted.call), Deny)
+        for counted in calls
+    )
 
 
 @dataclass(frozen=True)

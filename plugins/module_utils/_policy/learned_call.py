@@ -5,8 +5,8 @@
 """A call as it is recorded: what policies decide by, and nothing else.
 
 ``generalise()`` makes such a record of a call. ``decide_again()`` decides it by any policy as that policy
-would have decided the call. Labels that a policy requires are an exception: their values are not recorded,
-so they count as set.
+would have decided the call. Two things are an exception, because they are not recorded: labels that a policy
+requires count as set, and images that it pins count as the right ones.
 """
 
 from __future__ import annotations
@@ -209,7 +209,7 @@ def decide_again(policy: Policy, found: LearnedCall) -> Union[Allow, Deny]:
         if found.copy:
             return Allow(call, route.power)
         return Deny(403, "recreate", "This identity only recreates containers", setting="recreate")
-    policy = replace(policy, labels=replace(policy.labels, required={}))
+    policy = replace(policy, labels=replace(policy.labels, required={}), pinned={})
     answers: Dict[Question, Optional[Found]] = dict(facts.answers)
     for _round in range(_MAX_ROUNDS):
         decision = decide(policy, call, Facts(facts.me, facts.api_version, answers))

@@ -59,8 +59,6 @@ _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _DURATION = re.compile(r"([0-9]+)(s|m|h|)\Z")
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
-_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
-_LABEL_KEY = re.compile(r"[!-<>-~]+\Z")
 _VERBS = ("start", "stop", "restart", "kill", "pause", "unpause", "wait", "resize", "rename", "delete")
 _THE_HOST = (
     "/run/docker.sock", "/var/run", "/var/lib/docker", "/var/lib/containerd", "/run/containerd", "/etc/docker",
@@ -298,9 +296,9 @@ def _range(text: str, where: str) -> Tuple[int, int]:
 def _names(value: Any, where: str) -> Names:
     row = _mapping(value, where, ("prefix", "reserved"))
     prefix = row.get("prefix", "")
-    if prefix != "" and not (isinstance(prefix, str) and _PREFIX.match(prefix)):
+    if prefix != "" and not (isinstance(prefix, str) and _NAME.match(prefix)):
         _fail(f"{where}.prefix", "the beginning of a name", prefix)
-    accepts = _all("the beginning of a name", _PREFIX.match)
+    accepts = _all("the beginning of a name", _NAME.match)
     return Names(prefix, accepts(row.get("reserved", ()), f"{where}.reserved"))
 
 

@@ -34,7 +34,7 @@ from .inquiry import Inquiry
 from .journal import Journal
 from .learning import Learning
 from .policies import Policies
-from .reaper import Reaper
+from .reaper import Line, Reaper
 from .recorder import Recorder
 from .secure import make_context
 from .server import Server
@@ -58,7 +58,7 @@ class Program:
         notifier: systemd.
         journal: where to log.
         runtime: directory of the control socket and of the copies of the certificate.
-        state: directory for what must be known after a restart; empty for none.
+        state: directory for what must be known after a restart.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Program:
         notifier: Notifier,
         journal: Journal,
         runtime: str = RUNTIME,
-        state: str = "",
+        state: str = STATE,
     ) -> None:
         self._config, self._notifier, self._journal = config, notifier, journal
         self._runtime = runtime
@@ -75,13 +75,12 @@ class Program:
         policies = Policies(config.policies)
         inquiry = Inquiry(engine)
         decider = Decider(inquiry, config.limits.lookups)
-        state = os.environ.get("STATE_DIRECTORY", STATE)
         self._recorder = Recorder(os.path.join(state, RECORDS), journal.say)
         learning = Learning(inquiry, self._recorder, config.limits.lookups)
         self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal, learning)
         self._server = Server(self._parts)
-        memory = os.path.join(state, FILE_NAME) if state else ""
-        self._reaper = Reaper(engine, policies, journal, memory)
+        line, memory = Line(config.engine, config.limits), os.path.join(state, FILE_NAME)
+        self._reaper = Reaper(line, policies, journal, memory)
         self._reloading = threading.Lock()
         self._said: set[tuple[str, str]] = set()
 
@@ -214,5 +213,5 @@ def main(arguments: list[str]) -> int:
     # Lets a thread that waits for the interpreter have it soon: answers are short (default 5 ms).
     sys.setswitchinterval(0.0005)
     runtime = os.environ.get("RUNTIME_DIRECTORY", RUNTIME)
-    state = os.environ.get("STATE_DIRECTORY", "")
+    state = os.environ.get("STATE_DIRECTORY", STATE)
     return Program(config, Notifier(os.environ), Journal(), runtime, state).run()

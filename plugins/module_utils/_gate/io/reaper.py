@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import threading
 import time
 from dataclasses import replace
@@ -21,6 +22,7 @@ from ..._policy.decision import CONTAINER, IMAGE, Question
 from ..._policy.policy import ENFORCE, UNRESTRICTED
 from ..._policy.rules_images import runs_image
 from ..found import parse_found, question_path
+from ..limits import Limits
 from ..reaping import (
     KINDS,
     Memory,
@@ -60,6 +62,62 @@ _PATIENCE = 120.0
 _LARGEST = 1 << 20
 
 
+class Line(Engine):
+    """The engine, by connections that are open already.
+
+    An engine that stops closes its idle connections first. A new one would wait in docker.socket, and
+    start the engine again.
+
+    Attributes:
+        sealed: whether no new connection is made.
+    """
+
+    def __init__(self, path: str, limits: Limits) -> None:
+        super().__init__(path, limits)
+        self.sealed = False
+
+    def connect(self) -> Wire:
+        """A new connection.
+
+        Raises:
+            EngineDown: the engine does not take any, or stops.
+        """
+        if self.sealed:
+            raise EngineDown(503, "The engine stops.")
+        return super().connect()
+
+    def open(self) -> None:
+        """Opens a connection, and makes no other.
+
+        Raises:
+            EngineDown: the engine does not take it.
+        """
+        self.ask("GET", "/_ping")
+        self.sealed = True
+
+    def end(self) -> None:
+        """Closes all connections."""
+        self.sealed = False
+        while self._idle:
+            self._idle.pop().close()
+
+    def wait(self, stream: Wire, seconds: float) -> bool:
+        """Waits for bytes of a stream; returns whether there are any.
+
+        Raises:
+            Ended: the engine closes its connections.
+        """
+        poll = select.poll()
+        poll.register(stream.sock, select.POLLIN)
+        idle = [wire.sock.fileno() for wire in self._idle]
+        for number in idle:
+            poll.register(number, select.POLLIN)
+        ready = [number for number, _event in poll.poll(max(seconds, 0.001) * 1000)]
+        if any(number in ready for number in idle):
+            raise Ended
+        return bool(ready)
+
+
 class Reaper:
     """Removes siblings, in a thread of its own.
 
@@ -70,7 +128,7 @@ class Reaper:
         path: file in which what must be known after a restart is kept; empty for none.
     """
 
-    def __init__(self, engine: Engine, policies: Policies, journal: Journal, path: str = "") -> None:
+    def __init__(self, engine: Line, policies: Policies, journal: Journal, path: str = "") -> None:
         self._engine, self._policies, self._journal, self._path = engine, policies, journal, path
         self._memory = _read(path)
         self._written = self._memory
@@ -127,24 +185,25 @@ class Reaper:
             if head.status != 200:
                 raise EngineDown(502, f"The engine answers {target} with status {head.status}.")
             self._previous = stamp
+            self._engine.open()
             # Containers start after the engine: the time of those that have not yet begins now.
             self._since.clear()
             while not self._stopped.is_set():
                 self._wait(self._wire, self.look())
         finally:
+            # The engine waits some seconds for those who follow its events.
             self._wire.close()
+            self._engine.end()
 
     def _wait(self, wire: Wire, seconds: float) -> None:
-        if not wire.buffer:
-            try:
-                wire.buffer = wire.receive(max(seconds, 0.001))
-            except TooSlow:
-                return
-            if not wire.buffer:
-                raise Ended
+        if not wire.buffer and not self._engine.wait(wire, seconds):
+            return
         # What the events say does not matter. All is looked at.
         self._stopped.wait(_PAUSE)
         wire.buffer = b""
+        while (more := wire.receive_now()) is not None:
+            if not more:
+                raise Ended
 
     def look(self) -> float:
         """Looks at everything, and removes what is due; returns after how many seconds to look again.

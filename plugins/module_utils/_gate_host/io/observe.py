@@ -15,7 +15,7 @@ import re
 from typing import Callable, Mapping, Optional
 
 from ..._base.io import files, systemd
-from ..._base.labels import LABEL_ENGINE, LABEL_PREFIX, LABEL_TRANSPORT
+from ..._base.labels import LABEL_ENGINE, LABEL_GATE, LABEL_TRANSPORT
 from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._container.inspection import names_of
 from ..._engine.port import EnginePort, Json
@@ -24,7 +24,6 @@ from .. import desired
 from ..model import Directory, File, GateHostState, Unit, User
 from ..spec import GateHostSpec
 
-LABEL_GATE = LABEL_PREFIX + "gate"
 _PROPERTIES = ["LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload", "MainPID"]
 _JSON = ".json"
 _TLS = re.compile(r"wormhole-gate-tls-")

@@ -243,6 +243,14 @@ def test_tcp_sockets_of_others_stay_as_they_are():
         assert names(plan) == names(plan_listener(GATE, VIRGIN))
 
 
+def test_tcp_sockets_of_others_are_not_closed_when_dockerd_serves_again():
+    state = dataclasses.replace(
+        BY_GATE, unmanaged_sockets={"docker-tcp.socket": DOCKER_TCP}, listening=DOCKER_TCP.held
+    )
+    with pytest.raises(Refused, match="Socket units that this collection does not manage"):
+        plan_listener(DOCKERD, state)
+
+
 def test_tls_keys_of_others_stay_as_they_are():
     state = with_config('{"tlscacert": "/srv/ca.pem"}')
     assert not any(isinstance(action, WriteConfig) for action in plan_listener(GATE, state).actions)

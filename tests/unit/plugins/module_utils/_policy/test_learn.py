@@ -52,6 +52,7 @@ from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._policy.world import (
     make_policy,
     read,
+    settle,
 )
 
 RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text(encoding="utf-8"))["requests"]
@@ -194,6 +195,14 @@ def test_containers_of_others_become_targets_by_name(target, power):
     assert found.overrides == {
         "images": ["alpine"], "powers": {power: "targets"}, "targets": {"names": ["theirs"]}
     }  # fmt: skip
+
+
+def test_a_login_needs_no_more_than_the_registries_of_the_images():
+    auth = ("POST", "/auth", {"username": "u", "serveraddress": "registry.lan"})
+    pull = ("POST", "/images/create?fromImage=registry.lan/app&tag=1")
+    found = check(learned(auth, create(), pull))
+    assert found.overrides == {"powers": {"login": "own"}, "images": ["alpine", "registry.lan/app"]}
+    assert check(learned(auth, create())).overrides["powers"] == {"login": "all"}
 
 
 @pytest.mark.parametrize(
@@ -344,6 +353,15 @@ def test_required_labels_are_not_replayed():
     rows = learned(create(Labels={"com.docker.compose.project": "shop"}))
     required = {"required": {"com.docker.compose.project": "shop"}}
     assert replay(make_policy("compose", labels=required), rows) == []
+
+
+def test_pins_are_not_replayed():
+    rows = learned(create())
+    pinned = {"alpine:latest": "sha256:" + "f" * 64}
+    assert replay(make_policy("test", pinned=pinned), rows) == []
+    call = read(*create())
+    assert isinstance(call, Call)
+    assert isinstance(settle(make_policy("test", pinned=pinned), call), Deny)
 
 
 def test_every_preset_but_unrestricted_can_be_suggested():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 import time
 from urllib.parse import parse_qs, urlsplit
@@ -130,7 +131,9 @@ def stage(tmp_path, start=True, **policy):
     with staged(**{"preset": "ci", "overrides": NOW, **policy}) as (engine, gate):
         world = World(engine)
         path = str(tmp_path / "siblings.json")
-        reaper = reapers.Reaper(gate.parts.engine, gate.parts.policies, gate.parts.journal, path)
+        reaper = reapers.Reaper(
+            reapers.Line(engine.path, gate.limits), gate.parts.policies, gate.parts.journal, path
+        )
         if start:
             reaper.start()
             assert soon((tmp_path / "siblings.json").exists)
@@ -245,7 +248,9 @@ def test_a_wormhole_that_ended_while_the_gate_was_down(tmp_path):
         gate.allow("unseen", preset="ci", overrides=NOW)
         world.add("volume", "theirs", owner="unseen")
         path = str(tmp_path / "siblings.json")
-        again = reapers.Reaper(gate.parts.engine, gate.parts.policies, gate.parts.journal, path)
+        again = reapers.Reaper(
+            reapers.Line(world.engine.path, gate.limits), gate.parts.policies, gate.parts.journal, path
+        )
         again.look()
         assert names(world.volumes) == ["theirs"]
 
@@ -369,3 +374,20 @@ def test_an_engine_whose_file_is_elsewhere_is_connected_to_nevertheless(tmp_path
         count = world.engine.connections
         world.engine.drop()
         assert soon(lambda: world.engine.connections > count)
+
+
+def test_an_engine_that_stops_is_left_at_once(tmp_path):
+    with stage(tmp_path) as (world, _gate, _reaper):
+        time.sleep(0.3)
+        (stream,) = world.streams
+        count = world.engine.connections
+        # It closes what is idle, waits for its streams, and reports its containers meanwhile.
+        for connection in world.engine.open:
+            if connection is not stream:
+                connection.shutdown(socket.SHUT_RDWR)
+        # The stand-in closes its side, too.
+        assert soon(lambda: stream.fileno() < 0), "the engine would wait for it"
+        with contextlib.suppress(OSError):
+            world.end()
+        time.sleep(0.5)
+        assert world.engine.connections == count

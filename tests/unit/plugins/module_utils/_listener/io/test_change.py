@@ -801,6 +801,18 @@ def test_policies_of_a_switch_that_fails_are_taken_back(bench, monkeypatch):
     assert bench.events.index(changes[0]) < [event[0] for event in bench.events].index("stop")
 
 
+def test_an_address_of_the_gate_that_is_closed_is_opened_again_without_the_engine(bench):
+    bench.run(dataclasses.replace(GATE, addresses=("gateways",)))
+    before = bench.tree()
+    bench.events.clear()
+    bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
+    with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
+        bench.run(GATE)
+    assert bench.tree() == before
+    restarted = [unit for event in bench.events if event[0] == "restart" for unit in event[1:]]
+    assert restarted == ["wormhole-gate-tls-172.18.0.1:2376.socket", "wormhole-gate-tls-fd00::1:2376.socket"]
+
+
 def test_another_address_leaves_the_other_sockets_of_the_gate_alone(bench):
     bench.run(GATE)
     before = bench.tree()
