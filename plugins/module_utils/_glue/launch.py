@@ -29,7 +29,7 @@ from .._wiring.spec import TLS
 from .._wiring.warnings import plaintext_warnings, root_warnings
 from .._wiring.wire import WiringState
 from .._wormhole import rejections, resolve
-from .._wormhole.access import wanted_access
+from .._wormhole.access import bypass_warnings, wanted_access
 from .._wormhole.identity import ManagedState
 from .._wormhole.io import verification
 from .._wormhole.io.container import WormholeHost
@@ -172,6 +172,7 @@ class Launch:
             *removal.kept_warnings(left),
             *_wiring_warnings(spec, values),
             *rejections.limit_warnings(spec, state.wormhole),
+            *bypass_warnings(spec),
         ]
         return {**values, "container": shown, **({"warnings": warnings} if warnings else {})}
 

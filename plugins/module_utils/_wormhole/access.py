@@ -10,6 +10,7 @@ used them. So a container never has more access than planned.
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional
 
@@ -20,6 +21,7 @@ from .._base.errors import Refused
 from .._base.labels import LABEL_GATE, LABEL_IDENTITY, LABEL_TRANSPORT
 from .._base.plan import Reason
 from .._container.inspection import labels_of
+from .._container.values import split_bind
 from .._gate import places
 from .._wiring.spec import TLS
 from .._wiring.wire import access_of
@@ -135,6 +137,28 @@ def plan_closing(
     plan = plan_removal(unused)
     reasons = tuple(Reason(reason.code, reason.text, spec.name) for reason in plan.reasons)
     return Steps(reasons, plan.actions, plan.before, plan.after)
+
+
+def bypass_warnings(spec: WormholeSpec) -> tuple[str, ...]:
+    """Warn of options that make a container root on its host, whatever its policy."""
+    policy = spec.wiring.policy
+    if policy is None or not policy.restricts or spec.state == ABSENT:
+        return ()
+    ways = ["privileged"] if spec.options.get("privileged") else []
+    sources = [split_bind(item)[0] for item in spec.options.get("volumes", ())]
+    sources += [str(mount.get("source") or "") for mount in dict(spec.options.get("mounts", {})).values()]
+    ways += [f"the mount of {source}" for source in sources if _has_socket(source, spec.wiring.socket_path)]
+    if not ways:
+        return ()
+    found = f"its policy {policy.preset} does not limit {' and '.join(ways)}"
+    return (f"{spec.name}: {found}, by which the container can be root on its host",)
+
+
+def _has_socket(source: str, socket: str) -> bool:
+    """Report whether a directory or file of the host is, or contains, the engine's socket."""
+    path = posixpath.normpath(source) if source.startswith("/") else ""
+    known = {socket, "/run/docker.sock", "/var/run/docker.sock"}
+    return bool(path) and any(f"{item}/".startswith(f"{path.rstrip('/')}/") for item in known)
 
 
 def _for(spec: WormholeSpec, reason: Reason, identity: str) -> Reason:

@@ -85,8 +85,9 @@ def give_door(identity: str, user: int) -> None:
     if changed:
         files.write_file(units.unit_path(unit), text.encode(), mode=0o644)
         systemd.daemon_reload()
-    if not os.path.lexists(path) or not all(map(os.path.lexists, units.wants_links(unit))):
+    if not all(map(os.path.lexists, units.wants_links(unit))):
         systemd.enable(unit)
+    if not os.path.lexists(path):
         systemd.restart_units(unit)
     try:
         os.chown(path, user, _ROOT, follow_symlinks=False)

@@ -16,6 +16,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io i
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import (
     record as certificate_record,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.io import admitted
 from ansible_collections.wormhole.docker.tests.unit.plugins.action.fleet import PASSPHRASE, Fleet, show
 
 
@@ -272,6 +273,26 @@ def test_a_client_is_removed_in_one_round_trip(fleet):
     assert fleet.run(fleet.server(), fleet.client(state="absent"))["changed"]
     assert len(fleet.sent) == 1
     assert fleet.tree() == FILES
+
+
+def test_a_policy_admits_the_certificate_that_is_installed(fleet, tmp_path, monkeypatch):
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    change = admitted._change
+    monkeypatch.setattr(admitted, "_change", lambda _place, old, new: change(str(policies), old, new))
+    fleet.make_authority()
+    fleet.run(fleet.client())
+    installed, path = fleet.etc / "jenkins" / "cert.pem", policies / "jenkins.json"
+    first = admitted.fingerprint(installed.read_bytes())
+    path.write_text(json.dumps({"policy": {}, "certificates": [first]}))
+
+    assert fleet.run(fleet.client(subject_alternative_names=["DNS:other"]))["changed"]
+    second = admitted.fingerprint(installed.read_bytes())
+    assert second != first
+    assert json.loads(path.read_text())["certificates"] == [second]
+    fleet.run(fleet.client(state="absent"))
+    assert not installed.exists()
+    assert json.loads(path.read_text())["certificates"] == []
 
 
 def test_a_hundred_identities_take_two_round_trips_then_one(fleet):

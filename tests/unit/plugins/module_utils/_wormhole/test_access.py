@@ -23,7 +23,10 @@ from ansible_collections.wormhole.docker.plugins.module_utils._access.model impo
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.units import socket_path
-from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.access import WormholeAccess
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.access import (
+    WormholeAccess,
+    bypass_warnings,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.identity import (
     ManagedState,
     plan_managed,
@@ -248,3 +251,25 @@ def test_after_a_plan_nothing_is_left_to_do(first, second, user, absent):
 
 def test_what_is_planned_can_be_shown():
     json.dumps([dict(plan(fresh(), **POLICED).before), dict(plan(fresh(), **POLICED).after)])
+
+
+@pytest.mark.parametrize(
+    "options, way",
+    [
+        ({"privileged": True}, "privileged"),
+        ({"volumes": ["/:/host"]}, "the mount of /"),
+        ({"volumes": ["/var/run:/x:ro"]}, "the mount of /var/run"),
+        ({"volumes": ["/run/docker.sock:/x"]}, "the mount of /run/docker.sock"),
+        ({"mounts": [{"type": "bind", "source": "/run/", "target": "/x"}]}, "the mount of /run"),
+    ],
+)
+def test_a_way_around_the_policy_is_named(options, way):
+    [text] = bypass_warnings(wanted(**POLICED, **options)[0])
+    assert f"its policy ci does not limit {way}" in text
+    assert bypass_warnings(wanted(**UNIX, **options)[0]) == ()
+    assert bypass_warnings(wanted(**{**POLICED, "state": "absent"}, **options)[0]) == ()
+
+
+def test_other_mounts_are_no_way_around_the_policy():
+    options = {"volumes": ["/srv:/srv", "data:/run", "/runner:/x", "/tmp"]}
+    assert bypass_warnings(wanted(**POLICED, **options)[0]) == ()

@@ -146,9 +146,16 @@ def test_a_missing_socket_is_opened_again(host, tmp_path):
     give()
     host.stop("wormhole-gate-unix-agent.socket")
     host.calls.clear()
-    os.unlink(tmp_path / "wants/wormhole-gate-unix-agent.socket")
     give()
-    assert host.calls == ["enable", "restart", f"chown {ME}"]
+    assert host.calls == ["restart", f"chown {ME}"]
+
+
+def test_a_socket_that_is_not_enabled_at_boot_is_enabled_without_a_restart(host, tmp_path):
+    give()
+    os.unlink(tmp_path / "wants/wormhole-gate-unix-agent.socket")
+    host.calls.clear()
+    give()
+    assert host.calls == ["enable", f"chown {ME}"]
 
 
 @pytest.mark.parametrize("failing", ["reload", "enable", "restart"])
