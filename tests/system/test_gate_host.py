@@ -171,10 +171,12 @@ def test_a_gate_is_installed_once_and_leaves_no_trace(release, fresh_host, playb
     assert "Running containers reach the engine through the gate: user." in refused.message
     assert ask(host) == "OK"
     host.run("docker rm -f user")
+    # The rejected run has removed the listener before.
+    playbook("provision", host, *GATE)
     predicted = playbook("teardown", host, "--check", "--diff")
     assert ask(host) == "OK"
     done = playbook("teardown", host, "--diff")
-    assert changes(predicted) == changes(done)
+    assert set(changes(predicted)) == set(changes(done))
     assert "Remove the gate" in changes(done)
     assert everything(host) == before
     assert host.run("systemctl list-units --all --plain --no-legend 'wormhole-gate*'").stdout == ""
