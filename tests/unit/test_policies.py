@@ -303,13 +303,3 @@ def test_mistakes_are_found():
         parsed({"policy": "ci", "policy_overrides": {"image": ["x"]}})
     assert blocks("1. x\n\n   ```yaml\n   a: 1\n   ```\n", "yaml") == ["a: 1\n"]
     assert table("| a | b |\n| --- | --- |\n| c |  |\n") == [["a", "b"], ["c", ""]]
-
-
-def test_the_suggestion_is_one_of_the_code():
-    path = ROOT / "tests/unit/plugins/module_utils/_policy/test_learn.py"
-    test = path.read_text(encoding="utf-8").partition("def test_a_suggestion_says_why")[2]
-    text = test.partition('"""\\\n')[2].partition('"""')[0]
-    (shown,) = [block for block in blocks(PAGE, "yaml") if block.startswith("# Learned from")]
-    cleanup = "  # From the present policy. No call says anything about it.\n  cleanup:\n    mode: remove\n"
-    assert cleanup in text
-    assert shown == text.replace(cleanup, "")

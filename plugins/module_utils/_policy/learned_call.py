@@ -22,7 +22,18 @@ from .call import Call, Json
 from .decide import decide
 from .decision import CONTAINER, COUNT, IMAGE, Allow, Ask, Deny, Facts, Found, Question
 from .images import parse_image, registry_of
-from .naming import MALFORMED, MISSING, OTHER, UNKNOWN, Naming, calm, new_name, restore_facts, word
+from .naming import (
+    MALFORMED,
+    MISSING,
+    OTHER,
+    UNKNOWN,
+    Naming,
+    TooManyObjects,
+    calm,
+    new_name,
+    restore_facts,
+    word,
+)
 from .parameter_rules import ALLOWED_CHANGE, ALLOWED_PS_ARGS
 from .policy import Policy
 from .policy_file import PRESETS, parse_policy
@@ -100,11 +111,25 @@ def generalise(policy: Policy, call: Call, facts: Facts) -> Tuple[LearnedCall, L
 
     Objects about which the facts say nothing are recorded as unknown.
     """
-    route = ROUTES[call.route]
     naming = Naming(policy.identity, facts, tuple(dict.fromkeys((*TARGET_LABELS, *policy.targets.labels))))
-    names: Dict[str, str] = {}
-    for kind, reference in call.names.items():
-        names[kind] = _path(naming, call, kind, reference)
+    try:
+        found = _record(naming, call)
+    except TooManyObjects:
+        return _too_large(call), []
+    copy, questions = _is_copy(policy.identity, call, facts)
+    found = replace(found, copy=copy)
+    if len(found.key) > LONGEST:
+        return _too_large(call), []
+    return found, list(dict.fromkeys((*naming.pending, *questions)))
+
+
+def _too_large(call: Call) -> LearnedCall:
+    return LearnedCall(call.route, rejected="too_large", detail="The call is too long to be recorded")
+
+
+def _record(naming: Naming, call: Call) -> LearnedCall:
+    route = ROUTES[call.route]
+    names = {kind: _path(naming, call, kind, reference) for kind, reference in call.names.items()}
     query: Dict[str, Json] = {}
     for row in route.parameters:
         if row.name in call.query and row.rule != FREE:
@@ -118,11 +143,7 @@ def generalise(policy: Policy, call: Call, facts: Facts) -> Tuple[LearnedCall, L
     body: Json = None
     if route.document is not None and call.body is not None:
         body = generalised.document(naming, route.document, call.body)
-    copy, questions = _is_copy(policy.identity, call, facts)
-    found = LearnedCall(call.route, names, query, body, naming.objects, copy)
-    if len(found.key) > LONGEST:
-        found = LearnedCall(call.route, rejected="too_large", detail="The call is too long to be recorded")
-    return found, list(dict.fromkeys((*naming.pending, *questions)))
+    return LearnedCall(call.route, names, query, body, naming.objects)
 
 
 def _without_rule(call: Call) -> Dict[str, Json]:

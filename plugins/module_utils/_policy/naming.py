@@ -27,6 +27,8 @@ FOREIGN: Final = "foreign"
 MISSING: Final = "missing"
 UNKNOWN: Final = "unknown"
 
+MOST_OBJECTS: Final = 200
+"""Objects of one call."""
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HASH = re.compile(r"[0-9a-f]{7,}")
@@ -57,6 +59,10 @@ def calm_image(name: ImageReference) -> str:
     return str(ImageReference(calm(name.repository), "" if name.digest else calm(name.tag), name.digest))
 
 
+class TooManyObjects(Exception):
+    """A call is not recorded as a whole."""
+
+
 class Naming:
     """Replaces the references of one call, and notes what each is.
 
@@ -70,16 +76,21 @@ class Naming:
             on: ``labels`` (of the targets), ``owned`` (by another wormhole), ``names`` (of an image),
             ``container`` (of an exec instance).
         pending: questions that the facts do not answer.
+
+    Raises:
+        TooManyObjects: the call names more objects than a policy would ask about.
     """
 
     def __init__(self, identity: str, facts: Facts, targets: Sequence[str] = ()) -> None:
         self._identity, self._facts, self._targets = identity, facts, targets
         self._tokens: Dict[Tuple[str, str], str] = {}
+        self._numbers: Dict[str, int] = {}
         self.objects: Dict[str, Dict[str, Json]] = {}
         self.pending: List[Question] = []
 
     def _find(self, kind: ObjectKind, reference: str) -> Tuple[Optional[Found], Relation]:
         question = Question(kind, reference)
+        self._check_room()
         if question not in self._facts.answers:
             self.pending.append(question)
             return None, UNKNOWN
@@ -91,6 +102,10 @@ class Naming:
         if kind == CONTAINER and self._facts.me and found.id == self._facts.me:
             return found, SELF
         return found, FOREIGN
+
+    def _check_room(self) -> None:
+        if len(self.objects) + len(self.pending) > MOST_OBJECTS:
+            raise TooManyObjects
 
     def refer(self, kind: ObjectKind, reference: str) -> str:
         """Return the new reference of a container, a network, a volume or an exec instance."""
@@ -120,14 +135,15 @@ class Naming:
         """Number the objects of a call, so that two of them differ."""
         known = self._tokens.get((kind, identifier))
         if known is None:
-            number = sum(other == kind for other, _identifier in self._tokens) + 1
-            known = self._tokens[kind, identifier] = f"{word}-{number}"
+            self._numbers[kind] = self._numbers.get(kind, 0) + 1
+            known = self._tokens[kind, identifier] = f"{word}-{self._numbers[kind]}"
             self.objects[f"{kind}:{known}"] = entry
         return known
 
     def new(self, kind: ObjectKind, name: str) -> str:
         """Return the name of a new object. If an object has it, it is a reference."""
         question = Question(kind, name)
+        self._check_room()
         if self._facts.answers.get(question) is not None:
             return self.refer(kind, name)
         if question not in self._facts.answers:

@@ -36,6 +36,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener.units im
     UNIX_UNIT,
     is_engine_unit,
     is_gate_unit,
+    is_insecure,
     parse_socket_unit,
     parse_unix_paths,
 )
@@ -158,6 +159,9 @@ def _remove_units(state: ListenerState, action: RemoveUnits) -> ListenerState:
         for of_engine in (True, False)
     )
     held = {*state.listening} - closed | {*state.passive} - passive
+    insecure = {
+        e for n in filter(is_insecure, action.names) for e in parse_socket_unit(state.unit(n).text or "")
+    }
     return dataclasses.replace(
         state,
         units={name: unit for name, unit in state.units.items() if name not in action.names},
@@ -166,7 +170,7 @@ def _remove_units(state: ListenerState, action: RemoveUnits) -> ListenerState:
         served={
             a: served
             for a, served in state.served.items()
-            if a not in {e.host for e in (closed | passive) - held}
+            if a not in {e.host for e in (closed | passive) - insecure - held}
         },
         passive=tuple(e for e in state.passive if e not in passive),
         unix_sockets=() if UNIX_UNIT in action.names else state.unix_sockets,

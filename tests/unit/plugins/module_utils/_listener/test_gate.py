@@ -41,6 +41,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener.units im
     is_listener_unit,
     is_tls_unit,
     unit_path,
+    wants_links,
 )
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._listener.facts import (
     ADDED_STREAM,
@@ -281,6 +282,8 @@ def test_units_of_the_gate_are_told_apart(name, gate):
     assert is_listener_unit(name) is (gate or name in (UNIT, UNIX_UNIT))
     assert is_tls_unit(name) is (name == UNIT)
     assert is_engine_unit(name) is not gate
+    if gate:
+        assert wants_links(name) == (f"/etc/systemd/system/sockets.target.wants/{name}",)
 
 
 @given(specs, states, st.booleans())

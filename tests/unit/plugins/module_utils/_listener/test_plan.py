@@ -376,7 +376,7 @@ def test_plaintext_is_added_and_removed_without_a_restart_of_the_engine():
     assert codes(back) == ["unit_surplus"] * 2
     assert back.actions == (RemoveUnits((f"{PROXY}.socket", f"{PROXY}@.service")),)
     closed = carried_out(SPEC, served)
-    assert closed.plaintext == ()
+    assert closed.passive == ()
     assert plan_listener(SPEC, closed).is_empty
 
 

@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.io import reaper as reapers
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.engine import EngineDown
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.io.wire import Ended
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.reaping import parse_memory
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._gate.io.stand_in import (
     IDENTITY,
@@ -349,20 +351,23 @@ def test_who_becomes_due_while_others_are_removed_is_not_forgotten(tmp_path):
 
 def test_an_engine_that_was_stopped_is_not_started_by_a_connection(tmp_path, monkeypatch, engine_runs):
     monkeypatch.setattr(reapers, "_AGAIN", 0.05)
-    monkeypatch.setattr(reapers, "_LOOK", 0.2)
     with stage(tmp_path) as (world, _gate, _reaper):
-        time.sleep(0.5)
-        # It stops its containers after it has closed its connections.
-        monkeypatch.setattr(reapers, "_LOOK", 30)
-        time.sleep(0.5)
-        count = world.engine.connections
-        world.engine.drop()
         time.sleep(0.3)
-        monkeypatch.setattr(reapers, "_LOOK", 0.2)
-        engine_runs.unlink()
-        time.sleep(0.8)
+        count = world.engine.connections
+        # It stops its containers after it has closed its connections, and its file is still there.
+        world.engine.drop()
+        time.sleep(0.5)
         assert world.engine.connections == count
         engine_runs.write_text("2")
+        assert soon(lambda: world.engine.connections > count)
+        monkeypatch.setattr(reapers, "_LOOK", 0.2)
+        time.sleep(0.5)
+        count = world.engine.connections
+        engine_runs.unlink()
+        world.engine.drop()
+        time.sleep(0.8)
+        assert world.engine.connections == count
+        engine_runs.write_text("3")
         assert soon(lambda: world.engine.connections > count)
 
 
@@ -391,3 +396,28 @@ def test_an_engine_that_stops_is_left_at_once(tmp_path):
             world.end()
         time.sleep(0.5)
         assert world.engine.connections == count
+
+
+def test_events_that_end_are_followed_again(tmp_path, monkeypatch, engine_runs):
+    monkeypatch.setattr(reapers, "_AGAIN", 0.05)
+    with stage(tmp_path) as (world, _gate, _reaper):
+        engine_runs.write_text("another process")
+        world.streams[-1].shutdown(socket.SHUT_RDWR)
+        assert soon(lambda: len(world.streams) > 1)
+
+
+def test_a_sealed_line_makes_no_connection_and_notices_the_end():
+    with staged() as (engine, gate):
+        line = reapers.Line(engine.path, gate.limits)
+        stream = line.connect()
+        line.open()
+        assert line.ask("GET", "/_ping")[0] == 200
+        with pytest.raises(EngineDown, match="stops"):
+            line.connect()
+        assert line.wait(stream, 0.01) is False
+        engine.open[-1].shutdown(socket.SHUT_RDWR)
+        with pytest.raises(Ended):
+            line.wait(stream, 5)
+        line.end()
+        line.connect().close()
+        stream.close()

@@ -46,6 +46,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._listener.io.trans
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import (
     SERVED_OUTDATED,
     Admission,
+    WriteUnits,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.spec import ListenerSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.units import UNIX_UNIT, wants_links
@@ -799,6 +800,13 @@ def test_policies_of_a_switch_that_fails_are_taken_back(bench, monkeypatch):
     changes = [event for event in bench.events if event[-1] == "agent"]
     assert changes == [("WritePolicy", "agent"), ("RemovePolicy", "agent")]
     assert bench.events.index(changes[0]) < [event[0] for event in bench.events].index("stop")
+
+
+@pytest.mark.parametrize("name, closes", [(UNIT, True), (DOOR, False)])
+def test_only_sockets_of_dockerds_need_a_restart_to_open_again(bench, name, closes):
+    path = bench.units / name
+    path.write_text("[Socket]\nListenStream=172.17.0.1:2376\n")
+    assert host_units.closes_sockets(WriteUnits(((str(path), None),))) is closes
 
 
 def test_an_address_of_the_gate_that_is_closed_is_opened_again_without_the_engine(bench):
