@@ -115,6 +115,7 @@ def succeed(host: Any) -> None:
     assert host.run(["python3", "-c", PYTHON]).stdout == "done\n"
 
 
+# Long because each step learns from what the one before it has recorded.
 def test_a_policy_is_learned(release, fresh_host, collections, playbook):
     host = fresh_host(release)
     gate = Gate(host, collections)
