@@ -197,6 +197,7 @@ def test_a_policy_in_the_inventory_brings_the_gate(release, fresh_host, playbook
     assert everything(host) == before
 
 
+# Long because the same clients call through all repairs.
 def test_the_role_repairs_and_updates_the_gate_and_no_client_notices(release, fresh_host, playbook, tmp_path):
     host = fresh_host(release)
     play = tmp_path / "gate.yml"
