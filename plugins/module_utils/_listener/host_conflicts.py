@@ -51,6 +51,7 @@ def refuse_conflicts(
         obstacles += command_conflicts.find_tls_options(state)
         obstacles += [] if is_installed(state) else _find_unmanaged_sockets(state)
         obstacles += _find_other_keys(spec, state, config)
+        obstacles += _find_policed(state)
     else:
         lost = any(config.get(key) == value for key, value in tls_keys(spec).items())
         obstacles += _find_plaintext(state, None, lost)
@@ -156,6 +157,18 @@ def _find_occupied(state: ListenerState) -> Iterator[Refused]:
     for endpoint, holder in state.occupied.items():
         problem = f"Port {endpoint} is already in use by {holder}"
         yield Refused(f"port {endpoint}", problem=problem, remedy="Stop that process, or choose another port")
+
+
+def _find_policed(state: ListenerState) -> Iterator[Refused]:
+    """dockerd accepts each certificate of its authorities, and knows no policies."""
+    if state.policed:
+        names = ", ".join(state.policed)
+        yield Refused(
+            f"the policies of {names}",
+            problem=f"dockerd would accept the certificates of {names}, and their policies would not hold",
+            remedy="Keep served_by: gate, or first give these wormholes transport unix or policy unrestricted, "
+            "or remove them",
+        )
 
 
 def _find_live_restore_in_swarm(state: ListenerState, config: Mapping[str, Any]) -> Iterator[Refused]:

@@ -123,6 +123,8 @@ class ListenerState:
         wormholes: names of the running containers that reach the engine by TLS.
         unadmitted: identities of wormholes that use this engine by TLS, and have no policy; empty unless
             the gate is to serve TLS.
+        policed: identities whose policies limit clients with certificates; empty unless dockerd is to
+            serve TLS.
         firewall: the host's firewall.
         other_bridges: the host's bridges that are none of the engine's.
         interrupted: whether an earlier run was interrupted before it ended its change.
@@ -160,6 +162,7 @@ class ListenerState:
     stranded: tuple[str, ...] = ()
     wormholes: tuple[str, ...] = ()
     unadmitted: tuple[Admission, ...] = ()
+    policed: tuple[str, ...] = ()
     firewall: FirewallState = FirewallState()
     other_bridges: tuple[str, ...] = ()
     interrupted: bool = False

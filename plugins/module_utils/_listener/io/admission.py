@@ -9,12 +9,13 @@ dockerd has accepted each of their certificates. The gate knows identities with 
 
 from __future__ import annotations
 
+import json
 import os
-from typing import Iterable
+from typing import Any, Iterable
 
 from ..._access.io.changes import apply_access
 from ..._access.model import RemovePolicy, WritePolicy
-from ..._access.spec import AccessSpec
+from ..._access.spec import UNRESTRICTED, AccessSpec
 from ..._base.labels import LABEL_ENGINE, LABEL_IDENTITY, LABEL_IDENTITY_DIRECTORY, LABEL_TRANSPORT
 from ..._certificates.facts import CERTIFICATE_FILE
 from ..._engine.port import EnginePort
@@ -33,6 +34,34 @@ def find_unadmitted(engine: EnginePort) -> tuple[Admission, ...]:
         if directory and not known and LABEL_ENGINE not in labels and os.path.isfile(certificate):
             found.setdefault(identity, set()).add(certificate)
     return tuple(Admission(name, tuple(sorted(found[name]))) for name in sorted(found))
+
+
+def find_policed(directory: str = places.POLICIES) -> tuple[str, ...]:
+    """The identities whose policies limit clients with certificates, which dockerd would not.
+
+    One whose file cannot be read counts, because the gate gives it no access.
+    """
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError:
+        return ()
+    identities = [name[: -len(places.SUFFIX)] for name in names if name.endswith(places.SUFFIX)]
+    return tuple(
+        name
+        for name in identities
+        if places.is_identity(name) and _limits(places.policy_path(name, directory))
+    )
+
+
+def _limits(path: str) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            document: Any = json.load(stream)
+        return bool(document["certificates"]) and document["policy"]["preset"] != UNRESTRICTED
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
 
 
 def admit(admissions: Iterable[Admission]) -> None:

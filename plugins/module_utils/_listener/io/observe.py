@@ -31,7 +31,7 @@ from .. import spec as listener_spec
 from ..addresses import candidate_addresses, insecure_endpoints, required_openings
 from ..original_config import is_former_config
 from ..units import PROXY, parse_unix_paths
-from .admission import find_unadmitted
+from .admission import find_policed, find_unadmitted
 from .containers import running_containers, stranded_containers
 from .guard import read_reason, require_interpreter, shipped_program
 from .probe import ListenerProbe
@@ -118,6 +118,7 @@ def observe_listener(
         stranded=stranded_containers(engine),
         wormholes=running_containers(engine, {LABEL_TRANSPORT: "tls"}),
         unadmitted=find_unadmitted(engine) if spec.present and spec.gate_tls else (),
+        policed=find_policed() if spec.present and spec.engine_tls else (),
         firewall=observe_firewall(_openings(spec, topology, after_restart)),
         other_bridges=other_bridges(bridges, interfaces.bridges_of(networks)),
         interrupted=Transaction().open() is not None,

@@ -142,6 +142,15 @@ def test_wormholes_without_a_policy_keep_their_access_when_dockerd_stops_to_serv
         assert "AdmitWormholes" not in names(plan)
 
 
+@pytest.mark.parametrize("state", [BY_GATE, VIRGIN], ids=["switched back", "new"])
+def test_dockerd_does_not_serve_clients_whose_policies_would_not_hold(state):
+    limited = dataclasses.replace(state, policed=("agent", "web"))
+    with pytest.raises(Refused, match="the certificates of agent, web, and their policies would not hold"):
+        plan_listener(DOCKERD, limited)
+    for spec in (GATE, dataclasses.replace(DOCKERD, transports=("unix",))):
+        plan_listener(spec, limited)
+
+
 def test_a_switch_back_closes_the_gates_sockets_before_the_restart():
     plan = plan_listener(DOCKERD, BY_GATE)
     assert names(plan) == [

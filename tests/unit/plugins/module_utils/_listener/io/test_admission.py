@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._gate import places
-from ansible_collections.wormhole.docker.plugins.module_utils._listener.io.admission import find_unadmitted
+from ansible_collections.wormhole.docker.plugins.module_utils._listener.io.admission import (
+    find_policed,
+    find_unadmitted,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._listener.model import Admission
 
 
@@ -59,3 +64,20 @@ def test_wormholes_of_this_engine_without_a_policy_are_found(wormhole, tmp_path,
         Admission("a", (f"{tmp_path}/a/cert.pem",)),
         Admission("b", (f"{tmp_path}/b/cert.pem", f"{tmp_path}/second/cert.pem")),
     )
+
+
+def test_identities_that_dockerd_would_not_limit_are_found(tmp_path):
+    assert find_policed(str(tmp_path / "missing")) == ()
+    documents = {
+        "agent": {"policy": {"preset": "ci"}, "certificates": ["a" * 64]},
+        "learner": {"policy": {"preset": "ci", "mode": "learn"}, "certificates": ["b" * 64]},
+        "root": {"policy": {"preset": "unrestricted"}, "certificates": ["c" * 64]},
+        "socket": {"policy": {"preset": "ci"}, "certificates": []},
+        "odd": {"certificates": ["d" * 64]},
+    }
+    for name, document in documents.items():
+        (tmp_path / f"{name}.json").write_text(json.dumps(document))
+    (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "..json").mkdir()
+    (tmp_path / "notes").touch()
+    assert find_policed(str(tmp_path)) == ("agent", "broken", "learner", "odd")
