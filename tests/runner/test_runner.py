@@ -23,7 +23,7 @@ from lab import HostSpec, LabError, lifecycle
 from lab.spec import DEBIAN, RELEASES, STABLE
 from runner import ansible_test, docs, integration, lint, parts, report, sanity, steps, tools, unit
 from runner.steps import ROOT, Failed, Log, Outcome, Result, Settings, Step
-from runner.turns import take_turn
+from runner.turns import SHARING, take_turn
 
 CASES = """<testsuites><testsuite>
   <testcase name="a"/><testcase name="b"/>
@@ -296,9 +296,9 @@ def test_consecutive_seeds_cover_each_choice(name: str, choices: list[int], seed
     assert sorted(take_turn(name, tuple(choices), run) for run in runs) == sorted(choices)
 
 
-def test_six_runs_have_each_target_on_each_release_and_a_thorough_one_has_all(settings: Settings) -> None:
+def test_nine_runs_have_each_target_on_each_release_and_a_thorough_one_has_all(settings: Settings) -> None:
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir()]
-    runs = [targets_of(replace(settings, seed=seed)) for seed in range(6)]
+    runs = [targets_of(replace(settings, seed=seed)) for seed in range(SHARING * len(RELEASES))]
     assert sorted(run for chosen in runs for run in chosen) == sorted(
         (target, position) for target in targets for position in range(len(RELEASES))
     )
