@@ -87,11 +87,11 @@ def parse_policy(data: Any) -> Policy:
     if mode not in MODES:
         _fail("policy.mode", _one_of(MODES), mode)
     overrides = _mapping(document.get("overrides") or {}, OVERRIDES, tuple(_SECTIONS))
-    if preset == UNRESTRICTED and set(overrides) - {"cleanup"}:
+    if preset == UNRESTRICTED and overrides:
         raise InvalidInput(
             OVERRIDES,
-            problem="The preset unrestricted allows everything, so nothing but cleanup can be overridden",
-            remedy="Choose another preset, or remove the other sections",
+            problem="The preset unrestricted allows everything and marks nothing, so nothing can be overridden",
+            remedy="Choose another preset, or remove the overrides",
         )
     values = _sections(PRESETS[preset], overrides, identity)
     until = None if document.get("until") is None else parse_until(document["until"], "policy_until")
