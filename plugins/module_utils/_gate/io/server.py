@@ -177,7 +177,7 @@ class Server:
         """Ends the connections, streams too, of identities that have lost their access."""
         registry = self._parts.policies.current()
         for session in self._copy():
-            if session.peer.identity and not registry.admits(session.peer, now):
+            if session.used and session.peer.identity and not registry.admits(session.peer, now):
                 session.cut()
 
     def _copy(self) -> list[Session]:

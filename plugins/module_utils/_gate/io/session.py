@@ -28,11 +28,13 @@ class Session:
 
     Attributes:
         draining: whether the connection ends after one more call.
+        used: whether it has ever been permitted a call. Each call is checked, so a connection that has
+            not been need not be ended: its client gets to read why it has no access.
         peer: see above.
     """
 
     def __init__(self, parts: Parts, wire: Wire, peer: Peer) -> None:
-        self.draining = False
+        self.draining = self.used = False
         self.peer = peer
         self._parts, self._wire = parts, wire
         self._busy = self._ending = False
@@ -82,6 +84,7 @@ class Session:
     def _carry_out(self, exchange: Exchange, head: Union[bytes, Malformed]) -> bool:
         try:
             decided = exchange.read(head)
+            self.used = True
             return Forwarding(self._parts, self._wire, exchange, decided).run()
         except Refused as refused:
             return exchange.refuse(refused.status, refused.code, refused.sentence)

@@ -108,6 +108,9 @@ class Containers:
         asked = all(value in (None, self.labels.get(key)) for key, value in labels.items())
         return [{"Id": "1", "Names": self.names, "Labels": self.labels}] if self.names and asked else []
 
+    def networks(self):
+        return []
+
     def find_container(self, _name):
         config = {"Labels": self.labels, "Env": ["WORMHOLE_PORT=2376"]}
         return {"Id": "1", "Config": config, "State": {"Running": True, "Pid": self.pid}}

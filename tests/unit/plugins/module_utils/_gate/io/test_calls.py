@@ -376,6 +376,15 @@ def test_streams_of_a_removed_identity_are_cut(engine, gate, client):
         client.exactly(100000)
 
 
+def test_a_client_that_has_not_called_yet_reads_why_it_has_no_access(gate, client):
+    (gate.policies / f"{IDENTITY}.json").write_text("{")
+    gate.policies.touch()
+    gate.server.cut_unwelcome(time.time())
+    status, content = client.call("GET /_ping")
+    assert (status, b"cannot be read" in content) == (403, True)
+    gate.server.cut_unwelcome(time.time())
+
+
 @pytest.mark.parametrize("mode", ["learn", "warn"])
 def test_a_policy_that_does_not_enforce_passes_the_call_on_as_it_came(engine, gate, client, mode):
     gate.allow(IDENTITY, preset="observe", mode=mode)
