@@ -7,7 +7,7 @@ this run.
 
 The contract tests of the engine adapter, and the targets below tests/integration/targets
 (``ansible-test integration`` over SSH), share one host of each release. The scenarios of
-tests/system run file by file. Unless the run is thorough, a third of the targets and a sample of the
+tests/system run file by file. Unless the run is thorough, a quarter of the targets and a sample of the
 scenarios run, each on one release, selected by the seed. The older ansible-core is used with the
 older release, the newer one with the newer.
 
@@ -209,7 +209,7 @@ def _shared_host(settings: Settings, release: Release, core: Core) -> Lane:
             steps.append(Step("integration", name, _contract(release, limited)))
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir() if path.is_dir()]
     for target in sorted(targets):
-        if settings.thorough or take_share(f"turn {target}", RELEASES, SHARING, settings.seed) == release:
+        if settings.thorough or take_share(f"group {target}", RELEASES, SHARING, settings.seed) == release:
             steps.append(
                 Step("integration", f"{target} on Debian {release}, {core}", _target(release, core, target))
             )

@@ -296,13 +296,13 @@ def test_consecutive_seeds_cover_each_choice(name: str, choices: list[int], seed
     assert sorted(take_turn(name, tuple(choices), run) for run in runs) == sorted(choices)
 
 
-def test_nine_runs_have_each_target_on_each_release_and_a_thorough_one_has_all(settings: Settings) -> None:
+def test_twelve_runs_have_each_target_on_each_release_and_a_thorough_one_has_all(settings: Settings) -> None:
     targets = [path.name for path in (ROOT / "tests/integration/targets").iterdir()]
     runs = [targets_of(replace(settings, seed=seed)) for seed in range(SHARING * len(RELEASES))]
     assert sorted(run for chosen in runs for run in chosen) == sorted(
         (target, position) for target in targets for position in range(len(RELEASES))
     )
-    assert min(map(len, runs)) > 2
+    assert min(map(len, runs)) > 1
     thorough = targets_of(replace(settings, thorough=True))
     assert len(thorough) == len(targets) * len(RELEASES)
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 Choice = TypeVar("Choice")
 
-SHARING = 3
+SHARING = 4
 """One in so many of what shares a host runs: targets, and files of scenarios."""
-OWN_HOSTS = 6
+OWN_HOSTS = 9
 """One in so many of the scenarios with hosts of their own runs."""
 
 

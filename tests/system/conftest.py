@@ -38,8 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the scenarios of the other releases. A scenario without one belongs to the default.
 
-    Unless it is thorough, a run with a seed takes a sample: a third of the files whose scenarios share
-    a host, each on one release, and a sixth of the scenarios with their own hosts.
+    Unless it is thorough, a run with a seed takes a sample: a quarter of the files whose scenarios share
+    a host, each on one release, and a ninth of the scenarios with their own hosts.
     """
     wanted = config.getoption("--release")
     seed = "" if os.environ.get("WORMHOLE_THOROUGH") else os.environ.get("WORMHOLE_SEED", "")
@@ -52,8 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             name = _RELEASE.sub("", item.nodeid.rpartition("/")[2])
             turn = take_share(name, RELEASES, OWN_HOSTS, int(seed))
         elif seed and release:
-            # With these names, all thirds take about the same time, here and in the runner.
-            turn = take_share(f"share {item.path.stem}", RELEASES, SHARING, int(seed))
+            # With these names, all quarters take about the same time, here and in the runner.
+            turn = take_share(f"chosen {item.path.stem}", RELEASES, SHARING, int(seed))
         in_turn = turn == release if release or not seed else turn is not None
         return in_turn and wanted in (None, release or DEFAULT)
 
