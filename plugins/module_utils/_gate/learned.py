@@ -176,14 +176,18 @@ def _entry(row: Any) -> Optional[Entry]:
     if call is None or not all(isinstance(text, str) for text in texts.values()):
         return None
     days: Mapping[str, Any] = row["days"] if isinstance(row.get("days"), dict) else {}
-    kept = {day: count for day, count in days.items() if type(count) is int}
+    kept = {day: count for day, count in days.items() if _is_number(count)}
     outcome = Outcome(**texts)  # type: ignore[arg-type]
     return Entry(call, outcome, _number(row, "first"), _number(row, "last"), _number(row, "count"), kept)
 
 
 def _number(row: Mapping[str, Any], name: str) -> int:
     value = row.get(name)
-    return value if type(value) is int else 0
+    return value if isinstance(value, int) and _is_number(value) else 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def entries_of(learned: Optional[Learned]) -> List[Entry]:

@@ -12,6 +12,7 @@ import subprocess
 from typing import Any, Dict, List, Mapping
 
 from ..._base.errors import EngineUnavailable, InvalidInput
+from ..._base.io import commands
 from ..units import INTERPRETER, PROGRAM
 
 _SECONDS = 60
@@ -30,13 +31,8 @@ def ask(command: str, question: Mapping[str, Any], program: str = PROGRAM) -> Di
         EngineUnavailable: the program does not answer, or is too old to know the question.
     """
     try:
-        done = subprocess.run(
-            [INTERPRETER, "-I", "-S", "-B", program, command],
-            input=json.dumps(question).encode(),
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        argv = [INTERPRETER, "-I", "-S", "-B", program, command]
+        done = commands.run(argv, _SECONDS, text=json.dumps(question))
         answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise EngineUnavailable(

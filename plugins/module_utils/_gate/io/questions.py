@@ -52,7 +52,8 @@ def _answer(command: str, content: bytes, records: str, config: str) -> Dict[str
         return replay(read_record(records, str(name)) if known else None, policy, now)
     request = read_request(content, ("identity", "days", "explain"))
     identity, days = request.get("identity") or "", request.get("days", 7)
-    if not isinstance(identity, str) or type(days) is not int or not 0 < days <= 31:
+    counted = isinstance(days, int) and not isinstance(days, bool)
+    if not isinstance(identity, str) or not counted or not 0 < days <= 31:
         raise InvalidInput("standard input", expected="the name of an identity, and 1 to 31 days")
     policies = _policies(_directory(config))
     if request.get("explain") is not None:

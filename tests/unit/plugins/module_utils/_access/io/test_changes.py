@@ -75,7 +75,6 @@ class Systemd:
 def host(tmp_path, monkeypatch):
     for name in ("policies", "units", "wants", "run"):
         (tmp_path / name).mkdir()
-    render = changes.units.render_unix
 
     def socket_path(identity):
         return f"{tmp_path}/run/{identity}/docker.sock"
@@ -91,7 +90,6 @@ def host(tmp_path, monkeypatch):
         monkeypatch.setattr(module.units, "wants_links", links)
         monkeypatch.setattr(module, "gate_group", os.getgid)
     monkeypatch.setattr(changes.places, "POLICIES", f"{tmp_path}/policies")
-    monkeypatch.setattr(changes.units, "render_unix", lambda name, user: render(name, user))
     monkeypatch.setattr(observing, "is_installed", lambda: True)
     monkeypatch.setattr(
         changes.files, "write_file", lambda path, content, **how: write(path, content, **{**how, "uid": ME})

@@ -788,11 +788,11 @@ def test_a_switch_that_fails_is_taken_back_after_the_engine_has_closed_the_port(
 def test_policies_of_a_switch_that_fails_are_taken_back(bench, monkeypatch):
     bench.run(MINIMAL)
     bench.events.clear()
-    monkeypatch.setattr(admission, "apply_access", lambda actions: [bench.event(*a) for a in shown(actions)])
 
     def shown(actions):
         return [(type(action).__name__, action.identity) for action in actions]
 
+    monkeypatch.setattr(admission, "apply_access", lambda actions: [bench.event(*a) for a in shown(actions)])
     bench.state = dataclasses.replace(bench.state, unadmitted=(Admission("agent", ("/a/cert.pem",)),))
     bench.hook = lambda event: os.kill(os.getpid(), signal.SIGTERM) if event[0] == "prove" else None
     with pytest.raises(ApplyFailed, match="The previous configuration is restored"):
