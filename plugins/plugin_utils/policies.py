@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ansible_collections.wormhole.docker.plugins.module_utils._access.plan import SERVE
 from ansible_collections.wormhole.docker.plugins.module_utils._access.spec import AccessSpec
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy_file import parse_policy
@@ -34,5 +35,5 @@ def check_policy(access: Optional[AccessSpec], *, by_gate: bool = True) -> None:
         raise InvalidInput(
             subject,
             problem=problem,
-            remedy="Set listener_served_by: gate for the host, or transport: unix for the wormhole",
+            remedy=SERVE,
         )

@@ -4,7 +4,7 @@
 
 """The observed access of an identity, and the actions that change it.
 
-:mod:`_access.plan` plans actions, and :mod:`_access.io.doors` applies them. An identity's *door* is
+:mod:`_access.plan` plans actions, and :mod:`_access.io.changes` applies them. An identity's *door* is
 the socket unit that listens at its unix socket.
 """
 

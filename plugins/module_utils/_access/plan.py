@@ -17,22 +17,34 @@ from .._gate import units
 from .model import AccessAction, AccessState, CloseDoor, OpenDoor, RemovePolicy, RequireGate, WritePolicy
 from .spec import AccessSpec, read_policy
 
+SERVE = "Set listener_served_by: gate for the host, or use transport unix"
 INSTALL = "Run the playbook wormhole.docker.provision, or the role wormhole.docker.gate"
 
 
 def plan_access(
-    spec: AccessSpec, state: AccessState, user: Optional[int], *, issuing: bool = False
+    spec: AccessSpec,
+    state: AccessState,
+    user: Optional[int],
+    *,
+    issuing: bool = False,
+    served_by_gate: bool = True,
 ) -> Plan[AccessAction]:
     """Plan the access of an identity.
 
     Args:
         user: number of the user to whom the door has to belong; None to keep the present owner.
         issuing: whether a certificate of the identity is issued first.
+        served_by_gate: whether the gate serves TLS on this host, and dockerd does not.
     """
     reasons: list[Reason] = []
     actions: list[AccessAction] = []
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
+    if not spec.door and spec.restricts and not served_by_gate:
+        text = "dockerd serves TLS on this host, and would let its certificate go around the policy"
+        reasons.append(Reason("gate_bypassed", text, spec.identity))
+        problem = f"{spec.identity} has policy {spec.preset}, but {text}"
+        actions.append(RequireGate(spec.identity, problem, SERVE))
     if not state.gate:
         problem = f"{spec.identity} has a policy, and the gate is not installed on this host"
         reasons.append(Reason("gate_missing", "the gate is not installed", spec.identity))

@@ -19,8 +19,10 @@ from .._access.model import AccessState
 from .._access.plan import plan_access, plan_removal
 from .._access.spec import AccessSpec
 from .._base.errors import InvalidInput, MissingRequirement
+from .._base.labels import LABEL_GATE, LABEL_IDENTITY
 from .._base.plan import Plan
 from .._gate import units
+from .._listener.io.endpoints import is_served_by_gate
 from .._wiring.spec import TLS, UNIX
 from .execute import execute
 
@@ -74,7 +76,8 @@ def ensure_policy(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, A
     def plan(state: AccessState) -> Plan[Any]:
         if absent:
             return plan_removal({spec.identity: state})
-        return plan_access(spec, state, params["user"])
+        served_by_gate = spec.door or is_served_by_gate()
+        return plan_access(spec, state, params["user"], served_by_gate=served_by_gate)
 
     def apply(planned: Plan[Any]) -> None:
         require_access(planned.actions)
@@ -101,7 +104,7 @@ def _describe(spec: AccessSpec) -> dict[str, Any]:
     path = units.socket_path(spec.identity)
     directory, docker_host = posixpath.dirname(path), f"unix://{path}"
     volume = f"{directory}:{directory}:ro"
-    labels = {"wormhole.docker.identity": spec.identity, "wormhole.docker.gate": "true"}
+    labels = {LABEL_IDENTITY: spec.identity, LABEL_GATE: "true"}
     service = {"environment": {"DOCKER_HOST": docker_host}, "volumes": [volume], "labels": labels}
     arguments = ["--env", f"DOCKER_HOST={docker_host}", "--volume", volume]
     for name, value in labels.items():

@@ -14,7 +14,7 @@ import posixpath
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional
 
-from .._access.model import AccessState, RequireGate
+from .._access.model import AccessState
 from .._access.plan import plan_access, plan_removal
 from .._access.spec import AccessSpec
 from .._base.errors import Refused
@@ -109,19 +109,13 @@ def plan_opening(
         problem += "its name has characters other than letters, digits, _ . -"
         raise Refused(subject, problem=problem, remedy="Choose another name with the option identity")
     user = access.owner if replaced and access.owner is not None else future
-    plan = plan_access(wanted, access, user, issuing=issuing)
+    by_gate = state.wiring.served_by_gate
+    plan = plan_access(wanted, access, user, issuing=issuing, served_by_gate=by_gate)
     reasons = [_for(spec, reason, wanted.identity) for reason in plan.reasons]
-    actions = list(plan.actions)
-    if not wanted.door and wanted.restricts and not state.wiring.served_by_gate:
-        text = "dockerd serves TLS on this host, and would let its certificate go around the policy"
-        reasons.append(Reason("gate_bypassed", f"identity {wanted.identity}: {text}", spec.name))
-        problem = f"{spec.name} has policy {wanted.preset}, but {text}"
-        remedy = "Set listener_served_by: gate for the host, or transport: unix for the wormhole"
-        actions.insert(0, RequireGate(wanted.identity, problem, remedy))
     if wanted.door and replaced and future is not None and access.owner not in (None, future):
         text = f"the owner of its socket changes from user {access.owner} to user {future}"
         reasons.append(Reason("door_owner_differs", f"identity {wanted.identity}: {text}", spec.name))
-    return Steps(tuple(reasons), tuple(actions), plan.before, plan.after)
+    return Steps(tuple(reasons), plan.actions, plan.before, plan.after)
 
 
 def plan_closing(

@@ -81,6 +81,15 @@ def test_a_missing_gate_is_named_with_the_way_on():
     assert "wormhole.docker.provision" in action.remedy
 
 
+def test_a_policy_that_dockerd_would_let_a_certificate_go_around_is_rejected():
+    first = plan_access(TLS, AccessState(gate=True), None, served_by_gate=False).actions[0]
+    assert isinstance(first, RequireGate)
+    assert "agent has policy ci, but dockerd serves TLS on this host" in first.problem
+    for spec, by_gate in ((TLS, True), (UNIX, False), (replace(TLS, preset="unrestricted"), False)):
+        plan = plan_access(spec, AccessState(gate=True), 1000, served_by_gate=by_gate)
+        assert "gate_bypassed" not in codes(plan)
+
+
 def test_a_change_of_the_policy_replaces_one_file_and_nothing_else():
     plan = plan_access(replace(UNIX, preset="test"), GIVEN, 1000)
     assert plan.actions == (WritePolicy("agent", replace(UNIX, preset="test").document),)
