@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import signal
 import subprocess
 import sys
@@ -142,6 +143,45 @@ def test_each_ansible_core_gets_an_installed_python(
     cores, remarks = ansible_test.cores()
     assert [(core.version, core.python, core.targets) for core in cores] == expected
     assert len(remarks) == sum(f"'{preferred}'" not in str(found) for preferred in ("3.11", "3.13", "3.13"))
+
+
+def packages_of_the_controller(source: str) -> set[str]:
+    """Return what a test file imports and a managed node does not have."""
+    here = {*sys.stdlib_module_names, "pytest", "hypothesis", "yaml", "cryptography", "docker"}
+    names = [
+        name
+        for node in ast.walk(ast.parse(source))
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+        )
+    ]
+    ours = "ansible_collections.wormhole.docker.plugins."
+    return {
+        name
+        for name in names
+        if name.partition(".")[0] not in here
+        and not name.startswith("ansible.module_utils.")
+        and not f"{name}.".startswith(ours)
+        and not name.startswith("ansible_collections.wormhole.docker.tests.")
+    }
+
+
+def test_tests_of_modules_need_no_package_of_the_controller() -> None:
+    """ansible-test runs them in an environment of a managed node, on a version selected by seed."""
+    assert packages_of_the_controller("import os\nimport jinja2\nfrom ansible.errors import X") == {
+        "jinja2",
+        "ansible.errors",
+    }
+    tests = ROOT / "tests/unit/plugins"
+    found = {
+        str(path.relative_to(ROOT)): needed
+        for folder in ("modules", "module_utils")
+        for path in sorted((tests / folder).rglob("*.py"))
+        if (needed := packages_of_the_controller(path.read_text()))
+    }
+    assert found == {}
 
 
 def test_unit_tests_run_on_one_python_selected_by_seed_or_on_all(
