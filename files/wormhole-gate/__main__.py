@@ -34,7 +34,11 @@ def run(command: str, arguments: list[str]) -> int:
         from wormhole_gate._gate.io import questions
 
         return questions.main(command, sys.stdin.buffer)
-    known = "serve, door, certificate, reload, report or replay"
+    if command == "cleanup":
+        from wormhole_gate._gate.io import sweeping
+
+        return sweeping.main(sys.stdin.buffer)
+    known = "serve, door, certificate, reload, report, replay or cleanup"
     sys.stderr.write(f"wormhole-gate: {command} is not a command: use {known}.\n")
     return 64
 

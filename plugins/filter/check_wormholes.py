@@ -11,8 +11,8 @@ version_added: 0.1.0
 author: Contributors to the wormhole.docker project (@wormhole-docker)
 description:
   - Checks the elements of C(wormholes_containers) as M(wormhole.docker.wormhole_container) checks
-    its options, on the controller. Values that depend on the host, such as the names of its
-    networks, are not checked.
+    its options, on the controller, and whether they contradict each other, such as two policies for
+    one identity. Values that depend on the host, such as the names of its networks, are not checked.
   - The role C(wormholes) uses this filter, so that a malformed list is rejected before the first
     host is changed.
 positional: omit
@@ -44,7 +44,8 @@ _value:
   type: dict
   contains:
     rejected:
-      description: What is wrong with the list, one message for each malformed wormhole.
+      description: What is wrong with the list, one message for each malformed wormhole, and one for
+        the first contradiction.
       type: list
       elements: str
     identities:
@@ -63,22 +64,34 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole imp
     parse_wormhole,
     validate_wormhole,
 )
+from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.shared import (
+    Wanted,
+    reject_contradictions,
+)
+from ansible_collections.wormhole.docker.plugins.plugin_utils.policies import check_policy
 
 
 def check_wormholes(wormholes: Iterable[Mapping[str, Any]], omit: Any = None) -> dict[str, Any]:
     """Check wormholes, and return what is wrong with them and which identities they need."""
     rejected: list[str] = []
+    wanted: list[Wanted] = []
     identities: dict[str, dict[str, Any]] = {}
     for options in _without(wormholes, omit):
         try:
             params = validate_wormhole(options)
             spec, identity = parse_wormhole(params, parse_socket_path(params["docker_host"]))
+            check_policy(spec.wiring.policy)
         except WormholeError as error:
             rejected.append(f"{options.get('name')}: {error}")
             continue
+        wanted.append((spec, identity))
         if identity is not None:
             # Wormholes may share an identity.
             identities[identity.directory] = listed_identity(params, spec, identity)
+    try:
+        reject_contradictions(wanted)
+    except WormholeError as error:
+        rejected.append(str(error))
     return {"rejected": rejected, "identities": list(identities.values())}
 
 

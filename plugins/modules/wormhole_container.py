@@ -471,6 +471,43 @@ left:
   type: dict
   sample:
     /etc/wormhole/identities/agent: ["notes.txt"]
+siblings_removed:
+  description: What a wormhole with a policy has created, and was removed with it because its policy says so. In
+    check mode, what would be removed.
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+  contains:
+    identity:
+      description: The identity that has created it.
+      type: str
+      sample: ci
+    kind:
+      description: V(container), V(network) or V(volume).
+      type: str
+      sample: container
+    id:
+      description: Full ID. Of a volume its name.
+      type: str
+    name:
+      description: Its name.
+      type: str
+      sample: web
+siblings_kept:
+  description: What a wormhole with a policy has created, and still exists, with the keys of
+    RV(siblings_removed).
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: V(stopped) if a container was stopped, otherwise V(kept).
+      type: str
+      sample: kept
+    reason:
+      description: Why it was not removed.
+      type: str
+      sample: "the policy of ci says cleanup: none, or did not enforce"
 requests:
   description: Certificate signing request in PEM form, by the name of the identity. The private key
     stays on the host. The result then only contains C(changed) and RV(certificates).

@@ -27,8 +27,8 @@ options:
     description:
       - Whether the gate exists.
       - V(absent) removes the service, all sockets of the gate, all policies, the program, its
-        settings and its user. It fails while running containers use the gate. Remove these
-        wormholes first.
+        settings and its user, and before what wormholes have created, as far as their policies say
+        C(cleanup). It fails while running containers use the gate. Remove these wormholes first.
     type: str
     choices: [present, absent]
     default: present
@@ -116,6 +116,43 @@ identities:
   type: list
   elements: str
   sample: ["ci"]
+siblings_removed:
+  description: What wormholes with policies have created, and was removed with it because its policy says so. In
+    check mode, what would be removed.
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+  contains:
+    identity:
+      description: The identity that has created it.
+      type: str
+      sample: ci
+    kind:
+      description: V(container), V(network) or V(volume).
+      type: str
+      sample: container
+    id:
+      description: Full ID. Of a volume its name.
+      type: str
+    name:
+      description: Its name.
+      type: str
+      sample: web
+siblings_kept:
+  description: What wormholes with policies have created, and still exists, with the keys of
+    RV(siblings_removed).
+  returned: with O(state=absent)
+  type: list
+  elements: dict
+  contains:
+    action:
+      description: V(stopped) if a container was stopped, otherwise V(kept).
+      type: str
+      sample: kept
+    reason:
+      description: Why it was not removed.
+      type: str
+      sample: "the policy of ci says cleanup: none, or did not enforce"
 restarted:
   description: Whether the gate was started or restarted; in check mode, whether it would be.
   returned: success

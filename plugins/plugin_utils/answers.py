@@ -182,6 +182,8 @@ def _reported(*names: str) -> dict[str, Check]:
     return dict.fromkeys(names, _anything)
 
 
+_SIBLINGS = ("siblings_removed", "siblings_kept")
+
 COMMON: Mapping[str, Check] = {
     "changed": _flag,
     "failed": _flag,
@@ -268,13 +270,13 @@ ANSWERS: Mapping[str, Mapping[str, Check]] = {
     },
     "wormhole_container": {
         "requests": _requests,
-        **_reported("container", "certificate", "left", "status", "output", "wormhole"),
+        **_reported("container", "certificate", "left", "status", "output", "wormhole", *_SIBLINGS),
     },
     "wormhole_container_info": {"wormholes": _existing_wormholes},
     "wormhole_containers": {"pulls": _texts, "requests": _requests, "wormholes": _wormholes},
     "wormhole_gate": {
         "program_required": _flag,
-        **_reported("program_sha256", "identities", "restarted"),
+        **_reported("program_sha256", "identities", "restarted", *_SIBLINGS),
     },
     "wormhole_host": {
         "done": _done,

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Union
 
+from .._gate.ending import Ending
+
 
 @dataclass(frozen=True)
 class AccessState:
@@ -29,6 +31,7 @@ class AccessState:
         fingerprints: SHA-256 of the certificates that the specification names, as they are now.
         replay: which of the calls that the gate has recorded the specified policy would refuse, as a
             sentence; empty if none, or if the policy stays.
+        siblings: what happens to what the identity has created, if its wormhole is removed.
     """
 
     gate: bool = False
@@ -40,6 +43,7 @@ class AccessState:
     private: bool = True
     fingerprints: tuple[str, ...] = ()
     replay: str = ""
+    siblings: tuple[Ending, ...] = ()
 
     @property
     def has_door(self) -> bool:
@@ -92,14 +96,27 @@ class CloseDoor:
 
 
 @dataclass(frozen=True)
+class EndSiblings:
+    """Stop and remove what an identity has created, as its policy says.
+
+    Attributes:
+        identity: the identity.
+        siblings: what is expected to happen.
+    """
+
+    identity: str
+    siblings: tuple[Ending, ...]
+
+
+@dataclass(frozen=True)
 class RemovePolicy:
-    """Remove the file of a policy. The identity has no access any more."""
+    """Remove the file of a policy, and the record of the identity's calls. It has no access any more."""
 
     identity: str
 
 
 Opening = Union[RequireGate, WritePolicy, OpenDoor]
 """What a wormhole needs before its container starts."""
-Closing = Union[CloseDoor, RemovePolicy]
+Closing = Union[CloseDoor, EndSiblings, RemovePolicy]
 """What is removed once the container that used it is gone."""
 AccessAction = Union[Opening, Closing]

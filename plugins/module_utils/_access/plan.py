@@ -14,7 +14,17 @@ from typing import Any, Iterable, Mapping, Optional
 
 from .._base.plan import Plan, Reason
 from .._gate import units
-from .model import AccessAction, AccessState, CloseDoor, OpenDoor, RemovePolicy, RequireGate, WritePolicy
+from .._gate.ending import KEPT, REMOVED, STOPPED, name_endings
+from .model import (
+    AccessAction,
+    AccessState,
+    CloseDoor,
+    EndSiblings,
+    OpenDoor,
+    RemovePolicy,
+    RequireGate,
+    WritePolicy,
+)
 from .spec import AccessSpec, read_policy
 
 SERVE = "Set listener_served_by: gate for the host, or use transport unix"
@@ -78,19 +88,40 @@ def plan_removal(states: Mapping[str, AccessState]) -> Plan[AccessAction]:
     reasons: list[Reason] = []
     actions: list[AccessAction] = []
     before: dict[str, Any] = {}
+    siblings: dict[str, Any] = {}
     for identity, state in sorted(states.items()):
         if state.has_door:
             text = f"the socket {units.socket_path(identity)} of {identity} is not needed any more"
             reasons.append(Reason("door_surplus", text, identity))
             actions.append(CloseDoor(identity))
+        if state.siblings:
+            reasons += _sibling_reasons(identity, state)
+            # Nobody can create more, and the policy still says what to do: a run that is killed here
+            # is continued by the next one.
+            actions.append(EndSiblings(identity, state.siblings))
+            siblings[identity] = [
+                f"{ending.kind} {ending.name}" for ending in state.siblings if ending.action != KEPT
+            ]
         if state.policy is not None:
             text = f"the policy of {identity} is not needed any more"
             reasons.append(Reason("policy_surplus", text, identity))
             actions.append(RemovePolicy(identity))
         if state.has_door or state.policy is not None:
             before[identity] = _shown(state.policy)
-    sides = ({"policies": before}, {"policies": dict.fromkeys(before)}) if before else ({}, {})
+    sides: tuple[dict[str, Any], dict[str, Any]] = {}, {}
+    if before:
+        sides = {"policies": before}, {"policies": dict.fromkeys(before)}
+    if any(siblings.values()):
+        sides[0]["siblings"], sides[1]["siblings"] = siblings, {name: [] for name in siblings}
     return Plan(*sides, tuple(reasons), tuple(actions))
+
+
+def _sibling_reasons(identity: str, state: AccessState) -> Iterable[Reason]:
+    for action in (REMOVED, STOPPED):
+        names = name_endings(state.siblings, action)
+        if names:
+            text = f"{identity} has created what its policy wants {action}: {names}"
+            yield Reason("siblings_surplus", text, identity)
 
 
 def _policy_reasons(spec: AccessSpec, state: AccessState, *, issuing: bool) -> Iterable[Reason]:

@@ -24,9 +24,6 @@ from typing import Any, Dict, List, Mapping, Optional
 from .._policy.learned_call import LearnedCall, parse_learned_call
 from .._policy.until import render_time
 
-RECORDS = "learned"
-"""Directory of the files, below StateDirectory= of the gate's service."""
-SUFFIX = ".json"
 MOST = 300
 """Kinds of calls of an identity."""
 MOST_OF_ROUTE = 60

@@ -11,6 +11,8 @@ import re
 POLICIES = "/etc/wormhole/policies"
 """Directory with a file for each identity."""
 SUFFIX = ".json"
+RECORDS = "learned"
+"""Directory of the recorded calls, with a file for each identity, below StateDirectory= of the gate."""
 SOCKET_NAME = "docker.sock"
 UNIX_PREFIX = "unix."
 """The name of an identity's socket is this and the identity (FileDescriptorName=, systemd.socket(5))."""

@@ -192,11 +192,11 @@ def siblings_path(kind: Kind, identity: str, status: str = "") -> str:
 
     Args:
         kind: the kind.
-        identity: their owner.
+        identity: their owner; empty for those of all owners.
         status: of containers, the only status to list.
     """
     more = {"all": "1"} if kind == CONTAINER else {}
-    filters = _filters(f"{LABEL_OWNER}={identity}", status)
+    filters = _filters(f"{LABEL_OWNER}={identity}" if identity else LABEL_OWNER, status)
     return f"{_LISTS[kind]}?{urlencode({**more, 'filters': filters})}"
 
 
@@ -221,11 +221,15 @@ def parse_alive(document: Any) -> frozenset[str]:
     return frozenset(found - {""})
 
 
+def parse_owners(kind: Kind, document: Any) -> frozenset[str]:
+    """The owners of the siblings in a list of the engine."""
+    return frozenset(_labels(row).get(LABEL_OWNER, "") for row in _listed(kind, document)) - {""}
+
+
 def parse_siblings(kind: Kind, document: Any, identity: str) -> tuple[Sibling, ...]:
     """The siblings in a list of the engine that may be touched."""
-    rows = document.get("Volumes") if kind == VOLUME and isinstance(document, dict) else document
     found = []
-    for row in _rows(rows):
+    for row in _listed(kind, document):
         labels = {name: text for name, text in _labels(row).items() if name.startswith(LABEL_PREFIX)}
         identifier = _text(row, "Name" if kind == VOLUME else "Id")
         if labels != {LABEL_OWNER: identity} or not identity or not identifier:
@@ -292,6 +296,10 @@ def _parse_removed(row: Mapping[str, Any]) -> Optional[Removed]:
 
 def _filters(label: str, status: str = "") -> str:
     return json.dumps({"label": [label], **({"status": [status]} if status else {})})
+
+
+def _listed(kind: Kind, document: Any) -> list[Mapping[str, Any]]:
+    return _rows(document.get("Volumes") if kind == VOLUME and isinstance(document, dict) else document)
 
 
 def _labels(row: Mapping[str, Any]) -> Mapping[str, str]:

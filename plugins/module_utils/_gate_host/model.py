@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Union
 
+from .._gate.ending import Ending
 from .._gate.units import USER
 
 PROGRAM_MODE, UNIT_MODE, CONFIG_MODE = 0o755, 0o644, 0o640
@@ -97,6 +98,8 @@ class GateHostState:
         policies: identities that have a policy.
         leftovers: temporary files that a killed run has left.
         users: names of running containers that have access through the gate.
+        siblings: what a removal does to what wormholes have created.
+        unknown: why that is not known; empty if it is.
     """
 
     user: Optional[User] = None
@@ -109,6 +112,8 @@ class GateHostState:
     policies: tuple[str, ...] = ()
     leftovers: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
+    siblings: tuple[Ending, ...] = ()
+    unknown: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +179,17 @@ class RestartGate:
 
 
 @dataclass(frozen=True)
+class EndSiblings:
+    """Stop and remove what wormholes have created, as their policies say.
+
+    Attributes:
+        siblings: what is expected to happen.
+    """
+
+    siblings: tuple[Ending, ...]
+
+
+@dataclass(frozen=True)
 class RemoveUnits:
     """Stop and disable these units, and remove their files."""
 
@@ -202,6 +218,7 @@ Action = Union[
     EnableUnits,
     StartUnits,
     RestartGate,
+    EndSiblings,
     RemoveUnits,
     RemoveDirectories,
     RemoveUser,

@@ -9,13 +9,14 @@ from __future__ import annotations
 from .._base.errors import Refused
 from .._base.plan import Plan, Reason
 from .._gate import config, units
+from .._gate.ending import KEPT
 from . import desired, model
 from .model import Action, GateHostState
 from .spec import GateHostSpec
 
 
 def plan_removal(spec: GateHostSpec, state: GateHostState) -> Plan[Action]:
-    """Plans the removal of the service, its doors, policies, files and user.
+    """Plans the removal of the service, its doors, policies, files and user, and of what wormholes have created.
 
     Raises:
         Refused: running containers have access through the gate.
@@ -31,6 +32,9 @@ def plan_removal(spec: GateHostSpec, state: GateHostState) -> Plan[Action]:
     names = tuple(sorted({*state.doors, *_existing_units(state)}))
     files = tuple(sorted({*(path for path in state.files if not _is_unit(path)), *state.leftovers}))
     actions: list[Action] = []
+    if state.siblings:
+        # First: only the program knows what the policies say.
+        actions.append(model.EndSiblings(state.siblings))
     if names:
         actions.append(model.RemoveUnits(names))
     if files:
@@ -50,7 +54,12 @@ def _find(state: GateHostState) -> dict[str, str]:
     files = {path: f"{path} exists" for path in (*state.files, *state.leftovers) if not _is_unit(path)}
     directories = {path: f"{path} exists" for path in state.directories}
     user = {f"user {units.USER}": f"the user {units.USER} exists"} if _has_our_user(state) else {}
-    return {**found, **policies, **files, **directories, **user}
+    siblings = {
+        f"{ending.kind} {ending.name}": f"{ending.identity} has created it, and its policy wants it {ending.action}"
+        for ending in state.siblings
+        if ending.action != KEPT
+    }
+    return {**siblings, **found, **policies, **files, **directories, **user}
 
 
 def _existing_units(state: GateHostState) -> list[str]:

@@ -13,10 +13,11 @@ from typing import Any, Callable, Mapping, Optional
 
 from .._base.errors import InvalidInput
 from .._base.plan import Plan
+from .._gate.ending import describe_endings
 from .._gate.program_file import program_hash
 from .._gate_host.io.apply import GateHost, reserved
 from .._gate_host.io.observe import observe_gate_host
-from .._gate_host.model import GateHostState, InstallProgram, RestartGate
+from .._gate_host.model import EndSiblings, GateHostState, InstallProgram, RestartGate
 from .._gate_host.plan import plan_gate
 from .._gate_host.removal import plan_removal
 from .._gate_host.spec import GateHostSpec, parse_spec
@@ -55,9 +56,13 @@ def ensure_gate(params: Mapping[str, Any], *, check_mode: bool) -> dict[str, Any
 
     with reserved():
         try:
-            return _execute(spec, params, apply, [], check_mode=check_mode)
+            result = _execute(spec, params, apply, [], check_mode=check_mode)
         except ProgramNeeded:
             return {"changed": True, REQUIRED: True}
+    if host.endings is not None:
+        # What was planned may have been in use.
+        result.update(describe_endings(host.endings))
+    return result
 
 
 def plan_ahead(params: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -81,7 +86,10 @@ def _execute(
 ) -> dict[str, Any]:
     """Execute the plan, and note every plan that is made."""
 
+    unknown: list[str] = []
+
     def plan(state: GateHostState) -> Plan[Any]:
+        unknown.append(state.unknown)
         plans.append(plan_gate(spec, state) if spec.present else plan_removal(spec, state))
         return plans[-1]
 
@@ -91,7 +99,7 @@ def _execute(
         observe=lambda: observe_gate_host(spec, lambda: connection.open_engine(params)),
         plan=plan,
         apply=apply,
-        describe=lambda state, first: _describe(spec, state, first),
+        describe=lambda state, first: _describe(spec, state, first, unknown[0]),
     )
 
 
@@ -120,9 +128,14 @@ def _unpack(content: Optional[str], spec: GateHostSpec) -> Optional[bytes]:
     return program
 
 
-def _describe(spec: GateHostSpec, state: GateHostState, plan: Plan[Any]) -> dict[str, Any]:
+def _describe(spec: GateHostSpec, state: GateHostState, plan: Plan[Any], unknown: str) -> dict[str, Any]:
     """The return values of the module."""
+    ends = (action for action in plan.actions if isinstance(action, EndSiblings))
+    endings = [ending for action in ends for ending in action.siblings]
+    text = f"What wormholes have created is not removed, because it is not known: {unknown}"
     return {
+        **({} if spec.present else describe_endings(endings)),
+        **({"warnings": [text]} if unknown else {}),
         "program_sha256": spec.program if spec.present else "",
         "identities": list(state.policies),
         "restarted": any(isinstance(action, RestartGate) for action in plan.actions),

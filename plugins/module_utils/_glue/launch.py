@@ -24,6 +24,7 @@ from .._container.options import hide_values
 from .._engine.io.sdk import parse_socket_path
 from .._engine.io.snapshot import Snapshot
 from .._engine.port import EnginePort
+from .._gate.ending import describe_endings
 from .._wiring.io.state import observe_wiring
 from .._wiring.spec import TLS
 from .._wiring.warnings import plaintext_warnings, root_warnings
@@ -166,6 +167,8 @@ class Launch:
             values = _describe_present(spec, host, state, proved)
             values["certificate"] = _describe_identity(self.identity, state, self._now)
         values["left"] = left
+        if spec.state == ABSENT:
+            values.update(describe_endings(self._wormhole.endings(plan)))
         shown = values["container"] if self._shows else hide_values(values["container"])
         warnings = [
             *ownership.replacement_warnings(plan.reasons),

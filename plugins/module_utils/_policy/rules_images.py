@@ -147,11 +147,12 @@ def check_registry(scope: Scope, registry: str, where: str) -> None:
         Refusal: it is neither Docker Hub nor the registry of a pattern of images or of tags.
     """
     patterns = (*scope.policy.images, *scope.policy.tags)
-    known = {*_DOCKER_HUB, *map(registry_of, patterns)}
+    # The pattern of every image names no registry, and neither does an address such as "/".
+    known = {*_DOCKER_HUB, *map(registry_of, patterns)} - {""}
     if scope.policy.reach(scope.route.power) != "all" and registry not in known:
         raise Refusal(
             "image", f"{where} names the registry {registry}, which is not allowed",
-            allowed=", ".join(sorted(filter(None, known))), setting="images",
+            allowed=", ".join(sorted(known)), setting="images",
         )  # fmt: skip
 
 

@@ -132,15 +132,25 @@ def _identity_place(spec: WormholeSpec) -> str:
 
 
 def _reject_policies(one: WormholeSpec, other: WormholeSpec) -> None:
-    """Reject different policies of one identity: there is one file for it."""
+    """Reject different policies of one identity: a host has one file for it, whatever its engines."""
     first, second = _policy_of(one), _policy_of(other)
-    if first is None or second is None or one.wiring.socket_path != other.wiring.socket_path:
+    if first is None or second is None:
         return
-    if first.identity == second.identity and not first.same_policy(second):
-        subject = f"identity {first.identity}"
-        problem = f"The wormholes {one.name} and {other.name} set different policies for the {subject}"
-        remedy = "Give them the same policy, or give each an identity of its own with the option identity"
-        raise InvalidInput(subject, problem=problem, remedy=remedy)
+    if first.identity != second.identity:
+        return
+    subject, names = f"identity {first.identity}", f"The wormholes {one.name} and {other.name}"
+    remedy = "or give each an identity of its own with the option identity"
+    if not first.same_policy(second):
+        problem = f"{names} set different policies for the {subject}"
+        raise InvalidInput(subject, problem=problem, remedy=f"Give them the same policy, {remedy}")
+    if one.wiring.gated != other.wiring.gated:
+        problem = f"{names} have the {subject} with a policy, one by transport unix and one by tls"
+        raise InvalidInput(subject, problem=problem, remedy=f"Give them the same transport, {remedy}")
+    # The file admits the certificate of one directory.
+    directories = {wormhole.wiring.identity_directory for wormhole in (one, other)}
+    if first.restricts and not one.wiring.gated and len(directories) > 1:
+        problem = f"{names} have the {subject} with a policy in two directories: {', '.join(sorted(directories))}"
+        raise InvalidInput(subject, problem=problem, remedy=f"Give them the same identity_directory, {remedy}")
 
 
 def _policy_of(spec: WormholeSpec) -> Optional[AccessSpec]:

@@ -10,16 +10,21 @@ removing one disturbs no other.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from typing import Iterable
 
 from ..._base.errors import MissingRequirement
 from ..._base.io import files, systemd
 from ..._gate import places, units
+from ..._gate.ending import Ending
+from ..._gate.io import consulting
 from ..model import (
     AccessAction,
     AccessState,
     CloseDoor,
+    EndSiblings,
     OpenDoor,
     RemovePolicy,
     RequireGate,
@@ -44,14 +49,19 @@ def require_access(actions: Iterable[AccessAction]) -> None:
             )
 
 
-def apply_access(actions: Iterable[AccessAction]) -> None:
-    """Carry out the actions of a plan, in their order.
+def apply_access(actions: Iterable[AccessAction]) -> tuple[Ending, ...]:
+    """Carry out the actions of a plan, in their order; return what has happened to siblings.
 
     Raises:
         WormholeError: a step failed. The next run continues.
     """
+    endings: list[Ending] = []
     for action in actions:
-        _apply(action)
+        if isinstance(action, EndSiblings):
+            endings += consulting.clean_up([action.identity], carry_out=True)
+        else:
+            _apply(action)
+    return tuple(endings)
 
 
 def restore_access(identity: str, previous: AccessState) -> None:
@@ -117,10 +127,33 @@ def _write(identity: str, text: str) -> None:
 
 
 def _remove_policy(identity: str) -> None:
+    # Before: a run that is killed in between is continued. After: the gate may have written it again.
+    _remove_record(identity)
     path = places.policy_path(identity)
     for leftover in files.leftovers(path):
         files.remove_file(leftover)
     files.remove_file(path)
+    _remove_record(identity)
+
+
+def _remove_record(identity: str) -> None:
+    """Remove what the gate has recorded of an identity's calls."""
+    directory, name = f"{units.STATE}/{places.RECORDS}", identity + places.SUFFIX
+    # The directory belongs to the gate, which must not lead root anywhere else.
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        number = os.open(directory, flags)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return
+        raise files.failure("open", directory, error) from error
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=number)
+    except OSError as error:
+        raise files.failure("remove", f"{directory}/{name}", error) from error
+    finally:
+        os.close(number)
 
 
 def _close(identity: str) -> None:

@@ -2,20 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ask the program on this host about policies and recorded calls (see questions.py), for modules."""
+"""Ask the program on this host, for modules: about policies and recorded calls (see questions.py), and to
+remove what a wormhole has created (see sweeping.py).
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
-from typing import Any, Dict, List, Mapping
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 
 from ..._base.errors import EngineUnavailable, InvalidInput
 from ..._base.io import commands
+from ..ending import Ending, parse_endings
 from ..units import INTERPRETER, PROGRAM
 
 _SECONDS = 60
+_CLEANUP_SECONDS = 900
+"""The engine kills a container that does not end some seconds after it was told to."""
 
 
 def is_installed(program: str = PROGRAM) -> bool:
@@ -23,7 +28,9 @@ def is_installed(program: str = PROGRAM) -> bool:
     return os.path.isfile(program)
 
 
-def ask(command: str, question: Mapping[str, Any], program: str = PROGRAM) -> Dict[str, Any]:
+def ask(
+    command: str, question: Mapping[str, Any], program: str = PROGRAM, seconds: float = _SECONDS
+) -> Dict[str, Any]:
     """Return the program's answer.
 
     Raises:
@@ -32,7 +39,7 @@ def ask(command: str, question: Mapping[str, Any], program: str = PROGRAM) -> Di
     """
     try:
         argv = [INTERPRETER, "-I", "-S", "-B", program, command]
-        done = commands.run(argv, _SECONDS, text=json.dumps(question))
+        done = commands.run(argv, seconds, text=json.dumps(question))
         answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise EngineUnavailable(
@@ -43,6 +50,28 @@ def ask(command: str, question: Mapping[str, Any], program: str = PROGRAM) -> Di
     if not isinstance(answer, dict) or "error" in answer:
         raise InvalidInput(command, problem=str(answer.get("error")) if isinstance(answer, dict) else command)
     return answer
+
+
+def clean_up(
+    identities: Optional[Collection[str]], *, carry_out: bool, program: str = PROGRAM
+) -> Tuple[Ending, ...]:
+    """Stop and remove what wormholes have created, as their policies say.
+
+    Args:
+        identities: the wormholes' identities; None for all owners.
+        carry_out: whether to do it; otherwise return what would happen.
+        program: path of the program.
+
+    Raises:
+        InvalidInput: the engine does not answer.
+        EngineUnavailable: the program does not answer.
+    """
+    names = None if identities is None else sorted(identities)
+    answer = ask("cleanup", {"identities": names, "carry_out": carry_out}, program, _CLEANUP_SECONDS)
+    try:
+        return parse_endings(answer.get("siblings"))
+    except ValueError as error:
+        raise EngineUnavailable(program, problem=f"{program} does not answer the question cleanup") from error
 
 
 def replay(policy: Mapping[str, Any], program: str = PROGRAM) -> List[Dict[str, Any]]:

@@ -10,7 +10,7 @@ import os
 import stat
 import threading
 import time
-from typing import Tuple, Union
+from typing import FrozenSet, Optional, Tuple, Union
 
 from ..identities import Registry, parse_registry
 from ..places import SUFFIX, is_identity
@@ -58,6 +58,12 @@ class Policies:
             self._settled = time.time_ns() - self._stamp[1] > _TICK_NS
             self._registry = parse_registry(self._read())
             return self._registry
+
+    def names(self) -> Optional[FrozenSet[str]]:
+        """The identities that have a policy, valid or not; None if that is not known."""
+        registry = self.current()
+        found = frozenset({*registry.identities, *registry.problems})
+        return found if self.is_readable() else None
 
     def is_readable(self) -> bool:
         """Whether there is such a directory. Otherwise nobody has a policy, and nobody has lost it."""

@@ -23,7 +23,7 @@ from ..._policy.policy_file import parse_policy
 from ..config import COPIES, MALFORMED_STATUS, PATH, GateConfig, parse_config
 from ..control import ADD, REMOVE, RUNTIME, Request
 from ..identities import Identity, Peer, Registry
-from ..learned import RECORDS
+from ..places import RECORDS
 from ..reaping import FILE_NAME
 from ..units import STATE
 from .control import Control, Listeners
@@ -75,7 +75,7 @@ class Program:
         policies = Policies(config.policies)
         inquiry = Inquiry(engine)
         decider = Decider(inquiry, config.limits.lookups)
-        self._recorder = Recorder(os.path.join(state, RECORDS), journal.say)
+        self._recorder = Recorder(os.path.join(state, RECORDS), journal.say, names=policies.names)
         learning = Learning(inquiry, self._recorder, config.limits.lookups)
         self._parts = Parts(config.limits, engine, inquiry, decider, policies, journal, learning)
         self._server = Server(self._parts)

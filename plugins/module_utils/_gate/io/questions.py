@@ -23,8 +23,7 @@ from ..._base.errors import InvalidInput
 from ..._policy.explain import explain
 from ..config import PATH, POLICIES, parse_config
 from ..identities import parse_identity
-from ..learned import RECORDS, SUFFIX
-from ..places import is_identity
+from ..places import RECORDS, SUFFIX, is_identity
 from ..report import Files, read_request, replay, report
 from ..units import STATE
 from .recorder import read_record

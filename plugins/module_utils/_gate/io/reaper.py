@@ -130,7 +130,7 @@ class Reaper:
 
     def __init__(self, engine: Line, policies: Policies, journal: Journal, path: str = "") -> None:
         self._engine, self._policies, self._journal, self._path = engine, policies, journal, path
-        self._memory = _read(path)
+        self._memory = read_memory(path)
         self._written = self._memory
         self._since: dict[str, float] = {}
         self._cleaned: dict[str, float] = {}
@@ -344,7 +344,8 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
-def _read(path: str) -> Memory:
+def read_memory(path: str) -> Memory:
+    """Reads the file with what is remembered; without one, nothing is."""
     if not path:
         return Memory()
     try:

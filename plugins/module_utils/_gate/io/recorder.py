@@ -6,6 +6,9 @@
 
 A call only puts its record into a queue. A thread counts the records, and replaces the files of those
 identities that have new ones every two seconds. A kill loses at most what came in that time.
+
+The record of an identity is removed with its policy: by the module that removes the policy, and here, where
+calls may still be waiting to be counted.
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ import queue
 import stat
 import threading
 import time
-from typing import Callable, Dict, Optional, Set, Tuple
+from typing import Callable, Collection, Dict, Optional, Set, Tuple
 
 from ..._policy.learned_call import LearnedCall
-from ..learned import LARGEST, SUFFIX, Learned, Outcome, parse_learned
+from ..learned import LARGEST, Learned, Outcome, parse_learned
+from ..places import SUFFIX
 
 PERIOD = 2.0
 """Seconds between two replacements of the files."""
@@ -37,10 +41,17 @@ class Recorder:
         directory: of the files. It is made if the directory above it exists; otherwise nothing is recorded.
         say: writes a sentence to the log.
         period: seconds between two replacements of the files.
+        names: returns the identities that have a policy; None if that is not known.
     """
 
-    def __init__(self, directory: str, say: Callable[[str], None], period: float = PERIOD) -> None:
-        self._directory, self._say, self._period = directory, say, period
+    def __init__(
+        self,
+        directory: str,
+        say: Callable[[str], None],
+        period: float = PERIOD,
+        names: Callable[[], Optional[Collection[str]]] = lambda: None,
+    ) -> None:
+        self._directory, self._say, self._period, self._names = directory, say, period, names
         self._queue: queue.Queue[Optional[Noted]] = queue.Queue(_WAITING)
         self._learned: Dict[str, Learned] = {}
         self._changed: Set[str] = set()
@@ -108,7 +119,11 @@ class Recorder:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(self._directory, 0o700)
             for identity in sorted(self._changed):
-                self._write(identity)
+                if self._has_policy(identity):
+                    self._write(identity)
+                # It may have lost the policy meanwhile, after whoever removed that has removed the file.
+                if not self._has_policy(identity):
+                    self._forget(identity)
                 self._changed.discard(identity)
             self._said = False
         except OSError as error:
@@ -117,6 +132,16 @@ class Recorder:
             if not self._said:
                 self._say(f"The recorded calls cannot be written to {self._directory}: {error.strerror}.")
             self._said = True
+
+    def _has_policy(self, identity: str) -> bool:
+        names = self._names()
+        return names is None or identity in names
+
+    def _forget(self, identity: str) -> None:
+        self._learned.pop(identity, None)
+        self._written.discard(identity)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(identity))
 
     def _write(self, identity: str) -> None:
         path = self._path(identity)

@@ -19,6 +19,8 @@ from ..._base.io import files, systemd
 from ..._base.io.commands import failure_of, run
 from ..._base.plan import Plan
 from ..._gate import config, units
+from ..._gate.ending import Ending
+from ..._gate.io import consulting
 from .. import desired, model
 
 _LOCK = "/run/wormhole-docker-gate.lock"
@@ -37,10 +39,14 @@ class GateHost:
 
     Args:
         program: the program; None if the controller has not sent it.
+
+    Attributes:
+        endings: what has happened to what wormholes had created; None if nothing was done.
     """
 
     def __init__(self, program: Optional[bytes]) -> None:
         self._program = program
+        self.endings: Optional[tuple[Ending, ...]] = None
 
     def apply(self, plan: Plan[model.Action]) -> None:
         """Carries out a plan.
@@ -70,6 +76,8 @@ class GateHost:
             systemd.enable(*action.names)
         elif isinstance(action, model.StartUnits):
             systemd.restart_units(*action.names)
+        elif isinstance(action, model.EndSiblings):
+            self.endings = consulting.clean_up(None, carry_out=True)
         elif isinstance(action, model.RemoveUnits):
             remove_units(action.names)
         elif isinstance(action, model.RemoveDirectories):

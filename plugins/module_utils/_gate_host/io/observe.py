@@ -14,12 +14,15 @@ import pwd
 import re
 from typing import Callable, Mapping, Optional
 
+from ..._base.errors import WormholeError
 from ..._base.io import files, systemd
 from ..._base.labels import LABEL_ENGINE, LABEL_GATE, LABEL_TRANSPORT
 from ..._base.systemd_units import UNIT_DIRECTORY
 from ..._container.inspection import names_of
 from ..._engine.port import EnginePort, Json
 from ..._gate import config, units
+from ..._gate.ending import Ending
+from ..._gate.io import consulting
 from .. import desired
 from ..model import Directory, File, GateHostState, Unit, User
 from ..spec import GateHostSpec
@@ -42,7 +45,9 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
     shown = systemd.show_matching([name.replace("@.", "@*.") for name in desired.UNITS], _PROPERTIES)
     doors = _find_doors()
     policies = _find_policies()
-    asks = not spec.present and bool(doors or policies) and os.path.exists(spec.engine)
+    reachable = not spec.present and os.path.exists(spec.engine)
+    asks = reachable and bool(doors or policies)
+    siblings, unknown = _find_siblings() if reachable else ((), "")
     paths = desired.file_paths()
     return GateHostState(
         user=_read_user(),
@@ -55,7 +60,20 @@ def observe_gate_host(spec: GateHostSpec, connect: Callable[[], EnginePort]) -> 
         policies=policies,
         leftovers=tuple(found for path in paths for found in files.leftovers(path)),
         users=_find_users(connect(), any(map(_TLS.match, doors))) if asks else (),
+        siblings=siblings,
+        unknown=unknown,
     )
+
+
+def _find_siblings() -> tuple[tuple[Ending, ...], str]:
+    """What a removal does to what wormholes have created; or why the program does not say it."""
+    if not consulting.is_installed():
+        return (), ""
+    try:
+        return consulting.clean_up(None, carry_out=False), ""
+    except WormholeError as error:
+        # A gate that does not work can be removed nevertheless.
+        return (), str(error)
 
 
 def _unit(name: str, shown: Mapping[str, Mapping[str, str]]) -> Unit:

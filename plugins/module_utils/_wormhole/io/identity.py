@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, Mapping, Optional, Protocol
 
 from ..._access.io.replay import with_replay
+from ..._access.io.siblings import with_siblings
 from ..._access.io.state import observe_access
 from ..._base.errors import MissingRequirement, VerificationFailed
 from ..._base.labels import LABEL_GATE, LABEL_TRANSPORT
@@ -45,7 +46,7 @@ from ..identity_spec import made_identity
 from ..model import WormholeState
 from ..plan import plan_wormhole
 from ..resolve import current_container
-from ..spec import WormholeSpec
+from ..spec import ABSENT, WormholeSpec
 
 
 class Identity(Protocol):
@@ -250,6 +251,9 @@ def _observe_former(
         return access
     mounted, used = others.mounted(), set(others.identities())
     used |= {name for name in former if os.path.dirname(gate_units.socket_path(name)) in mounted}
+    if spec.state == ABSENT:
+        ending = former.keys() - used
+        former = {name: with_siblings(name, found) if name in ending else found for name, found in former.items()}
     return replace(access, former=former, used=frozenset(used))
 
 

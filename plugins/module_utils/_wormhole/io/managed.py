@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Callable, Mapping, Optional
 
 from ..._access.io.changes import apply_access, require_access, restore_access
+from ..._access.model import EndSiblings
 from ..._base.errors import WormholeError
 from ..._base.plan import Plan
 from ..._certificates.io import record as certificate_record
@@ -20,6 +21,7 @@ from ..._certificates.removal import find_kept
 from ..._certificates.spec import CertificateSpec
 from ..._certificates.trust import Authority
 from ..._engine.port import EnginePort
+from ..._gate.ending import Ending
 from ..._wiring.io.state import ObserveWiring
 from ..._wiring.spec import TLS
 from .. import identity as planning
@@ -80,6 +82,7 @@ class ManagedWormhole:
         self.host = WormholeHost(spec, engine, verify, keeper, await_health=await_health, look=look)
         self._first: Optional[ManagedState] = None
         self._planned: Optional[tuple[ManagedState, Plan[ManagedAction]]] = None
+        self._endings: Optional[tuple[Ending, ...]] = None
 
     def observe(self) -> ManagedState:
         """Read everything that the plan depends on.
@@ -163,7 +166,14 @@ class ManagedWormhole:
         if not parts.removal.is_empty:
             certificate_removal.apply_removal(parts.removal)
         # Last: until then, containers that end here may have used it.
-        apply_access(parts.closing.actions)
+        self._endings = apply_access(parts.closing.actions)
+
+    def endings(self, plan: Plan[ManagedAction]) -> tuple[Ending, ...]:
+        """Return what has happened to what the wormhole had created, or would happen."""
+        if self._endings is not None:
+            return self._endings
+        ends = (action for action in plan.actions if isinstance(action, EndSiblings))
+        return tuple(ending for action in ends for ending in action.siblings)
 
     def kept(self, plan: Plan[ManagedAction]) -> dict[str, list[str]]:
         """Return the unmanaged files that stay, by the directory of each removed identity."""

@@ -144,12 +144,13 @@ POLICED = {"transport": "unix", "policy": "ci"}
         (POLICED, {**POLICED, "policy_mode": "warn"}, True),
         (POLICED, {**POLICED, "policy_overrides": {"images": ["a"]}}, True),
         ({"policy": "ci"}, {}, True),
-        ({"policy": "ci"}, POLICED, False),
         (POLICED, POLICED, False),
         ({"policy": "unrestricted"}, {}, False),
         # These do not use the identity.
         (POLICED, {"transport": "unix"}, False),
         (POLICED, {**POLICED, "policy": "test", "state": "absent"}, False),
+        # The host has one file for it, and one gate, whatever its engines.
+        (POLICED, {**POLICED, "policy": "test", "docker_host": "unix:///run/other.sock"}, True),
     ],
 )
 def test_an_identity_has_one_policy(options, others, rejected):
@@ -159,6 +160,26 @@ def test_an_identity_has_one_policy(options, others, rejected):
             reject_contradictions(listed)
     else:
         reject_contradictions(listed)
+
+
+@pytest.mark.parametrize(
+    ("others", "problem"),
+    [
+        (POLICED, "one by transport unix and one by tls"),
+        ({"policy": "ci", "identity_directory": "/srv/ci"}, "in two directories: /etc/wormhole/identities/ci, /srv/ci"),
+        ({"policy": "ci"}, None),
+    ],
+)
+def test_a_policy_has_one_way_in(others, problem):
+    listed = [
+        wanted(name, identity="ci", **more) for name, more in (("aa", {"policy": "ci"}), ("bb", others))
+    ]
+    if problem is None:
+        reject_contradictions(listed)
+        return
+    with pytest.raises(InvalidInput) as caught:
+        reject_contradictions(listed)
+    assert problem in str(caught.value)
 
 
 def test_wormholes_with_one_socket_of_the_gate_wait_for_each_other():
