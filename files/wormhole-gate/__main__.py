@@ -5,15 +5,40 @@
 """Entry point of the gate: the first argument says what to do (see program_file.py in the slice _gate).
 
 Each command imports only what it needs: a door runs with the first connection to each socket.
+
+Python compiles what it imports from an archive each time. Root therefore keeps the compiled files in a
+second archive beside the program (see compiling.py). Its name holds a hash of the program and of the
+version of Python, so that it is never used for another one of either.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sys
+
+
+def compiled_path(program: str) -> str:
+    """Path of the archive with the compiled files of a program; empty if it cannot be read."""
+    try:
+        with open(program, "rb") as stream:
+            content = stream.read()
+    except OSError:
+        return ""
+    digest = hashlib.sha256(f"{sys.implementation.cache_tag} {sys.version}".encode() + b"\0" + content)
+    return os.path.join(os.path.dirname(program), f"compiled-{digest.hexdigest()}.pyz")
 
 
 def run(command: str, arguments: list[str]) -> int:
     """Carries out a command; returns the exit status."""
+    program = os.path.abspath(sys.argv[0])
+    compiled = compiled_path(program)
+    if command == "compile":
+        from wormhole_gate._gate.io import compiling
+
+        return compiling.main(program, compiled)
+    if os.path.isfile(compiled):
+        sys.path.insert(0, compiled)
     if command == "serve":
         from wormhole_gate._gate.io.program import main
 
@@ -38,7 +63,7 @@ def run(command: str, arguments: list[str]) -> int:
         from wormhole_gate._gate.io import sweeping
 
         return sweeping.main(sys.stdin.buffer)
-    known = "serve, door, certificate, reload, report, replay or cleanup"
+    known = "serve, door, certificate, reload, report, replay, cleanup or compile"
     sys.stderr.write(f"wormhole-gate: {command} is not a command: use {known}.\n")
     return 64
 

@@ -68,7 +68,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.shared i
     Wanted,
     reject_contradictions,
 )
-from ansible_collections.wormhole.docker.plugins.plugin_utils.policies import check_policy
 
 
 def check_wormholes(wormholes: Iterable[Mapping[str, Any]], omit: Any = None) -> dict[str, Any]:
@@ -80,7 +79,6 @@ def check_wormholes(wormholes: Iterable[Mapping[str, Any]], omit: Any = None) ->
         try:
             params = validate_wormhole(options)
             spec, identity = parse_wormhole(params, parse_socket_path(params["docker_host"]))
-            check_policy(spec.wiring.policy)
         except WormholeError as error:
             rejected.append(f"{options.get('name')}: {error}")
             continue

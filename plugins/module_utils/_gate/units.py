@@ -57,7 +57,9 @@ _WATCHDOG_SECONDS = 30
 _BACKLOG = 1024
 _DOOR_SECONDS = 60
 _SETTLE_SECONDS = 1
-_PYTHON = f"{INTERPRETER} -I -S -B {PROGRAM}"
+COMMAND = (INTERPRETER, "-I", "-S", "-B")
+"""Runs the program that follows."""
+_PYTHON = f"{' '.join(COMMAND)} {PROGRAM}"
 _INSTANCE = re.compile(r"unix-[A-Za-z0-9][A-Za-z0-9_.-]*|tls-[0-9A-Fa-f.:]+:[0-9]+")
 
 
@@ -232,6 +234,8 @@ def render_service(settings: config.GateConfig, memory: str = "512M", tasks: int
         "NotifyAccess=main\n"
         # Root's own, outside of the sandbox.
         f"ExecStartPre=+/bin/systemctl stop --no-ask-password {DOOR.replace('@', '@*')}\n"
+        # Its failure only makes the start slower.
+        f"ExecStartPre=-+{_PYTHON} compile\n"
         f"ExecStartPre=+{_PYTHON} certificate {config.PATH}\n"
         f"ExecStart={_PYTHON} serve {config.PATH}\n"
         f"ExecReload=+{_PYTHON} reload {config.PATH}\n"

@@ -16,7 +16,7 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 from ..._base.errors import EngineUnavailable, InvalidInput
 from ..._base.io import commands
 from ..ending import Ending, parse_endings
-from ..units import INTERPRETER, PROGRAM
+from ..units import COMMAND, PROGRAM
 
 _SECONDS = 60
 _CLEANUP_SECONDS = 900
@@ -38,7 +38,7 @@ def ask(
         EngineUnavailable: the program does not answer, or is too old to know the question.
     """
     try:
-        argv = [INTERPRETER, "-I", "-S", "-B", program, command]
+        argv = [*COMMAND, program, command]
         done = commands.run(argv, seconds, text=json.dumps(question))
         answer = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:

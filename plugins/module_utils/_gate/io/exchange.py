@@ -155,7 +155,8 @@ class Exchange:
         streamed = parsed.body == STREAM and request.length != 0
         headers = _forwarded_headers(request, parsed)
         call = parse.parse(parsed, request.headers.get("content-type", ""), content)
-        problem = next((value for _name, value in headers if isinstance(value, Deny)), None)
+        refused = (value for _name, value in headers if isinstance(value, Deny))
+        problem = parse.check_upgrade(parsed, request.upgrade) or next(refused, None)
         if problem is not None:
             return self._denied(identity, problem, request, content, streamed)
         if isinstance(call, Deny):

@@ -67,6 +67,7 @@ class GateHost:
             if self._program is None:
                 raise ApplyFailed(action.path, problem="The program was not sent with the task")
             _write(action.path, action.file, self._program)
+            _compile(action.path)
         elif isinstance(action, model.WriteFile):
             _write(action.path, action.file, action.file.content.encode())
         elif isinstance(action, model.RemoveFiles):
@@ -150,6 +151,12 @@ def _write(path: str, wanted: model.File, content: bytes) -> None:
     owner, group = numbers(wanted)
     files.ensure_directory(os.path.dirname(path))
     files.write_file(path, content, mode=wanted.mode, uid=owner, gid=group)
+
+
+def _compile(program: str) -> None:
+    """Has the program compiled while the previous one still runs. The service would do it when it starts."""
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        run([*units.COMMAND, program, "compile"], _TIMEOUT)
 
 
 def create_user() -> None:

@@ -13,6 +13,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._access.model impo
     AccessAction,
     AccessState,
     CloseDoor,
+    EndSiblings,
     OpenDoor,
     RemovePolicy,
     RequireGate,
@@ -36,6 +37,9 @@ def simulate_access(state: AccessState, actions: Iterable[AccessAction]) -> Acce
             state = replace(state, unit=unit, enabled=True, owner=action.user, private=True)
         elif isinstance(action, CloseDoor):
             state = replace(state, unit=None, enabled=False, owner=None, private=True)
+        elif isinstance(action, EndSiblings):
+            # What is kept is looked for no more once the policy is gone.
+            state = replace(state, siblings=())
         elif isinstance(action, RemovePolicy):
             state = replace(state, policy=None, protected=True)
     return state

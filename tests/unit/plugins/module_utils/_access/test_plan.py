@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.wormhole.docker.plugins.module_utils._access.model import (
     AccessState,
     CloseDoor,
+    EndSiblings,
     OpenDoor,
     RemovePolicy,
     RequireGate,
@@ -29,6 +30,12 @@ from ansible_collections.wormhole.docker.plugins.module_utils._access.spec impor
     render_policy,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._gate import units
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.ending import (
+    KEPT,
+    REMOVED,
+    STOPPED,
+    Ending,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.identities import parse_identity
 from ansible_collections.wormhole.docker.tests.unit.plugins.module_utils._access.simulation import (
     simulate_access,
@@ -142,6 +149,32 @@ def test_what_nobody_uses_is_removed_the_door_first():
     assert plan.after == {"policies": {"agent": None}}
 
 
+SIBLINGS = (
+    Ending("agent", "container", "a" * 64, "web", REMOVED),
+    Ending("agent", "container", "b" * 64, "db", STOPPED, "cleanup: stop"),
+    Ending("agent", "volume", "data", "data", KEPT, "cleanup: none"),
+)
+
+
+def test_siblings_are_removed_after_the_door_and_before_the_policy_that_says_so():
+    plan = plan_removal({"agent": replace(GIVEN, siblings=SIBLINGS)})
+    assert plan.actions == (CloseDoor("agent"), EndSiblings("agent", SIBLINGS), RemovePolicy("agent"))
+    texts = [reason.text for reason in plan.reasons if reason.code == "siblings_surplus"]
+    assert texts == [
+        "agent has created what its policy wants removed: container web",
+        "agent has created what its policy wants stopped: container db",
+    ]
+    assert plan.before["siblings"] == {"agent": ["container web", "container db"]}
+    assert plan.after["siblings"] == {"agent": []}
+
+
+def test_siblings_that_are_kept_are_no_reason():
+    plan = plan_removal({"agent": replace(GIVEN, siblings=SIBLINGS[2:])})
+    assert codes(plan) == ["door_surplus", "policy_surplus"]
+    assert "siblings" not in plan.before
+    assert plan.actions[1] == EndSiblings("agent", SIBLINGS[2:])
+
+
 def test_nothing_is_removed_where_nothing_is():
     assert plan_removal({"agent": AccessState(gate=True)}).is_empty
 
@@ -176,6 +209,7 @@ states = st.builds(
     owner=st.sampled_from([None, 0, 1000]),
     private=st.booleans(),
     fingerprints=st.sampled_from([(), (PRINT,), (PRINT, OTHER)]),
+    siblings=st.sampled_from([(), SIBLINGS, SIBLINGS[2:]]),
 )
 
 

@@ -89,6 +89,7 @@ _STEPS = {
     model.EnableUnits: lambda state, action: _units(state, action.names, enabled=True),
     model.StartUnits: lambda state, action: _units(state, action.names, active=True),
     model.RestartGate: _restart,
+    model.EndSiblings: lambda state, _action: dataclasses.replace(state, siblings=()),
     model.RemoveUnits: _remove_units,
     model.RemoveDirectories: _remove_directories,
     model.RemoveUser: lambda state, _action: dataclasses.replace(state, user=None),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import Refused
 from ansible_collections.wormhole.docker.plugins.module_utils._gate import config, units
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.ending import REMOVED, Ending
 from ansible_collections.wormhole.docker.plugins.module_utils._gate_host import desired
 from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.model import (
     Directory,
@@ -73,6 +74,7 @@ def states(draw, spec):
         running=draw(st.sampled_from(("", "x", desired.version_of(spec, group)))),
         doors=tuple(sorted(draw(st.sets(st.sampled_from(doors))))),
         policies=draw(st.sampled_from(((), ("ci",), ("a", "ci")))) if config.POLICIES in found else (),
+        siblings=draw(st.sampled_from(((), (Ending("ci", "volume", "data", "data", REMOVED),)))),
         leftovers=draw(st.sampled_from(((), ("/etc/wormhole/.gate.json.x1.new",)))),
     )
 

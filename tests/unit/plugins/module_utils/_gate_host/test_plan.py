@@ -15,9 +15,11 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.systemd_unit
     assignments,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._gate import config, units
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.ending import KEPT, REMOVED, Ending
 from ansible_collections.wormhole.docker.plugins.module_utils._gate_host import desired
 from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.model import (
     Directory,
+    EndSiblings,
     GateHostState,
     Unit,
     User,
@@ -270,6 +272,20 @@ def test_a_removal_names_all_that_it_removes():
     # The user goes last: until then, files belong to it.
     assert kinds(plan) == ["RemoveUnits", "RemoveFiles", "RemoveDirectories", "RemoveUser"]
     assert plan_removal(ABSENT, BARE).is_empty
+
+
+def test_siblings_are_removed_while_the_program_exists():
+    siblings = (
+        Ending("ci", "container", "a" * 64, "web", REMOVED),
+        Ending("ci", "volume", "data", "data", KEPT, "cleanup: none"),
+    )
+    plan = plan_removal(ABSENT, dataclasses.replace(USED, siblings=siblings))
+    assert plan.actions[0] == EndSiblings(siblings)
+    assert kinds(plan)[1] == "RemoveUnits"
+    texts = [reason.text for reason in plan.reasons if "created" in reason.text]
+    assert texts == ["ci has created it, and its policy wants it removed"]
+    assert plan.before["container web"] == "exists"
+    assert "volume data" not in plan.before
 
 
 def test_running_containers_keep_the_gate():

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.wormhole.docker.plugins.module_utils._access.io import changes
+from ansible_collections.wormhole.docker.plugins.module_utils._access.io import changes, siblings
 from ansible_collections.wormhole.docker.plugins.module_utils._access.io import state as observing
 from ansible_collections.wormhole.docker.plugins.module_utils._access.model import RequireGate
 from ansible_collections.wormhole.docker.plugins.module_utils._access.plan import plan_access, plan_removal
@@ -27,6 +27,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._base.errors impor
     VerificationFailed,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._base.io import files
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.ending import REMOVED, Ending
 
 ME = os.getuid()
 SPEC = AccessSpec("agent", "ci", door=True)
@@ -173,6 +174,59 @@ def test_a_failed_change_restores_the_previous_policy(host, tmp_path):
     changes.restore_access("agent", previous)
     assert observing.observe_access("agent").policy == previous.policy
     assert everything(tmp_path) == before
+
+
+def test_the_record_of_the_calls_is_removed_with_the_policy(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(changes.units, "STATE", str(tmp_path / "state"))
+    give()
+    records = tmp_path / "state/learned"
+    records.mkdir(parents=True)
+    for name in ("agent", "other"):
+        (records / f"{name}.json").write_text("{}")
+    changes.apply_access(plan_removal({"agent": observing.observe_access("agent")}).actions)
+    assert everything(tmp_path) == ["state/learned/other.json"]
+    # The directory belongs to the gate, which cannot lead root elsewhere.
+    elsewhere = tmp_path / "elsewhere"
+    records.rename(elsewhere)
+    records.symlink_to(elsewhere)
+    give(replace(SPEC, identity="other"))
+    changes.apply_access(plan_removal({"other": observing.observe_access("other")}).actions)
+    assert (elsewhere / "other.json").exists()
+    assert not (tmp_path / "policies/other.json").exists()
+
+
+def test_siblings_are_ended_by_the_program(host, monkeypatch):
+    asked = []
+    ended = Ending("agent", "volume", "data", "data", REMOVED)
+
+    def clean_up(identities, *, carry_out):
+        asked.append((identities, carry_out, observing.observe_access("agent").policy is not None))
+        return (ended,)
+
+    monkeypatch.setattr(changes.consulting, "clean_up", clean_up)
+    monkeypatch.setattr(siblings.consulting, "clean_up", clean_up)
+    give()
+    state = siblings.with_siblings("agent", observing.observe_access("agent"))
+    assert changes.apply_access(plan_removal({"agent": state}).actions) == (ended,)
+    # The policy exists until they are gone: it says what to do.
+    assert asked == [(["agent"], False, True), (["agent"], True, True)]
+
+
+def test_a_policy_that_limits_nothing_marks_nothing(host, monkeypatch):
+    monkeypatch.setattr(siblings.consulting, "clean_up", lambda *_names, **_how: pytest.fail("asked"))
+    give(replace(SPEC, preset="unrestricted"))
+    assert siblings.with_siblings("agent", observing.observe_access("agent")).siblings == ()
+
+
+def test_a_program_that_does_not_answer_does_not_prevent_a_removal(host, tmp_path, monkeypatch):
+    def fail(*_names, **_how):
+        raise EngineUnavailable("program")
+
+    monkeypatch.setattr(siblings.consulting, "clean_up", fail)
+    give()
+    state = siblings.with_siblings("agent", observing.observe_access("agent"))
+    changes.apply_access(plan_removal({"agent": state}).actions)
+    assert everything(tmp_path) == []
 
 
 def test_what_a_killed_run_has_left_is_removed_with_the_policy(host, tmp_path):

@@ -161,3 +161,45 @@ def test_what_is_no_plain_file_is_not_read(tmp_path, kind):
     elif kind == "large":
         path.write_bytes(b" " * ((2 << 20) + 1))
     assert read_record(str(tmp_path), "ci") is None
+
+
+def test_the_record_of_an_identity_without_a_policy_is_not_written_again(tmp_path):
+    names = {"ci", "other"}
+    recorder = Recorder(str(tmp_path), lambda _sentence: None, 0.05, lambda: names)
+    recorder.start()
+    for name in ("ci", "other"):
+        recorder.note(name, PING, ALLOWED)
+        wait_for(tmp_path, 1, name)
+    names.remove("ci")
+    (tmp_path / "ci.json").unlink()
+    # Calls that were still waiting to be counted.
+    recorder.note("ci", PING, ALLOWED)
+    recorder.note("other", PING, ALLOWED)
+    wait_for(tmp_path, 2, "other")
+    recorder.stop()
+    assert sorted(os.listdir(tmp_path)) == ["other.json"]
+
+
+def test_a_record_that_was_written_while_the_policy_was_removed_is_removed(tmp_path):
+    answers = [{"ci"}, set()]
+    recorder = Recorder(str(tmp_path), lambda _sentence: None, 600, lambda: answers.pop(0))
+    recorder.start()
+    recorder.note("ci", PING, ALLOWED)
+    recorder.stop()
+    assert (os.listdir(tmp_path), answers) == ([], [])
+
+
+def test_a_new_policy_begins_a_new_record(tmp_path):
+    names = {"ci"}
+    recorder = Recorder(str(tmp_path), lambda _sentence: None, 0.05, lambda: names)
+    recorder.start()
+    for _number in range(3):
+        recorder.note("ci", PING, ALLOWED)
+    wait_for(tmp_path, 3)
+    names.clear()
+    recorder.note("ci", PING, ALLOWED)
+    wait_for(tmp_path, 0)
+    names.add("ci")
+    recorder.note("ci", PING, ALLOWED)
+    wait_for(tmp_path, 1)
+    recorder.stop()

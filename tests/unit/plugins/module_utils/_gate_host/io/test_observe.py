@@ -11,7 +11,9 @@ import os
 
 import pytest
 
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import EngineUnavailable
 from ansible_collections.wormhole.docker.plugins.module_utils._gate import config, units
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.ending import REMOVED, Ending
 from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.io import observe
 from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.model import Unit
 from ansible_collections.wormhole.docker.plugins.module_utils._gate_host.spec import GateHostSpec
@@ -91,6 +93,23 @@ def test_containers_with_access_are_found_by_label_or_mount(host):
     assert look(host, state="absent").users == ("all", "labelled", "mounted", "tls")
     (host / "docker.sock").unlink()
     assert look(host, state="absent").users == ()
+
+
+def test_what_wormholes_have_created_is_asked_of_the_program(host, monkeypatch):
+    (host / "gate.pyz").write_bytes(b"program")
+    web = Ending("ci", "container", "a" * 64, "web", REMOVED)
+    monkeypatch.setattr(observe.consulting, "is_installed", lambda: True)
+    monkeypatch.setattr(observe.consulting, "clean_up", lambda names, carry_out: (web,))
+    assert (look(host, state="absent").siblings, look(host, state="absent").unknown) == ((web,), "")
+    assert look(host).siblings == (), "only a removal asks"
+
+    def fail(names, carry_out):
+        raise EngineUnavailable("program", problem="It is broken")
+
+    monkeypatch.setattr(observe.consulting, "clean_up", fail)
+    assert (look(host, state="absent").siblings, look(host, state="absent").unknown) == ((), "It is broken")
+    (host / "docker.sock").unlink()
+    assert look(host, state="absent").unknown == "", "there is no engine"
 
 
 def test_the_instances_of_a_template_show_whether_it_was_read():
