@@ -33,11 +33,14 @@ def run(command: str, arguments: list[str]) -> int:
     """Carries out a command; returns the exit status."""
     program = os.path.abspath(sys.argv[0])
     compiled = compiled_path(program)
+    exists = os.path.isfile(compiled)
+    if command == "compile" and exists:
+        return 0
     if command == "compile":
         from wormhole_gate._gate.io import compiling
 
         return compiling.main(program, compiled)
-    if os.path.isfile(compiled):
+    if exists:
         sys.path.insert(0, compiled)
     if command == "serve":
         from wormhole_gate._gate.io.program import main

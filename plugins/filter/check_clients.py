@@ -73,7 +73,6 @@ from ansible_collections.wormhole.docker.plugins.module_utils._certificates.fact
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import validate
 from ansible_collections.wormhole.docker.plugins.module_utils._policy.policy_file import parse_policy
 
-
 ABSENT = "absent"
 
 
@@ -105,21 +104,27 @@ def _parse(client: Mapping[str, Any]) -> AccessSpec | None:
     Raises:
         InvalidInput: it is malformed, or the client cannot have one.
     """
-    given = {name: client[name] for name in ARGUMENTS if name in client}
-    access = parse_access(validate(ARGUMENTS, given), str(client.get("common_name") or client.get("name") or ""))
+    given = {name: client[name] for name in ARGUMENTS if client.get(name) is not None}
+    access = parse_access(
+        validate(ARGUMENTS, given), str(client.get("common_name") or client.get("name") or "")
+    )
     if access is None:
         return None
     parse_policy(access.document)
     if client.get("engine"):
         problem = f"policy {access.preset} is not supported with engine {client['engine']}: the policy belongs to that host"
-        remedy = "Run wormhole.docker.wormhole_policy there, with a copy of the certificate in certificate_paths"
+        remedy = (
+            "Run wormhole.docker.wormhole_policy there, with a copy of the certificate in certificate_paths"
+        )
         raise InvalidInput("policy", problem=problem, remedy=remedy)
     if client.get("profile", "client") != "client":
         problem = f"policy {access.preset} requires profile client, and the identity has {client['profile']}"
         raise InvalidInput("policy", problem=problem, remedy="Remove policy")
     directory = client.get("directory")
     if not directory or not isinstance(directory, str):
-        raise InvalidInput("directory", problem="directory is missing", remedy="Set the directory of the identity")
+        raise InvalidInput(
+            "directory", problem="directory is missing", remedy="Set the directory of the identity"
+        )
     return replace(access, certificates=(posixpath.join(directory, CERTIFICATE_FILE),))
 
 
@@ -144,7 +149,11 @@ def _task(access: AccessSpec) -> dict[str, Any]:
     until = {"policy_until": access.until} if access.until else {}
     mode = {"policy_mode": access.mode} if access.mode != ENFORCE else {}
     overrides = {"policy_overrides": dict(access.overrides)} if access.overrides else {}
-    own = {"identity": access.identity, "policy": access.preset, "certificate_paths": list(access.certificates)}
+    own = {
+        "identity": access.identity,
+        "policy": access.preset,
+        "certificate_paths": list(access.certificates),
+    }
     return {**own, **mode, **overrides, **until}
 
 

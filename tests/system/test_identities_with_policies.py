@@ -59,7 +59,13 @@ def test_a_client_gets_its_policy_with_its_identity(release, fresh_host, playboo
     before = footprint(host)
     for bad, said in (
         ([{**policed, "policy_overrides": {"imagess": []}}], "imagess"),
-        ([policed, {**policed, "name": "two", "common_name": "cli", "directory": "/srv/two", "policy": "ci"}], "two different policies"),
+        (
+            [
+                policed,
+                {**policed, "name": "two", "common_name": "cli", "directory": "/srv/two", "policy": "ci"},
+            ],
+            "two different policies",
+        ),
     ):
         refused = playbook(str(play), host, *clients(*bad), check=False)
         assert said in refused.message
@@ -70,7 +76,9 @@ def test_a_client_gets_its_policy_with_its_identity(release, fresh_host, playboo
     assert call(host, "GET", "/containers/json").endswith(" 403")
     predicted = playbook(str(play), host, *clients(policed), "--check", "--diff")
     done = playbook(str(play), host, *clients(policed), "--diff")
-    assert [task.name for task in predicted.tasks if task.changed] == [task.name for task in done.tasks if task.changed]
+    assert [task.name for task in predicted.tasks if task.changed] == [
+        task.name for task in done.tasks if task.changed
+    ]
     assert call(host, "GET", "/containers/json").endswith(" 200")
     assert "needs the power container.create" in call(host, "POST", "/containers/create")
     assert playbook(str(play), host, *clients(policed)).changed == 0

@@ -43,7 +43,8 @@ def result_of(run, name):
 
 
 def removal_of_gate(run):
-    return next(task.result for task in run.tasks if task.name.endswith("Remove the gate"))
+    tasks = [task for task in run.tasks if task.action == "wormhole.docker.wormhole_gate"]
+    return next(task.result for task in tasks if task.name.endswith(" : Remove the gate"))
 
 
 # Long because each step continues on the host of the one before.
@@ -67,7 +68,12 @@ def test_siblings_end_with_their_wormhole_and_with_the_gate(release, fresh_host,
     assert "siblings_surplus" in [reason["code"] for reason in result_of(done, "agent")["reasons"]]
     # The record of its calls goes with the policy, also if calls were still waiting to be counted.
     host.run("sleep 3")
-    assert host.run(f"ls {RECORDS}").stdout.split() == ["keeper.json", "listed.json", "stopper.json", "stray.json"]
+    assert host.run(f"ls {RECORDS}").stdout.split() == [
+        "keeper.json",
+        "listed.json",
+        "stopper.json",
+        "stray.json",
+    ]
     assert playbook("launch", host, *gone).changed == 0
     # What the policy keeps is named.
     first = launch_arguments({"name": "stopper", "state": "absent"}, *OTHERS[:3])

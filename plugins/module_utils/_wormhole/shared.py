@@ -149,8 +149,12 @@ def _reject_policies(one: WormholeSpec, other: WormholeSpec) -> None:
     # The file admits the certificate of one directory.
     directories = {wormhole.wiring.identity_directory for wormhole in (one, other)}
     if first.restricts and not one.wiring.gated and len(directories) > 1:
-        problem = f"{names} have the {subject} with a policy in two directories: {', '.join(sorted(directories))}"
-        raise InvalidInput(subject, problem=problem, remedy=f"Give them the same identity_directory, {remedy}")
+        problem = (
+            f"{names} have the {subject} with a policy in two directories: {', '.join(sorted(directories))}"
+        )
+        raise InvalidInput(
+            subject, problem=problem, remedy=f"Give them the same identity_directory, {remedy}"
+        )
 
 
 def _policy_of(spec: WormholeSpec) -> Optional[AccessSpec]:

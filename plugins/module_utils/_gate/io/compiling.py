@@ -5,7 +5,7 @@
 """Compile the program for this version of Python, so that it starts faster.
 
 Root runs this as a command of the program (``compile``) when it is installed, and before each start of
-the service, where it usually finds nothing to do. The entry point decides by the name of the archive
+the service, where the archive usually exists, and the entry point ends at once. The entry point decides by the name of the archive
 whether to use it, so an archive of another program or of another Python is never used. Whatever fails
 here only makes the start slower.
 
@@ -14,7 +14,6 @@ Source: PEP 552 (the header of compiled files).
 
 from __future__ import annotations
 
-import glob
 import importlib.util
 import marshal
 import os
@@ -31,13 +30,14 @@ _MODE = 0o644
 
 
 def main(program: str, compiled: str) -> int:
-    """Writes the archive unless it exists, and removes those of others; returns the exit status."""
+    """Writes the archive, and removes those of others; returns the exit status."""
     directory = os.path.dirname(program)
     try:
-        if not os.path.isfile(compiled):
-            files.write_file(compiled, compile_archive(program), mode=_MODE, uid=os.getuid(), gid=os.getgid())
-        for path in glob.glob(os.path.join(glob.escape(directory), "*compiled-*")):
-            if path != compiled:
+        files.write_file(compiled, compile_archive(program), mode=_MODE, uid=os.getuid(), gid=os.getgid())
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
+            # With a dot, those that a killed run has left.
+            if name.lstrip(".").startswith("compiled-") and path != compiled:
                 files.remove_file(path)
     except (OSError, ValueError, SyntaxError, zipfile.BadZipFile, WormholeError) as error:
         sys.stderr.write(f"wormhole-gate: The program is not compiled, and starts more slowly: {error}\n")

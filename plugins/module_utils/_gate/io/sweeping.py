@@ -95,7 +95,9 @@ class Sweep:
             due = self._look(seen)
             if not due:
                 break
-            problems = {key: problem for key, ending in due.items() for problem in [self._end(ending)] if problem}
+            problems = {
+                key: problem for key, ending in due.items() for problem in [self._end(ending)] if problem
+            }
             if problems:
                 time.sleep(_PAUSE)
         else:
@@ -139,7 +141,9 @@ class Sweep:
         request = render_request(method, target, (), "Content-Length: 0")
         wire, head = self._engine.call(method, request, _PATIENCE)
         self._engine.read_body(wire, head, _LARGEST, _PATIENCE)
-        return "" if head.status < 400 or head.status == 404 else f"the engine answers with status {head.status}"
+        return (
+            "" if head.status < 400 or head.status == 404 else f"the engine answers with status {head.status}"
+        )
 
 
 _KIND_OF: Mapping[str, Kind] = {kind: kind for kind in KINDS}

@@ -253,7 +253,9 @@ def _observe_former(
     used |= {name for name in former if os.path.dirname(gate_units.socket_path(name)) in mounted}
     if spec.state == ABSENT:
         ending = former.keys() - used
-        former = {name: with_siblings(name, found) if name in ending else found for name, found in former.items()}
+        former = {
+            name: with_siblings(name, found) if name in ending else found for name, found in former.items()
+        }
     return replace(access, former=former, used=frozenset(used))
 
 

@@ -16,8 +16,14 @@ POLICED = {**PLAIN, "policy": "ci"}
 
 
 def test_clients_are_divided_into_certificates_and_policies():
-    more = {"policy_mode": "learn", "policy_until": "2030-01-01", "policy_overrides": {"images": ["a/*"]}}
-    checked = check_clients([POLICED, {**POLICED, "name": "x", "common_name": "other", **more}, {**PLAIN, "name": "y"}])
+    more = {
+        "policy_mode": "learn",
+        "policy_until": "2030-01-01T00:00:00Z",
+        "policy_overrides": {"images": ["a/*"]},
+    }
+    checked = check_clients(
+        [POLICED, {**POLICED, "name": "x", "common_name": "other", **more}, {**PLAIN, "name": "y"}]
+    )
     assert checked["rejected"] == []
     assert checked["policies"] == [
         {"identity": "ci", "policy": "ci", "certificate_paths": ["/etc/wormhole/clients/ci/cert.pem"]},
@@ -29,7 +35,12 @@ def test_clients_are_divided_into_certificates_and_policies():
         },
     ]
     defaults = {name: option.get("default") for name, option in CERTIFICATE_OPTIONS.items()}
-    parsed = parse_certificates([{**defaults, **options, "directory": f"/srv/{number}"} for number, options in enumerate(checked["certificates"])])
+    parsed = parse_certificates(
+        [
+            {**defaults, **options, "directory": f"/srv/{number}"}
+            for number, options in enumerate(checked["certificates"])
+        ]
+    )
     assert [spec.common_name for spec in parsed] == ["ci", "other", "y"]
 
 
@@ -39,7 +50,10 @@ def test_clients_are_divided_into_certificates_and_policies():
         ({"policy": "everything"}, "policy"),
         ({"policy_mode": "loud"}, "policy_mode"),
         ({"policy_overrides": {"imagess": []}}, "imagess"),
-        ({"policy": None, "policy_overrides": {"images": []}, "policy_mode": "warn"}, "requires the option policy"),
+        (
+            {"policy": None, "policy_overrides": {"images": []}, "policy_mode": "warn"},
+            "requires the option policy",
+        ),
         ({"policy_until": "2030-01-01"}, "policy_until requires policy_mode learn"),
         ({"name": "a b"}, "cannot have a policy"),
         ({"engine": "d13-2"}, "is not supported with engine d13-2"),

@@ -36,6 +36,11 @@ def test_anything_else_is_no_answer(rows):
 
 def test_what_was_only_stopped_is_kept():
     found = describe_endings([WEB, DB, DATA])
-    assert found["siblings_removed"] == [{"identity": "ci", "kind": "container", "id": "a" * 64, "name": "web"}]
-    assert [(row["name"], row["action"]) for row in found["siblings_kept"]] == [("db", STOPPED), ("data", KEPT)]
+    assert found["siblings_removed"] == [
+        {"identity": "ci", "kind": "container", "id": "a" * 64, "name": "web"}
+    ]
+    assert [(row["name"], row["action"]) for row in found["siblings_kept"]] == [
+        ("db", STOPPED),
+        ("data", KEPT),
+    ]
     assert name_endings([WEB, DB, DATA], KEPT) == "volume data"

@@ -166,7 +166,10 @@ def test_an_identity_has_one_policy(options, others, rejected):
     ("others", "problem"),
     [
         (POLICED, "one by transport unix and one by tls"),
-        ({"policy": "ci", "identity_directory": "/srv/ci"}, "in two directories: /etc/wormhole/identities/ci, /srv/ci"),
+        (
+            {"policy": "ci", "identity_directory": "/srv/ci"},
+            "in two directories: /etc/wormhole/identities/ci, /srv/ci",
+        ),
         ({"policy": "ci"}, None),
     ],
 )

@@ -89,7 +89,9 @@ def test_a_websocket(stage, client, own):
     engine.answers[f"GET /containers/{place}/attach/ws"] = echo_until_end(WEBSOCKET_HEAD)
     key = (*HANDSHAKE[2:], VERSION)
     # Engines have no extensions, and Origin says nothing about a client that is no browser.
-    client.send(WEBSOCKET, *HANDSHAKE, VERSION, "Sec-WebSocket-Extensions: permessage-deflate", "Origin: http://x")
+    client.send(
+        WEBSOCKET, *HANDSHAKE, VERSION, "Sec-WebSocket-Extensions: permessage-deflate", "Origin: http://x"
+    )
     status, found = client.head()
     assert (status, found["upgrade"], "x-other" in found) == (101, "websocket", False)
     assert found["sec-websocket-accept"] == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".lower()
