@@ -74,7 +74,7 @@ class Sweep:
         Raises:
             EngineDown: the engine does not answer.
         """
-        found = {}
+        found: Dict[_Key, Ending] = {}
         for kind in KINDS:
             document = self._engine.ask_json(siblings_path(kind, ""))
             for name in sorted(parse_owners(kind, document)):
