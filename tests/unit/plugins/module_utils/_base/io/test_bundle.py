@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import traceback
@@ -56,6 +57,8 @@ def test_main_runs_with_what_it_imports():
     frames = traceback.extract_tb(raised.value.__traceback__)
     assert frames[-1].filename == "bundled_top/deep/inside.py"
     assert frames[-1].line == 'raise ValueError("on purpose")'
+    # The guard of the listener is made of the text of a module.
+    assert inspect.getsource(sys.modules["bundled_top.deep.inside"]) == FAILING
 
 
 def test_what_is_missing_is_an_error_that_names_it():
