@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.gate import REQUIRED
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.gate_options import INTERNAL
 from ansible_collections.wormhole.docker.plugins.plugin_utils import gate_program, reading
+from ansible_collections.wormhole.docker.plugins.plugin_utils.bundle import BundledAction
 
 
-class ActionModule(ActionBase):
+class ActionModule(BundledAction):
     """Runs the module of the same name, once more with the program if the host asks for it."""
 
     MODULE = "wormhole.docker.wormhole_gate"

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.policy import ARGUMENTS, parse_policy_task
 from ansible_collections.wormhole.docker.plugins.plugin_utils import reading
+from ansible_collections.wormhole.docker.plugins.plugin_utils.bundle import BundledAction
 from ansible_collections.wormhole.docker.plugins.plugin_utils.policies import check_policy
 
 
-class ActionModule(ActionBase):
+class ActionModule(BundledAction):
     """Runs the module of the same name."""
 
     MODULE = "wormhole.docker.wormhole_policy"

@@ -19,13 +19,18 @@ from ansible_collections.wormhole.docker.plugins.module_utils._gate.program_file
     program_files,
     program_hash,
 )
+from ansible_collections.wormhole.docker.plugins.plugin_utils.run_files import once_in_a_run
 
 _COLLECTION = Path(__file__).resolve().parents[2]
 
 
 def hash_of_program() -> str:
-    """The hash of the program, by which a host finds out whether it has the program."""
-    return program_hash(read_program())
+    """The hash of the program, by which a host finds out whether it has the program.
+
+    Raises:
+        OSError: a file of the collection cannot be read.
+    """
+    return once_in_a_run("gate_program.sha256", lambda: program_hash(read_program())).read_text()
 
 
 def packed_program() -> str:

@@ -14,6 +14,7 @@ from ansible.plugins.action.normal import ActionModule as NormalAction
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import WormholeError
 from ansible_collections.wormhole.docker.plugins.plugin_utils.answers import check_facts, read_answer
+from ansible_collections.wormhole.docker.plugins.plugin_utils.bundle import BundledAction
 
 
 def host_of(action: ActionBase, task_vars: dict[str, Any]) -> str:
@@ -44,7 +45,7 @@ def read(
     return read_answer(module, answer, host_of(action, task_vars), facts)
 
 
-class ReadingAction(NormalAction):
+class ReadingAction(BundledAction, NormalAction):
     """Run a module as Ansible does, and read its answer.
 
     Attributes:

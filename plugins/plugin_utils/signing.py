@@ -17,8 +17,6 @@ from __future__ import annotations
 import datetime
 from typing import Any, ClassVar, Collection, Mapping, Optional
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, WormholeError
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import authority as store
 from ansible_collections.wormhole.docker.plugins.module_utils._certificates.io import issued as record
@@ -28,6 +26,7 @@ from ansible_collections.wormhole.docker.plugins.module_utils._glue.authority im
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.execute import collect
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.material import load_material
 from ansible_collections.wormhole.docker.plugins.plugin_utils import answers, reading
+from ansible_collections.wormhole.docker.plugins.plugin_utils.bundle import BundledAction
 
 
 def host_name(task_vars: Mapping[str, Any]) -> str:
@@ -41,7 +40,7 @@ def passed_on(options: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[
     return {**given, "authority": {**given["authority"], "host": host_name(task_vars)}}
 
 
-class SigningAction(ActionBase):
+class SigningAction(BundledAction):
     """Run the module of the same name on the host.
 
     Attributes:

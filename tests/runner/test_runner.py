@@ -154,7 +154,9 @@ def packages_of_the_controller(source: str) -> set[str]:
         for name in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
-            else [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else []
         )
     ]
     ours = "ansible_collections.wormhole.docker.plugins."
