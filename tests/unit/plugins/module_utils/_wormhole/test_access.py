@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from ansible_collections.wormhole.docker.plugins.module_utils._access.model import (
     AccessState,
     CloseDoor,
+    EndSiblings,
     OpenDoor,
     RemovePolicy,
     RequireGate,
     WritePolicy,
 )
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, Refused
+from ansible_collections.wormhole.docker.plugins.module_utils._gate.ending import REMOVED, Ending
 from ansible_collections.wormhole.docker.plugins.module_utils._gate.units import socket_path
 from ansible_collections.wormhole.docker.plugins.module_utils._wormhole.access import (
     WormholeAccess,
@@ -170,6 +172,19 @@ def test_a_removal_removes_the_access_last():
     left = replace(state, wormhole=replace(state.wormhole, container=None))
     # As after a run that was killed in between.
     assert [type(action) for action in plan(left, **absent).actions] == [CloseDoor, RemovePolicy]
+
+
+def test_siblings_are_removed_between_the_door_and_the_policy():
+    absent = {**POLICED, "state": "absent"}
+    state = simulate(fresh(), 1234, [POLICED, absent])
+    siblings = (Ending("agent", "container", "a" * 64, "web", REMOVED),)
+    former = {name: replace(found, siblings=siblings) for name, found in state.identity.access.former.items()}
+    access = replace(state.identity.access, former=former)
+    planned = plan(replace(state, identity=replace(state.identity, access=access)), **absent)
+    kinds = [RemoveContainer, CloseDoor, EndSiblings, RemovePolicy]
+    assert [type(action) for action in planned.actions] == kinds
+    assert split_actions(planned).closing.actions == planned.actions[1:]
+    assert planned.before["siblings"] == {"agent": ["container web"]}
 
 
 def test_an_access_that_others_use_stays():
