@@ -195,6 +195,23 @@ def test_the_record_of_the_calls_is_removed_with_the_policy(host, tmp_path, monk
     assert not (tmp_path / "policies/other.json").exists()
 
 
+def test_a_record_that_the_gate_writes_meanwhile_is_removed_too(host, tmp_path, monkeypatch):
+    monkeypatch.setattr(changes.units, "STATE", str(tmp_path / "state"))
+    give()
+    record = tmp_path / "state/learned/agent.json"
+    record.parent.mkdir(parents=True)
+    remove = files.remove_file
+
+    def remove_file(path):
+        if path.endswith("policies/agent.json"):
+            record.write_text("{}")
+        remove(path)
+
+    monkeypatch.setattr(changes.files, "remove_file", remove_file)
+    changes.apply_access(plan_removal({"agent": observing.observe_access("agent")}).actions)
+    assert everything(tmp_path) == []
+
+
 def test_siblings_are_ended_by_the_program(host, monkeypatch):
     asked = []
     ended = Ending("agent", "volume", "data", "data", REMOVED)
