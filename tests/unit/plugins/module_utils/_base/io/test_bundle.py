@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import inspect
 import json
 import os
@@ -16,7 +17,11 @@ import traceback
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.io import bundle
-from ansible_collections.wormhole.docker.plugins.module_utils._base.io.bundle import keep_code, run_bundled
+from ansible_collections.wormhole.docker.plugins.module_utils._base.io.bundle import (
+    keep_code,
+    run_bundled,
+    spare_exit,
+)
 
 MAIN = """
 from .. import other
@@ -39,6 +44,7 @@ def restored():
     finders = list(sys.meta_path)
     yield
     sys.meta_path[:] = finders
+    gc.unfreeze()
     forget()
 
 
@@ -182,3 +188,16 @@ def test_a_full_disk_is_no_failure(host, monkeypatch):
     assert run() == ALL
     keep_code()
     assert len(list(host.iterdir())) == 1
+
+
+def test_garbage_is_looked_for_in_new_objects_only(host):
+    spare_exit()
+    assert gc.get_freeze_count() == 0
+    run()
+    assert gc.isenabled()
+    imported = gc.get_freeze_count()
+    assert imported > 0
+    later = [[]]
+    spare_exit()
+    assert gc.get_freeze_count() > imported
+    assert later
