@@ -19,10 +19,7 @@ def call(path, method, target, body, kind):
     content = body.encode("latin-1") if isinstance(body, str) else b"" if body is None else json.dumps(body).encode()
     lines = [method + " " + target + " HTTP/1.1", "Host: docker", "Connection: " + ("Upgrade" if kind == "hijack" else "close")]
     if kind == "hijack":
-        websocket = "/attach/ws" in target
-        lines += ["Upgrade: " + ("h2c" if "/session" in target or "/grpc" in target else "websocket" if websocket else "tcp")]
-        if websocket:
-            lines += ["Origin: http://docker", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        lines += ["Upgrade: " + ("h2c" if "/session" in target or "/grpc" in target else "tcp")]
     if content or method in ("POST", "PUT"):
         lines += ["Content-Type: " + ("application/x-tar" if isinstance(body, str) else "application/json")] if content else []
         lines += ["Content-Length: %d" % len(content)]

@@ -104,7 +104,6 @@ ROWS: Mapping[str, Row] = {
     "container.delete": Row("NAME-gone", "force=1&v=1"),
     "container.update": Row(body={"PidsLimit": 100}),
     "container.attach": Row(query="stream=1&stdout=1", kind="hijack"),
-    "container.attach_ws": Row(query="stream=1&stdout=1", kind="hijack"),
     "container.exec": Row(body={"Cmd": ["true"]}),
     "exec.start": Row("EXEC", body={"Detach": True}, reaches=True),
     "exec.resize": Row("EXEC", "h=10&w=10", reaches=True),

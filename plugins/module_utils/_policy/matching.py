@@ -41,7 +41,6 @@ class _Template(NamedTuple):
     name: str
     kind: str
     known: bool
-    inner: str = ""
 
 
 def _templates() -> Tuple[Dict[Tuple[str, str], str], Dict[Tuple[str, str, str], _Template]]:
@@ -55,8 +54,7 @@ def _templates() -> Tuple[Dict[Tuple[str, str], str], Dict[Tuple[str, str, str],
         else:
             kind, _brace, end = rest.partition("}")
             if "{" not in end:
-                inner, _slash, last = end[1:].rpartition("/")
-                open_[method, first, last] = _Template(name, kind, bool(name), inner)
+                open_[method, first, end.rpartition("/")[2]] = _Template(name, kind, bool(name))
     return exact, open_
 
 
@@ -110,9 +108,6 @@ def _open_route(method: str, segments: list[str]) -> Tuple[Optional[_Template], 
     first, last = segments[0], segments[-1]
     if len(segments) > 2:
         template = _OPEN.get((method, first, last))
-        if template is not None and template.inner:
-            # No such object has a name with a slash.
-            return (template, segments[1]) if segments[2:-1] == [template.inner] else (None, "")
         if template is not None:
             return template, "/".join(segments[1:-1])
     if len(segments) == 2 or (len(segments) > 2 and first == "images"):

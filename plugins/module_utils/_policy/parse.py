@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from typing import Mapping, Optional, Union
+from typing import Optional, Union
 
 from .call import JSON, STREAM, Call, Head, Json
 from .decision import Deny, Refusal
@@ -23,12 +23,6 @@ _JSON_TYPE = re.compile(r'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*
 _EMPTY_BODIES = (b"", b"{}", b"null")
 """Bodies of clients that have nothing to say."""
 HEADER_LIMIT = 64 << 10
-_HANDSHAKE: Mapping[str, re.Pattern[str]] = {
-    "sec-websocket-key": re.compile(r"[A-Za-z0-9+/]{21}[AQgw]=="),
-    "sec-websocket-version": re.compile("13"),
-    "sec-websocket-protocol": re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}"),
-}
-"""RFC 6455, 4.1: 16 bytes in base64; the only version; one token, because the engine takes no choice."""
 _SHORT = 200  # characters of a target whose meaning is remembered
 
 
@@ -102,20 +96,6 @@ def _repeats_query(head: Head, text: bytes) -> bool:
     return isinstance(document, dict) and set(document) <= names
 
 
-def check_upgrade(head: Head, protocol: str) -> Optional[Deny]:
-    """Return the refusal of a call that does not ask for the protocol of its route; None if it does.
-
-    Args:
-        head: from :func:`route_of`.
-        protocol: the protocol in its header ``Upgrade``, in lower case; empty without one.
-    """
-    wanted = ROUTES[head.route].upgrade
-    if wanted in ("", protocol):
-        return None
-    allowed = f"Send Connection: Upgrade and Upgrade: {wanted}"
-    return Refusal("malformed", f"This route needs {wanted}", allowed=allowed, status=400).deny
-
-
 def parse_header(name: str, value: str) -> Union[str, Deny]:
     """Return the value to forward of one of ``Head.headers``.
 
@@ -132,10 +112,6 @@ def parse_header(name: str, value: str) -> Union[str, Deny]:
 def _read_header(name: str, value: str) -> str:
     if len(value) > HEADER_LIMIT or not re.match(r"[ -~]*\Z", value):
         raise malformed(f"The header {name} is too long or not ASCII")
-    if name in _HANDSHAKE:
-        if not _HANDSHAKE[name].fullmatch(value.strip()):
-            raise malformed(f"The header {name} is not that of a handshake of WebSocket")
-        return value.strip()
     if name.startswith("x-registry-"):
         # Base64 of JSON. Engines take the URL's alphabet with padding; clients differ, so it is written anew.
         text = value.strip().rstrip("=").replace("+", "-").replace("/", "_")

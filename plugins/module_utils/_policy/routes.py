@@ -60,7 +60,6 @@ class Route:
         headers: headers of the client that are forwarded.
         object: what the reference in the path names.
         on_self: whether an identity may do this to its own container, in which it is not root.
-        upgrade: the protocol that a request has to ask for in its header ``Upgrade``; empty for any.
     """
 
     name: str
@@ -74,7 +73,6 @@ class Route:
     headers: Tuple[str, ...] = ()
     object: Optional[ObjectKind] = None
     on_self: bool = False
-    upgrade: str = ""
 
     @property
     def document(self) -> Optional[Struct]:
@@ -88,8 +86,6 @@ NUMBER: Final = "number"
 _STREAMED: Final = "stream"
 _SMALL, _LARGE = 64 << 10, 1 << 20
 _AUTH = ("x-registry-auth",)
-_WEBSOCKET = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol")
-"""Headers of a handshake (RFC 6455, 4.1). Extensions are not offered to the engine, which has none."""
 _GET, _POST, _PUT, _HEAD, _DELETE = "GET", "POST", "PUT", "HEAD", "DELETE"
 
 P = Parameter
@@ -203,10 +199,6 @@ _CONTAINERS = (
     ),
     _container("container.update", _POST, "/update", "container.update", body=JSON, limit=_SMALL),
     _container("container.attach", _POST, "/attach", "container.attach", *_ATTACH, answer=HIJACK),
-    _container(
-        "container.attach_ws", _GET, "/attach/ws", "container.attach", *_ATTACH[:-1], answer=HIJACK,
-        headers=_WEBSOCKET, upgrade="websocket",
-    ),
     _container("container.exec", _POST, "/exec", "exec", body=JSON, limit=_LARGE),
     Route("exec.start", _POST, "/exec/{exec}/start", "exec", (), JSON, _SMALL, HIJACK, object=EXEC),
     Route("exec.resize", _POST, "/exec/{exec}/resize", "exec", (P("h", NUMBER), P("w", NUMBER)), object=EXEC),
@@ -323,6 +315,7 @@ ROOT_ONLY_ROUTES = (
     (_POST, "/containers/{container}/checkpoints"),
     (_DELETE, "/containers/{container}/checkpoints/{checkpoint}"),
     (_POST, "/containers/{container}/copy"),
+    (_GET, "/containers/{container}/attach/ws"),
     (_GET, "/images/{image}/attestations"),
     (_PUT, "/volumes/{volume}"),
 )

@@ -155,8 +155,7 @@ class Exchange:
         streamed = parsed.body == STREAM and request.length != 0
         headers = _forwarded_headers(request, parsed)
         call = parse.parse(parsed, request.headers.get("content-type", ""), content)
-        refused = (value for _name, value in headers if isinstance(value, Deny))
-        problem = parse.check_upgrade(parsed, request.upgrade) or next(refused, None)
+        problem = next((value for _name, value in headers if isinstance(value, Deny)), None)
         if problem is not None:
             return self._denied(identity, problem, request, content, streamed)
         if isinstance(call, Deny):

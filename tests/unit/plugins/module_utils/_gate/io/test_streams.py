@@ -68,29 +68,15 @@ def test_attach_ends_its_input_and_reads_on(engine, client, head, headers):
     assert client.rest() == b"goodbye"
 
 
-WEBSOCKET_HEAD = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Other: a\r\n\r\n"
-)
-WEBSOCKET = "GET /v1.44/containers/a/attach/ws?stream=1"
-HANDSHAKE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-VERSION = "Sec-WebSocket-Version: 13"
-
-
-@pytest.mark.parametrize("own", [False, True])
-def test_a_websocket(stage, client, own):
-    engine, gate = stage
-    place = "a"
-    if own:
-        gate.allow(IDENTITY, preset="ci")
-        place = "a" * 64
-        found = {"Id": place, "Name": "/a", "Config": {"Labels": {"wormhole.docker.owner": IDENTITY}}}
-        engine.answers["GET /containers/a/json"] = answer(found)
-    engine.answers[f"GET /containers/{place}/attach/ws"] = echo_until_end(WEBSOCKET_HEAD)
-    key = (*HANDSHAKE[2:], VERSION)
-    # Engines have no extensions, and Origin says nothing about a client that is no browser.
+def test_a_websocket_of_a_policy_that_allows_all(engine, client):
+    head = (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Other: a\r\n\r\n"
+    )
+    engine.answers["GET /containers/a/attach/ws"] = echo_until_end(head)
+    key = ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13")
     client.send(
-        WEBSOCKET, *HANDSHAKE, VERSION, "Sec-WebSocket-Extensions: permessage-deflate", "Origin: http://x"
+        "GET /v1.44/containers/a/attach/ws?stream=1", "Connection: Upgrade", "Upgrade: websocket", *key
     )
     status, found = client.head()
     assert (status, found["upgrade"], "x-other" in found) == (101, "websocket", False)
@@ -99,26 +85,6 @@ def test_a_websocket(stage, client, own):
     assert client.exactly(7) == b"\x81\x05hello"
     lines = engine.requests[-1][0].decode().lower().split("\r\n")
     assert {line.lower() for line in ("Upgrade: websocket", "Connection: Upgrade", *key)} <= set(lines)
-    assert not [line for line in lines if line.startswith(("sec-websocket-ext", "origin"))]
-
-
-@pytest.mark.parametrize(
-    ("headers", "said"),
-    [
-        ((), "This route needs websocket"),
-        (("Connection: Upgrade", "Upgrade: tcp", *HANDSHAKE[2:], VERSION), "This route needs websocket"),
-        (("Upgrade: websocket", *HANDSHAKE[2:], VERSION), "This route needs websocket"),
-        ((*HANDSHAKE, "Sec-WebSocket-Version: 8"), "The header sec-websocket-version"),
-        ((*HANDSHAKE[:2], "Sec-WebSocket-Key: short", VERSION), "The header sec-websocket-key"),
-        ((*HANDSHAKE, VERSION, "Sec-WebSocket-Protocol: a, b"), "The header sec-websocket-protocol"),
-    ],
-)
-def test_a_handshake_that_is_none_is_refused(stage, client, headers, said):
-    engine, gate = stage
-    gate.allow(IDENTITY, preset="ci")
-    status, content = client.call(WEBSOCKET, *headers)
-    assert (status, said in content.decode()) == (400, True), content
-    assert not any("attach" in line for line in engine.lines())
 
 
 def test_input_that_follows_the_request_at_once_is_input(engine, client):
