@@ -12,6 +12,7 @@ gets the same files and compiles what it imports.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -31,6 +32,8 @@ _IMPORT = re.compile(r"^[ \t]*from +(\.*[\w.]*) +import +(?:\(([^)]*)\)|(.*))", 
 _NAME = re.compile(r"(\w+)(?: +as +\w+)? *(?:,|\Z)")
 _COMMENT = re.compile("#.*")
 _ANSIBLE = "ansible.module_utils"
+_LARGE = ("dockerd_listener", "wormhole_container", "wormhole_containers", "wormhole_host")
+"""Modules whose compiled code a host keeps for the next task."""
 
 _TEMPLATE = """\
 #!/usr/bin/python
@@ -38,7 +41,7 @@ _TEMPLATE = """\
 from {loader} import run_bundled
 
 if __name__ == "__main__":
-    run_bundled({module}, {files})
+    run_bundled({module}, {files}, {digest!r})
 """
 
 
@@ -77,12 +80,14 @@ def render_bundle(module: str) -> str:
         for origin, name in _imported(text)
         if origin.startswith(_ANSIBLE)
     }
+    # JSON of texts is also an expression of Python.
+    text = json.dumps(files, sort_keys=True)
     return _TEMPLATE.format(
         imports="\n".join(sorted(imported)),
         loader=_LOADER,
         module=repr(f"{_MODULES}.{module}"),
-        # JSON of texts is also an expression of Python.
-        files=json.dumps(files),
+        files=text,
+        digest=hashlib.sha256(text.encode()).hexdigest() if module in _LARGE else "",
     )
 
 

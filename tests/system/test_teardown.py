@@ -27,7 +27,7 @@ STRANGE = {
 def traces(host):
     """Return what a teardown restores: directories, and the footprint that no restart changes."""
     lines = [line for line in footprint(host).splitlines() if not line.startswith("/var/lib/docker/")]
-    made = "find /etc /srv /opt /var/lib/wormhole /run/wormhole /usr/local -type d -printf '%p %m %U %G\\n' 2>/dev/null | sort"
+    made = "find /etc /srv /opt /var/lib/wormhole /run/wormhole /run/wormhole-code /usr/local -type d -printf '%p %m %U %G\\n' 2>/dev/null | sort"
     return lines + host.run(made, check=False).stdout.splitlines()
 
 

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, Mapping, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from .._base.errors import WormholeError
+from .._base.io.bundle import keep_code, spare_exit
 from .failure import failure_of
 
 Body = Callable[[AnsibleModule], Dict[str, Any]]
@@ -58,6 +59,9 @@ def finish(module: AnsibleModule, main: Body) -> None:
         result = failure_of(error)
     for text in result.pop("warnings", ()):
         module.warn(text)
+    if not (result.get("failed") or result.get("changed") or module.check_mode):
+        keep_code()
+    spare_exit()
     if result.get("failed"):
         module.fail_json(**result)
     else:

@@ -13,7 +13,10 @@ import types
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.action import wormhole_containers as action
-from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import EngineUnavailable
+from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import (
+    EngineUnavailable,
+    VerificationFailed,
+)
 from ansible_collections.wormhole.docker.plugins.module_utils._glue import launch, launch_list, unlisted
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.wormhole import validate_list
 from ansible_collections.wormhole.docker.plugins.module_utils._wiring.io import program as program_host
@@ -35,11 +38,12 @@ class Lists:
     Attributes:
         asked: the questions to the engine since the last run began.
         said: what the controller displayed in that run.
+        processes: how many processes the last group of wormholes had.
     """
 
     def __init__(self, host, monkeypatch):
         self.host, self.engine = host, host.engine
-        self.asked, self.said = [], []
+        self.asked, self.said, self.processes = [], [], 0
         monkeypatch.setitem(fleets.MODULES, action.ActionModule.MODULE, module)
         for user in (launch_list, unlisted):
             monkeypatch.setattr(user, "open_engine", lambda params: host.engine)
@@ -62,6 +66,7 @@ class Lists:
 
     def one_after_another(self, functions, *, limit, subject):
         assert limit > 1
+        self.processes = len(functions)
         return [function() for function in functions]
 
     def run(self, *wormholes, check_mode=False, **options):
@@ -105,6 +110,27 @@ def test_a_list_takes_the_round_trips_of_one_wormhole(lists):
     again = lists.run(*NAMES)
     assert (again["changed"], again["reasons"], again["diff"], len(lists.host.sent)) == (False, [], [], 1)
     assert [item["changed"] for item in again["wormholes"]] == [False] * len(NAMES)
+
+
+def test_wormholes_that_do_not_change_share_processes(lists, monkeypatch):
+    monkeypatch.setattr(launch_list, "SIDE_BY_SIDE", 2)
+    lists.run(*NAMES)
+    assert lists.processes == len(NAMES)
+
+    def connect(pid, spec, wiring):
+        if spec.identity == "agent-3":
+            raise VerificationFailed("the engine", expected="an answer", found="none")
+
+    monkeypatch.setattr(launch.verification, "connect_from_inside", connect)
+    again = lists.run(*NAMES, {"name": "added"}, {**NAMES[0], "name": "second"})
+    assert lists.processes == 2 + 2
+    names = [*(wanted["name"] for wanted in NAMES), "added", "second"]
+    assert [item["name"] for item in again["wormholes"]] == names
+    assert [item["name"] for item in again["wormholes"] if item["failed"]] == ["agent-3"]
+    assert [item["name"] for item in again["wormholes"] if item["changed"]] == ["added", "second"]
+    assert {item["name"] for item in again["wormholes"] if not item.get("wormhole", {}).get("proved")} == {
+        "agent-3"
+    }
 
 
 def test_a_list_knows_whether_it_issues_an_identity(lists):

@@ -185,6 +185,8 @@ def test_a_plan_has_reasons_exactly_if_it_has_actions():
 class Module:
     """The two exits of a module."""
 
+    check_mode = False
+
     def __init__(self):
         self.ended = None
 

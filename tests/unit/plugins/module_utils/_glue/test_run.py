@@ -9,11 +9,14 @@ import errno
 import pytest
 
 from ansible_collections.wormhole.docker.plugins.module_utils._base.errors import InvalidInput, WormholeError
+from ansible_collections.wormhole.docker.plugins.module_utils._glue import run
 from ansible_collections.wormhole.docker.plugins.module_utils._glue.run import finish
 
 
 class Module:
     """Stands for AnsibleModule."""
+
+    check_mode = False
 
     def __init__(self):
         self.warned, self.result, self.failure = [], None, None
@@ -28,8 +31,9 @@ class Module:
         self.failure = result
 
 
-def finished(main):
+def finished(main, check_mode=False):
     module = Module()
+    module.check_mode = check_mode
     finish(module, main)
     return module
 
@@ -44,6 +48,18 @@ def raises(error):
 def test_warnings_are_given_as_such_and_not_returned():
     module = finished(lambda _module: {"changed": True, "warnings": ["first", "second"]})
     assert (module.warned, module.result) == (["first", "second"], {"changed": True})
+
+
+def test_only_a_task_that_has_changed_nothing_keeps_the_code(monkeypatch):
+    kept = []
+    monkeypatch.setattr(run, "keep_code", lambda: kept.append(1))
+    finished(lambda _module: {"changed": False})
+    assert kept == [1]
+    finished(lambda _module: {"changed": True})
+    finished(lambda _module: {"changed": False, "failed": True, "msg": "no"})
+    finished(raises(InvalidInput("port", problem="port is 0")))
+    finished(lambda _module: {"changed": False}, check_mode=True)
+    assert kept == [1]
 
 
 def test_an_error_is_returned_as_text_and_data():
