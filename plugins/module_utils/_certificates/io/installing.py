@@ -11,7 +11,8 @@ import datetime
 import functools
 import os
 import stat
-from typing import Any, Callable, Mapping, Union
+import time
+from typing import Any, Callable, Mapping, Optional, Union
 
 from ..._base.errors import ApplyFailed, VerificationFailed
 from ..._base.io import files
@@ -25,6 +26,9 @@ from ..spec import CertificateSpec
 from ..trust import ISSUING, Authority
 from . import record as certificate_record
 from .store import decode, make_parent, pending_key, remove_leftovers, staged
+
+GRACE_SECONDS = 1.0
+"""For how long the gate still admits a certificate that was replaced."""
 
 
 def apply_certificates(
@@ -53,8 +57,22 @@ def apply_certificates(
             # The first action on a file counts: a new trust bundle precedes the present one.
             written[action.spec.directory] = {**contents, **written.get(action.spec.directory, {})}
     certificate_record.note(written, adopts=adopts)
-    for action in plan.actions:
-        _apply(action, written.get(action.spec.directory, {}))
+    replaced: list[bytes] = []
+    try:
+        for action in plan.actions:
+            previous = _apply(action, written.get(action.spec.directory, {}))
+            replaced += [] if previous is None else [previous]
+    finally:
+        _dismiss_replaced(replaced)
+
+
+def _dismiss_replaced(certificates: list[bytes]) -> None:
+    """Take the access through the gate of the certificates that were replaced."""
+    if certificates:
+        # A client that has read the previous files can still make its call.
+        time.sleep(GRACE_SECONDS)
+    for certificate in certificates:
+        admitted.dismiss(certificate)
 
 
 _WithBundle = Union[model.IssueCertificate, model.InstallTrustBundle]
@@ -117,13 +135,13 @@ def _present(action: model.RecordCertificate, *_context: Any) -> dict[str, bytes
 
 
 @functools.singledispatch
-def _apply(action: Any, _files: Mapping[str, bytes]) -> None:
-    """Carry out one action."""
+def _apply(action: Any, _files: Mapping[str, bytes]) -> Optional[bytes]:
+    """Carry out one action; return the certificate that it has replaced, if the gate admits that."""
     raise TypeError(f"not an action on a certificate: {action!r}")
 
 
 @_apply.register(model.IssueCertificate)
-def _install(action: model.IssueCertificate, contents: Mapping[str, bytes]) -> None:
+def _install(action: model.IssueCertificate, contents: Mapping[str, bytes]) -> Optional[bytes]:
     spec = action.spec
     attributes = model.expected_entries(spec)[DIRECTORY]
     make_parent(spec)
@@ -133,10 +151,9 @@ def _install(action: model.IssueCertificate, contents: Mapping[str, bytes]) -> N
     # certificate last and together, because they do not match in between.
     _write_bundle(action, contents)
     previous = files.read_file(os.path.join(spec.directory, CERTIFICATE_FILE))
-    if previous is not None:
-        # Before the files: if the run is interrupted in between, the previous certificate, which may
-        # be revoked, has no access already, and the next run installs another one.
-        admitted.readmit(previous.content, contents[CERTIFICATE_FILE])
+    # Before the files, so that the new certificate has access as soon as a client can read it. If the
+    # run is interrupted, both have, until the policy is written again.
+    admits = previous is not None and admitted.admit_beside(previous.content, contents[CERTIFICATE_FILE])
     key = files.read_file(os.path.join(spec.directory, KEY_FILE))
     if key is None or key.content == contents[KEY_FILE]:
         _write(spec, KEY_FILE, contents[KEY_FILE])
@@ -144,6 +161,7 @@ def _install(action: model.IssueCertificate, contents: Mapping[str, bytes]) -> N
     else:
         _replace_both(spec, contents)
     remove_leftovers(spec.directory)
+    return previous.content if previous is not None and admits else None
 
 
 def _replace_both(spec: CertificateSpec, contents: Mapping[str, bytes]) -> None:

@@ -4,8 +4,9 @@
 
 """Keep the policies in step with the certificates that may use them.
 
-A policy admits certificates by their fingerprints. Whoever replaces or removes a certificate on the
-host calls these functions, so that the previous one has no access from the next call on.
+A policy admits certificates by their fingerprints. Whoever removes a certificate on the host dismisses
+it, so that it has no access from the next call on. Whoever replaces one admits the new one beside it
+before, and dismisses the previous one afterwards, so that no client is refused in between.
 """
 
 from __future__ import annotations
@@ -33,18 +34,21 @@ def fingerprint(certificate: bytes) -> str:
     return hashlib.sha256(der).hexdigest() if der else ""
 
 
-def readmit(previous: bytes, new: bytes, directory: str = POLICIES) -> None:
-    """Let a new certificate have the access of the one that it replaces.
+def admit_beside(previous: bytes, new: bytes, directory: str = POLICIES) -> bool:
+    """Give a new certificate the access of the one that it will replace, which keeps its own.
 
     Args:
         previous, new: certificates in PEM form, of which the first counts.
         directory: of the policies.
 
+    Returns:
+        whether the previous certificate has access, and is not the new one.
+
     Raises:
         WormholeError: a policy could not be changed.
     """
-    if fingerprint(previous) != fingerprint(new):
-        _change(directory, fingerprint(previous), fingerprint(new))
+    present, other = fingerprint(previous), fingerprint(new)
+    return present != other and _change(directory, present, lambda prints: {*prints, other} - {""})
 
 
 def dismiss(certificate: bytes, directory: str = POLICIES) -> None:
@@ -53,35 +57,39 @@ def dismiss(certificate: bytes, directory: str = POLICIES) -> None:
     Raises:
         WormholeError: a policy could not be changed.
     """
-    _change(directory, fingerprint(certificate), "")
+    present = fingerprint(certificate)
+    _change(directory, present, lambda prints: prints - {present})
 
 
-def _change(directory: str, previous: str, new: str) -> None:
-    if not previous:
-        return
-
-    def exchange(prints: list[str]) -> list[str]:
-        return sorted({*prints, new} - {previous, ""})
-
+def _change(directory: str, present: str, change: Callable[[set[str]], set[str]]) -> bool:
+    """Change the policies that admit a certificate; return whether there are any."""
+    if not present:
+        return False
     try:
         names = sorted(os.listdir(directory))
     except OSError:
         # There is no gate, or this is not root, who alone installs certificates that it admits.
-        return
-    for name in names:
-        if name.endswith(SUFFIX) and is_identity(name[: -len(SUFFIX)]):
-            _rewrite(os.path.join(directory, name), previous, exchange)
+        return False
+    paths = [
+        os.path.join(directory, name)
+        for name in names
+        if name.endswith(SUFFIX) and is_identity(name[: -len(SUFFIX)])
+    ]
+    # Each of them, not only the first one.
+    rewritten = [_rewrite(path, present, change) for path in paths]
+    return any(rewritten)
 
 
-def _rewrite(path: str, previous: str, exchange: Callable[[list[str]], list[str]]) -> None:
+def _rewrite(path: str, present: str, change: Callable[[set[str]], set[str]]) -> bool:
     found = files.read_file(path)
     document = None if found is None else _parse(found.content)
-    if found is None or document is None or previous not in document["certificates"]:
-        return
-    document["certificates"] = exchange(document["certificates"])
+    if found is None or document is None or present not in document["certificates"]:
+        return False
+    document["certificates"] = sorted(change(set(document["certificates"])))
     text = json.dumps(document, indent=2, sort_keys=True) + "\n"
     mode = stat.S_IMODE(found.mode)
     files.write_file(path, text.encode(), mode=mode, uid=found.uid, gid=found.gid)
+    return True
 
 
 def _parse(content: bytes) -> Optional[dict[str, Any]]:

@@ -224,9 +224,21 @@ class Forwarding:
         except EngineDown:
             found = ""
         if found != wanted:
-            self._parts.engine.ask("DELETE", f"{place}?force=1&v=1")
+            self._remove(container, f"{place}?force=1&v=1")
             raise Refused(403, "image", "The image's tag was moved while the container was created.")
         return self._whole(head.status, head, content)
+
+    def _remove(self, container: str, target: str) -> None:
+        """Removes a container that must not exist, or says to the administrator that it is left."""
+        try:
+            status, _content = self._parts.engine.ask("DELETE", target)
+            problem = "" if status in (204, 404) else f"the engine says {status}"
+        except EngineDown as error:
+            problem = error.sentence
+        if problem:
+            name = self._decided.identity.name
+            sentence = f"not removed: a new container of {name}, whose image is not the one that was allowed: {problem}"
+            self._parts.journal.note(name, container, sentence)
 
     def _hijack(self, engine: Wire, head: ResponseHead) -> bool:
         upgrade = head.headers.get("upgrade", "tcp") if head.status == 101 else ""

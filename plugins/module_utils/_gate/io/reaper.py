@@ -188,6 +188,8 @@ class Reaper:
             self._engine.open()
             # Containers start after the engine: the time of those that have not yet begins now.
             self._since.clear()
+            # It may have ended between the creation of a container and its check.
+            self._checked = False
             while not self._stopped.is_set():
                 self._wait(self._wire, self.look())
         finally:
@@ -289,8 +291,9 @@ class Reaper:
     def _check_new(self) -> None:
         """Checks the images of containers that have not been started.
 
-        The gate checks the image of a container once more after the engine has created it. If it is
-        killed in between, the container is left unchecked, and its client did not learn its ID.
+        The gate checks the image of a container once more after the engine has created it. If the gate
+        or the engine is killed in between, the container is left unchecked, and its client did not learn
+        its ID.
         """
         for name, identity in self._policies.current().identities.items():
             policy = identity.policy

@@ -249,6 +249,40 @@ def test_a_new_key_that_another_run_has_changed_is_reported(home, verb):
     assert not home.exists()
 
 
+def test_the_gate_admits_a_replaced_certificate_until_clients_have_read_the_new_one(home, monkeypatch):
+    converge(make_spec(home))
+    present = (home / "cert.pem").read_bytes()
+    seen = []
+
+    def note(name):
+        def noted(*arguments):
+            # The last argument of admit_beside is the new certificate, which is not installed yet.
+            is_new = (home / "cert.pem").read_bytes() != present
+            seen.append((name, is_new, [argument == present for argument in arguments]))
+            return True
+
+        return noted
+
+    monkeypatch.setattr(installing.admitted, "admit_beside", note("admit_beside"))
+    monkeypatch.setattr(installing.admitted, "dismiss", note("dismiss"))
+    monkeypatch.setattr(installing.time, "sleep", note("sleep"))
+    converge(make_spec(home, common_name="other"))
+    assert seen == [
+        ("admit_beside", False, [True, False]),
+        ("sleep", True, [False]),
+        ("dismiss", True, [True]),
+    ]
+
+
+def test_nobody_waits_for_a_certificate_that_the_gate_does_not_admit(home, monkeypatch):
+    slept = []
+    monkeypatch.setattr(installing.admitted, "admit_beside", lambda *_certificates: False)
+    monkeypatch.setattr(installing.time, "sleep", slept.append)
+    converge(make_spec(home))
+    converge(make_spec(home, common_name="other"))
+    assert slept == []
+
+
 # --- verified before it is installed --------------------------------------------------------------
 
 

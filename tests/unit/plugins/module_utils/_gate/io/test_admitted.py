@@ -47,11 +47,11 @@ def test_the_fingerprint_is_that_of_the_first_certificate():
     assert admitted.fingerprint(b"no certificate") == ""
 
 
-def test_a_new_certificate_has_the_access_of_its_predecessor(policies, tmp_path):
+def test_a_new_certificate_has_the_access_of_its_predecessor_which_keeps_it(policies, tmp_path):
     mine, other = policies("mine", b"old", b"kept"), policies("other", b"another")
     before = other.stat().st_ino
-    admitted.readmit(pem(b"old"), pem(b"new"), str(tmp_path))
-    assert prints(mine) == sorted([digest(b"new"), digest(b"kept")])
+    assert admitted.admit_beside(pem(b"old"), pem(b"new"), str(tmp_path))
+    assert prints(mine) == sorted([digest(b"old"), digest(b"new"), digest(b"kept")])
     assert prints(other) == [digest(b"another")]
     assert other.stat().st_ino == before
     assert stat.S_IMODE(mine.stat().st_mode) == 0o640
@@ -84,11 +84,12 @@ def test_files_of_others_and_a_missing_directory_do_not_matter(policies, tmp_pat
     hidden = policies(".mine", b"old")
     admitted.dismiss(pem(b"old"), str(tmp_path))
     assert prints(hidden) == [digest(b"old")]
-    admitted.readmit(pem(b"old"), pem(b"new"), os.path.join(str(tmp_path), "missing"))
+    assert not admitted.admit_beside(pem(b"old"), pem(b"new"), os.path.join(str(tmp_path), "missing"))
+    assert not admitted.admit_beside(pem(b"unknown"), pem(b"new"), str(tmp_path))
 
 
 def test_the_same_certificate_changes_nothing(policies, tmp_path):
     mine = policies("mine", b"old")
     before = mine.stat().st_ino
-    admitted.readmit(pem(b"old"), pem(b"old"), str(tmp_path))
+    assert not admitted.admit_beside(pem(b"old"), pem(b"old"), str(tmp_path))
     assert mine.stat().st_ino == before

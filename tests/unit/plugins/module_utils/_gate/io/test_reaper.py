@@ -316,6 +316,21 @@ def test_containers_that_were_left_unchecked_are_removed(tmp_path):
         assert "/bad-created" in names(world.containers), "only at the start"
 
 
+def test_containers_are_checked_again_after_the_engine_was_away(tmp_path, monkeypatch, engine_runs):
+    monkeypatch.setattr(reapers, "_AGAIN", 0.05)
+    document = {"Id": "sha256:bad", "RepoTags": ["secret:1"], "Config": {}}
+    with stage(tmp_path, start=False, overrides={"images": ["python"], **NOW}) as (world, _gate, reaper):
+        world.engine.answers["GET /images/sha256:bad/json"] = answer(document)
+        world.add("container", "first", State="created", ImageID="sha256:bad")
+        reaper.start()
+        assert soon(lambda: names(world.containers) == ["/ci"])
+        # The engine ends before it answers the gate's question about what it has created.
+        world.add("container", "second", State="created", ImageID="sha256:bad")
+        world.engine.drop()
+        engine_runs.write_text("another process")
+        assert soon(lambda: names(world.containers) == ["/ci"])
+
+
 def test_it_goes_on_although_its_file_cannot_be_written(tmp_path):
     with stage(tmp_path / "missing", start=False) as (world, gate, reaper):
         world.add("volume", "data")

@@ -154,6 +154,25 @@ def test_a_tag_that_moves_while_a_container_is_created(engine, client):
     assert any(line.startswith(f"DELETE /containers/{OWN}?") for line in engine.lines())
 
 
+def test_a_container_with_another_image_that_cannot_be_removed_is_reported(stage, client):
+    engine, gate = stage
+    engine.answers[f"GET /containers/{OWN}/json"] = answer(
+        {**container(OWN, "mine", IDENTITY), "Image": "sha256:other"}
+    )
+    body = json.dumps({"Image": "alpine:3"}).encode()
+
+    def hang_up(connection):
+        return False
+
+    full = answer({"message": "no space left on device"}, "500 Internal Server Error")
+    for end, problem in ((full, "the engine says 500"), (hang_up, "The engine closed the connection")):
+        engine.answers[f"DELETE /containers/{OWN}"] = end
+        status, content = client.call("POST /v1.44/containers/create?name=ci-a", body=body)
+        assert (status, "tag was moved" in json.loads(content)["message"]) == (403, True)
+        note = [record for record in gate.records() if record["decision"] == "note"][-1]
+        assert (note["object"], problem in note["detail"]) == (OWN, True), note
+
+
 def test_a_new_container_is_checked_although_its_client_has_left(engine, client):
     def slow(connection):
         time.sleep(2.5)
