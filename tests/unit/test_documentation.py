@@ -28,7 +28,8 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]*)#([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 DEFINITIONS = frozenset(
     name
-    for path in (ROOT / "plugins").rglob("*.py")
+    for folder in ("plugins", "files")
+    for path in (ROOT / folder).rglob("*.py")
     for name in re.findall(r"^ *def (\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
 ) | frozenset(
     re.findall(r"^(\w+)\(\) \{", (ROOT / "files/wormhole-discover").read_text(encoding="utf-8"), re.MULTILINE)

@@ -12,6 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._base.errors import WormholeError
 from .._base.io.bundle import keep_code, spare_exit
+from .execute import collect
 from .failure import failure_of
 
 Body = Callable[[AnsibleModule], Dict[str, Any]]
@@ -59,10 +60,15 @@ def finish(module: AnsibleModule, main: Body) -> None:
         result = failure_of(error)
     for text in result.pop("warnings", ()):
         module.warn(text)
-    if not (result.get("failed") or result.get("changed") or module.check_mode):
-        keep_code()
+    if not (result.get("failed") or result.get("changed")):
+        collect(module.check_mode, _keep_code)
     spare_exit()
     if result.get("failed"):
         module.fail_json(**result)
     else:
         module.exit_json(**result)
+
+
+def _keep_code() -> dict[str, Any]:
+    keep_code()
+    return {}
