@@ -5,9 +5,9 @@
 """Compile the program for this version of Python, so that it starts faster.
 
 Root runs this as a command of the program (``compile``) when it is installed, and before each start of
-the service, where the archive usually exists, and the entry point ends at once. The entry point decides by the name of the archive
-whether to use it, so an archive of another program or of another Python is never used. Whatever fails
-here only makes the start slower.
+the service. The archive then usually exists, and the entry point ends at once. The name of the archive
+says for which program and which Python it is, and no other one is used. Whatever fails here only makes
+the start slower.
 
 Source: PEP 552 (the header of compiled files).
 """
