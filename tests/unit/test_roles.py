@@ -103,6 +103,27 @@ def test_every_variable_of_the_role_that_its_tasks_use_is_specified(role):
     assert used <= set(options(role))
 
 
+def read_by(condition, definitions):
+    """Names that a condition reads, also by variables of the role that it refers to."""
+    names, waiting = set(), [str(condition)]
+    while waiting:
+        new = set(WORD.findall(waiting.pop())) - names
+        names |= new
+        waiting += [str(definitions[name]) for name in new if name in definitions]
+    return names
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_condition_reads_what_its_own_task_sets(role):
+    """A task's variables also count for its condition, which would otherwise decide by them."""
+    path = ROOT / "roles" / role / "vars/main.yml"
+    definitions = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
+    for path in sorted((ROOT / "roles" / role).glob("tasks/*.yml")):
+        for task in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
+            read = read_by(task.get("when", ""), definitions)
+            assert not read & set(task.get("vars", ())), f"{path.name}: {task['name']}"
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_the_specification_has_author_and_version(role):
     specification = load(role, "meta/argument_specs.yml")["argument_specs"]["main"]
