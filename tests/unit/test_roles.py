@@ -103,7 +103,7 @@ def test_every_variable_of_the_role_that_its_tasks_use_is_specified(role):
     assert used <= set(options(role))
 
 
-def read_by(condition, definitions):
+def names_in(condition, definitions):
     """Names that a condition reads, also by variables of the role that it refers to."""
     names, waiting = set(), [str(condition)]
     while waiting:
@@ -120,7 +120,7 @@ def test_no_condition_reads_what_its_own_task_sets(role):
     definitions = yaml.safe_load(path.read_text(encoding="utf-8")) or {} if path.is_file() else {}
     for path in sorted((ROOT / "roles" / role).glob("tasks/*.yml")):
         for task in yaml.safe_load(path.read_text(encoding="utf-8")) or []:
-            read = read_by(task.get("when", ""), definitions)
+            read = names_in(task.get("when", ""), definitions)
             assert not read & set(task.get("vars", ())), f"{path.name}: {task['name']}"
 
 
