@@ -151,7 +151,9 @@ class WormholeList:
     def _run_side_by_side(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         if len(numbers) == 1:
             return [self._run(self._launches[numbers[0]])]
-        unchanged = {number for number, plan in enumerate(self._plans()) if plan is not None and plan.is_empty}
+        unchanged = {
+            number for number, plan in enumerate(self._plans()) if plan is not None and plan.is_empty
+        }
         idle = [number for number in numbers if number in unchanged]
         # To start a process takes longer than to verify a wormhole, so those that do not change
         # share one: as many verify at the same time as otherwise.
